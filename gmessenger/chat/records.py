@@ -1,7 +1,4 @@
-"""The records that pass between the messenger and its store.
-
-The way of one message: what a store knows of where it went. Never what it said.
-"""
+"""The records that pass between the chat and its store."""
 
 from __future__ import annotations
 
@@ -11,14 +8,15 @@ from typing import Final, Literal
 from msgspec import Struct
 
 MAX_PAGE_CHARACTERS: Final = 262_144
-"""Characters of text after which a page ends: what waits to be read is bounded however long the messages are."""
+"""Characters of text after which a page ends: its size is bounded, however long the messages are."""
 
 
 class Account(Struct):
-    """A name kept for ever. `role` is empty or `operator`.
+    """A registered name with a password.
 
-    `generation` counts the passwords it has had, since the process began at least: who was let in by an earlier one may
-    not stay.
+    `key`: the name folded. `role`: empty or `operator`.
+    `generation`: counts changes of the password, at least those since the process started: sessions that logged in with
+    an earlier password are ended.
     """
 
     id: int
@@ -30,9 +28,10 @@ class Account(Struct):
 
 
 class Device(Struct):
-    """A device of an account; `cursors` hold, by conversation, the last seq it needs no more.
+    """A device of an account.
 
-    `dropped` are the devices that were given up for it, `entry` how many sessions it has had, where that is counted.
+    `cursors`: by conversation, the last seq that it has acknowledged.
+    `evicted`: the ids of devices that were deleted to make room for it. `login_count`: where the store counts logins.
     """
 
     id: int
@@ -43,9 +42,9 @@ class Device(Struct):
 
 
 class DeviceLogin(Struct):
-    """How a session begins: on the device of that name, to be resumed by a token (which is kept as a hash).
+    """A session's login: the name of the device, and the token that resumes it, of which the store keeps a hash.
 
-    `live` are the account's devices that have a session now.
+    `live_devices`: the ids of the account's devices that have a session now.
     """
 
     device: str
@@ -54,16 +53,17 @@ class DeviceLogin(Struct):
 
 
 class Credential(Struct):
-    """What a session has shown: the `password` whose hash this is, or a `token`."""
+    """What has proved a login: the hash of the password that was given, or a token."""
 
     password_hash: str | None = None
     token: str | None = None
 
 
 class RoomRecord(Struct):
-    """A room as it is kept; `members` maps account ids to the first seq they may read.
+    """A room as it is stored.
 
-    `id` tells it from one that had its name before.
+    `members`: by account id, the first seq that the member may read. `first_seq`: the oldest seq that is stored.
+    `id`: tells it from earlier rooms of its name.
     """
 
     key: str
@@ -77,10 +77,12 @@ class RoomRecord(Struct):
 
 
 class NewMessage(Struct, gc=False):
-    """A message to be kept.
+    """A message to be stored.
 
-    `conversation` is a room's key, or both names' keys joined by a space, in order: those who are accounts when it is
-    kept may read it. `account` is the sender's, if it has one. `id` with `device` makes sending it again harmless.
+    `conversation`: a room's key, or the keys of both names in order, with a space between. Those of the two that are
+    accounts when it is stored may read it.
+    `sender`, `to`: names as shown. `time`: Unix seconds. `account`, `device`: ids of the sender's, if it has any.
+    `id`: the sender's own; a message that is sent again from a device with the same id is stored once.
     """
 
     conversation: str
@@ -94,7 +96,7 @@ class NewMessage(Struct, gc=False):
 
 
 class StoredMessage(Struct):
-    """A message as it was kept. Where it was `erased`, its text is empty."""
+    """A message as it is stored. If it was `erased`, its text is empty."""
 
     conversation: str
     seq: int
@@ -108,10 +110,10 @@ class StoredMessage(Struct):
 
 
 class ConversationRow(Struct):
-    """How an account stands in a conversation, by its folded name `key` and as shown `with_`.
+    """A conversation of an account, in a list by `key`, the folded name of the room or the other end.
 
-    `seq` is the newest it may read (0 where there is nothing), of that `time` (unknown where it was erased); `first` is
-    the oldest, `read` how far it has read.
+    `target`: that name as shown. `seq`: the newest that the account may read, 0 if there is none. `first_seq`: the
+    oldest. `read_seq`: up to where it has read. `time`: of the newest; None if that was erased.
     """
 
     key: str
@@ -123,9 +125,10 @@ class ConversationRow(Struct):
 
 
 class Sanction(Struct):
-    """What an operator has imposed on a name, a network or a room, `until` a time or for good.
+    """What an operator has imposed on a name, a network or a room.
 
-    `target` is the name or the room folded, or the network in its usual spelling.
+    `target`: the folded name, or the network in CIDR notation. `by`: the operator's name. `since`, `until`: Unix
+    seconds; without `until` it does not expire.
     """
 
     kind: Literal["name", "network", "mute", "close"]
@@ -137,7 +140,10 @@ class Sanction(Struct):
 
 
 class MessagePage(Struct):
-    """Messages of one conversation, oldest first; `first` is the oldest seq kept, `more` whether the page was cut."""
+    """Messages of one conversation, oldest first.
+
+    `more`: there are further ones. `first_seq`: the oldest seq that is stored and may be read.
+    """
 
     messages: list[StoredMessage]
     more: bool
@@ -145,9 +151,9 @@ class MessagePage(Struct):
 
 
 class SearchResult(Struct):
-    """What a search found, newest first; `more` says whether there is more of it than was asked for.
+    """The messages that a search has found, newest first.
 
-    `incomplete` where the time was over before everything had been looked through, or some is not in the index yet.
+    `more`: there are more than were asked for. `incomplete`: the timeout ended the search, or not all is indexed yet.
     """
 
     messages: list[StoredMessage]
@@ -156,14 +162,14 @@ class SearchResult(Struct):
 
 
 class ExportedMessage(Struct):
-    """A message and its place among all that are kept, oldest first: the next page begins after it."""
+    """A message of an export, and its position among all stored ones, oldest first: the next page begins after it."""
 
     position: int
     message: StoredMessage
 
 
 class SentInfo(Struct):
-    """A message without its text: `size` is that in characters, `device` the name of the sender's, if it is known."""
+    """A stored message without its text. `size`: of the text, in characters. `device`: the name of the sender's."""
 
     sender: str
     to: str
@@ -176,7 +182,7 @@ class SentInfo(Struct):
 
 
 class DeviceCursor(Struct):
-    """A device, and the last seq of the conversation that it needs no more."""
+    """A device, and the last seq of a conversation that it has acknowledged."""
 
     id: int
     name: str
@@ -184,7 +190,7 @@ class DeviceCursor(Struct):
 
 
 class ReaderInfo(Struct):
-    """An account that takes part: it may read from `visible` on, and has read up to `read`."""
+    """An account that may read a conversation from `visible_from` on, and has read it up to `read_seq`."""
 
     account_id: int
     visible_from: int
@@ -193,7 +199,10 @@ class ReaderInfo(Struct):
 
 
 class MessageTrace(Struct):
-    """Where a message went; `sent` is None where the conversation, which is kept from `first` to `head`, lacks it."""
+    """What the store knows of one message and its readers.
+
+    `first_seq`, `head`: the seqs between which the conversation is stored. `sent`: None if the message is not there.
+    """
 
     first_seq: int
     head: int

@@ -1,7 +1,6 @@
-"""Where one message went, told from what the store knows and who is here. Never what it said.
+"""Tracing: where one message went, from what the store and the router know, without its text.
 
-Everything that is told is made of JSON's own types, because it goes to an operator.
-"""
+Results consist of JSON types, because they go to an operator over the control socket."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ MAX_SEQ: Final = 2**63 - 1
 
 
 class MessageTracer:
-    """Finds messages and tells their way."""
+    """Traces messages: who can read them, and which devices and sessions have them. Blocks on the store."""
 
     def __init__(self, store: Store, messenger: Messenger) -> None:
         self._store = store
@@ -28,7 +27,7 @@ class MessageTracer:
         self._authenticator = messenger.authenticator
 
     def trace(self, name: str, seq: int, other: str | None) -> dict[str, Any]:
-        """A message in a room, or between two names. Raises as `Administration.trace`."""
+        """Trace a message in a room, or between two names. Raises `NoSuchRoom`, `NotFound` or `BadRequest`."""
         if is_room(name):
             conversation, shown = self._rooms.find(name).key, name
         elif other is None:
@@ -38,7 +37,7 @@ class MessageTracer:
         return self._trace(conversation, seq, shown)
 
     def trace_by_id(self, account: Account, id: str) -> list[dict[str, Any]]:
-        """What an account's devices sent under an id. Raises `NotFound`."""
+        """Trace the messages that an account's devices sent with an id. Raises `NotFound`."""
         found = self._store.find_by_message_id(account.id, id)
         if not found:
             raise NotFound(f"No message of {account.name} with the id {id!r} is stored.")
@@ -58,22 +57,23 @@ class MessageTracer:
 
     def _reader_fields(self, reader: ReaderInfo, sent: SentInfo, conversation: str, seq: int) -> dict[str, Any]:
         account = self._authenticator.accounts_by_id.get(reader.account_id)
-        here = self._router.sessions(account.key) if account is not None else []
-        sessions = {each.device.id: each for each in here if each.device is not None}
+        local = self._router.sessions(account.key) if account is not None else []
+        sessions = {session.device.id: session for session in local if session.device is not None}
         return {
             "name": account.name if account is not None else f"account {reader.account_id}",
             "guest": False,
             "may_read": reader.visible_from <= seq,
             "read": reader.read_seq,
             "devices": [
-                _device_fields(each, sent, seq) | {"session": _session_fields(sessions.get(each.id), conversation, seq)}
-                for each in reader.devices
+                _device_fields(device, sent, seq)
+                | {"session": _session_fields(sessions.get(device.id), conversation, seq)}
+                for device in reader.devices
                 if reader.visible_from <= seq
             ],
         }
 
     def _guest_fields(self, conversation: str, seq: int, sent: SentInfo) -> Iterator[dict[str, Any]]:
-        """Those without an account: of what a guest got, nothing is known once it has left."""
+        """Yield what is known of guests that are online; once a guest has left, nothing is."""
         for session in self._guest_sessions(conversation):
             if session.key != fold(sent.sender):
                 yield {
@@ -99,7 +99,7 @@ def _device_fields(device: DeviceCursor, sent: SentInfo, seq: int) -> dict[str, 
 
 
 def _session_fields(session: Session | None, conversation: str, seq: int) -> dict[str, Any] | None:
-    """How a session is; None where there is none."""
+    """Describe a session's delivery state; None if there is no session."""
     if session is None:
         return None
     return {
