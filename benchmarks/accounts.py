@@ -69,8 +69,8 @@ def main() -> None:
     for number in range(count if unread else 0):
         other = number ^ 1 if number ^ 1 < count else 0
         me, you = account_name(number), account_name(other)
-        for each in range(unread):
-            message = NewMessage(direct_key(me, you), me, you, f"message {each}", 0.0, ids[number])
+        for index in range(unread):
+            message = NewMessage(direct_key(me, you), me, you, f"message {index}", 0.0, ids[number])
             store.append(message, lambda *_: None)
         if number % ROOM_SIZE < unread:
             room = f"#room-{number // ROOM_SIZE}"

@@ -50,9 +50,9 @@ def report_start() -> None:
 
 def at_rate(rate: float) -> Iterator[int]:
     """Yield numbers at a rate per second."""
-    began = time.monotonic()
+    start = time.monotonic()
     for number in itertools.count():
-        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        time.sleep(max(0.0, start + number / rate - time.monotonic()))
         yield number
 
 

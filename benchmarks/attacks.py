@@ -64,11 +64,11 @@ def measure(name: str, folder: Path, filled: Path, seconds: float) -> tuple[dict
         pairs = {kind: Pair(server.port, seconds, RATE, *credentials) for kind, credentials in CREDENTIALS.items()}
         before = server.memory_kb() / 1024
         with under_attack(name, server.port) if name != CALM else no_attack():
-            used, began = server.cpu_seconds(), time.monotonic()
+            used, start = server.cpu_seconds(), time.monotonic()
             for pair in pairs.values():
                 pair.begin()
             latencies = {kind: pair.result() for kind, pair in pairs.items()}
-            used = (server.cpu_seconds() - used) / (time.monotonic() - began)
+            used = (server.cpu_seconds() - used) / (time.monotonic() - start)
             after = server.memory_kb() / 1024
     for left in folder.glob("attacked.db*"):
         left.unlink()

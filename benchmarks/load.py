@@ -23,7 +23,7 @@ MESSAGE: Final = b'"action":"msg"'
 ANSWER: Final = b'"response":200'
 
 
-class Client:
+class LoadClient:
     """A native connection that has logged in; as a guest, without a password.
 
     `partner`: the name at the other end of the conversation.
@@ -66,7 +66,7 @@ class Client:
 class Writer:
     """The sender of a pair."""
 
-    client: Client
+    client: LoadClient
     batch: str
     sent: int = 0
     answered: int = 0
@@ -79,7 +79,7 @@ class Writer:
 
 
 @dataclass
-class Result:
+class PairsResult:
     """The result of a run. `times`: seconds from sending to the response."""
 
     messages: int
@@ -101,8 +101,8 @@ class Pairs:
         self._due: dict[str, int] = {}
         for number in range(count):
             sender, recipient = f"a{number}", f"b{number}"
-            reader = Client(port, recipient, sender, password)
-            writer = Writer(Client(port, sender, recipient, password), f"{batch}.{number}.")
+            reader = LoadClient(port, recipient, sender, password)
+            writer = Writer(LoadClient(port, sender, recipient, password), f"{batch}.{number}.")
             self._writers.append(writer)
             self._selector.register(reader.sock, selectors.EVENT_READ, reader)
             self._selector.register(writer.client.sock, selectors.EVENT_READ, writer)
@@ -112,15 +112,15 @@ class Pairs:
             key.fileobj.close()  # type: ignore[union-attr]
         self._selector.close()
 
-    def run(self, seconds: float, window: int) -> Result:
+    def run(self, seconds: float, window: int) -> PairsResult:
         """Keep `window` messages of each pair unanswered for some seconds, then wait for all responses."""
         return self._run(seconds, window=window)
 
-    def run_at(self, seconds: float, rate: float) -> Result:
+    def run_at(self, seconds: float, rate: float) -> PairsResult:
         """Send messages at a rate per second, from the pairs in turn."""
         return self._run(seconds, rate=rate)
 
-    def _run(self, seconds: float, window: int = 0, rate: float = 0.0) -> Result:
+    def _run(self, seconds: float, window: int = 0, rate: float = 0.0) -> PairsResult:
         sent_before, delivered_before = self._sent, self._delivered
         times: list[float] = []
         cpu, start = time.process_time(), time.monotonic()
@@ -142,7 +142,7 @@ class Pairs:
                 self._serve(key.data, window if now < end else 0, times)
         duration = time.monotonic() - start
         assert self._delivered - delivered_before == self._sent - sent_before
-        return Result(self._delivered - delivered_before, duration, (time.process_time() - cpu) / duration, times)
+        return PairsResult(self._delivered - delivered_before, duration, (time.process_time() - cpu) / duration, times)
 
     @property
     def _sent(self) -> int:
@@ -153,7 +153,7 @@ class Pairs:
         return sum(writer.answered for writer in self._writers)
 
     def _serve(self, data: Any, window: int, times: list[float]) -> None:
-        if isinstance(data, Client):
+        if isinstance(data, LoadClient):
             count = data.count(MESSAGE)
             self._delivered += count
             self._acknowledge(data, count)
@@ -168,7 +168,7 @@ class Pairs:
         if window:
             data.write(data.answered + window - data.sent)
 
-    def _acknowledge(self, reader: Client, count: int) -> None:
+    def _acknowledge(self, reader: LoadClient, count: int) -> None:
         due = self._due.get(reader.name, 0) + count
         if due >= ACKNOWLEDGE_EVERY:
             # A seq above the last one acknowledges everything.

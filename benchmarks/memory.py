@@ -85,9 +85,9 @@ def measure(kind: str, connections: int, folder: Path) -> None:
     with ServerProcess("--store", store, *options) as server:
         warm = log_in(server.port, kind, range(connections, connections + WARM_UP))
         server.wait_until_idle()
-        before, used, began = server.memory_kb(), server.cpu_seconds(), time.monotonic()
+        before, used, start = server.memory_kb(), server.cpu_seconds(), time.monotonic()
         idle = log_in(server.port, kind, range(connections))
-        duration = time.monotonic() - began
+        duration = time.monotonic() - start
         server.wait_until_idle()
         after = server.memory_kb()
         per_connection = f"{(after - before) / connections:.1f}"

@@ -52,7 +52,7 @@ class Usage:
     log: int = 0
 
     def __sub__(self, before: Usage) -> Usage:
-        return Usage(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
+        return Usage(*(getattr(self, column.name) - getattr(before, column.name) for column in fields(self)))
 
 
 class Services:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.load import Client
+from benchmarks.load import LoadClient
 from benchmarks.server_process import TOP
 
 DRAIN_TIMEOUT: Final = 10.0
@@ -56,7 +56,7 @@ class Pair:
 
 def measure(port: int, seconds: float, rate: float, credentials: Sequence[str]) -> Times:
     one, first, other, second = credentials or ("calm-hank", "", "calm-dale", "")
-    writer, reader = Client(port, one, other, first), Client(port, other, one, second)
+    writer, reader = LoadClient(port, one, other, first), LoadClient(port, other, one, second)
     print("ready", flush=True)
     sys.stdin.readline()
     selector = selectors.DefaultSelector()
@@ -64,14 +64,14 @@ def measure(port: int, seconds: float, rate: float, credentials: Sequence[str]) 
         selector.register(each.sock, selectors.EVENT_READ, each)
     mine = f'"from":"{one}"'.encode()  # others may broadcast
     frame = json.dumps({"action": "msg", "to": other, "message": "x" * 100}).encode() + b"\n"
-    total, began = int(seconds * rate), time.monotonic()
+    total, start = int(seconds * rate), time.monotonic()
     written: list[float] = []
     times: list[float] = []
-    while len(times) < total and time.monotonic() < began + seconds + DRAIN_TIMEOUT:
-        while len(written) < total and time.monotonic() >= began + len(written) / rate:
+    while len(times) < total and time.monotonic() < start + seconds + DRAIN_TIMEOUT:
+        while len(written) < total and time.monotonic() >= start + len(written) / rate:
             written.append(time.monotonic())
             writer.send(frame)
-        due = began + len(written) / rate - time.monotonic() if len(written) < total else 0.5
+        due = start + len(written) / rate - time.monotonic() if len(written) < total else 0.5
         for key, _ in selector.select(max(0.0, due)):
             now = time.monotonic()
             for _ in range(key.data.count(mine)):

@@ -46,9 +46,9 @@ class Delivery(Struct, tag_field="action", tag="msg", rename={"sender": "from"})
 REQUESTS = json.Decoder(Presence | Join | Msg)
 encode = json.Encoder().encode
 
-names: dict[str, Client] = {}
-rooms: dict[str, set[Client]] = {}
-dirty: list[Client] = []
+names: dict[str, BatchedRelayClient] = {}
+rooms: dict[str, set[BatchedRelayClient]] = {}
+dirty: list[BatchedRelayClient] = []
 
 
 def flush() -> None:
@@ -57,7 +57,7 @@ def flush() -> None:
     dirty.clear()
 
 
-class Client(asyncio.Protocol):
+class BatchedRelayClient(asyncio.Protocol):
     """A connection, with its name after the login."""
 
     __slots__ = ("_name", "_outbox", "_transport", "_unread")
@@ -86,7 +86,7 @@ class Client(asyncio.Protocol):
             else:
                 self._other(request)
 
-    def tell(self, frame: bytes) -> None:
+    def send(self, frame: bytes) -> None:
         if not self._outbox:
             if not dirty:
                 asyncio.get_running_loop().call_soon(flush)
@@ -101,24 +101,25 @@ class Client(asyncio.Protocol):
         to = request.to
         frame = encode(Delivery(self._name, to, time.time(), request.message)) + b"\n"
         if to[0] != "#":
-            return names[to].tell(frame)
+            return names[to].send(frame)
         for client in rooms[to]:
             if client is not self:
-                client.tell(frame)
+                client.send(frame)
         return None
 
     def _other(self, request: Presence | Join) -> None:
         if isinstance(request, Presence):
             self._name = request.user.account_name
             names[self._name] = self
-            self.tell(b'{"response":200,"jim":2}\n{"action":"synced"}\n')
+            self.send(b'{"response":200,"jim":2}\n{"action":"synced"}\n')
         else:
             rooms.setdefault(request.room, set()).add(self)
-            self.tell(b'{"response":200,"id":"%s"}\n' % request.id.encode())
+            self.send(b'{"response":200,"id":"%s"}\n' % request.id.encode())
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Client, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(BatchedRelayClient, "127.0.0.1", int(sys.argv[1]), backlog=1024)
     await server.serve_forever()
 
 

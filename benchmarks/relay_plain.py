@@ -14,11 +14,11 @@ from typing import Any
 
 import uvloop
 
-names: dict[str, Client] = {}
-rooms: dict[str, set[Client]] = defaultdict(set)
+names: dict[str, PlainRelayClient] = {}
+rooms: dict[str, set[PlainRelayClient]] = defaultdict(set)
 
 
-class Client(asyncio.Protocol):
+class PlainRelayClient(asyncio.Protocol):
     """A connection, with its name after the login."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Client(asyncio.Protocol):
         for line in lines:
             self._handle(json.loads(line))
 
-    def tell(self, frame: dict[str, Any]) -> None:
+    def send(self, frame: dict[str, Any]) -> None:
         self._transport.write(json.dumps(frame).encode() + b"\n")
 
     def _handle(self, frame: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class Client(asyncio.Protocol):
         elif frame["action"] == "presence":
             self._name = frame["user"]["account_name"]
             names[self._name] = self
-            self.tell({"response": 200, "jim": 2, "time": time.time()})
+            self.send({"response": 200, "jim": 2, "time": time.time()})
             self._transport.write(b'{"action":"synced"}\n')
         elif frame["action"] == "join":
             rooms[frame["room"]].add(self)
@@ -58,11 +58,12 @@ class Client(asyncio.Protocol):
         frame = {"action": "msg", "from": self._name, "to": to, "time": time.time(), "message": text}
         for client in rooms[to] if to.startswith("#") else (names[to],):
             if client is not self:
-                client.tell(frame)
+                client.send(frame)
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Client, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(PlainRelayClient, "127.0.0.1", int(sys.argv[1]), backlog=1024)
     await server.serve_forever()
 
 

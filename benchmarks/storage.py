@@ -23,7 +23,7 @@ from typing import Any, Final
 from argon2 import PasswordHasher
 
 from benchmarks.commit_counter import read_count
-from benchmarks.load import TEXT, Pairs, Result
+from benchmarks.load import TEXT, Pairs, PairsResult
 
 TOP: Final = Path(__file__).parent.parent
 PAIRS: Final = 50
@@ -46,21 +46,22 @@ def fill_store(url: str, messages: int) -> None:
 
     store = open_store(url)
     hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-    ids = {name: store.create_account(name, name, hashed, 0.0).id for each in range(PAIRS) for name in pair_names(each)}
+    ids = {name: store.create_account(name, name, hashed, 0.0).id for pair in range(PAIRS) for name in pair_names(pair)}
     portion = 5000
     for start in range(0, messages, portion):
         for number in range(start, min(messages, start + portion)):
-            one, other = pair_names(number % PAIRS)
+            sender, recipient = pair_names(number % PAIRS)
             text = f"{number} {TEXT[:60]} message number {number % 9973}"
-            store.append(NewMessage(direct_key(one, other), one, other, text, 0.0, ids[one]), lambda *_: None)
+            message = NewMessage(direct_key(sender, recipient), sender, recipient, text, 0.0, ids[sender])
+            store.append(message, lambda *_: None)
         store.flush()
         sleep(0)
-    for each in range(PAIRS):
-        for name in pair_names(each):  # nothing waits for delivery
+    for pair in range(PAIRS):
+        for name in pair_names(pair):  # nothing waits for delivery
             device = store.begin_session(
                 ids[name], DeviceLogin("default", name), 0.0, Credential(password_hash=hashed)
             ).id
-            store.acknowledge(device, direct_key(*pair_names(each)), 2**40)
+            store.acknowledge(device, direct_key(*pair_names(pair)), 2**40)
     store.close()
 
 
@@ -106,7 +107,7 @@ def measure(name: str, store: str, folder: Path, seconds: float) -> None:
         pairs.run(0.5, MAX_IN_FLIGHT)  # warm-up
         for load, run in loads:
             used, loop, commits = cpu(pid), cpu(pid, pid), read_count(counter_file)
-            result: Result = run()
+            result: PairsResult = run()
             used, loop, commits = cpu(pid) - used, cpu(pid, pid) - loop, read_count(counter_file) - commits
             row = (
                 name,
@@ -131,7 +132,7 @@ def register(port: int) -> None:
 
     from msgspec import json
 
-    def one(name: str) -> None:
+    def register_account(name: str) -> None:
         presence: dict[str, Any] = {"action": "presence", "jim": 2, "user": {"account_name": name}}
         request = {"action": "register", "id": "r", "password": PASSWORD}
         with socket.create_connection(("127.0.0.1", port)) as sock:
@@ -141,7 +142,7 @@ def register(port: int) -> None:
                 answer += sock.recv(65536)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, [name for each in range(PAIRS) for name in pair_names(each)]))
+        list(pool.map(register_account, [name for pair in range(PAIRS) for name in pair_names(pair)]))
 
 
 def sync_latency(folder: Path) -> str:
@@ -150,9 +151,9 @@ def sync_latency(folder: Path) -> str:
     with (folder / "probe").open("wb", buffering=0) as file:
         for _ in range(300):
             file.write(bytes(3 * 4096))
-            began = time.monotonic()
+            start = time.monotonic()
             os.fdatasync(file.fileno())
-            times.append((time.monotonic() - began) * 1000)
+            times.append((time.monotonic() - start) * 1000)
     times.sort()
     return f"fdatasync of 12 kB appended: p50 {times[150]:.2f} ms, p99 {times[297]:.2f} ms"
 

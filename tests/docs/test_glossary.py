@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -146,6 +146,17 @@ def test_each_class_name_has_one_meaning() -> None:
                 modules[node.name].add(module)
     homonyms = {name: sorted(found) for name, found in modules.items() if len(found) > 1}
     assert not homonyms
+
+
+def test_each_class_name_of_the_benchmarks_has_one_meaning() -> None:
+    files = sorted((ROOT / "benchmarks").glob("*.py"))
+    names = [
+        node.name
+        for file in files
+        for node in ast.parse(file.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_modules_are_named_by_nouns() -> None:
