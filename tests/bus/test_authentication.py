@@ -155,7 +155,7 @@ def test_what_was_said_once_is_heard_once_and_where_it_was_said(group: BusGroup,
     listener.wait_until(lambda: listener.presences == bill_listener.presences == {"dale": {}})
     for each in (listener, dale_listener, bill_listener):
         each.received.clear()
-    packets, told = recorder.recorded(), len(listener.presence_events)
+    packets, event_count = recorder.recorded(), len(listener.presence_events)
     recorder.replay(packets)
     recorder.replay(packets[::-1])
     for channel in (CHANNEL_NAMES.broadcast, *map(CHANNEL_NAMES.of_node, ("hank", "dale", "bill"))):
@@ -165,7 +165,7 @@ def test_what_was_said_once_is_heard_once_and_where_it_was_said(group: BusGroup,
     bill_listener.expect_data(b"all is well")
     assert dale_listener.received == []
     check_delivery(dale_listener, hank)
-    assert len(listener.presence_events) == told and listener.presences == {"dale": {}}
+    assert len(listener.presence_events) == event_count and listener.presences == {"dale": {}}
     assert hank.stats.rejected["replayed"] > len(packets) and bill.stats.missed == hank.stats.missed == 0
 
 
@@ -181,13 +181,13 @@ def test_the_dead_do_not_come_back(group: BusGroup, recorder: Recorder, start_pe
     listener.wait_until(lambda: listener.presence_events[-1] == ("ghost",))
     dale, dale_listener = group.start_bus("dale")
     listener.received.clear()
-    packets, told = recorder.recorded(), len(listener.presence_events)
+    packets, event_count = recorder.recorded(), len(listener.presence_events)
     for channel in ("", CHANNEL_NAMES.broadcast, CHANNEL_NAMES.of_node("hank"), CHANNEL_NAMES.of_node("dale")):
         recorder.replay(packets, channel)
     check_delivery(listener, dale)
     check_delivery(dale_listener, hank)
     assert (list(hank.nodes), list(dale.nodes)) == (["dale"], ["hank"])
-    assert (len(listener.presence_events), dale_listener.presence_events) == (told, [])
+    assert (len(listener.presence_events), dale_listener.presence_events) == (event_count, [])
 
 
 def test_a_recorded_proof_is_none_and_who_does_not_answer_is_stale(
@@ -200,12 +200,12 @@ def test_a_recorded_proof_is_none_and_who_does_not_answer_is_stale(
     ghost.publish(0, "hank", proof=b"an older question", broadcast_seq=0)
     ghost.publish(0, "hank", proof=b"")
 
-    def is_told() -> bool:
+    def is_notified() -> bool:
         ghost.publish(1, presence={"casper": b"here"})
         gevent.sleep(0.05)
         return bool(bus.stats.rejected["stale"])
 
-    listener.wait_until(is_told)
+    listener.wait_until(is_notified)
     assert list(bus.nodes) == [] and listener.presence_events == [] and not bus.stats.rejected["forged"]
     ghost.join(listener, bus)  # and when it answers, it is there
     assert list(bus.nodes) == ["ghost"]
@@ -372,32 +372,39 @@ def test_nodes_beyond_the_bound_are_not_taken(
 
 def test_what_happens_often_is_told_once_a_minute(events: Events) -> None:
     now = [100.0]
-    told = ThrottledEventLog("bus_rejected", lambda: now[0])
+    event_count = ThrottledEventLog("bus_rejected", lambda: now[0])
     for _ in range(3):
-        told.add("forged")
-    told.add("replayed", 2)
+        event_count.add("forged")
+    event_count.add("replayed", 2)
     for kind in range(100):
-        told.add(f"kind{kind}")
+        event_count.add(f"kind{kind}")
     assert events("bus_rejected") == [{"count": 1, "what": "forged=1"}]
     now[0] += redis.EVENT_LOG_INTERVAL
-    told.flush()
-    told.flush()
+    event_count.flush()
+    event_count.flush()
     (_, second) = events("bus_rejected")
     assert second["count"] == 4 + redis.MAX_COUNTED_KINDS - 2 and second["what"].startswith("forged=2 kind0=1")
 
 
 def test_challenges_change_and_what_is_remembered_of_them_is_bounded() -> None:
-    asked = Challenges(10.0)
-    first = asked.make(0.0)
-    assert asked.make(9.0) == first and asked.is_met(first) and not asked.is_met(b"") and not asked.is_met(b"x" * 16)
-    second = asked.make(10.0)
-    assert second != first and asked.is_met(first) and asked.is_met(second)
-    asked.make(20.0)
-    assert not asked.is_met(first) and asked.is_met(second)
+    requested = Challenges(10.0)
+    first = requested.make(0.0)
+    assert (
+        requested.make(9.0) == first
+        and requested.is_met(first)
+        and not requested.is_met(b"")
+        and not requested.is_met(b"x" * 16)
+    )
+    second = requested.make(10.0)
+    assert second != first and requested.is_met(first) and requested.is_met(second)
+    requested.make(20.0)
+    assert not requested.is_met(first) and requested.is_met(second)
     for version in range(3 * MAX_CHALLENGED):
-        assert asked.is_due(b"%d" % version, 30.0, 1.0)
-    assert len(asked._challenged_at) == MAX_CHALLENGED
-    assert not asked.is_due(b"%d" % version, 30.5, 1.0) and asked.seconds_unanswered(b"%d" % version, 33.0) == 3.0
+        assert requested.is_due(b"%d" % version, 30.0, 1.0)
+    assert len(requested._challenged_at) == MAX_CHALLENGED
+    assert (
+        not requested.is_due(b"%d" % version, 30.5, 1.0) and requested.seconds_unanswered(b"%d" % version, 33.0) == 3.0
+    )
     shelf = OwnPresence()
     replies = ReplyQueue(shelf, lambda: None)
     for version in range(3 * MAX_REPLIES):

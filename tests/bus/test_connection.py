@@ -216,20 +216,20 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def two_faced(redis_server: Redis, private_redis: Redis) -> Iterator[str]:
+def balancer(redis_server: Redis, private_redis: Redis) -> Iterator[str]:
     """A load balancer in front of two unrelated Redis servers."""
     turns = [redis_server, private_redis] * 100
 
-    def pass_on(client_socket: socket.socket, _: Any) -> None:
+    def forward(client_socket: socket.socket, _: Any) -> None:
         server = turns.pop()
         with socket.create_connection((LOOPBACK, server.port)) as server_socket:
-            ways = [
+            greenlets = [
                 gevent.spawn(_forward, client_socket, server_socket),
                 gevent.spawn(_forward, server_socket, client_socket),
             ]
-            gevent.joinall(ways)
+            gevent.joinall(greenlets)
 
-    server = StreamServer((LOOPBACK, 0), pass_on)
+    server = StreamServer((LOOPBACK, 0), forward)
     server.start()
     yield f"redis://{LOOPBACK}:{server.server_port}"
     server.stop()
@@ -244,8 +244,8 @@ def _forward(source: socket.socket, target: socket.socket) -> None:
         pass  # one of them has hung up
 
 
-def test_what_does_not_come_back_is_no_link(two_faced: str, start_group: StartGroup, events: Events) -> None:
-    group, listener = start_group(two_faced), RecordingListener()
+def test_what_does_not_come_back_is_no_link(balancer: str, start_group: StartGroup, events: Events) -> None:
+    group, listener = start_group(balancer), RecordingListener()
     hank = group.open("hank", timeout=SHORT)
     hank.start(listener)
     listener.wait_until(lambda: events("bus_lost"))

@@ -93,13 +93,13 @@ class FailingListener(RecordingListener):
 
 
 def test_a_listeners_mistakes_are_told_and_it_goes_on(group: BusGroup) -> None:
-    (hank, _), bus, deaf = group.start_bus("hank"), group.open("dale"), FailingListener()
-    bus.start(deaf)
-    deaf.wait_until(lambda: deaf.connect_count)
+    (hank, _), bus, failing = group.start_bus("hank"), group.open("dale"), FailingListener()
+    bus.start(failing)
+    failing.wait_until(lambda: failing.connect_count)
     hank.set_presence("hank", b"here")
     hank.send(b"one")
     hank.send(b"two")
-    deaf.expect_data(b"one", b"two")
+    failing.expect_data(b"one", b"two")
     assert [str(failure) for failure in group.failures] == ["resumed", "hank", "b'one'", "b'two'"]
 
 

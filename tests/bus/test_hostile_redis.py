@@ -198,7 +198,7 @@ def test_an_answer_without_an_end_is_not_kept(
     _, _, more = answer.partition(b"\r\n")
     sent: list[int] = []
 
-    def pour(sock: socket.socket, _: object) -> None:
+    def send_endless(sock: socket.socket, _: object) -> None:
         sock.recv(65_536)
         sent.append(0)
         try:
@@ -208,7 +208,7 @@ def test_an_answer_without_an_end_is_not_kept(
         except OSError:
             pass
 
-    server = StreamServer((LOOPBACK, 0), pour)
+    server = StreamServer((LOOPBACK, 0), send_endless)
     server.start()
     group, listener = start_group(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
     group.open("hank").start(listener)
@@ -223,7 +223,7 @@ def test_an_answer_that_trickles_is_not_waited_for(start_group: StartGroup, monk
     monkeypatch.setattr(connection, "REPLY_TIMEOUT", 0.5)
     hung_up: list[int] = []
 
-    def trickle(sock: socket.socket, _: object) -> None:
+    def send_slowly(sock: socket.socket, _: object) -> None:
         sock.recv(65_536)
         try:
             sock.sendall(b"$999999\r\n")
@@ -233,7 +233,7 @@ def test_an_answer_that_trickles_is_not_waited_for(start_group: StartGroup, monk
         except OSError:
             hung_up.append(1)
 
-    server = StreamServer((LOOPBACK, 0), trickle)
+    server = StreamServer((LOOPBACK, 0), send_slowly)
     server.start()
     group, listener = start_group(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
     group.open("hank").start(listener)

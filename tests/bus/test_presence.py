@@ -167,22 +167,22 @@ def test_an_empty_shelf_is_one_page() -> None:
 
 
 def test_few_are_read_at_a_time_and_those_who_do_not_answer_are_asked_again() -> None:
-    asked: list[str] = []
-    wishes = presence.PresenceRequests(lambda node: asked.append(node) or node != "gone", 5.0)
+    requested: list[str] = []
+    wishes = presence.PresenceRequests(lambda node: requested.append(node) or node != "gone", 5.0)
     for node in ("gone", *"abcdef"):
         wishes.add(node)
     wishes.send_due(0.0)
-    assert asked == ["gone", *"abcd"] and "e" in wishes and "gone" not in wishes
+    assert requested == ["gone", *"abcd"] and "e" in wishes and "gone" not in wishes
     wishes.complete("b")
     wishes.send_due(1.0)
-    assert asked[5:] == ["e"]
+    assert requested[5:] == ["e"]
     wishes.send_due(6.0)  # a, c and d have not answered
-    assert asked[6:] == ["f", "a", "c"] and bool(wishes)
+    assert requested[6:] == ["f", "a", "c"] and bool(wishes)
     for node in "acdef":
         wishes.complete(node)
     wishes.send_due(7.0)
     wishes.complete("d")
-    assert asked[9:] == ["d"] and not wishes
+    assert requested[9:] == ["d"] and not wishes
 
 
 def test_what_is_old_or_comes_twice_changes_nothing(group: BusGroup, client: Client, dale: FakePeer) -> None:

@@ -74,9 +74,11 @@ class DeliveryLog:
         """Count over the whole run."""
         expected_count = delivered = doubled = gaps = 0
         for conversation, names in self.recipients.items():
-            rows_by_id = {id for id, (_, where, _) in self.texts.items() if where == conversation and id in self.seqs}
-            answered = {self.seqs[id] for id in rows_by_id}
-            gaps += max(answered, default=0) - len(answered)
+            rows_by_id = {
+                id for id, (_, location, _) in self.texts.items() if location == conversation and id in self.seqs
+            }
+            seqs = {self.seqs[id] for id in rows_by_id}
+            gaps += max(seqs, default=0) - len(seqs)
             for name in names:
                 mine = {id for id in rows_by_id if self.texts[id][0] == name}
                 received = [seq for seq, _, _ in self.received[name, conversation]]
@@ -100,13 +102,17 @@ class DeliveryLog:
         for conversation, names in self.recipients.items():
             sent = {
                 self.seqs[id]: (sender, text)
-                for id, (sender, where, text) in self.texts.items()
-                if where == conversation and id in self.seqs
+                for id, (sender, location, text) in self.texts.items()
+                if location == conversation and id in self.seqs
             }
             assert sorted(sent) == list(range(1, len(sent) + 1)), f"holes or doubles in {conversation}"
             for name in names:
                 received = self.received[name, conversation]
-                expected = [(seq, _account(who), text) for seq, (who, text) in sorted(sent.items()) if who != name]
+                expected = [
+                    (seq, _account(sender_name), text)
+                    for seq, (sender_name, text) in sorted(sent.items())
+                    if sender_name != name
+                ]
                 assert received == expected, f"{name} in {conversation}: {_describe_difference(received, expected)}"
 
     def verify_order(self) -> None:
@@ -138,10 +144,10 @@ class DeliveryLog:
     def _verify_stored(self, gaps: Sequence[Any], stored: Sequence[Any]) -> None:
         assert list(gaps) == []
         assert len(stored) == len({row[0] for row in stored}), "stored twice"
-        rows_by_id = {id: (sender, where, text, seq) for id, where, seq, sender, text in stored}
+        rows_by_id = {id: (sender, location, text, seq) for id, location, seq, sender, text in stored}
         for id, seq in self.seqs.items():
-            who, where, text = self.texts[id]
-            assert rows_by_id.get(id) == (_account(who), where, text, seq), (
+            sender_name, location, text = self.texts[id]
+            assert rows_by_id.get(id) == (_account(sender_name), location, text, seq), (
                 f"{id} was answered {seq}; stored: {rows_by_id.get(id)}"
             )
         members = {_account(name) for name in set().union(*self.recipients.values())}

@@ -72,8 +72,8 @@ def _pause_node(min_seconds: float, max_seconds: float) -> FaultAction:
 
 
 def _slow_node(injector: FaultInjector, server: RestartableServer, number: int) -> None:
-    until = time.monotonic() + injector.rng.uniform(3.0, 6.0)
-    while time.monotonic() < until:
+    deadline = time.monotonic() + injector.rng.uniform(3.0, 6.0)
+    while time.monotonic() < deadline:
         server.pause()
         gevent.sleep(SLICE - AWAKE)
         server.resume()
@@ -111,10 +111,10 @@ def _pause_postgres(injector: FaultInjector, server: RestartableServer, number: 
 
 def _cut(port: Callable[[ProcessCluster], int | None]) -> FaultAction:
     def run(injector: FaultInjector, server: RestartableServer, number: int) -> None:
-        network, there = injector.nodes.network, port(injector.nodes)
+        network, service_port = injector.nodes.network, port(injector.nodes)
         assert network is not None
-        assert there is not None
-        with network.cut(number, there):
+        assert service_port is not None
+        with network.cut(number, service_port):
             injector.sleep(3.0, 12.0)
 
     return run

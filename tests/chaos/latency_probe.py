@@ -47,8 +47,8 @@ class ProbeLog:
     def wait_for_recovery(self, moment: float) -> float:
         """Wait until all probes are received live again; return how long after the moment."""
         while (seconds := self.recovery_seconds(moment)) is None:
-            deaf = [pair for pair, received in self._received.items() if _first_live(received, moment) is None]
-            assert time.monotonic() < moment + RECOVERY_TIMEOUT, f"not one messenger any more: {deaf}"
+            missing = [pair for pair, received in self._received.items() if _first_live(received, moment) is None]
+            assert time.monotonic() < moment + RECOVERY_TIMEOUT, f"not one messenger any more: {missing}"
             gevent.sleep(PROBE_INTERVAL / 2)
         return seconds
 
@@ -61,7 +61,7 @@ class ProbeLog:
 
 def _first_live(received: list[tuple[float, float]], moment: float) -> float | None:
     recent = itertools.takewhile(lambda pair: pair[0] >= moment, reversed(received))
-    return min((then for sent, then in recent if then - sent < MAX_LIVE_LATENCY), default=None)
+    return min((received_at for sent, received_at in recent if received_at - sent < MAX_LIVE_LATENCY), default=None)
 
 
 class ProbeClient(ResendingClient):
@@ -87,7 +87,7 @@ class ProbeClient(ResendingClient):
         return super()._next_message(number)
 
     def _on_message(self, frame: dict[str, Any]) -> None:
-        again = self._log.repeated
+        repeated = self._log.repeated
         super()._on_message(frame)
-        if self._log.repeated == again:
+        if self._log.repeated == repeated:
             self._probe_log.record_received(int(frame["message"].split()[0]), self.name)

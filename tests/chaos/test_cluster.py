@@ -42,19 +42,19 @@ class FaultRun:
     def do(self, names: tuple[str, ...]) -> None:
         started_at, probe_log = time.monotonic(), self._clients.probe_log
         gevent.joinall([gevent.spawn(self._injector, name) for name in names], raise_error=True)
-        ended, what = time.monotonic(), " and ".join(names)
+        ended, faults = time.monotonic(), " and ".join(names)
         seconds = probe_log.wait_for_recovery(ended)
         self.fault_count += len(names)
-        self.recovery_counts[what] = max(seconds, self.recovery_counts[what])
+        self.recovery_counts[faults] = max(seconds, self.recovery_counts[faults])
         if all(FAULTS[name].hits_bus_only for name in names):
             self.without_bus = max(self.without_bus, probe_log.max_latency(started_at, ended))
         lasted = ended - started_at
-        print(f"{what}: {lasted:.1f} s, live again {seconds:.2f} s after, {self.without_bus:.2f} s without bus")
+        print(f"{faults}: {lasted:.1f} s, live again {seconds:.2f} s after, {self.without_bus:.2f} s without bus")
         self._clients.check_failures()
 
     def remarks(self) -> str:
-        what, longest = max(self.recovery_counts.items(), key=lambda pair: pair[1])
-        times = f"live again after {longest:.1f} s ({what}); without bus {self.without_bus:.1f} s"
+        faults, longest = max(self.recovery_counts.items(), key=lambda pair: pair[1])
+        times = f"live again after {longest:.1f} s ({faults}); without bus {self.without_bus:.1f} s"
         log = self._clients.log
         return f"{self.fault_count} faults; {times}; {log.rejected} answered 503, {log.replaced} replaced by themselves"
 

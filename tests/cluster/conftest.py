@@ -58,9 +58,9 @@ def start_cluster(
     with Connector() as connector:
 
         def start(count: int = 2, **options: Any) -> Cluster:
-            given = {"store": postgres.database(), "bus": redis_server.url} | options
-            nodes = [start_server(**given) for _ in range(count)]
-            wait_until(lambda: not given["bus"] or all(len(node.app.node.bus.nodes) == count - 1 for node in nodes))
+            settings = {"store": postgres.database(), "bus": redis_server.url} | options
+            nodes = [start_server(**settings) for _ in range(count)]
+            wait_until(lambda: not settings["bus"] or all(len(node.app.node.bus.nodes) == count - 1 for node in nodes))
             return Cluster(nodes, connector)
 
         yield start

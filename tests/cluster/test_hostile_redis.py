@@ -58,13 +58,13 @@ def test_who_writes_to_redis_can_neither_read_nor_speak(cluster: Cluster, client
         while (message := stranger.get_message(timeout=0.1)) is not None:
             overheard.append(message)
     assert overheard and not any(b"PRIVATE" in each["data"] or b"alice" in each["data"] for each in overheard)
-    here = cluster.first.app.store
-    card = card_of(PeerPresence("mallory", "", time.time(), True, 1))
+    first = cluster.first.app.store
+    entry = card_of(PeerPresence("mallory", "", time.time(), True, 1))
     for key in (b"x" * 32, bytes(32)):
-        forger = Sealer(Keyring(key, here.cluster, time.monotonic), here.node)
+        forger = Sealer(Keyring(key, first.cluster, time.monotonic), first.node)
         for channel in channels(cluster):
             client.publish(channel, encode_packet(Packet(9, 9, [encode(each) for each in FORGED])))
-            packet = Packet(9, 9, [encode(each) for each in FORGED], {"mallory": card}, proof=bytes(16))
+            packet = Packet(9, 9, [encode(each) for each in FORGED], {"mallory": entry}, proof=bytes(16))
             client.publish(channel, forger.seal(channel, encode_packet(packet)))
             for each in overheard:
                 client.publish(channel, each["data"])
@@ -85,10 +85,10 @@ def drop_published(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, apart: boo
     channel = publisher._channels.of_node(cluster.second.app.store.node) if apart else publisher._channels.broadcast
     publish = publisher._publish_command
 
-    def published(place: str, packet: Packet) -> tuple[str, ...]:
-        command = publish(place, packet)
-        if place == channel and packet.payloads:
-            stored.append(place)
+    def published(channel_name: str, packet: Packet) -> tuple[str, ...]:
+        command = publish(channel_name, packet)
+        if channel_name == channel and packet.payloads:
+            stored.append(channel_name)
             return ("PUBLISH", "elsewhere", "nothing")
         return command
 

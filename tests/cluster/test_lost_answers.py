@@ -38,11 +38,11 @@ def test_a_change_whose_answer_was_lost_is_known_where_it_was_made(
     store: Any = cluster.first.app.store
     write = store.write
 
-    def loses_the_answer(*options: Any) -> Any:
+    def write_and_fail(*options: Any) -> Any:
         write(*options)
         raise StoreUnavailable
 
-    monkeypatch.setattr(store, "write", loses_the_answer)
+    monkeypatch.setattr(store, "write", write_and_fail)
     assert hank.request("join", room="#dev")["response"] == 503
     monkeypatch.undo()
     wait_until(lambda: members(cluster.first) == members(cluster.second) == ["dale", "hank"])
@@ -95,12 +95,12 @@ def test_a_room_made_while_one_of_its_name_is_being_deleted_stays(
     store = cluster.first.app.store
     delete = store.delete_room
 
-    def slowly(room: str) -> None:
+    def delete_slowly(room: str) -> None:
         delete(room)
         deleted.set()
         assert made.wait(5)
 
-    monkeypatch.setattr(store, "delete_room", slowly)
+    monkeypatch.setattr(store, "delete_room", delete_slowly)
     administration = AdminService(cluster.first.app.messenger, store, FAST, time.time)
     deleting = gevent.spawn(administration.delete_room, "#dev")
     assert deleted.wait(5)
@@ -173,9 +173,9 @@ def test_a_node_that_was_asleep_for_too_long_compares_everything(
     store.poll_changes()  # what it would have applied
     store.invalidate()
     follower.sync()
-    there = cluster.second.app.messenger
+    second = cluster.second.app.messenger
     assert sorted(members(cluster.second)) == ["bobby", "dale", "hank"]
-    assert there.rooms.get("#dev").topic == "asleep" and there.sanctions.find("mute", "peggy") is not None
+    assert second.rooms.get("#dev").topic == "asleep" and second.sanctions.find("mute", "peggy") is not None
     assert texts([frame for frame in (*dale.events, *dale.receive_messages(1)) if frame["action"] == "msg"]) == [
         "nobody hints"
     ]
@@ -208,14 +208,14 @@ def test_nobody_is_an_account_elsewhere_while_it_is_erased_and_what_came_late_is
     store, account = cluster.first.app.store, cluster.first.app.messenger.authenticator.accounts["hank"].id
     delete = store.delete_account
 
-    def late(id: int) -> None:
+    def delete_after_message(id: int) -> None:
         assert phone.receive()["code"] == "account_disabled"
         assert cluster.connect(cluster.second).try_log_in("hank", password=PASSWORD)["code"] == "account_disabled"
         cluster.second.app.store.append(NewMessage("dale hank", "hank", "dale", "late", 1.0, account), lambda *_: None)
         cluster.second.app.store.flush()
         delete(id)
 
-    monkeypatch.setattr(store, "delete_account", late)
+    monkeypatch.setattr(store, "delete_account", delete_after_message)
     assert hank.request("forget", password=PASSWORD)["response"] == 200
     assert [(each["message"], each.get("erased")) for each in dale.history("hank")] == [("", True)]
 
@@ -223,10 +223,10 @@ def test_nobody_is_an_account_elsewhere_while_it_is_erased_and_what_came_late_is
 def test_an_account_that_could_not_be_erased_is_let_in_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     hank = cluster.register(cluster.first, "hank")
 
-    def away(_: int) -> None:
+    def unavailable(_: int) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(cluster.first.app.store, "delete_account", away)
+    monkeypatch.setattr(cluster.first.app.store, "delete_account", unavailable)
     assert hank.request("forget", password=PASSWORD)["response"] == 503
     assert cluster.log_in(cluster.first, "hank", "phone").request("users")["response"] == 200
     wait_until(lambda: cluster.connect(cluster.second).try_log_in("hank", password=PASSWORD)["response"] == 200)

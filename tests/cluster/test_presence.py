@@ -17,7 +17,7 @@ from tests.chat.test_messenger import House, told
 class SilentBus:
     """A bus without other nodes."""
 
-    def show(self, key: str, card: bytes | None) -> None:
+    def show(self, key: str, entry: bytes | None) -> None:
         pass
 
 

@@ -35,11 +35,11 @@ def test_both_pour_at_once_and_each_hears_the_other_without_a_hole(cluster: Clus
     sent = [seqs(each.get(timeout=TEST_TIMEOUT)) for each in greenlets]
     assert sorted(sent[0] + sent[1]) == list(range(1, 601))
     for one, own in ((hank, sent[0]), (dale, sent[1])):
-        heard = [frame for frame in (*one.events,) if frame["action"] == "msg"]
+        received = [frame for frame in (*one.events,) if frame["action"] == "msg"]
         one.events.clear()
-        heard += one.receive_messages(300 - len(heard))
-        assert sorted(seqs(heard) + own) == list(range(1, 601)) and seqs(heard) == sorted(seqs(heard))
-        assert texts(heard) == numbered_texts(300)
+        received += one.receive_messages(300 - len(received))
+        assert sorted(seqs(received) + own) == list(range(1, 601)) and seqs(received) == sorted(seqs(received))
+        assert texts(received) == numbered_texts(300)
 
 
 def test_two_devices_of_one_account_on_two_nodes(cluster: Cluster) -> None:
@@ -91,8 +91,8 @@ def test_who_makes_a_room_removes_a_member_and_a_guest_elsewhere(cluster: Cluste
     assert hank.request("members", room="#dev")["users"][-1] == {"account_name": "hank", "status": "online"}
     for each in (dale, gus):
         assert hank.request("remove", room="#dev", user=each.name)["response"] == 200
-        told = each.next_event("leave")
-        assert (told["by"], told["user"]["account_name"]) == ("hank", each.name)
+        event = each.next_event("leave")
+        assert (event["by"], event["user"]["account_name"]) == ("hank", each.name)
         assert each.send_message("#dev", "out")["code"] == "not_member"
         if each is dale:
             assert gus.next_event("leave")["user"]["account_name"] == "dale"
@@ -163,8 +163,8 @@ def test_presence_crosses(cluster: Cluster) -> None:
     dale.receive_messages(1)
     assert dale.request("status", status="away")["response"] == 200
     assert hank.next_event("presence")["user"] == {"account_name": "dale", "status": "away"}
-    shown = hank.request("users")["users"]
-    assert shown == [{"account_name": "dale", "status": "away"}, {"account_name": "hank", "status": "online"}]
+    users = hank.request("users")["users"]
+    assert users == [{"account_name": "dale", "status": "away"}, {"account_name": "hank", "status": "online"}]
     dale.close()
     assert hank.next_event("presence")["user"] == {"account_name": "dale", "status": "offline"}
 

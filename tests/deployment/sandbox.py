@@ -78,8 +78,8 @@ def main(spec: dict[str, Any]) -> None:
     os.execve(spec["command"][0], spec["command"], spec["environ"])
 
 
-def _refuse(why: str) -> NoReturn:
-    print(f"the kernel refuses to take away what the unit does: {why}", file=sys.stderr)
+def _refuse(reason: str) -> NoReturn:
+    print(f"the kernel refuses to take away what the unit does: {reason}", file=sys.stderr)
     raise SystemExit(REFUSED)
 
 
@@ -173,7 +173,9 @@ def _system_call_filter(seccomp: Any, table: Filter) -> Any:
     for name, cases in table.get("conditions", {}).items():
         for case in cases:
             result.add_rule(
-                seccomp.ALLOW, name, *(seccomp.Arg(at, getattr(seccomp, how), *to) for at, how, *to in case)
+                seccomp.ALLOW,
+                name,
+                *(seccomp.Arg(at, getattr(seccomp, comparison), *to) for at, comparison, *to in case),
             )
     return result
 

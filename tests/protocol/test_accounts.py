@@ -103,10 +103,10 @@ def test_who_may_not_register_stays_a_guest(
 
 
 def test_only_who_is_logged_in_registers(server: Address, connector: Connector) -> None:
-    nobody = connector.open_raw(server)
-    nobody.send({"action": "register", "id": "r1", "password": PASSWORD})
-    nobody.send({"action": "presence", "jim": 2, "user": {"account_name": "nobody"}})
-    while (answer := nobody.receive())["response"] != 200:
+    unknown = connector.open_raw(server)
+    unknown.send({"action": "register", "id": "r1", "password": PASSWORD})
+    unknown.send({"action": "presence", "jim": 2, "user": {"account_name": "nobody"}})
+    while (answer := unknown.receive())["response"] != 200:
         assert is_client_error(answer)
     assert answer["account"] is False
     stranger = connector.log_in_course(server, CLASSIC, "stranger")

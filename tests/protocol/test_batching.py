@@ -87,13 +87,13 @@ def test_who_goes_on_one_at_a_time_without_reading_answers_is_no_longer_listened
     hank, dale = connector.open_native(server, "hank", receive_buffer=4096), connector.open_native(server, "dale")
     dale.sock.settimeout(0.5)
 
-    def goes_on() -> None:
+    def check_open() -> None:
         for number in range(100_000):
             hank.send({"action": "msg", "id": "i" * 64, "to": "dale", "message": f"{number}"})
             assert dale.next_event("msg")["message"] == f"{number}"
 
     with pytest.raises(TimeoutError):
-        goes_on()
+        check_open()
 
 
 def test_what_is_kept_is_numbered_in_the_order_it_was_said_and_once_for_each_id(chat_server: ChatServer) -> None:

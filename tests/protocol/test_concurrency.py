@@ -144,8 +144,8 @@ def test_a_guest_who_registers_stays_in_its_rooms(log_in: LogIn) -> None:
     assert [event["message"] for event in gus.receive_messages(1)] == ["two"]
     assert gus.send_message("#dev", "three")["seq"] == 3
     gus.close()
-    (kept,) = [user for user in dale.request("members", room="#dev")["users"] if user["account_name"] == "gus"]
-    assert kept["status"] in ("online", "offline")  # a member, whether it is here or not
+    (stored,) = [user for user in dale.request("members", room="#dev")["users"] if user["account_name"] == "gus"]
+    assert stored["status"] in ("online", "offline")  # a member, whether it is here or not
 
 
 def test_what_is_said_to_a_name_while_it_registers_is_kept_for_it(server: RunningServer, log_in: LogIn) -> None:
@@ -232,17 +232,17 @@ def test_leaving_that_could_not_be_stored_can_be_asked_again(
     def no_room(*_: Any) -> None:
         raise StoreUnavailable
 
-    def goes() -> dict[str, Any]:
+    def leave_or_remove() -> dict[str, Any]:
         return (
             dale.request("remove", room="#dev", user="hank") if verb == "remove" else hank.request("leave", room="#dev")
         )
 
     with monkeypatch.context() as disk:
         disk.setattr(server.app.store, "leave", no_room)
-        assert goes()["response"] == 503
+        assert leave_or_remove()["response"] == 503
     dale.send_messages("#dev", "he is still in")
     assert [event["message"] for event in hank.receive_messages(1)] == ["he is still in"]
-    assert goes()["response"] == 200
+    assert leave_or_remove()["response"] == 200
     dale.send_messages("#dev", "secret")
     assert hank.request("history", **{"with": "#dev"})["code"] == "not_member"
     assert log_in("hank", password=PASSWORD, device="b").backlog == []

@@ -182,7 +182,7 @@ def test_the_first_spelling_of_a_name_is_the_one(names: Frame, server: Address, 
 
 
 @pytest.mark.parametrize(
-    "words",
+    "fields",
     [
         {"to": "dale", "destination": "no", "mess_text": "hello", "text": "no"},
         {"destination": "dale", "to_user": "no", "message_text": "hello", "message": "no"},
@@ -193,8 +193,8 @@ def test_the_first_spelling_of_a_name_is_the_one(names: Frame, server: Address, 
     ],
 )
 def test_the_first_spelling_of_addressee_and_text_is_the_one(
-    words: Frame, server: Address, connector: Connector
+    fields: Frame, server: Address, connector: Connector
 ) -> None:
     dale, hank = connector.open_native(server, "dale"), connector.log_in_course(server, CLASSIC, "hank")
-    hank.send({"action": "message", "time": 1, **words})
+    hank.send({"action": "message", "time": 1, **fields})
     assert dale.receive_message() == ("hank", "hello")

@@ -84,16 +84,16 @@ def test_only_an_ordinary_presence_gets_two_forms(server: Address, connector: Co
 
 
 def test_the_first_message_decides_the_action_and_the_only_text_key(server: Address, connector: Connector) -> None:
-    ways = [(action, key) for action in ("message", "msg", "m") for key in (*TEXT_KEYS, "message", "msg_txt")]
+    variants = [(action, key) for action in ("message", "msg", "m") for key in (*TEXT_KEYS, "message", "msg_txt")]
     clients, hub = (
-        connector.log_in_courses(server, {f"{action}-{key}": CLASSIC for action, key in ways}),
+        connector.log_in_courses(server, {f"{action}-{key}": CLASSIC for action, key in variants}),
         connector.open_native(server, "hub"),
     )
-    for client, (action, key) in zip(clients, ways, strict=True):
+    for client, (action, key) in zip(clients, variants, strict=True):
         client.send({"action": action, "time": 1, "to": "hub", key: "first word"})
         assert hub.receive_message() == (client.name, "first word")
         hub.send_message(client.name, "hello")
-    for client, (action, key) in zip(clients, ways, strict=True):
+    for client, (action, key) in zip(clients, variants, strict=True):
         frame = client.receive()
         assert set(frame) == ORDINARY_KEYS | {key}
         assert (frame["action"], frame[key]) == (action, "hello")
@@ -102,25 +102,25 @@ def test_the_first_message_decides_the_action_and_the_only_text_key(server: Addr
 def receive_text(client: CourseClient, length: int, chunks: list[str]) -> Callable[[], None]:
     """Return a job that receives until `length` characters other than blanks have arrived."""
 
-    def hear() -> None:
+    def receive() -> None:
         while len("".join("".join(chunks).split())) < length:
             chunks.append(client.receive_message()[1])
 
-    return hear
+    return receive
 
 
 def test_a_long_text_is_split_at_blanks_and_every_word_arrives_whole(server: Address, connector: Connector) -> None:
-    words = [f'"слово"{number}' if number % 7 else f"💬{number}" for number in range(90)]
+    messages = [f'"слово"{number}' if number % 7 else f"💬{number}" for number in range(90)]
     clients = connector.log_in_courses(server, {one.name: one for one in VARIANTS})
     hank = connector.log_in_course(server, CLASSIC, "hank")
     received: dict[str, list[str]] = {client.name: [] for client in clients}
     for client in clients:
-        hank.send_message(client.name, " ".join(words))
-    length = len("".join(words))
+        hank.send_message(client.name, " ".join(messages))
+    length = len("".join(messages))
     assert run_together({one.name: receive_text(one, length, received[one.name]) for one in clients}) == {}
     for client in clients:
         assert len(received[client.name]) > 1
-        assert " ".join(received[client.name]).split() == words, client.name
+        assert " ".join(received[client.name]).split() == messages, client.name
         client.check_pacing()
 
 

@@ -52,9 +52,9 @@ def test_changing_contacts_is_answered_200(action: str, server: Address, connect
 
 def test_get_users_names_those_present_first_and_then_the_newest(server: Address, connector: Connector) -> None:
     for name in ("gone.first", "gone.second", "gone.third"):
-        gone = connector.open_native(server, name)
-        gone.send({"action": "quit"})
-        gone.expect_closed()
+        left = connector.open_native(server, name)
+        left.send({"action": "quit"})
+        left.expect_closed()
     connector.open_native(server, "dale")
     hank = connector.log_in_course(server, CLASSIC, "hank")
     names = request(hank, action="get_users", account_name="hank")["data_list"]

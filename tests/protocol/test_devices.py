@@ -150,8 +150,8 @@ def test_a_login_replaces_the_live_session_of_that_device_and_no_other(chat_serv
     dale.send_messages("hank", "hello")
     assert laptop.next_event("msg")["seq"] == phone.next_event("msg")["seq"] == 1
     again = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
-    (told,) = [frame for frame in laptop.receive_until_closed() if "response" in frame]
-    assert (told["response"], told["code"]) == (409, "replaced")
+    (notice,) = [frame for frame in laptop.receive_until_closed() if "response" in frame]
+    assert (notice["response"], notice["code"]) == (409, "replaced")
     assert seqs(again.backlog) == [1]
     dale.send_messages("hank", "again")
     assert again.next_event("msg")["seq"] == phone.next_event("msg")["seq"] == 2
@@ -180,20 +180,20 @@ def test_with_more_than_twenty_devices_the_longest_unused_is_forgotten(chat_serv
         quit_all(client)
     waiting: dict[str, list[int]] = {}
 
-    def enters(device: str) -> None:
+    def log_in(device: str) -> None:
         client = chat_server.connect().start_session("peggy", password=PASSWORD, device=device)
         waiting[device] = seqs(client.backlog)
         quit_all(client)
 
     devices = [f"device {number}" for number in range(18)]
-    assert run_together({device: lambda device=device: enters(device) for device in devices}) == {}
+    assert run_together({device: lambda device=device: log_in(device) for device in devices}) == {}
     assert waiting == {device: [1] for device in devices}
     laptop = chat_server.log_in("peggy", "laptop")
     assert seqs(laptop.backlog) == [1], "twenty devices are not too many"
     laptop.acknowledge("dale", 1)
     quit_all(laptop)
     for device in ("one too many", "phone"):
-        enters(device)
+        log_in(device)
         assert waiting[device] == [], f"{device} is not known (any more) and starts at the furthest cursor"
 
 

@@ -40,8 +40,8 @@ def test_both_directions_count_together_and_every_conversation_by_itself(
         log_in(chat_server, right, "dale"),
         chat_server.log_in("bobby"),
     )
-    said = [client.send_messages(other.name, "x")[0] for client, other in ((hank, dale), (dale, hank)) * 5]
-    assert said == list(range(1, 11))
+    sent = [client.send_messages(other.name, "x")[0] for client, other in ((hank, dale), (dale, hank)) * 5]
+    assert sent == list(range(1, 11))
     assert bobby.send_messages(hank.name, "x") == bobby.send_messages(dale.name, "x") == [1]
     chat_server.restart()
     hank, dale = log_in(chat_server, left, "hank"), log_in(chat_server, right, "dale")
@@ -52,12 +52,12 @@ def test_many_who_send_at_once_leave_no_hole_and_keep_their_order(chat_server: C
     clients = [chat_server.log_in("hank"), chat_server.log_in("dale"), chat_server.log_in("hank", "phone")]
     answers: dict[str, list[int]] = {}
 
-    def pours(client: UserClient, number: int, to: str) -> None:
+    def flood(client: UserClient, number: int, to: str) -> None:
         answers[f"{number}"] = seqs(client.send_pipelined(to, [f"{number}.{text}" for text in numbered_texts(200)]))
 
     jobs = zip(clients, ("dale", "hank", "dale"), strict=True)
-    wrong = run_together({f"{n}": lambda n=n, job=job: pours(job[0], n, job[1]) for n, job in enumerate(jobs)})
-    assert wrong == {}
+    failures = run_together({f"{n}": lambda n=n, job=job: flood(job[0], n, job[1]) for n, job in enumerate(jobs)})
+    assert failures == {}
     assert all(one == sorted(one) for one in answers.values())
     assert sorted(itertools.chain(*answers.values())) == list(range(1, 601))
     for number, client in enumerate(clients):
@@ -65,8 +65,8 @@ def test_many_who_send_at_once_leave_no_hole_and_keep_their_order(chat_server: C
         assert sorted(seqs(received) + answers[f"{number}"]) == list(range(1, 601))
         assert seqs(received) == sorted(seqs(received))
         for other in {0, 1, 2} - {number}:
-            said = [text for text in texts(received) if text.startswith(f"{other}.")]
-            assert said == [f"{other}.{text}" for text in numbered_texts(200)]
+            sent = [text for text in texts(received) if text.startswith(f"{other}.")]
+            assert sent == [f"{other}.{text}" for text in numbered_texts(200)]
 
 
 def test_the_same_id_again_is_answered_with_the_same_seq_and_delivered_once(chat_server: ChatServer) -> None:
@@ -85,9 +85,9 @@ def test_the_same_id_again_is_answered_with_the_same_seq_and_delivered_once(chat
 
 def test_the_same_id_three_times_in_one_write_is_stored_once(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
-    said = [(f"m{number // 3}", "another" if number % 3 == 2 else "text") for number in range(60)]
-    hank.send_bytes(b"".join(encode_frame(action="msg", id=one, to="dale", message=text) for one, text in said))
-    answers = [hank.receive() for _ in said]
+    sent = [(f"m{number // 3}", "another" if number % 3 == 2 else "text") for number in range(60)]
+    hank.send_bytes(b"".join(encode_frame(action="msg", id=one, to="dale", message=text) for one, text in sent))
+    answers = [hank.receive() for _ in sent]
     assert sorted(answer["response"] for answer in answers) == [200] * 40 + [409] * 20
     stored = {(answer["id"], answer["seq"]) for answer in answers if answer["response"] == 200}
     assert stored == {(f"m{number}", number + 1) for number in range(20)}
@@ -139,9 +139,9 @@ def test_what_guests_and_course_clients_say_to_an_account_waits_for_it(chat_serv
         cathy.send_message("dale", "said")
         cathy.quit()
     assert set(texts(dale.receive_messages(len(cathies)))) == {"said"}
-    said = [(frame["from"], frame["message"], frame["seq"]) for frame in chat_server.log_in("hank").backlog]
+    sent = [(frame["from"], frame["message"], frame["seq"]) for frame in chat_server.log_in("hank").backlog]
     expected = [("guest", text, seq) for seq, text in enumerate(numbered_texts(3), 1)]
-    assert sorted(said) == sorted(expected + [(cathy.name, "привет", 1) for cathy in cathies])
+    assert sorted(sent) == sorted(expected + [(cathy.name, "привет", 1) for cathy in cathies])
     assert dale.take_events() == []
 
 

@@ -42,9 +42,9 @@ BAD_FIELDS: tuple[dict[str, Any], ...] = (
 )
 
 
-def log_in_after_messages(chat_server: ChatServer, *words: str) -> UserClient:
+def log_in_after_messages(chat_server: ChatServer, *messages: str) -> UserClient:
     """Log in dale after hank has sent him these texts."""
-    answers = chat_server.log_in("hank").send_pipelined("dale", words)
+    answers = chat_server.log_in("hank").send_pipelined("dale", messages)
     assert {answer["response"] for answer in answers} == {200}
     return chat_server.log_in("dale")
 
@@ -87,24 +87,24 @@ def test_a_page_of_wrong_types_is_refused(chat_server: ChatServer) -> None:
 
 def test_a_page_is_cut_to_the_frame_limit_and_nothing_is_lost_between_pages(chat_server: ChatServer) -> None:
     sizes = (16000, 10, 16000, 16000, 16000, 12, 9000, 16000, 16000, 16000, 16000, 3)
-    words = [f"{number}:".ljust(size, '"' if number % 2 else "ж") for number, size in enumerate(sizes)]
-    dale = log_in_after_messages(chat_server, *(word[:16000] for word in words))
+    messages = [f"{number}:".ljust(size, '"' if number % 2 else "ж") for number, size in enumerate(sizes)]
+    dale = log_in_after_messages(chat_server, *(word[:16000] for word in messages))
     whole = dale.history("hank", after=0, limit=1)
-    while len(whole) < len(words):
+    while len(whole) < len(messages):
         dale.send({"action": "history", "id": "h", "with": "hank", "after": whole[-1]["seq"], "limit": 500})
         line = dale.receive_line()
         assert len(line) < 65536
         page = json.loads(line)
-        assert page["messages"] and page["more"] == (page["messages"][-1]["seq"] < len(words))
+        assert page["messages"] and page["more"] == (page["messages"][-1]["seq"] < len(messages))
         whole += page["messages"]
     backwards: list[Frame] = []
-    while len(backwards) < len(words):
+    while len(backwards) < len(messages):
         before = {"before": backwards[0]["seq"]} if backwards else {}
         page = dale.request("history", **{"with": "hank"}, limit=500, **before)
         assert page["messages"] and page["more"] == (page["messages"][0]["seq"] > 1)
         backwards = page["messages"] + backwards
-    assert texts(whole) == texts(backwards) == words
-    assert seqs(whole) == seqs(backwards) == list(range(1, len(words) + 1))
+    assert texts(whole) == texts(backwards) == messages
+    assert seqs(whole) == seqs(backwards) == list(range(1, len(messages) + 1))
 
 
 def test_a_text_that_fills_a_frame_with_escapes_is_refused_or_can_be_read_back(chat_server: ChatServer) -> None:

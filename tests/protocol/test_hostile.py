@@ -80,16 +80,16 @@ def test_two_thousand_idle_connections_and_a_thrower_of_rubbish_disturb_nobody(
 
 
 def test_who_never_reads_holds_up_nobody(server: Address, connector: Connector) -> None:
-    deaf = [connector.open_native(server, f"deaf-{number}", receive_buffer=4096) for number in range(3)]
+    stalled = [connector.open_native(server, f"deaf-{number}", receive_buffer=4096) for number in range(3)]
     stuck = connector.log_in_course(server, CLASSIC, "stuck")
     hank, dale, shouter = (connector.open_native(server, name) for name in ("hank", "dale", "shouter"))
 
-    def shout() -> None:
+    def send_all() -> None:
         while True:
-            for name in (*(one.name for one in deaf), stuck.name):
+            for name in (*(one.name for one in stalled), stuck.name):
                 shouter.send_message(name, "x" * 16000)
 
-    shouting = gevent.spawn(shout)
+    shouting = gevent.spawn(send_all)
     try:
         ping_pong(hank, dale, 200)
     finally:
@@ -170,11 +170,11 @@ def test_stopping_writes_what_course_clients_were_promised_and_tells_them_nothin
     assert sentinel.receive_message() == ("hank", "all sent")
     stop = gevent.spawn(server.stop)
 
-    def hear_and_be_hung_up_on(client: Any) -> None:
+    def receive_until_closed(client: Any) -> None:
         assert [client.receive_message()[1] for _ in texts] == texts
         assert client.sock.recv(1024) == b""
 
-    assert run_together({one.name: lambda one=one: hear_and_be_hung_up_on(one) for one in clients}) == {}
+    assert run_together({one.name: lambda one=one: receive_until_closed(one) for one in clients}) == {}
     stop.get(timeout=TEST_TIMEOUT)
 
 

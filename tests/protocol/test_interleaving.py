@@ -20,9 +20,9 @@ def sending_meanwhile(sender: UserClient, to: str, count: int = COUNT) -> Iterat
     started = Event()
 
     def send_all() -> None:
-        words = numbered_texts(count)
+        messages = numbered_texts(count)
         for start in range(0, count, 50):
-            answers = sender.send_pipelined(to, words[start : start + 50])
+            answers = sender.send_pipelined(to, messages[start : start + 50])
             assert {answer["response"] for answer in answers} == {200}
             if start >= count // 3:
                 started.set()
@@ -113,22 +113,26 @@ def test_who_registers_meanwhile_misses_nothing_and_reads_nothing_older(chat_ser
 
 
 def test_who_is_cut_off_and_resends_everything_by_id_says_it_once(chat_server: ChatServer) -> None:
-    dale, words, ids = chat_server.log_in("dale"), numbered_texts(COUNT), [f"mine {number}" for number in range(COUNT)]
+    dale, messages, ids = (
+        chat_server.log_in("dale"),
+        numbered_texts(COUNT),
+        [f"mine {number}" for number in range(COUNT)],
+    )
     for cut in (1, 400, 900):
         hank = chat_server.log_in("hank")
-        pouring = gevent.spawn(hank.send_pipelined, "dale", words, ids)
+        greenlet = gevent.spawn(hank.send_pipelined, "dale", messages, ids)
         dale.receive_messages(1 if cut == 1 else 300)
         hank.sock.shutdown(2)
-        pouring.join(timeout=TIMEOUT)
-        assert pouring.ready()
-    answers = chat_server.log_in("hank").send_pipelined("dale", words, ids)
+        greenlet.join(timeout=TIMEOUT)
+        assert greenlet.ready()
+    answers = chat_server.log_in("hank").send_pipelined("dale", messages, ids)
     assert {answer["response"] for answer in answers} == {200}
-    said = dict(zip(seqs(answers), words, strict=True))
-    assert sorted(said) == list(range(1, COUNT + 1))
+    sent = dict(zip(seqs(answers), messages, strict=True))
+    assert sorted(sent) == list(range(1, COUNT + 1))
     chat_server.log_in("hank")
     backlog = chat_server.log_in("dale").backlog
-    assert {frame["seq"]: frame["message"] for frame in backlog} == said
-    assert seqs(backlog) == sorted(said)
+    assert {frame["seq"]: frame["message"] for frame in backlog} == sent
+    assert seqs(backlog) == sorted(sent)
 
 
 def test_a_device_replaced_again_and_again_misses_nothing(chat_server: ChatServer) -> None:

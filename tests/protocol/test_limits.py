@@ -19,24 +19,24 @@ SLOW_RATES = {"message_rate": 20, "message_burst": 10, "patience": 0.01}
 
 def receive_responses(session: NativeClient, count: int) -> list[Frame]:
     """Receive the next `count` responses; drop everything else."""
-    found: list[Frame] = []
-    while len(found) < count:
+    responses: list[Frame] = []
+    while len(responses) < count:
         if "response" in (frame := session.receive()):
-            found.append(frame)
-    return found
+            responses.append(frame)
+    return responses
 
 
 def send_flood(session: NativeClient, to: str, count: int, first: int = 0) -> list[int]:
     """Send messages without waiting; return the statuses of the responses, which come in order."""
     lines = [encode_frame(action="msg", id=f"f{n}", to=to, message=f"text {n}") for n in range(first, first + count)]
     writer_greenlet = gevent.spawn(session.send_bytes, b"".join(lines))
-    found = receive_responses(session, count)
+    responses = receive_responses(session, count)
     writer_greenlet.get(timeout=TIMEOUT)
-    assert [answer["id"] for answer in found] == [f"f{n}" for n in range(first, first + count)]
+    assert [answer["id"] for answer in responses] == [f"f{n}" for n in range(first, first + count)]
     assert all(
-        answer["code"] == "too_fast" and answer["retry_after"] > 0 for answer in found if answer["response"] == 429
+        answer["code"] == "too_fast" and answer["retry_after"] > 0 for answer in responses if answer["response"] == 429
     )
-    return [answer["response"] for answer in found]
+    return [answer["response"] for answer in responses]
 
 
 def test_the_greeting_says_how_fast_one_may_be(start_server: Start, connector: Connector) -> None:
@@ -258,20 +258,20 @@ def test_rooms_are_made_and_joined_within_bounds(start_chat_server: Callable[...
     chat_server = start_chat_server(max_rooms=4, max_rooms_made=2, max_rooms_joined=3, max_members=2)
     hank, dale, bobby = (chat_server.log_in(name) for name in ("hank", "dale", "bobby"))
 
-    def joins(client: Any, room: str) -> tuple[int, str | None, int | None]:
+    def join(client: Any, room: str) -> tuple[int, str | None, int | None]:
         answer = client.request("join", room=room)
         return answer["response"], answer.get("code"), answer.get("limit")
 
-    assert joins(hank, "#one") == joins(hank, "#two") == joins(dale, "#three") == (200, None, None)
-    assert joins(hank, "#more") == (403, "too_many_rooms", 2)
-    assert joins(hank, "#three") == (200, None, None)
-    assert joins(bobby, "#three") == (403, "room_full", 2)
-    assert joins(dale, "#four") == (200, None, None)
-    assert joins(bobby, "#five") == (403, "too_many_rooms", 4)
-    assert joins(hank, "#four") == (403, "too_many_rooms", 3)
-    assert joins(hank, "#one")[0] == 200, "who is in stays in"
+    assert join(hank, "#one") == join(hank, "#two") == join(dale, "#three") == (200, None, None)
+    assert join(hank, "#more") == (403, "too_many_rooms", 2)
+    assert join(hank, "#three") == (200, None, None)
+    assert join(bobby, "#three") == (403, "room_full", 2)
+    assert join(dale, "#four") == (200, None, None)
+    assert join(bobby, "#five") == (403, "too_many_rooms", 4)
+    assert join(hank, "#four") == (403, "too_many_rooms", 3)
+    assert join(hank, "#one")[0] == 200, "who is in stays in"
     hank.request("leave", room="#one")
-    assert joins(hank, "#four") == (200, None, None)
+    assert join(hank, "#four") == (200, None, None)
 
 
 def test_nobody_is_taken_for_dead_while_held_back(start_server: Start, connector: Connector) -> None:

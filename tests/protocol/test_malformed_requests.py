@@ -36,10 +36,10 @@ DEVICES = (5, None, [], {}, True, "", " ", "x" * 5000, "\x1b[31m", "\u200b", "н
 
 def collect_responses(client: UserClient, frame: Frame) -> list[Frame]:
     """Return all responses up to those of the request and of a probe after it."""
-    odd, end = next(client.ids), next(client.ids)
-    client.send({"id": odd, **frame})
+    request_id, end = next(client.ids), next(client.ids)
+    client.send({"id": request_id, **frame})
     client.send({"action": "probe", "id": end})
-    frames, missing = [], {end} if frame["action"] in UNANSWERED else {odd, end}
+    frames, missing = [], {end} if frame["action"] in UNANSWERED else {request_id, end}
     while missing:
         if "response" in (answer := client.receive()):
             frames.append(answer)
@@ -68,13 +68,13 @@ def test_an_odd_request_is_answered_once_and_is_not_the_servers_mistake(
     dale.request("join", room="#dev")
     hank.request("join", room="#dev")
     dale.send_messages(hank.name, "hello")
-    wrong = []
+    failures = []
     for key in REQUESTS[action]:
         for value in (*WRONG_EVERYWHERE, *NUMBERS, *WORDS, *LONG, None):
             frames = collect_responses(hank, {"action": action, **REQUESTS[action], key: value})
             if is_wrong(action, frames):
-                wrong.append((key, value if len(str(value)) < 50 else str(value)[:50], frames))
-    assert wrong == []
+                failures.append((key, value if len(str(value)) < 50 else str(value)[:50], frames))
+    assert failures == []
     assert dale.request("probe")["response"] == 200
 
 

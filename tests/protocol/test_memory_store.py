@@ -68,6 +68,6 @@ def test_a_slow_reader(log_in: LogIn) -> None:
 
 def test_both_directions_at_once_leave_no_hole(log_in: LogIn) -> None:
     hank, dale = log_in("hank"), log_in("dale")
-    said = seqs(hank.send_pipelined("dale", numbered_texts(300)) + dale.send_pipelined("hank", numbered_texts(300)))
-    assert sorted(said) == list(range(1, 601))
-    assert seqs(dale.receive_messages(300)) == said[:300] and seqs(hank.receive_messages(300)) == said[300:]
+    sent = seqs(hank.send_pipelined("dale", numbered_texts(300)) + dale.send_pipelined("hank", numbered_texts(300)))
+    assert sorted(sent) == list(range(1, 601))
+    assert seqs(dale.receive_messages(300)) == sent[:300] and seqs(hank.receive_messages(300)) == sent[300:]

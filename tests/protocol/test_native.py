@@ -109,13 +109,13 @@ def resume_session(native: NativeClient, name: str, session: str, place: str) ->
 def test_a_session_resumes_its_guest_and_replaces_the_half_dead_connection(
     place: str, server: Address, connector: Connector
 ) -> None:
-    dead, alive, dale = (
+    closed, alive, dale = (
         connector.open_native(server),
         connector.open_native(server),
         connector.open_native(server, "dale"),
     )
-    resume_session(alive, "hank", dead.log_in("hank")["session"], place)
-    assert [frame for frame in dead.receive_until_closed() if frame.get("response") != 409] == []
+    resume_session(alive, "hank", closed.log_in("hank")["session"], place)
+    assert [frame for frame in closed.receive_until_closed() if frame.get("response") != 409] == []
     assert dale.send_message("hank", "still you?")["response"] == 202
     assert alive.next_event("msg")["message"] == "still you?"
 

@@ -51,10 +51,10 @@ def reading_texts(client: CourseClient, received: Queue[str]) -> Iterator[None]:
 
 
 def test_users_lists_natives_and_course_clients_who_are_present(server: Address, connector: Connector) -> None:
-    hank, gone = connector.open_native(server, "Hank"), connector.open_native(server, "gone")
+    hank, left = connector.open_native(server, "Hank"), connector.open_native(server, "gone")
     connector.log_in_course(server, CLASSIC, "dale")
-    gone.send({"action": "quit"})
-    gone.expect_closed()
+    left.send({"action": "quit"})
+    left.expect_closed()
     assert sorted(names(hank.request("users"))) == ["Hank", "dale"]
 
 
@@ -90,11 +90,11 @@ def test_leaving_returning_and_a_new_status_are_told_to_those_who_share_a_conver
     dale.send({"action": "quit"})
     dale.expect_closed()
     assert bobby.request("status", status="away")["response"] == 200
-    told = dict(receive_presence(hank) for _ in range(2))
-    assert set(told) == {"bobby", "dale"} and told["bobby"] == "away"
+    notice = dict(receive_presence(hank) for _ in range(2))
+    assert set(notice) == {"bobby", "dale"} and notice["bobby"] == "away"
     connector.open_native(server, "dale")
     name, returned = receive_presence(hank)
-    assert name == "dale" and returned != told["dale"]
+    assert name == "dale" and returned != notice["dale"]
     for native in (hank, bobby, peggy):
         native.expect_no_events()
 
@@ -114,10 +114,10 @@ def test_coming_and_going_within_a_second_is_told_at_most_once(server: Address, 
         dale.expect_closed()
         dale = connector.open_native(server, "dale")
     dale.request("status", status="back for good")
-    told = list(
+    notice = list(
         itertools.takewhile(lambda status: status != "back for good", (receive_presence(hank)[1] for _ in range(12)))
     )
-    assert len(told) <= 1
+    assert len(notice) <= 1
     hank.expect_no_events()
 
 

@@ -96,9 +96,9 @@ class RandomSession:
             self.session = self.chat_server.populated_store.sessions.get((name, "phone"), "")
             self.enter(name, {"session": "own", "device": "phone"} if self.session else {})
 
-    def step(self, what: str, *how: Any) -> None:
+    def step(self, step: str, *arguments: Any) -> None:
         with suppress(OSError):  # it was hung up on: `settle` finds out why
-            getattr(self, what.replace(" ", "_").replace("-", "_"))(*how)
+            getattr(self, step.replace(" ", "_").replace("-", "_"))(*arguments)
 
     def enter(self, name: str, entry: Frame) -> None:
         if "session" in entry:
@@ -111,17 +111,17 @@ class RandomSession:
         self.is_native = answer["response"] == 200
         self.session = answer.get("session", self.session)
 
-    def ask(self, action: str, odd: Frame) -> None:
-        self.send(action, odd)
+    def ask(self, action: str, changes: Frame) -> None:
+        self.send(action, changes)
 
     def split(self, action: str) -> None:
         """Send a request byte by byte."""
         self.send(action, {}, 1)
 
-    def send(self, action: str, odd: Frame, size: int = 1 << 20) -> None:
-        frame = {"id": f"i{next(COUNTER)}", "action": action, **ACTIONS[action], **odd}
+    def send(self, action: str, changes: Frame, size: int = 1 << 20) -> None:
+        frame = {"id": f"i{next(COUNTER)}", "action": action, **ACTIONS[action], **changes}
         data = encode_frame(**frame)
-        if self.is_native and not self.is_leaving and action not in UNANSWERED and "id" not in odd:
+        if self.is_native and not self.is_leaving and action not in UNANSWERED and "id" not in changes:
             data = b"\n" + data  # end any garbage sent before
             self.requested.add(str(frame["id"]))
         self.is_leaving |= action == "quit"
@@ -180,7 +180,7 @@ def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(
         st.tuples(*[st.sampled_from(STARTS)] * SESSION_COUNT),
         st.lists(st.tuples(st.integers(0, SESSION_COUNT - 1), STEP), min_size=MAX_STEPS // 3, max_size=MAX_STEPS),
     )
-    def whatever(starts: tuple[str, ...], steps: list[tuple[int, tuple[Any, ...]]]) -> None:
+    def run_session(starts: tuple[str, ...], steps: list[tuple[int, tuple[Any, ...]]]) -> None:
         lines = [RandomSession(chat_server, start) for start in starts]
         try:
             with gevent.Timeout(TEST_TIMEOUT):
@@ -197,4 +197,4 @@ def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(
                 line.connector.close()
         assert chat_server.server.app.supervisor.failure_count == 0
 
-    whatever()
+    run_session()

@@ -51,11 +51,11 @@ def send_burst(client: UserClient, to: str, sent: SentMessages, responses: Calla
     """Send everything unanswered without waiting, and read responses to the end of the connection."""
     lines = b"".join(encode_frame(action="msg", id=one, to=to, message=text) for one, text in sent.unanswered().items())
 
-    def writes() -> None:
+    def write() -> None:
         with contextlib.suppress(OSError):
             client.send_bytes(lines)
 
-    writer_greenlet = gevent.spawn(writes)
+    writer_greenlet = gevent.spawn(write)
     with contextlib.suppress(ConnectionError, EOFError):
         while len(sent.seqs) < len(sent.texts):
             frame = client.receive()
@@ -167,11 +167,11 @@ def test_killed_in_a_burst_nothing_answered_is_lost_or_doubled(
         for client in (dale, *clients):
             assert client.request("join", room="#dev")["response"] == 200
 
-        def kills() -> None:
+        def kill_process() -> None:
             if sum(len(sent.seqs) for sent in crowd.values()) == kill_after:
                 kill()
 
-        jobs = [gevent.spawn(send_burst, client, "#dev", crowd[client.name], kills) for client in clients]
+        jobs = [gevent.spawn(send_burst, client, "#dev", crowd[client.name], kill_process) for client in clients]
         gevent.joinall([*jobs, gevent.spawn(receive_until_closed, dale, received)], timeout=20, raise_error=True)
     responses = crowd["hank"].stored() | crowd["bobby"].stored()
     assert len(responses) >= kill_after

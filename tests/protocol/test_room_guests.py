@@ -31,8 +31,10 @@ def test_a_course_client_is_a_member_once_it_has_spoken_to_the_room(chat_server:
             assert (frame["from"], frame["to"], frame["message"], frame["seq"]) == expected
     assert member_names(hank.request("members", room="#dev")) == {"hank", "dale"} | {client.name for client in clients}
     hank.send_messages("#dev", "welcome")
-    wrong = run_together({one.name: lambda one=one: receive_until(one, ("hank", "[#dev] welcome")) for one in clients})
-    assert wrong == {}
+    failures = run_together(
+        {one.name: lambda one=one: receive_until(one, ("hank", "[#dev] welcome")) for one in clients}
+    )
+    assert failures == {}
 
 
 def test_a_course_client_who_left_is_no_member_when_it_returns(chat_server: ChatServer) -> None:

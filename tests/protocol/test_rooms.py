@@ -127,17 +127,17 @@ def test_a_message_reaches_every_member_and_the_senders_other_devices(chat_serve
 
 def test_members_who_speak_at_once_leave_no_hole_and_all_hear_the_same(chat_server: ChatServer) -> None:
     clients = log_in_and_join(chat_server, "hank", "dale", "bobby", "peggy")
-    said: dict[str, list[int]] = {}
+    sent: dict[str, list[int]] = {}
     jobs = {
-        one.name: lambda one=one: said.update({one.name: seqs(one.send_pipelined("#dev", [one.name] * 100))})
+        one.name: lambda one=one: sent.update({one.name: seqs(one.send_pipelined("#dev", [one.name] * 100))})
         for one in clients
     }
     assert run_together(jobs) == {}
-    everything = {seq: name for name, numbers in said.items() for seq in numbers}
-    assert sorted(everything) == list(range(1, 401))
+    all_frames = {seq: name for name, numbers in sent.items() for seq in numbers}
+    assert sorted(all_frames) == list(range(1, 401))
     for client in clients:
         received = [(frame["seq"], frame["from"]) for frame in client.receive_messages(300)]
-        assert received == [(seq, name) for seq, name in sorted(everything.items()) if name != client.name]
+        assert received == [(seq, name) for seq, name in sorted(all_frames.items()) if name != client.name]
 
 
 def test_a_member_who_is_away_gets_it_later_also_after_a_restart(chat_server: ChatServer) -> None:
@@ -188,10 +188,10 @@ def test_rooms_and_members_after_a_name_go_on_behind_it(chat_server: ChatServer)
     hank, *_ = log_in_and_join(chat_server, "hank", "dale", "bobby", "peggy", room="#a")
     for room in ("#b", "#c", "#жители", "#東京"):
         join(hank, room)
-    everything = room_names(hank.request("rooms"))
-    assert len(everything) == 5
-    for number, room in enumerate(everything):
-        assert room_names(hank.request("rooms", after=room)) == everything[number + 1 :]
+    all_frames = room_names(hank.request("rooms"))
+    assert len(all_frames) == 5
+    for number, room in enumerate(all_frames):
+        assert room_names(hank.request("rooms", after=room)) == all_frames[number + 1 :]
     seen: set[str] = set()
     for name in sorted(member_names(hank.request("members", room="#a"))):
         rest = member_names(hank.request("members", room="#a", after=name))

@@ -150,29 +150,29 @@ def test_what_a_person_expects_is_found(chat_server: ChatServer) -> None:
 
 def test_what_a_person_does_not_expect_is_not_found(chat_server: ChatServer) -> None:
     dale = log_in_after_messages(chat_server, *(text for text, _ in NOT_FOUND.values()))
-    wrong = {kind for kind, (text, query) in NOT_FOUND.items() if text in dale.search(query)}
-    assert wrong == set()
+    failures = {kind for kind, (text, query) in NOT_FOUND.items() if text in dale.search(query)}
+    assert failures == set()
 
 
 def test_operators_and_quotes_in_a_search_are_text_and_never_an_error(chat_server: ChatServer) -> None:
     dale = log_in_after_messages(chat_server, "cat", "dog", "cat or dog", 'say "cat"')
-    wrong = {}
+    failures = {}
     for query in OPERATORS:
         answer = dale.request("search", text=query)
         if answer["response"] != 200 or not isinstance(answer["messages"], list):
-            wrong[query] = answer
-    assert wrong == {}
+            failures[query] = answer
+    assert failures == {}
     assert dale.search("cat OR dog") == ["cat or dog"]
     assert set(dale.search('"cat"')) == {"cat", "cat or dog", 'say "cat"'}
 
 
 def test_what_is_found_is_cut_to_the_frame_limit_and_says_so(chat_server: ChatServer) -> None:
-    words = [f"needle {number} " + "x" * 15000 for number in range(8)]
-    dale = log_in_after_messages(chat_server, *words)
+    messages = [f"needle {number} " + "x" * 15000 for number in range(8)]
+    dale = log_in_after_messages(chat_server, *messages)
     answer = dale.request("search", text="needle")
     found = texts(answer["messages"])
     assert answer["more"] is True and 1 <= len(found) < 8
-    assert found == words[::-1][: len(found)]
+    assert found == messages[::-1][: len(found)]
 
 
 def test_a_search_that_has_no_time_left_says_that_it_is_incomplete(chat_server: ChatServer) -> None:

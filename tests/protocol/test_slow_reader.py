@@ -157,11 +157,11 @@ def test_a_slow_device_does_not_hold_up_the_others(small_outbox_server: ChatServ
 
 def test_guests_and_course_clients_who_do_not_read_hold_up_no_room(small_outbox_server: ChatServer) -> None:
     hank, dale = small_outbox_server.log_in("hank"), small_outbox_server.log_in("dale")
-    deaf, cathy = (
+    stalled, cathy = (
         small_outbox_server.log_in_guest("deaf", receive_buffer=4096),
         small_outbox_server.log_in_course(CLASSIC, "cathy"),
     )
-    for client in (hank, dale, deaf):
+    for client in (hank, dale, stalled):
         assert client.request("join", room="#dev")["response"] == 200
     cathy.send_message("#dev", "hello")
     assert dale.next_event("msg")["seq"] == 1

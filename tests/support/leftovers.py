@@ -31,9 +31,9 @@ for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
 def find_traces(folder: Path, needles: Iterable[str | bytes]) -> list[str]:
     """List which files below a folder contain which needles, ignoring case."""
     coded = [needle.encode() if isinstance(needle, str) else needle for needle in needles]
-    asked = b"\0".join(needle.lower() for needle in coded)
+    stdin = b"\0".join(needle.lower() for needle in coded)
     completed = subprocess.run(
-        [sys.executable, "-c", SEARCH_SCRIPT, str(folder)], input=asked, capture_output=True, check=True
+        [sys.executable, "-c", SEARCH_SCRIPT, str(folder)], input=stdin, capture_output=True, check=True
     )
     return completed.stdout.decode().splitlines()
 

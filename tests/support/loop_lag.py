@@ -29,7 +29,7 @@ class LoopLag:
         """Return whether the loop was, or is, late by more than `MAX_LAG` since then."""
         last = self._samples[-1][0]
         return time.monotonic() - last - SAMPLE_INTERVAL > MAX_LAG or any(
-            late > MAX_LAG for at, late in self._samples if at >= since
+            lag > MAX_LAG for at, lag in self._samples if at >= since
         )
 
     def _run(self) -> None:

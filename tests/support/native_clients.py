@@ -185,6 +185,6 @@ def run_together(jobs: Mapping[str, Callable[[], object]], seconds: float = 30) 
     greenlets = {name: gevent.spawn(job) for name, job in jobs.items()}
     CONCURRENT_GREENLETS.update(greenlets.values())
     gevent.joinall(list(greenlets.values()), timeout=seconds)
-    wrong = {name: repr(one.exception or "not finished") for name, one in greenlets.items() if not one.successful()}
+    failures = {name: repr(one.exception or "not finished") for name, one in greenlets.items() if not one.successful()}
     gevent.killall([one for one in greenlets.values() if not one.ready()])
-    return wrong
+    return failures

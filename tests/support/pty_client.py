@@ -27,8 +27,8 @@ close = monkey.get_original("os", "close")
 
 
 def command(server: Any, *arguments: str) -> list[str]:
-    where = ["--host", server.host, "--port", str(server.port)]
-    return [sys.executable, "-m", "gmessenger", "client", *where, *arguments]
+    address = ["--host", server.host, "--port", str(server.port)]
+    return [sys.executable, "-m", "gmessenger", "client", *address, *arguments]
 
 
 def environment(log: Path | str, **more: str) -> dict[str, str]:

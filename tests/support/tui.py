@@ -71,8 +71,8 @@ class RecordingActions:
     def quit(self) -> None:
         self.calls.append(("leave", None))
 
-    def calls_of(self, what: str) -> list[Any]:
-        return [value for kind, value in self.calls if kind == what]
+    def calls_of(self, name: str) -> list[Any]:
+        return [value for kind, value in self.calls if kind == name]
 
 
 class ScreenOutput(io.StringIO):
