@@ -1,4 +1,4 @@
-"""A real server on an ephemeral loopback port, in the same process as the tests."""
+"""Fixtures of all tests: a server on a free port in the test process, PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cluster",
         nargs="?",
-        const="calm",
-        choices=["calm", "hasty"],
-        help="tests/protocol against a cluster of two servers; hasty: what one of them has answered need not be known "
-        "to the other yet when the next thing is said",
+        const="settled",
+        choices=["settled", "immediate"],
+        help="run tests/protocol on a cluster of two nodes; settled: every message has reached both nodes before the "
+        "next request; immediate: without that wait",
     )
 
 

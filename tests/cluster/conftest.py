@@ -40,8 +40,8 @@ class Cluster:
     def log_in(self, node: RunningServer, name: str, device: str = "laptop", **user: Any) -> UserClient:
         return self.connect(node).start_session(name, **{"password": PASSWORD} | user, device=device)
 
-    def log_in_course(self, node: RunningServer, spelling: CourseVariant, name: str) -> Any:
-        return self._connector.log_in_course(node, spelling, name)
+    def log_in_course(self, node: RunningServer, variant: CourseVariant, name: str) -> Any:
+        return self._connector.log_in_course(node, variant, name)
 
 
 def wait_until(condition: Callable[[], object]) -> None:

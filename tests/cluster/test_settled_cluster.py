@@ -8,8 +8,8 @@ from tests.support.cluster import RunningCluster
 from tests.support.native_clients import Connector
 
 
-def test_calm_people_on_two_nodes_know_of_all_that_was_said(postgres: Postgres, redis_server: Redis) -> None:
-    cluster = RunningCluster(True, store=postgres.database(), bus=redis_server.url)
+def test_each_message_has_reached_both_nodes_before_the_next_request(postgres: Postgres, redis_server: Redis) -> None:
+    cluster = RunningCluster(is_settled=True, store=postgres.database(), bus=redis_server.url)
     with Connector() as connector:
         hank, dale = (UserClient(cluster).start_session(name) for name in ("hank", "dale"))
         connector.connections += [hank, dale]

@@ -77,14 +77,14 @@ def launch(
         return
     postgres, bus = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server").url
     own: list[str] = []
-    is_calm = as_cluster == "calm" and request.path.stem not in UNSETTLED_MODULES
+    is_settled = as_cluster == "settled" and request.path.stem not in UNSETTLED_MODULES
 
     def start(store: str = "", **options: Any) -> RunningServer | RunningCluster:
         if store and not is_shared(store):
             return launch(store=store, **options)
         if not store and not own:
             own.append(postgres.database())
-        return RunningCluster(is_calm, store=store or own[0], bus=bus, **options)
+        return RunningCluster(is_settled=is_settled, store=store or own[0], bus=bus, **options)
 
     yield start
     for url in own:

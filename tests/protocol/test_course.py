@@ -23,8 +23,8 @@ from tests.support.native_clients import Connector, run_together
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 
 
-def name_clients(suffix: str, spellings: Iterable[CourseVariant] = VARIANTS) -> dict[str, CourseVariant]:
-    return {f"{variant.name}.{suffix}": variant for variant in spellings}
+def name_clients(suffix: str, variants: Iterable[CourseVariant] = VARIANTS) -> dict[str, CourseVariant]:
+    return {f"{variant.name}.{suffix}": variant for variant in variants}
 
 
 def test_there_are_at_least_twenty_spellings() -> None:

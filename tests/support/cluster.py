@@ -47,13 +47,13 @@ class SharedPopulatedStore(PopulatedStore):
 class RunningCluster:
     """Servers started together. Each connection goes to the next one, so two clients are on two nodes.
 
-    Args: is_calm: before each request, wait until the earlier ones have reached all nodes.
+    Args: is_settled: before each request, wait until the earlier ones have reached all nodes.
     """
 
     host = RunningServer.host
 
-    def __init__(self, is_calm: bool, size: int = NODE_COUNT, **options: Any) -> None:
-        self._settles = is_calm
+    def __init__(self, *, is_settled: bool, size: int = NODE_COUNT, **options: Any) -> None:
+        self._settles = is_settled
         self.nodes = [RunningServer(**options) for _ in range(size)]
         self._next_node = itertools.cycle(self.nodes)
         self._awaited_sentinels: dict[bytes, Event] = {}

@@ -54,7 +54,7 @@ def wrap_tls(sock: socket.socket, server: Address) -> socket.socket:
 def settle(server: Address, *, always: bool = False) -> None:
     """In a cluster, wait until everything sent has reached all nodes, so that tests hold for it, too.
 
-    Clients that act concurrently, and clusters that are not calm, wait only if `always`.
+    Clients that act concurrently, and clusters that are not settled, wait only if `always`.
     """
     if hasattr(server, "settle") and (always or gevent.getcurrent() not in CONCURRENT_GREENLETS):
         server.settle(always=always)
