@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing beyond the wire, with atheris: `python -m tests.fuzz TARGET [--seconds 60] [FILE]`.
 
-What was interesting is kept in .fuzz/TARGET for the next run. An input that breaks something, takes longer than a few
-seconds or more memory than a gigabyte is written to .fuzz, and its name printed: give it as FILE to try it again.
+Interesting inputs are kept in .fuzz/TARGET for the next run. An input that fails, takes longer than a few seconds, or
+more than a gigabyte of memory is written to .fuzz and its name printed: give it as FILE to run it again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MODULES: Final = (
 with atheris.instrument_imports(include=[*MODULES, "gmessenger.config.files", "gmessenger.config.types"]):
     from tests.fuzz.targets import TARGETS
 
-HOME: Final = ROOT / ".fuzz"
-SLOWEST: Final = {"sessions": 90}
-"""Seconds for one input; 5 where nothing else is said."""
+FUZZ_DIRECTORY: Final = ROOT / ".fuzz"
+MAX_SECONDS: Final = {"sessions": 90}
+"""Seconds for one input; 5 for other targets."""
 
 
 def main() -> None:
@@ -42,12 +42,15 @@ def main() -> None:
         if options.file:
             attempt(options.file.read_bytes())
             return
-        corpus = HOME / options.target
+        corpus = FUZZ_DIRECTORY / options.target
         corpus.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(target.seeds()):
             (corpus / f"seed-{number}").write_bytes(seed)
         bounds = [f"-max_total_time={options.seconds}", f"-max_len={MAX_INPUT}", "-rss_limit_mb=1024"]
-        bounds += [f"-timeout={SLOWEST.get(options.target, 5)}", f"-artifact_prefix={HOME}/{options.target}-"]
+        bounds += [
+            f"-timeout={MAX_SECONDS.get(options.target, 5)}",
+            f"-artifact_prefix={FUZZ_DIRECTORY}/{options.target}-",
+        ]
         atheris.Setup([sys.argv[0], str(corpus), *bounds], attempt)
         atheris.Fuzz()
 

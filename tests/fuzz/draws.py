@@ -22,54 +22,54 @@ ODD_BYTES: Final = (
     b"#",
 )
 MAX_INPUT: Final = 4096
-"""Bytes of an input that is made."""
+"""Bytes of a mutated input."""
 
 
 class Draw:
-    """Bytes that are used up one after the other; behind the end they are 0."""
+    """Consumes bytes one after another; after the end they are 0."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self._position = 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left."""
-        return self._at >= len(self._data)
+        """Whether all bytes are consumed."""
+        return self._position >= len(self._data)
 
     def byte(self) -> int:
-        """The next byte."""
-        self._at += 1
-        return self._data[self._at - 1] if self._at <= len(self._data) else 0
+        """Return the next byte."""
+        self._position += 1
+        return self._data[self._position - 1] if self._position <= len(self._data) else 0
 
     def bytes(self, count: int) -> bytes:
-        """The next so many, as far as there are."""
-        self._at += count
-        return self._data[self._at - count : self._at]
+        """Return the next bytes, as many as there are."""
+        self._position += count
+        return self._data[self._position - count : self._position]
 
     def choice(self, items: Sequence[Item]) -> Item:
-        """One of up to 256 items."""
+        """Return one of up to 256 items."""
         return items[self.byte() % len(items)]
 
 
 def mutate(draw: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """A seed with a few things changed: bytes, pieces taken out, doubled, or of another seed."""
+    """Return a seed with a few changes: bytes replaced, pieces removed, repeated, or inserted from another seed."""
     data = bytearray(draw.choice(seeds))
     for _ in range(draw.randint(1, 6)):
-        at, length = draw.randint(0, len(data)), draw.choice((1, 2, 4, 16, 64))
+        index, length = draw.randint(0, len(data)), draw.choice((1, 2, 4, 16, 64))
         match draw.randrange(6):
             case 0:
-                data[at : at + 1] = bytes([draw.randrange(256)])
+                data[index : index + 1] = bytes([draw.randrange(256)])
             case 1:
-                del data[at : at + length]
+                del data[index : index + length]
             case 2:
-                data[at:at] = data[at : at + length] * draw.choice((1, 2, 20))
+                data[index:index] = data[index : index + length] * draw.choice((1, 2, 20))
             case 3:
-                data[at:at] = draw.choice(ODD_BYTES) * draw.choice((1, 1, 8))
+                data[index:index] = draw.choice(ODD_BYTES) * draw.choice((1, 1, 8))
             case 4:
-                data[at : at + length] = draw.randbytes(length)
+                data[index : index + length] = draw.randbytes(length)
             case _:
-                other = draw.choice(seeds)
-                start = draw.randint(0, len(other))
-                data[at:at] = other[start : start + length * 4]
+                donor = draw.choice(seeds)
+                start = draw.randint(0, len(donor))
+                data[index:index] = donor[start : start + length * 4]
     return bytes(data[:MAX_INPUT])

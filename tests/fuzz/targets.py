@@ -1,7 +1,7 @@
-"""What is fuzzed beyond the wire, each with its oracle: folding, names, config files, the control socket, sessions.
+"""Fuzz targets beyond the wire, each with its oracle: folding, names, config files, control socket, sessions.
 
-A target takes any bytes. It may refuse them with the errors that are meant for that; anything else that is raised, work
-that is out of proportion to the input, and whatever is left behind afterwards is a fault.
+A target takes any bytes. It may refuse them with the errors that are meant for that. Any other exception, work out of
+proportion to the input, and anything that is left afterwards is a defect.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from gmessenger.server.server import Server
 from gmessenger.store import search_text
 from tests.fuzz.draws import Draw
 
-FAST: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-PASSWORDS: Final = PasswordVerifier(FAST)
-"""Of all servers that are started here: its threads outlive them."""
+FAST_HASHER: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORDS: Final = PasswordVerifier(FAST_HASHER)
+"""Shared by all servers that are started here, as its threads outlive them."""
 PASSWORD: Final = "correct horse"
-PATIENCE: Final = 20.0
-"""Seconds in which a server that is asked has answered."""
-CAP_BESIDE: Final = 256
+TIMEOUT: Final = 20.0
+"""Seconds in which a server must respond."""
+GROWTH_MARGIN: Final = 256
 GROWTH: Final = 64
-"""Characters that may come of one: NFKC makes 18 of one, and pairs twice as many."""
+"""Characters that one may become: NFKC makes 18 of one, and bigrams twice as many."""
 
-Try = Callable[[bytes], None]
+Attempt = Callable[[bytes], None]
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is tried with each input, and the `seeds` it begins with; `open` makes ready, and looks at what is left."""
+    """What is run for each input, and the first inputs; `open` sets up, and checks afterwards that nothing is left."""
 
-    open: Callable[[], AbstractContextManager[Try]]
+    open: Callable[[], AbstractContextManager[Attempt]]
     seeds: Callable[[], Iterable[bytes]]
 
 
@@ -92,11 +92,11 @@ TEXTS: Final = (
 
 
 def text_of(data: bytes) -> str:
-    """Any text that the wire could let through: UTF-8 without NUL; what is none is taken apart into characters."""
+    """Return a text as the wire may accept: UTF-8 without NUL; other bytes choose characters."""
     try:
         return data.decode().replace("\0", "")
     except UnicodeDecodeError:
-        drawn = Draw(data)
+        draw = Draw(data)
         blocks = (
             0x20,
             0x300,
@@ -113,12 +113,12 @@ def text_of(data: bytes) -> str:
             0x1F1E6,
             0x1D400,
         )
-        return "".join(chr(drawn.choice(blocks) + drawn.byte()) for _ in range(len(data) // 2))
+        return "".join(chr(draw.choice(blocks) + draw.byte()) for _ in range(len(data) // 2))
 
 
-def weight(found: object) -> int:
-    """How many characters came out."""
-    return len(found) if isinstance(found, str) else sum(map(weight, found)) if isinstance(found, Iterable) else 1
+def weight(result: object) -> int:
+    """Return the number of characters of a result."""
+    return len(result) if isinstance(result, str) else sum(map(weight, result)) if isinstance(result, Iterable) else 1
 
 
 FOLDERS: Final = {
@@ -127,46 +127,45 @@ FOLDERS: Final = {
     if isfunction(function)
     and not name.startswith("_")
     and function.__module__ == search_text.__name__
-    and [each.annotation for each in signature(function).parameters.values()] == ["str"]
+    and [parameter.annotation for parameter in signature(function).parameters.values()] == ["str"]
 }
-"""Every public function of folding that takes a text, whatever they are called."""
+"""All public functions of search_text that take a text."""
 
 
 def fold_text(data: bytes) -> None:
     text = text_of(data)
     for name, function in FOLDERS.items():
-        found = function(text)
-        assert weight(found) <= GROWTH * len(text) + CAP_BESIDE, f"{name} makes too much of it"
-        assert found == function(text), f"{name} is not the same twice"
-    asked = {piece for phrase in search_text.parse_query(text) for piece in phrase}
-    known = next(FOLDERS[name] for name in ("tokenize", "words") if name in FOLDERS)(text)
-    assert len(text) > 500 or asked <= set(known), "what is said is not found by itself"
+        result = function(text)
+        assert weight(result) <= GROWTH * len(text) + GROWTH_MARGIN, f"{name} makes too much of it"
+        assert result == function(text), f"{name} is not the same twice"
+    query_words = {piece for phrase in search_text.parse_query(text) for piece in phrase}
+    words = next(FOLDERS[name] for name in ("tokenize", "words") if name in FOLDERS)(text)
+    assert len(text) > 500 or query_words <= set(words), "what is said is not found by itself"
 
 
-def need_sentence(error: Exception) -> None:
-    """A refusal is one line for a person, of what is not theirs a bounded part."""
-    said = str(error)
-    assert said.strip() and "\n" not in said.strip() and "Traceback" not in said and len(said) < 20_000, said
+def require_message_for_people(error: Exception) -> None:
+    """Check that an error is one line for people, of bounded length."""
+    message = str(error)
+    assert message.strip() and "\n" not in message.strip() and "Traceback" not in message, message
+    assert len(message) < 20_000, message
 
 
 def name_text(data: bytes) -> None:
     text = text_of(data)
-    assert names.fold(names.fold(text)) == names.fold(text) or len(text) > names.MAX_NORMALIZED, (
-        "folding goes on and on"
-    )
+    assert names.fold(names.fold(text)) == names.fold(text) or len(text) > names.MAX_RAW_NAME, "folding goes on and on"
     try:
-        shown = names.check_name(text)
+        name = names.check_name(text)
     except BadName as error:
-        need_sentence(error)
+        require_message_for_people(error)
         return
-    assert names.check_name(shown) == shown, "what is taken is not taken again"
-    assert 0 < len(shown) <= names.MAX_NAME and unicodedata.is_normalized("NFKC", shown)
-    assert shown.isprintable() and not any(unicodedata.bidirectional(char) in ("RLO", "LRO", "RLI") for char in shown)
-    assert " " not in shown and names.fold(shown) not in names.RESERVED
-    assert names.fold(shown) == names.fold(text)
+    assert names.check_name(name) == name, "what is taken is not taken again"
+    assert 0 < len(name) <= names.MAX_NAME and unicodedata.is_normalized("NFKC", name)
+    assert name.isprintable() and not any(unicodedata.bidirectional(char) in ("RLO", "LRO", "RLI") for char in name)
+    assert " " not in name and names.fold(name) not in names.RESERVED
+    assert names.fold(name) == names.fold(text)
 
 
-# Config files: what is written there is taken, or refused with one sentence.
+# Config files: their content is accepted, or refused with one line.
 
 
 COMMANDS: Final = (SERVER, CLIENT)
@@ -185,15 +184,15 @@ VALUES: Final = (
     "\u202e",
     "1 ; 2",
 )
-PARSED_WHOLE: Final = 48
-"""One of so many inputs goes through the whole command line, which takes a hundred times as long."""
+FULL_PARSE_INTERVAL: Final = 48
+"""One of so many inputs is parsed with the whole command line, which takes a hundred times as long."""
 
 
 def config_seeds() -> Iterator[bytes]:
     for command in COMMANDS:
         yield default_config(command).encode()
         for number, row in enumerate(command.rows):
-            for value in (row.default_text, *(VALUES[(number + place) % len(VALUES)] for place in range(4))):
+            for value in (row.default_text, *(VALUES[(number + index) % len(VALUES)] for index in range(4))):
                 yield f"[{command.section}]\n{row.key.replace('_', '-')} = {value}\n".encode()
     yield from (
         b"",
@@ -207,7 +206,7 @@ def config_seeds() -> Iterator[bytes]:
 
 
 @contextmanager
-def config_file() -> Iterator[Try]:
+def config_file() -> Iterator[Attempt]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "it.ini")
 
@@ -217,15 +216,15 @@ def config_file() -> Iterator[Try]:
                 try:
                     with open_file(str(file)) as stream:
                         section_parser(command.section, command.rows, command.rows)().parse(stream)
-                    if sum(data) % PARSED_WHOLE == 0:
+                    if sum(data) % FULL_PARSE_INTERVAL == 0:
                         parse_options(command, ["-c", str(file)], {"HOME": folder})
                 except ExitError as error:
-                    need_sentence(error)
+                    require_message_for_people(error)
 
         yield attempt
 
 
-# The control socket: any line is answered, and no mistake is the server's.
+# The control socket: any line gets a response, and none causes an internal error.
 
 
 @contextmanager
@@ -241,8 +240,8 @@ def server(**options: Any) -> Iterator[Server]:
 
 def control_seeds() -> Iterator[bytes]:
     values: tuple[Any, ...] = ("hank", "#dev", "", "1.2.3.4", "x\0", "\ud7ff", 0, -1, 2**63, 1e308, None, True, [], {})
-    for name, verb in ADMIN_METHODS.items():
-        fields = [field.name for field in verb.fields]
+    for name, method in ADMIN_METHODS.items():
+        fields = [field.name for field in method.fields]
         for value in values:
             yield json.dumps({"verb": name, "arguments": dict.fromkeys(fields, value)}).encode()
         yield json.dumps({"verb": name, "arguments": {}}).encode()
@@ -250,24 +249,24 @@ def control_seeds() -> Iterator[bytes]:
 
 
 @contextmanager
-def operator() -> Iterator[Try]:
+def operator() -> Iterator[Attempt]:
     with tempfile.TemporaryDirectory() as folder, server(store=f"sqlite:///{folder}/fuzzed.db") as app:
         path = str(control_socket(Path(folder, "fuzzed.db"), app.port))
 
         def attempt(data: bytes) -> None:
-            with gevent.Timeout(PATIENCE), socket.socket(socket.AF_UNIX) as sock:
+            with gevent.Timeout(TIMEOUT), socket.socket(socket.AF_UNIX) as sock:
                 sock.connect(path)
                 sock.sendall(data.replace(b"\n", b" ") + b"\n")
-                answer = json.loads(sock.makefile("rb").readline())
-            assert set(answer) in ({"answer"}, {"error", "sentence"})
-            assert answer.get("error") != "internal_error" and app.supervisor.failure_count == 0, answer
+                response = json.loads(sock.makefile("rb").readline())
+            assert set(response) in ({"answer"}, {"error", "sentence"})
+            assert response.get("error") != "internal_error" and app.supervisor.failure_count == 0, response
 
         yield attempt
 
 
-# Native sessions: legal and illegal requests of several connections to a server of their own.
+# Native sessions: valid and invalid requests of several connections to one server.
 
-ODD: Final[tuple[Any, ...]] = (
+ODD_VALUES: Final[tuple[Any, ...]] = (
     None,
     True,
     0,
@@ -284,7 +283,7 @@ ODD: Final[tuple[Any, ...]] = (
     "x" * 40,
     {"account_name": "hank"},
 )
-WHO: Final = (
+NAMES: Final = (
     "hank",
     "dale",
     "oper",
@@ -301,7 +300,7 @@ WHO: Final = (
     "'",
     "%",
 )
-SAYS: Final = (
+MESSAGES: Final = (
     "hi",
     "",
     "x" * 16_384,
@@ -314,21 +313,31 @@ SAYS: Final = (
     "😀" * 50,
     "w " * 500,
 )
-WHERE: Final = ("203.0.113.7", "203.0.113.0/24", "2001:db8::/33", "::/0", "127.0.0.1", "1.2.3.4/33", "fe80::1%lo", "x")
+BANNED: Final = (
+    "203.0.113.7",
+    "203.0.113.0/24",
+    "2001:db8::/33",
+    "::/0",
+    "127.0.0.1",
+    "1.2.3.4/33",
+    "fe80::1%lo",
+    "x",
+)
 COUNTS: Final = (0, 1, 2, 17, 500, 501, -1, 2**31, 2**53, 2**63, 2**64, 1.5, "1")
 FIELDS: Final[dict[str, Sequence[Any]]] = {
-    **dict.fromkeys(("to", "with", "room", "user", "after"), WHO),
+    **dict.fromkeys(("to", "with", "room", "user", "after"), NAMES),
     **dict.fromkeys(
-        ("message", "text", "topic", "reason", "status", "invite", "password"), (*SAYS, PASSWORD, "wrong password")
+        ("message", "text", "topic", "reason", "status", "invite", "password"),
+        (*MESSAGES, PASSWORD, "wrong password"),
     ),
     **dict.fromkeys(("seq", "before", "limit", "for", "jim"), COUNTS),
-    "address": WHERE,
+    "address": BANNED,
     "id": ("i1", "", "x" * 65, 7, None, "ж" * 40),
     "receive": (True, False),
 }
-ASKED: Final[dict[str, tuple[str, ...]]] = {
-    line.split()[0]: tuple(line.split()[1:])
-    for line in """
+REQUEST_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    row.split()[0]: tuple(row.split()[1:])
+    for row in """
         presence user jim receive
         register password invite
         msg to message
@@ -363,98 +372,100 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
         quit
     """.strip().splitlines()
 }
-PEOPLE: Final = ("hank", "dale", "oper")
+ACCOUNTS: Final = ("hank", "dale", "oper")
 OPENINGS: Final = ("account", "operator", "guest", "silent", "course")
 MAX_STEPS: Final = 40
 MAX_CONNECTIONS: Final = 3
 
 
-class Line:
-    """One connection: what came is read by a greenlet of its own."""
+class RawConnection:
+    """One connection; a greenlet reads all that arrives."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
-        self.came: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.reader = gevent.spawn(self._read)
 
     def _read(self) -> None:
         with suppress(OSError):
             for line in self.socket.makefile("rb"):
-                self.came.append(json.loads(line))
+                self.received.append(json.loads(line))
 
     def send(self, data: bytes) -> None:
-        with suppress(OSError):  # it was hung up on
+        with suppress(OSError):  # the server has closed it
             self.socket.sendall(data)
 
     def finish(self) -> None:
-        """Say nothing more, and hear everything up to the end."""
+        """Close the sending side, and read up to the end."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        self.reader.get(timeout=PATIENCE)
+        self.reader.get(timeout=TIMEOUT)
         self.socket.close()
 
 
-def frame(drawn: Draw) -> bytes:
-    """A request: most fields as they may be, some odd, some missing."""
-    action = drawn.choice(tuple(ASKED))
-    fields: dict[str, Any] = {"action": action, "id": f"i{drawn.byte()}"}
-    for field in ASKED[action]:
-        if (how := drawn.byte()) < 230:
-            fields[field] = drawn.choice(ODD if how < 20 or field not in FIELDS else FIELDS[field])
+def frame(draw: Draw) -> bytes:
+    """Return a request: most fields valid, some odd, some missing."""
+    action = draw.choice(tuple(REQUEST_FIELDS))
+    fields: dict[str, Any] = {"action": action, "id": f"i{draw.byte()}"}
+    for field in REQUEST_FIELDS[action]:
+        if (chance := draw.byte()) < 230:
+            fields[field] = draw.choice(ODD_VALUES if chance < 20 or field not in FIELDS else FIELDS[field])
     if action == "presence":
-        card = {
-            "account_name": drawn.choice(WHO),
-            "password": drawn.choice((PASSWORD, "wrong one", None)),
-            "device": drawn.choice(SAYS),
+        user = {
+            "account_name": draw.choice(NAMES),
+            "password": draw.choice((PASSWORD, "wrong one", None)),
+            "device": draw.choice(MESSAGES),
         }
-        fields["user"] = {key: value for key, value in card.items() if value is not None and drawn.byte() < 220}
-    if drawn.byte() < 12:
-        fields[drawn.choice(tuple(FIELDS))] = drawn.choice(ODD)
+        fields["user"] = {key: value for key, value in user.items() if value is not None and draw.byte() < 220}
+    if draw.byte() < 12:
+        fields[draw.choice(tuple(FIELDS))] = draw.choice(ODD_VALUES)
     return json.dumps(fields).encode() + b"\n"
 
 
-def opened(app: Server, opening: str, number: int) -> Line:
-    line = Line(app.port)
-    name = {"account": PEOPLE[number % 2], "operator": "oper"}.get(opening, f"gus{number}")
-    card: dict[str, Any] = {"account_name": name, "device": f"d{number}"}
+def open_connection(app: Server, opening: str, number: int) -> RawConnection:
+    connection = RawConnection(app.port)
+    name = {"account": ACCOUNTS[number % 2], "operator": "oper"}.get(opening, f"gus{number}")
+    user: dict[str, Any] = {"account_name": name, "device": f"d{number}"}
     if opening in ("account", "operator"):
-        card["password"] = PASSWORD
+        user["password"] = PASSWORD
     if opening == "course":
-        line.send(json.dumps({"action": "presence", "user": {"account_name": name}}).encode())
+        connection.send(json.dumps({"action": "presence", "user": {"account_name": name}}).encode())
     elif opening != "silent":
-        line.send(json.dumps({"action": "presence", "jim": 2, "user": card}).encode() + b"\n")
-    return line
+        connection.send(json.dumps({"action": "presence", "jim": 2, "user": user}).encode() + b"\n")
+    return connection
 
 
-def converse(app: Server, drawn: Draw) -> None:
-    lines = [opened(app, drawn.choice(OPENINGS), number) for number in range(1 + drawn.byte() % MAX_CONNECTIONS)]
+def exchange(app: Server, draw: Draw) -> None:
+    connections = [
+        open_connection(app, draw.choice(OPENINGS), number) for number in range(1 + draw.byte() % MAX_CONNECTIONS)
+    ]
     gevent.sleep(0)
     for _ in range(MAX_STEPS):
-        if drawn.is_empty:
+        if draw.is_empty:
             break
-        line = lines[drawn.byte() % len(lines)]
-        what = drawn.byte()
-        said = frame(drawn) if what < 235 else drawn.bytes(drawn.byte())
-        if what % 16 == 0:  # in two pieces
-            line.send(said[: len(said) // 2])
+        connection = connections[draw.byte() % len(connections)]
+        kind = draw.byte()
+        data = frame(draw) if kind < 235 else draw.bytes(draw.byte())
+        if kind % 16 == 0:  # in two pieces
+            connection.send(data[: len(data) // 2])
             gevent.sleep(0)
-            said = said[len(said) // 2 :]
-        line.send(said)
-        if what % 4 == 0:
+            data = data[len(data) // 2 :]
+        connection.send(data)
+        if kind % 4 == 0:
             gevent.sleep(0)
-    for line in lines:
-        line.finish()
-    for line in lines:
-        for answer in line.came:
-            assert answer.get("code") != "internal_error", answer
-            assert "code" not in answer or answer["code"] in WIRE_ERRORS, answer
+    for connection in connections:
+        connection.finish()
+    for connection in connections:
+        for response in connection.received:
+            assert response.get("code") != "internal_error", response
+            assert "code" not in response or response["code"] in WIRE_ERRORS, response
 
 
-def left_over(app: Server) -> dict[str, Any]:
-    """What of all that is counted is not back at nothing, though everybody has left."""
+def leaks(app: Server) -> dict[str, Any]:
+    """Return the counts that are not zero after all connections have ended."""
     messenger = app.messenger
     rooms = messenger.rooms._quotas
-    counted = {
+    counts = {
         "connections": app.connection_count,
         "sessions": len(list(messenger.router)),
         "places": len(app.acceptor._limiter),
@@ -465,47 +476,47 @@ def left_over(app: Server) -> dict[str, Any]:
         "tokens of guests": len(messenger.authenticator._guests_by_token),
         "guests in rooms": sum(len(room.guests) for room in messenger.rooms),
     }
-    return {what: count for what, count in counted.items() if count}
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def session(data: bytes) -> None:
-    """A server of its own for each input, so that one that breaks it does so again."""
-    with gevent.Timeout(4 * PATIENCE), server(store="memory:", message_rate=0, limit_loopback=True) as app:
-        for name in PEOPLE:
-            account = app.store.create_account(name, name, FAST.hash(PASSWORD), 0.0)
+    """Run one input on a server of its own, so that failures are reproducible."""
+    with gevent.Timeout(4 * TIMEOUT), server(store="memory:", message_rate=0, limit_loopback=True) as app:
+        for name in ACCOUNTS:
+            account = app.store.create_account(name, name, FAST_HASHER.hash(PASSWORD), 0.0)
             if name == "oper":
                 app.store.set_role(account.id, "operator")
                 account.role = "operator"
             app.messenger.authenticator.add_account(account)
-        converse(app, Draw(data))
-        with gevent.Timeout(PATIENCE):
-            while left := left_over(app):
+        exchange(app, Draw(data))
+        with gevent.Timeout(TIMEOUT):
+            while leaked := leaks(app):
                 gevent.sleep(0.005)
-                assert app.supervisor.failure_count == 0, left
-        with ExitStack() as end:
-            line = opened(app, "guest", 99)
-            end.callback(line.finish)
-            line.send(b'{"action":"probe","id":"last"}\n{"action":"quit"}\n')
-        assert any(answer.get("id") == "last" for answer in line.came), "a newcomer is not served"
+                assert app.supervisor.failure_count == 0, leaked
+        with ExitStack() as stack:
+            connection = open_connection(app, "guest", 99)
+            stack.callback(connection.finish)
+            connection.send(b'{"action":"probe","id":"last"}\n{"action":"quit"}\n')
+        assert any(response.get("id") == "last" for response in connection.received), "a newcomer is not served"
 
 
 def session_seeds() -> Iterator[bytes]:
     for first in range(len(OPENINGS)):
         for seed in range(12):
             yield bytes(
-                [seed, first, *(((seed * 131 + place * place * (7 + first)) >> 1) % 256 for place in range(200))]
+                [seed, first, *(((seed * 131 + index * index * (7 + first)) >> 1) % 256 for index in range(200))]
             )
 
 
 @contextmanager
-def simply(attempt: Try) -> Iterator[Try]:
+def without_setup(attempt: Attempt) -> Iterator[Attempt]:
     yield attempt
 
 
 TARGETS: Final[dict[str, Target]] = {
-    "folding": Target(lambda: simply(fold_text), lambda: (text.encode() for text in TEXTS)),
-    "names": Target(lambda: simply(name_text), lambda: (text.encode() for text in TEXTS)),
+    "folding": Target(lambda: without_setup(fold_text), lambda: (text.encode() for text in TEXTS)),
+    "names": Target(lambda: without_setup(name_text), lambda: (text.encode() for text in TEXTS)),
     "config": Target(config_file, config_seeds),
     "control": Target(operator, control_seeds),
-    "sessions": Target(lambda: simply(session), session_seeds),
+    "sessions": Target(lambda: without_setup(session), session_seeds),
 }

@@ -1,4 +1,4 @@
-"""The short of `make fuzz`: every target with its seeds and with so many inputs made from them, always the same."""
+"""The short form of `make fuzz`: every target with its seeds, and a fixed number of inputs mutated from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fuzz.draws import mutate
 from tests.fuzz.targets import FOLDERS, TARGETS
 
 INPUTS: Final = {"folding": 500, "names": 5000, "config": 800, "control": 2000, "sessions": 40}
-"""Besides the seeds; with FUZZ=10 ten times as many."""
+"""Mutated inputs of each target; with FUZZ=10 ten times as many."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -34,7 +34,7 @@ def test_what_is_meant_for_anything_bears_anything(name: str) -> None:
 
 
 def test_nothing_is_kept_of_sessions_that_are_over() -> None:
-    """Memory as the oracle: forty inputs leave behind what two do, but for a few greenlets that are about to end."""
+    """Forty inputs leave as many objects as two do, but for a few greenlets that are about to end."""
     target, draw = TARGETS["sessions"], random.Random("memory")
     seeds = list(target.seeds())
     alive = []
@@ -43,7 +43,7 @@ def test_nothing_is_kept_of_sessions_that_are_over() -> None:
             for _ in range(count):
                 attempt(mutate(draw, seeds))
             gc.collect()
-            alive.append(sum(isinstance(each, Session | Connection | greenlet) for each in gc.get_objects()))
+            alive.append(sum(isinstance(item, Session | Connection | greenlet) for item in gc.get_objects()))
     assert alive[1] - alive[0] < 20, "half of them leave one behind"
 
 

@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of the pure wire, with atheris: `python -m tests.fuzz.wire [--seconds 60] [FILE]`.
 
-The first four bytes of an input say which ear hears it and where it is cut; the rest is what is said. What was
-interesting is kept in .fuzz/corpus for the next run, which begins with it and with the tables of the tests. An input
-that breaks something is written to .fuzz, and its name printed: give it as FILE to try it again.
+The first four bytes of an input choose the decoder and where the rest is split. Interesting inputs are kept in
+.fuzz/corpus for the next run, which begins with them and with the tables of the tests. An input that fails is written
+to .fuzz and its name printed: give it as FILE to run it again.
 """
 
 from __future__ import annotations
@@ -28,62 +28,62 @@ from gmessenger.errors import BadFrame
 from tests.support.course_clients import VARIANTS
 from tests.wire import test_course, test_framing, test_jim
 
-HOME: Final = ROOT / ".fuzz"
-HEAD: Final = 4
-CAP: Final = 300
-PATIENCE: Final = 10**6
-LONGEST: Final = 4096
-SLOWEST: Final = 5
+FUZZ_DIRECTORY: Final = ROOT / ".fuzz"
+HEAD_SIZE: Final = 4
+MAX_FRAME: Final = 300
+MAX_BAD_FRAMES: Final = 10**6
+MAX_INPUT: Final = 4096
+MAX_SECONDS: Final = 5
 """Seconds for one input."""
 PRESENCE: Final = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
 
 
-def pieces(cuts: bytes, said: bytes) -> Iterator[bytes]:
-    """What was said, in pieces whose lengths `cuts` decides."""
+def pieces(cuts: bytes, data: bytes) -> Iterator[bytes]:
+    """Yield the data in pieces; `cuts` decides on their lengths."""
     draw, start = random.Random(cuts), 0
-    while start < len(said):
+    while start < len(data):
         end = start + draw.choice((1, 2, 7, 50, 400))
-        yield said[start:end]
+        yield data[start:end]
         start = end
 
 
-def heard(hearing: RequestDecoder, chunks: Iterator[bytes]) -> list[Any]:
-    found: list[Any] = []
+def decode(decoder: RequestDecoder, chunks: Iterator[bytes]) -> list[Any]:
+    decoded: list[Any] = []
     for chunk in chunks:
-        for event in hearing.feed(chunk):
-            found.append(event)
+        for event in decoder.feed(chunk):
+            decoded.append(event)
             if isinstance(event, events.InvalidFrame) and event.fatal:
-                return found
-        assert holds(hearing) <= CAP + len(chunk), "more is held than the cap"
-    return found
+                return decoded
+        assert buffered_bytes(decoder) <= MAX_FRAME + len(chunk), "more is buffered than the limit"
+    return decoded
 
 
-def holds(hearing: RequestDecoder) -> int:
-    reader: Any = hearing._lines or hearing._stream
-    return len(reader._tail if hearing.is_native else reader._buffer)
+def buffered_bytes(decoder: RequestDecoder) -> int:
+    reader: Any = decoder._lines or decoder._stream
+    return len(reader._tail if decoder.is_native else reader._buffer)
 
 
-def comparable(found: list[Any]) -> list[Any]:
-    return [(each.error.code, each.id) if isinstance(each, events.InvalidFrame) else each for each in found]
+def comparable(decoded: list[Any]) -> list[Any]:
+    return [(item.error.code, item.id) if isinstance(item, events.InvalidFrame) else item for item in decoded]
 
 
-def server(cuts: bytes, said: bytes) -> None:
-    """Cut anywhere it is the same, and whatever is understood can be said on."""
-    hearing = RequestDecoder(CAP, PATIENCE)
-    found = heard(hearing, pieces(cuts, said))
-    whole = heard(RequestDecoder(CAP, PATIENCE), iter([said]))
-    assert comparable(found) == comparable(whole), (found, whole)
-    for event in found:
+def server(cuts: bytes, data: bytes) -> None:
+    """Check that any split gives the same events, and that all of them can be encoded."""
+    decoder = RequestDecoder(MAX_FRAME, MAX_BAD_FRAMES)
+    decoded = decode(decoder, pieces(cuts, data))
+    expected = decode(RequestDecoder(MAX_FRAME, MAX_BAD_FRAMES), iter([data]))
+    assert comparable(decoded) == comparable(expected), (decoded, expected)
+    for event in decoded:
         if isinstance(event, events.InvalidFrame):
             assert event.id is None or 0 < len(event.id.encode()) <= 64
         else:
             assert b"\n" not in encode(event)[:-1]
         if isinstance(event, events.CourseMessage):
-            say(hearing.course_codec, event)
+            encode_all(decoder.course_codec, event)
 
 
-def say(codec: CourseCodec, event: events.CourseMessage) -> None:
-    """A course client's own dialect brings it any message, in frames that it bears."""
+def encode_all(codec: CourseCodec, event: events.CourseMessage) -> None:
+    """Check that a course client's dialect encodes any message in frames within its limit."""
     for frame in codec.encode_message("hank", "dale", event.text, event.action, 1.5):
         assert frame.endswith(b"\n") and len(frame) <= codec.dialect.max_frame
         json.loads(frame)
@@ -91,39 +91,39 @@ def say(codec: CourseCodec, event: events.CourseMessage) -> None:
         assert len(frame) <= codec.dialect.max_frame
 
 
-def native(cuts: bytes, said: bytes) -> None:
-    server(cuts, PRESENCE + said)
+def native(cuts: bytes, data: bytes) -> None:
+    server(cuts, PRESENCE + data)
 
 
-def client(cuts: bytes, said: bytes) -> None:
-    """The client's ear refuses with one error, and nothing else."""
-    hearing = EventDecoder(CAP)
+def client(cuts: bytes, data: bytes) -> None:
+    """Check that the client's decoder raises `BadFrame` and nothing else."""
+    decoder = EventDecoder(MAX_FRAME)
     try:
-        for chunk in pieces(cuts, said):
-            for _, event in hearing.feed(chunk):
+        for chunk in pieces(cuts, data):
+            for _, event in decoder.feed(chunk):
                 encode(event)
     except BadFrame:
         pass
 
 
-EARS: Final[tuple[Callable[[bytes, bytes], None], ...]] = (server, native, client)
+DECODERS: Final[tuple[Callable[[bytes, bytes], None], ...]] = (server, native, client)
 
 
-def one_input(data: bytes) -> None:
-    head, said = data[:HEAD], data[HEAD:]
-    EARS[head[0] % len(EARS) if head else 0](head, said)
+def run_input(data: bytes) -> None:
+    head, data = data[:HEAD_SIZE], data[HEAD_SIZE:]
+    DECODERS[head[0] % len(DECODERS) if head else 0](head, data)
 
 
 def seeds() -> Iterator[bytes]:
-    """Everything that the tests' tables say, for every ear."""
+    """Yield all frames of the tests' tables, for every decoder."""
     frames = [*test_jim.GOOD, *test_jim.BAD, *test_jim.SERVER_FRAMES, *test_framing.RUBBISH]
-    spelled: list[Any] = [*test_framing.OBJECTS, *test_course.NAMES, *test_course.MESSAGES]
-    spelled += [each.presence("hank") for each in VARIANTS]
-    spelled += [each.message("hank", "dale", "hello") for each in VARIANTS]
-    frames += [each if isinstance(each, bytes) else json.dumps(each).encode() for each in spelled]
-    for ear in range(len(EARS)):
+    raw: list[Any] = [*test_framing.OBJECTS, *test_course.NAMES, *test_course.MESSAGES]
+    raw += [item.presence("hank") for item in VARIANTS]
+    raw += [item.message("hank", "dale", "hello") for item in VARIANTS]
+    frames += [item if isinstance(item, bytes) else json.dumps(item).encode() for item in raw]
+    for target in range(len(DECODERS)):
         for frame in frames:
-            yield bytes([ear, 0, 0, 0]) + frame + b"\n"
+            yield bytes([target, 0, 0, 0]) + frame + b"\n"
 
 
 def main() -> None:
@@ -132,13 +132,18 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path, help="try this input and nothing else")
     options = parser.parse_args()
     if options.file:
-        return one_input(options.file.read_bytes())
-    corpus = HOME / "corpus"
+        return run_input(options.file.read_bytes())
+    corpus = FUZZ_DIRECTORY / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)
-    bounds = (f"-max_total_time={options.seconds}", f"-max_len={LONGEST}", f"-timeout={SLOWEST}", "-rss_limit_mb=1024")
-    atheris.Setup([sys.argv[0], str(corpus), f"-artifact_prefix={HOME}/", *bounds], one_input)
+    bounds = (
+        f"-max_total_time={options.seconds}",
+        f"-max_len={MAX_INPUT}",
+        f"-timeout={MAX_SECONDS}",
+        "-rss_limit_mb=1024",
+    )
+    atheris.Setup([sys.argv[0], str(corpus), f"-artifact_prefix={FUZZ_DIRECTORY}/", *bounds], run_input)
     atheris.Fuzz()
     return None
 
