@@ -31,17 +31,17 @@ ENTRY = re.compile(r"^(?P<requirement>[^\s#-][^\\\n]*?) \\\n(?P<hashes>(?: +--ha
 def metadata() -> dict[str, Any]:
     """What setup.py says."""
     with pytest.MonkeyPatch.context() as patch:
-        given: dict[str, Any] = {}
-        patch.setattr(setuptools, "setup", given.update)
+        arguments: dict[str, Any] = {}
+        patch.setattr(setuptools, "setup", arguments.update)
         runpy.run_path(str(ROOT / "setup.py"))
-    return given
+    return arguments
 
 
-def wanted(*extras: str) -> Iterator[Requirement]:
-    """The ranges of the project with these extras, and of its build."""
-    built = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
-    more = (metadata()["extras_require"][extra] for extra in extras)
-    yield from map(Requirement, (*built, *metadata()["install_requires"], *(each for some in more for each in some)))
+def requirements(*extras: str) -> Iterator[Requirement]:
+    """Yield the requirements of the project with some extras, and of its build."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    optional = [row for extra in extras for row in metadata()["extras_require"][extra]]
+    yield from map(Requirement, (*build, *metadata()["install_requires"], *optional))
 
 
 def environment(python: str) -> dict[str, str]:
@@ -50,31 +50,31 @@ def environment(python: str) -> dict[str, str]:
 
 def pins(name: str, python: str) -> dict[str, str]:
     """By distribution, the version that is locked for a Python."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for entry in ENTRY.finditer((ROOT / name).read_text("utf-8")):
         locked = Requirement(entry["requirement"])
         if locked.marker is None or locked.marker.evaluate(environment(python)):
             (pin,) = locked.specifier
             assert pin.operator == "=="
-            assert found.setdefault(canonicalize_name(locked.name), pin.version) == pin.version
-    return found
+            assert versions.setdefault(canonicalize_name(locked.name), pin.version) == pin.version
+    return versions
 
 
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("name", LOCKS)
 def test_the_ranges_of_setup_py_are_locked(name: str, python: str) -> None:
     locked = pins(name, python)
-    for each in wanted(*LOCKS[name]):
-        if each.marker is None or each.marker.evaluate(environment(python)):
-            assert locked[canonicalize_name(each.name)] in each.specifier, f"{each}: make lock"
+    for requirement in requirements(*LOCKS[name]):
+        if requirement.marker is None or requirement.marker.evaluate(environment(python)):
+            assert locked[canonicalize_name(requirement.name)] in requirement.specifier, f"{requirement}: make lock"
 
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_all_lock_files_hold_the_same_versions(python: str) -> None:
-    first, *others = (pins(name, python) for name in LOCKS)
-    for other in others:
-        assert {name: first[name] for name in first if name in other} == {
-            name: other[name] for name in other if name in first
+    first, *other_locks = (pins(name, python) for name in LOCKS)
+    for lock in other_locks:
+        assert {name: first[name] for name in first if name in lock} == {
+            name: lock[name] for name in lock if name in first
         }
 
 
@@ -87,7 +87,7 @@ def test_a_lock_file_holds_versions_and_hashes_and_says_nothing_of_a_machine(nam
         r"://|--(?!hash=sha256:)|@|(?<!# )\bfile:", re.sub(r"^ *#   -c \S+$", "", written, flags=re.MULTILINE)
     )
     hashes = re.findall(r"--hash=(\S+)", written)
-    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes)
+    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes)
 
 
 def test_every_lock_file_is_made_by_the_one_command() -> None:
@@ -133,11 +133,11 @@ def private_parts() -> Iterator[tuple[str, str]]:
 
 def test_where_private_parts_of_a_library_are_used_it_has_an_upper_bound() -> None:
     bounded = {
-        canonicalize_name(each.name)
-        for each in wanted(*metadata()["extras_require"])
-        if any(one.operator in {"<", "<=", "==", "~="} for one in each.specifier)
+        canonicalize_name(requirement.name)
+        for requirement in requirements(*metadata()["extras_require"])
+        if any(specifier.operator in {"<", "<=", "==", "~="} for specifier in requirement.specifier)
     }
     distributions = packages_distributions()
-    found = {(name, where) for module, where in private_parts() for name in distributions.get(module, ())}
-    assert {name for name, _ in found} >= {"gevent", "redis"}  # or this looks at nothing
-    assert {canonicalize_name(name) for name, _ in found} - bounded == set(), found
+    versions = {(name, where) for module, where in private_parts() for name in distributions.get(module, ())}
+    assert {name for name, _ in versions} >= {"gevent", "redis"}  # or this looks at nothing
+    assert {canonicalize_name(name) for name, _ in versions} - bounded == set(), versions

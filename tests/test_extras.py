@@ -16,15 +16,15 @@ from tests import ROOT
 
 
 def test_a_library_for_postgres() -> None:
-    with pytest.raises(ConfigError) as told, store.require_postgres_driver():
+    with pytest.raises(ConfigError) as raised, store.require_postgres_driver():
         raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
-    assert extras.install_command("cluster") in str(told.value)
+    assert extras.install_command("cluster") in str(raised.value)
 
 
 def test_a_library_for_redis() -> None:
-    with pytest.raises(ConfigError) as told, bus._importing_backend("redis://here"):
+    with pytest.raises(ConfigError) as raised, bus._importing_backend("redis://here"):
         raise ModuleNotFoundError("No module named 'redis'", name="redis")
-    assert extras.install_command("cluster") in str(told.value)
+    assert extras.install_command("cluster") in str(raised.value)
 
 
 def test_the_command_is_one_that_pip_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

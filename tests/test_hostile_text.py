@@ -49,7 +49,7 @@ from tests.support.tui_client import TuiClient
 PACKAGE = ROOT / "gmessenger"
 
 
-class Onlooker(PtyClient):
+class TerminalWatcher(PtyClient):
     """Somebody whose terminal does not echo, so that all it is written to comes from the program; `all` of it."""
 
     def __init__(self, argv: list[str], log: Path, **more: Any) -> None:
@@ -64,17 +64,17 @@ class Onlooker(PtyClient):
         self.all += data.decode(self.encoding)
 
 
-def words_of(each: TypedCommand) -> list[str]:
-    """Lines that give the command to its desk: with hostile text for each argument, and without what is optional."""
+def lines_of(command: TypedCommand) -> list[str]:
+    """Return typed lines of a command: with hostile text for each argument, and without optional ones."""
     usual = {"FILE": f"/nowhere/{TYPED}", "N": "3", "MINUTES": "3", "me": "me", "TIME": "3m", "#ROOM": f"#{TYPED}"}
-    parts = each.arguments.replace("[", "").replace("]", "").split()
+    parts = command.arguments.replace("[", "").replace("]", "").split()
     full = " ".join(usual.get(part, TYPED) for part in parts)
-    lines = [f"{each.names[0]} {full}".strip()]
-    return [*lines, each.names[0]] if each.arguments.startswith("[") else lines
+    lines = [f"{command.names[0]} {full}".strip()]
+    return [*lines, command.names[0]] if command.arguments.startswith("[") else lines
 
 
 ENDING = ("/quit", "/forget", "/register")
-WALK = [line for each in TYPED_COMMANDS if each.names[0] not in ENDING for line in words_of(each) if line != "/msg"]
+WALK = [line for item in TYPED_COMMANDS if item.names[0] not in ENDING for line in lines_of(item) if line != "/msg"]
 MISTAKES = (TYPED, f"/{TYPED}", f"/join {TYPED} {TYPED}", "/msg", TYPED, TYPED, f"/go {TYPED}", "/again")
 ANSWERED = {"registers": ["/register " + TYPED, "secret", "secret"], "keeps": ["/forget me", ""]}
 
@@ -83,15 +83,15 @@ ANSWERED = {"registers": ["/register " + TYPED, "secret", "secret"], "keeps": ["
 def test_line_mode(tmp_path: Path, *, refuses: bool) -> None:
     with HostileServer(refuses=refuses) as server:
         argv = command(server, "--plain", "--name", "hank")
-        with Onlooker(argv, tmp_path / "client.log", STATE_DIRECTORY=str(tmp_path)) as person:
-            person.wait_for("to all")
+        with TerminalWatcher(argv, tmp_path / "client.log", STATE_DIRECTORY=str(tmp_path)) as terminal:
+            terminal.wait_for("to all")
             for line in (*WALK, *MISTAKES, *ANSWERED["registers"], *ANSWERED["keeps"], "/msg end now"):
-                person.type_line(line)
-            person.wait_for(LAST_MESSAGE)
-            person.type_line("/quit")
-            person.wait_for_exit()
-            check(person.all, "\r\n\x07")
-    assert MARK in person.all
+                terminal.type_line(line)
+            terminal.wait_for(LAST_MESSAGE)
+            terminal.type_line("/quit")
+            terminal.wait_for_exit()
+            check(terminal.all, "\r\n\x07")
+    assert MARK in terminal.all
     assert {"users", "join", "members", "search", "kick", "ban", "bans", "register"} <= set(server.actions)
 
 
@@ -108,21 +108,21 @@ def test_full_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, refuses
             gevent.sleep(0)
         for number, _ in enumerate(hank.model):
             hank.type_lines(f"/go {number}")
-        for begun in ("/", "/msg ", "/join ", "/go ", "@", "#", "x @"):  # what is offered, and taken
-            hank.type(begun)
+        for text in ("/", "/msg ", "/join ", "/go ", "@", "#", "x @"):  # what is offered, and taken
+            hank.type(text)
             hank.type("\t\t\x15")
-        hank.wait_until(lambda: hears_the_last(hank), f"{LAST_MESSAGE!r} is not shown")
+        hank.wait_until(lambda: shows_last_message(hank), f"{LAST_MESSAGE!r} is not shown")
         hank.type_lines("/go 0")
         hank.wait_for("gmessenger")
         check_drawn(hank.screen_output.raw)
     assert MARK in hank.screen_output.raw
 
 
-def hears_the_last(seat: TuiClient) -> bool:
+def shows_last_message(terminal: TuiClient) -> bool:
     """Ask for the last message and look for it; late answers to earlier commands may turn away or push it off."""
-    seat.type_lines("/msg end now")
+    terminal.type_lines("/msg end now")
     gevent.sleep(0.2)
-    return LAST_MESSAGE in seat.text
+    return LAST_MESSAGE in terminal.text
 
 
 @pytest.mark.parametrize("arguments", [["--listen"], ["--listen", "--json"]], ids=["lines", "json"])
@@ -135,14 +135,16 @@ def test_listening_at_a_terminal(tmp_path: Path, arguments: list[str], language:
             if "--json" in arguments
             else command(server, *arguments, "--name", "hank")
         )
-        with Onlooker(argv, tmp_path / "log", LANG=language, PYTHONIOENCODING=encoding, encoding=encoding) as person:
+        with TerminalWatcher(
+            argv, tmp_path / "log", LANG=language, PYTHONIOENCODING=encoding, encoding=encoding
+        ) as terminal:
             for _ in range(4):
-                person.wait_for("OWNED\r?\n" if "--json" not in arguments else r"\}\r\n")
-            person.signal(signal.SIGINT)
-            person.wait_for_exit()
-            check(person.all, "\r\n")
+                terminal.wait_for("OWNED\r?\n" if "--json" not in arguments else r"\}\r\n")
+            terminal.signal(signal.SIGINT)
+            terminal.wait_for_exit()
+            check(terminal.all, "\r\n")
     if "--json" in arguments:
-        frames = [json.loads(line) for line in person.all.splitlines() if line.startswith("{")]
+        frames = [json.loads(line) for line in terminal.all.splitlines() if line.startswith("{")]
         assert frames[0]["from"] == HOSTILE and frames[0]["message"] == HOSTILE + LONG
 
 
@@ -167,25 +169,30 @@ def test_a_command_for_each_message(tmp_path: Path, language: str) -> None:
     run = f'{sys.executable} -c "{script}" {file}'
     with HostileServer() as server:
         argv = command(server, "--listen", "--exec", run, "--name", "hank")
-        with Onlooker(argv, tmp_path / "log", LANG=language, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0") as person:
+        with TerminalWatcher(
+            argv, tmp_path / "log", LANG=language, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0"
+        ) as terminal:
             for _ in range(3):
-                person.wait_for("exit code 3")
-            person.signal(signal.SIGINT)
-            person.wait_for_exit()
-            check(person.all, "\r\n")
+                terminal.wait_for("exit code 3")
+            terminal.signal(signal.SIGINT)
+            terminal.wait_for_exit()
+            check(terminal.all, "\r\n")
     assert file.read_bytes().startswith(HOSTILE.replace("\0", "\ufffd").encode() + b"|")
 
 
 @pytest.mark.parametrize("code", ["name_in_use", "bad_request", "forbidden", "x\x1b"])
-@pytest.mark.parametrize("way", [["--plain"], ["--listen"], ["--to", "dale"]], ids=["plain", "listen", "to"])
-def test_a_server_that_lets_nobody_in(tmp_path: Path, code: str, way: list[str]) -> None:
+@pytest.mark.parametrize("mode", [["--plain"], ["--listen"], ["--to", "dale"]], ids=["plain", "listen", "to"])
+def test_a_server_that_lets_nobody_in(tmp_path: Path, code: str, mode: list[str]) -> None:
     from tests.support.scripted_server import FakeServer
 
-    with FakeServer() as server, Onlooker(command(server, "--name", "hank", *way), tmp_path / "log") as person:
+    with (
+        FakeServer() as server,
+        TerminalWatcher(command(server, "--name", "hank", *mode), tmp_path / "log") as terminal,
+    ):
         server.accept().reject_login(400, code, HOSTILE)
-        person.wait_for_exit()
-        check(person.all, "\r\n")
-        assert MARK in person.all
+        terminal.wait_for_exit()
+        check(terminal.all, "\r\n")
+        assert MARK in terminal.all
 
 
 BAD = os.fsencode(HOSTILE.replace("\0", "").replace("\n", "\x0b")) + b"\xff\xfe\x9b31m"
@@ -241,12 +248,12 @@ RUNS: dict[str, list[list[bytes]]] = {
 def test_what_is_given_to_a_program(tmp_path: Path, program: str, words: list[bytes]) -> None:
     argv = [sys.executable.encode(), b"-m", b"gmessenger", program.encode(), *words]
     env = environment(tmp_path / "log", STATE_DIRECTORY=str(tmp_path))
-    done = subprocess.run(argv, cwd=ROOT, env=env, input=b"", capture_output=True, timeout=TEST_TIMEOUT)
-    assert done.returncode != 0 or b"--check" in words
-    for shown in (done.stdout, done.stderr):
-        check(shown.decode())
+    completed = subprocess.run(argv, cwd=ROOT, env=env, input=b"", capture_output=True, timeout=TEST_TIMEOUT)
+    assert completed.returncode != 0 or b"--check" in words
+    for output in (completed.stdout, completed.stderr):
+        check(output.decode())
     if b"--ip" not in words and words[0] is not BAD:  # what the host is resolved by prints one
-        assert b"Traceback" not in done.stderr
+        assert b"Traceback" not in completed.stderr
 
 
 @pytest.mark.parametrize("program", ["client", "server", "admin"])
@@ -254,8 +261,8 @@ def test_what_is_given_to_a_program(tmp_path: Path, program: str, words: list[by
 def test_completion(tmp_path: Path, program: str, shell: str) -> None:
     argv = [sys.executable, "-m", "gmessenger", program, "--print-completion", shell]
     env = environment(tmp_path / "log", MESSENGER_NAME=TYPED)
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=True)
-    check(done.stdout + done.stderr, "\n\t")
+    completed = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=True)
+    check(completed.stdout + completed.stderr, "\n\t")
 
 
 @pytest.mark.parametrize("program", ["client", "server"])
@@ -266,11 +273,11 @@ def test_a_config_file(tmp_path: Path, program: str) -> None:
     ):
         file.write_text(f"[{program}]\n{line}\n")
         argv = [sys.executable, "-m", "gmessenger", program, "-c", str(file), "--check"]
-        done = subprocess.run(
+        completed = subprocess.run(
             argv, cwd=ROOT, env=environment(tmp_path / "log"), capture_output=True, text=True, timeout=30
         )
-        check(done.stdout + done.stderr)
-        assert number < 2 or done.returncode == 78
+        check(completed.stdout + completed.stderr)
+        assert number < 2 or completed.returncode == 78
 
 
 class HostileControl:
@@ -300,8 +307,8 @@ class HostileControl:
 
     def close(self) -> None:
         self._greenlet.kill()
-        for each in (*self._open, self._socket):
-            each.close()
+        for item in (*self._open, self._socket):
+            item.close()
 
 
 @pytest.fixture
@@ -311,33 +318,33 @@ def store_dir(tmp_path: Path) -> Iterator[StoreDirectory]:
     store_dir.close()
 
 
-def words_for(each: AdminCommand, folder: Path) -> list[str]:
-    given = {"SEQ": "3", "--for": "10m", "--days": "3", "--older-than": "3d"}
-    words = each.name.split()
-    for argument in (ARGUMENTS[name] for name in each.arguments):
+def arguments_for(item: AdminCommand, folder: Path) -> list[str]:
+    values = {"SEQ": "3", "--for": "10m", "--days": "3", "--older-than": "3d"}
+    words = item.name.split()
+    for argument in (ARGUMENTS[name] for name in item.arguments):
         name = HOSTILE.replace("\0", "")
         if argument.name == "which":
             words += [f"#{name}", "3"]
         elif argument.name.startswith("--"):
-            words += [argument.name, given.get(argument.name, name)]
+            words += [argument.name, values.get(argument.name, name)]
         else:
             words.append(str(folder / name.replace("/", "")) if argument.name == "file" else name)
     return words
 
 
 @pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
-@pytest.mark.parametrize("each", COMMANDS, ids=lambda each: each.name)
-def test_every_command_of_the_admin(store_dir: StoreDirectory, each: AdminCommand, *, refuses: bool) -> None:
+@pytest.mark.parametrize("item", COMMANDS, ids=lambda item: item.name)
+def test_every_command_of_the_admin(store_dir: StoreDirectory, item: AdminCommand, *, refuses: bool) -> None:
     store_dir.create_store()
     control = HostileControl(control_socket(store_dir.file, 7777), refuses=refuses)
-    done = store_dir.try_run(*words_for(each, store_dir.folder), typed="secret\n")
+    completed = store_dir.try_run(*arguments_for(item, store_dir.folder), typed="secret\n")
     control.close()
-    if each.name == "export":  # of which lines are JSON, for programs
-        done = store_dir.try_run("export", typed="")
-    check(done.stdout, "\n\t")
-    check(done.stderr)
-    assert "Internal error" not in done.stderr
-    assert each.name in ("copy", "status") or (done.stdout + done.stderr).count("\n") < 20 or refuses
+    if item.name == "export":  # of which lines are JSON, for programs
+        completed = store_dir.try_run("export", typed="")
+    check(completed.stdout, "\n\t")
+    check(completed.stderr)
+    assert "Internal error" not in completed.stderr
+    assert item.name in ("copy", "status") or (completed.stdout + completed.stderr).count("\n") < 20 or refuses
 
 
 def test_every_verb_of_the_control_socket_has_a_hostile_answer() -> None:
@@ -350,11 +357,11 @@ def test_export_at_a_terminal_is_json_with_escapes(store_dir: StoreDirectory, tm
     store_dir.create_store()
     control = HostileControl(control_socket(store_dir.file, 7777), refuses=False)
     argv = [sys.executable, "-m", "gmessenger", "admin", "--store", store_dir.url, "export"]
-    with Onlooker(argv, tmp_path / "log") as person:
-        person.wait_for_exit()
-        check(person.all, "\r\n")
+    with TerminalWatcher(argv, tmp_path / "log") as terminal:
+        terminal.wait_for_exit()
+        check(terminal.all, "\r\n")
     control.close()
-    lines = [json.loads(line) for line in person.all.splitlines()]
+    lines = [json.loads(line) for line in terminal.all.splitlines()]
     assert lines[0]["name"] == HOSTILE and lines[2]["text"] == HOSTILE + "\x7f\u202e"
 
 
@@ -370,18 +377,20 @@ def test_a_certificate(store_dir: StoreDirectory, tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x\x1b]0;OWNED\x07\u202e")])
     alternatives = x509.SubjectAlternativeName([x509.DNSName("a\x1b[31;42;77mOWNED\nFORGED\x7f")])
-    made = x509.CertificateBuilder(name, name, key.public_key(), 7)
-    made = made.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(datetime.now(UTC) + timedelta(9))
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7)
+    builder = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(
+        datetime.now(UTC) + timedelta(9)
+    )
     pem = (
-        made.add_extension(alternatives, critical=False)
+        builder.add_extension(alternatives, critical=False)
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
     )
     file = tmp_path / "cert.pem"
     file.write_bytes(pem)
-    shown = store_dir.run("cert", "show", str(file))
-    check(shown)
-    assert "OWNED" in shown and FORGED in shown
+    output = store_dir.run("cert", "show", str(file))
+    check(output)
+    assert "OWNED" in output and FORGED in output
 
 
 @pytest.mark.parametrize("style", ["plain", "json"])
@@ -425,9 +434,9 @@ def test_what_gevent_prints_of_a_greenlet_that_failed(capsys: pytest.CaptureFixt
     before, hub.exception_stream = hub.exception_stream, cast(TextIO, SanitizedStderr())
     gevent.spawn(fail).join()
     hub.exception_stream = before
-    shown = capsys.readouterr().err
-    assert MARK in shown
-    check_characters(shown, "\n")
+    output = capsys.readouterr().err
+    assert MARK in output
+    check_characters(output, "\n")
 
 
 def test_the_launcher(tmp_path: Path) -> None:
@@ -435,9 +444,9 @@ def test_the_launcher(tmp_path: Path) -> None:
     for words in ([b"--" + bad], [b"--port", bad], [b"--ip", bad, b"--window", b"none"], [b"--window", bad]):
         argv = [sys.executable.encode(), str(ROOT / "launcher.py").encode(), *words]
         env = environment(tmp_path / "log")
-        done = subprocess.run(argv, input=b"", capture_output=True, env=env, timeout=60)
-        check((done.stdout + done.stderr).decode())
-        assert done.returncode not in (0, -9)
+        completed = subprocess.run(argv, input=b"", capture_output=True, env=env, timeout=60)
+        check((completed.stdout + completed.stderr).decode())
+        assert completed.returncode not in (0, -9)
 
 
 def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path) -> None:
@@ -471,13 +480,13 @@ def test_nothing_is_printed_but_through_the_one_place() -> None:
         "launcher/output.py": "the same",
         "launcher/supervise.py": "a number",
     }
-    found = set()
+    modules = set()
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if called == "print" or called.endswith((".stdout.write", ".stderr.write")):
-                found.add(str(path.relative_to(PACKAGE)))
-    assert found <= set(allowed)
+                modules.add(str(path.relative_to(PACKAGE)))
+    assert modules <= set(allowed)
 
 
 @given(st.recursive(st.text(st.characters()) | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))

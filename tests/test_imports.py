@@ -111,15 +111,15 @@ def part(module: str) -> str:
 
 def imports(path: Path) -> set[str]:
     """Every module a file imports, functions included."""
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            imported |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             module = node.module or ""
-            found |= {f"{module}.{name.name}" if module == "gmessenger" else module for name in node.names}
-    return found
+            imported |= {f"{module}.{name.name}" if module == "gmessenger" else module for name in node.names}
+    return imported
 
 
 def module_of(path: Path) -> str:
@@ -132,26 +132,26 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__mai
 
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_modules_import_in_one_direction(path: Path) -> None:
-    here = part(module_of(path))
-    if here == "gmessenger":
+    row = part(module_of(path))
+    if row == "gmessenger":
         return
-    allowed = MAY_IMPORT[here] | {here}
+    allowed = MAY_IMPORT[row] | {row}
     ours = {module for module in imports(path) if module.split(".")[0] == "gmessenger"}
-    there = {"gmessenger" if module == "gmessenger.__version__" else part(module) for module in ours}
-    assert there <= allowed, f"{module_of(path)} imports {sorted(there - allowed)}"
+    targets = {"gmessenger" if module == "gmessenger.__version__" else part(module) for module in ours}
+    assert targets <= allowed, f"{module_of(path)} imports {sorted(targets - allowed)}"
 
 
 def modules_imported(path: Path) -> set[str]:
     """Return the modules of the package that a file imports: a package only where it imports something of its own."""
-    known = {module_of(each) for each in MODULES}
-    found: set[str] = set()
+    known = {module_of(other) for other in MODULES}
+    imported: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            imported |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             names = {f"{node.module}.{name.name}" for name in node.names}
-            found |= {name if name in known else str(node.module) for name in names}
-    return found & known
+            imported |= {name if name in known else str(node.module) for name in names}
+    return imported & known
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -185,13 +185,13 @@ def test_nothing_of_the_product_imports_what_is_for_developers() -> None:
 
 def test_no_product_path_looks_for_the_launcher() -> None:
     """Where the code names that file, it is for a person to type."""
-    found = {
+    imported = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and node.value == "launcher.py"
     }
-    assert found == {"launcher/main.py"}
+    assert imported == {"launcher/main.py"}
 
 
 def test_importing_the_package_patches_nothing() -> None:
@@ -203,10 +203,10 @@ for module in pkgutil.walk_packages(gmessenger.__path__, "gmessenger."):
 from gevent import monkey
 assert not monkey.is_module_patched("socket")
 """
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=TEST_TIMEOUT
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 LIBRARIES = ("sqlalchemy", "sqlite3", "psycopg", "redis")
@@ -224,14 +224,14 @@ OPENED_NEVER = {
 def run_without(libraries: Iterable[str], program: str) -> tuple[int, str]:
     """Run a program that cannot import these; returns its exit code and what it wrote to stderr."""
     blocked = f"import sys; sys.modules.update(dict.fromkeys({[*libraries]!r}))\n"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", blocked + program],
         cwd=PACKAGE.parent,
         capture_output=True,
         text=True,
         timeout=TEST_TIMEOUT,
     )
-    return done.returncode, done.stderr
+    return completed.returncode, completed.stderr
 
 
 @pytest.mark.parametrize("program", OPENED_NEVER.values(), ids=OPENED_NEVER)

@@ -35,11 +35,11 @@ def umask() -> Iterator[None]:
 
 @pytest.fixture
 def handlers() -> Iterator[Handlers]:
-    """What is opened in a test, to be closed after it."""
-    made: Handlers = []
-    yield made
-    for each in made:
-        each.close()
+    """Yield a list of handlers, and close them after the test."""
+    made_handlers: Handlers = []
+    yield made_handlers
+    for item in made_handlers:
+        item.close()
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def log_path(tmp_path: Path) -> Iterator[Path]:
     log.LOGGER.propagate = True
 
 
-def line(text: str, days: int = 0) -> logging.LogRecord:
+def record(text: str, days: int = 0) -> logging.LogRecord:
     record = logging.LogRecord("gmessenger", logging.INFO, "", 0, text, None, None)
     record.created += days * 86_400
     return record
@@ -101,7 +101,7 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on_and_says_so_once(log_
     folder.touch()  # no folder: nothing can be made in it, by root neither
     for name in ("hank", "dale"):
         log.log_event("login", name=name)
-    words = [each.split()[3] for each in (aside / log_path.name).read_text().splitlines()]
+    words = [item.split()[3] for item in (aside / log_path.name).read_text().splitlines()]
     assert words == ["log_file_error", "login", "login"]
     folder.unlink()
     folder.mkdir()
@@ -112,7 +112,7 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on_and_says_so_once(log_
 def test_elsewhere_than_in_a_checkout_nothing_is_rotated(log_path: Path) -> None:
     log.configure(str(of_yesterday(log_path)))
     log.log_event("login", name="hank")
-    assert [each.name for each in log_path.parent.iterdir()] == [log_path.name]
+    assert [item.name for item in log_path.parent.iterdir()] == [log_path.name]
     assert log_path.read_text().startswith("yesterday\n")
 
 
@@ -147,7 +147,7 @@ def test_a_rotation_that_fails_goes_on_writing_and_says_so(in_a_checkout: Path) 
     log.configure(str(file))
     for name in ("hank", "dale"):
         log.log_event("login", name=name)
-    words = [each.split()[3] for each in file.read_text().splitlines()[1:]]
+    words = [item.split()[3] for item in file.read_text().splitlines()[1:]]
     assert words == ["log_file_error", "login", "login"]
 
 
@@ -158,13 +158,13 @@ def test_several_days_are_several_files_and_the_latest_are_kept(log_path: Path, 
         log_path.with_name("server.log.backup"),
         log_path.with_name("other.log.2020-01-01"),
     ]
-    for each in others:
-        each.touch()
+    for item in others:
+        item.touch()
     for number in range(MAX_ROTATED_FILES + 3):
-        handlers[0].handle(line(f"day {number}", number))
-    kept = sorted(each.name for each in log_path.parent.iterdir() if each not in others)
-    assert kept == [log_path.name, *(f"server.log.{day(number)}" for number in range(2, MAX_ROTATED_FILES + 2))]
-    assert all(each.exists() for each in others)
+        handlers[0].handle(record(f"day {number}", number))
+    remaining = sorted(item.name for item in log_path.parent.iterdir() if item not in others)
+    assert remaining == [log_path.name, *(f"server.log.{day(number)}" for number in range(2, MAX_ROTATED_FILES + 2))]
+    assert all(item.exists() for item in others)
     assert log_path.read_text() == f"day {MAX_ROTATED_FILES + 2}\n"
 
 
@@ -172,33 +172,33 @@ def test_of_two_who_write_to_one_file_neither_destroys_what_the_other_wrote(log_
     """As two servers of one checkout do. (A lock of an open file knows no difference between processes and handles.)"""
     handlers += [DailyLog(str(log_path), lambda file, reason: pytest.fail(reason)) for _ in range(2)]
     for number in range(4):
-        for who, each in enumerate(handlers):
-            each.handle(line(f"{who} on day {number}", number))
-            each.handle(line(f"{who} again on day {number}", number))
-    said = {file.name: sorted(file.read_text().splitlines()) for file in log_path.parent.iterdir()}
+        for writer, item in enumerate(handlers):
+            item.handle(record(f"{writer} on day {number}", number))
+            item.handle(record(f"{writer} again on day {number}", number))
+    contents = {file.name: sorted(file.read_text().splitlines()) for file in log_path.parent.iterdir()}
     for number in range(4):
         name = f"server.log.{day(number)}" if number < 3 else "server.log"
-        wanted = [f"{who} {again}on day {number}" for who in range(2) for again in ("", "again ")]
-        assert said[name] == sorted(wanted)
+        wanted = [f"{writer} {suffix}on day {number}" for writer in range(2) for suffix in ("", "again ")]
+        assert contents[name] == sorted(wanted)
 
 
 def test_one_that_another_is_putting_aside_is_left_to_it(log_path: Path, handlers: Handlers) -> None:
     import fcntl
 
     handlers.append(DailyLog(str(log_path), lambda file, reason: pytest.fail(reason)))
-    handlers[0].handle(line("today"))
-    with log_path.open() as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        handlers[0].handle(line("tomorrow", 1))
+    handlers[0].handle(record("today"))
+    with log_path.open() as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        handlers[0].handle(record("tomorrow", 1))
     assert log_path.read_text() == "today\ntomorrow\n"
 
 
 def test_what_was_put_aside_is_never_overwritten(log_path: Path, handlers: Handlers) -> None:
     handlers.append(DailyLog(str(log_path), lambda file, reason: pytest.fail(reason)))
-    handlers[0].handle(line("today"))
+    handlers[0].handle(record("today"))
     aside = log_path.with_name(f"server.log.{day()}")
     aside.write_text("kept\n")
-    handlers[0].handle(line("tomorrow", 1))
+    handlers[0].handle(record("tomorrow", 1))
     assert (aside.read_text(), log_path.read_text()) == ("kept\n", "today\ntomorrow\n")
 
 
@@ -227,8 +227,8 @@ def logrotate(file: Path, *switches: str) -> None:
     rules.write_text(text.replace("gmessenger gmessenger", f"{user} {group}"))
     rules.chmod(0o600)
     command = [program, "--state", str(file.parent / "state"), *switches, str(rules)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TEST_TIMEOUT)
-    assert (done.returncode, done.stderr) == (0, "")
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=TEST_TIMEOUT)
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 def test_logrotate_and_the_server_agree(log_path: Path) -> None:
@@ -254,25 +254,25 @@ def test_what_one_person_does_is_no_business_of_others(log_path: Path, handlers:
 def test_a_shared_file_that_is_full_begins_anew_and_one_before_it_is_kept(log_path: Path, handlers: Handlers) -> None:
     text, limit = "x" * 100, 1000
     handlers += [SharedLog(str(log_path), lambda file, reason: pytest.fail(reason), limit) for _ in range(2)]
-    lines = [f"{text} {number} {who}" for number in range(50) for who in range(2)]
-    for number, each in enumerate(lines):
-        handlers[number % 2].handle(line(each))
-    assert sorted(each.name for each in log_path.parent.iterdir()) == [log_path.name, f"{log_path.name}.1"]
-    kept = [*Path(f"{log_path}.1").read_text().splitlines(), *log_path.read_text().splitlines()]
-    assert kept == lines[-len(kept) :] and len(kept) >= limit // 110
-    assert all(each.stat().st_size < limit + 200 for each in log_path.parent.iterdir())
+    lines = [f"{text} {number} {writer}" for number in range(50) for writer in range(2)]
+    for number, item in enumerate(lines):
+        handlers[number % 2].handle(record(item))
+    assert sorted(item.name for item in log_path.parent.iterdir()) == [log_path.name, f"{log_path.name}.1"]
+    remaining = [*Path(f"{log_path}.1").read_text().splitlines(), *log_path.read_text().splitlines()]
+    assert remaining == lines[-len(remaining) :] and len(remaining) >= limit // 110
+    assert all(item.stat().st_size < limit + 200 for item in log_path.parent.iterdir())
 
 
 def test_a_process_that_stands_still_with_the_lock_holds_up_nothing(log_path: Path, handlers: Handlers) -> None:
     import fcntl
 
     handlers.append(SharedLog(str(log_path), lambda file, reason: pytest.fail(reason), 10))
-    handlers[0].handle(line("more than ten bytes"))
-    with log_path.open() as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        handlers[0].handle(line("the second"))
+    handlers[0].handle(record("more than ten bytes"))
+    with log_path.open() as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        handlers[0].handle(record("the second"))
     assert log_path.read_text() == "more than ten bytes\nthe second\n"
-    handlers[0].handle(line("the third"))
+    handlers[0].handle(record("the third"))
     assert log_path.read_text() == "the third\n"
 
 

@@ -16,7 +16,7 @@ from gmessenger.errors import FileError
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 def test_it_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -40,18 +40,18 @@ def test_nothing_is_left_of_what_failed(failure: type[BaseException], tmp_path: 
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("there", [Path.touch, Path.mkdir, lambda path: path.symlink_to("/nowhere")])
-def test_what_is_there_is_not_overwritten(there: object, tmp_path: Path) -> None:
-    assert callable(there)
-    there(tmp_path / "backup.db")
+@pytest.mark.parametrize("make_existing", [Path.touch, Path.mkdir, lambda path: path.symlink_to("/nowhere")])
+def test_what_is_there_is_not_overwritten(make_existing: object, tmp_path: Path) -> None:
+    assert callable(make_existing)
+    make_existing(tmp_path / "backup.db")
     with pytest.raises(FileError, match="File exists"), create_file(tmp_path / "backup.db"):
         pytest.fail("it was begun")
     assert names(tmp_path) == ["backup.db"]
 
 
-@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_nor_what_has_come_meanwhile(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not links:
+@pytest.mark.parametrize("hard_links", [True, False], ids=["hard_links", "no links"])
+def test_nor_what_has_come_meanwhile(hard_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hard_links:
         monkeypatch.setattr(Path, "hardlink_to", refuses)
     with pytest.raises(FileError, match="File exists"), create_file(tmp_path / "backup.db") as output:
         Path(output.name).with_name("backup.db").write_text("theirs")

@@ -21,11 +21,11 @@ PRINTS = [
 ]
 
 
-def start(words: list[str], output: int, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def start(arguments: list[str], output: int, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
-    memory = ["--store", "memory:", "--port", "0"] if words == ["server", "--check"] else []
+    memory = ["--store", "memory:", "--port", "0"] if arguments == ["server", "--check"] else []
     return subprocess.run(
-        [sys.executable, "-m", "gmessenger", *words, *memory],
+        [sys.executable, "-m", "gmessenger", *arguments, *memory],
         cwd=ROOT,
         env=clean | {"HOME": str(tmp_path)},
         stdin=subprocess.DEVNULL,
@@ -37,21 +37,21 @@ def start(words: list[str], output: int, tmp_path: Path) -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize("words", PRINTS, ids=" ".join)
-def test_a_pipe_that_is_read_no_more_ends_it_quietly(words: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", PRINTS, ids=" ".join)
+def test_a_pipe_that_is_read_no_more_ends_it_quietly(arguments: list[str], tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        done = start(words, writing, tmp_path)
+        completed = start(arguments, writing, tmp_path)
     finally:
         os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("words", PRINTS, ids=" ".join)
-def test_a_disk_that_is_full_is_said_in_one_line(words: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", PRINTS, ids=" ".join)
+def test_a_disk_that_is_full_is_said_in_one_line(arguments: list[str], tmp_path: Path) -> None:
     with FULL.open("w") as full:
-        done = start(words, full.fileno(), tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
-    assert "No space left on device" in done.stderr
+        completed = start(arguments, full.fileno(), tmp_path)
+    assert (completed.returncode, completed.stderr.count("\n")) == (73, 1)
+    assert "No space left on device" in completed.stderr

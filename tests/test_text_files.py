@@ -40,12 +40,12 @@ def read(request: pytest.FixtureRequest) -> Callable[[Path], str | None]:
     return request.param
 
 
-@pytest.mark.parametrize("mark", BEGINNINGS.values(), ids=BEGINNINGS)
+@pytest.mark.parametrize("bom", BEGINNINGS.values(), ids=BEGINNINGS)
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r\nsecond line\r\n"])
 def test_a_password_is_the_first_line(
-    mark: bytes, end: bytes, read: Callable[[Path], str | None], tmp_path: Path
+    bom: bytes, end: bytes, read: Callable[[Path], str | None], tmp_path: Path
 ) -> None:
-    (tmp_path / "password").write_bytes(mark + "correct höрse".encode() + end)
+    (tmp_path / "password").write_bytes(bom + "correct höрse".encode() + end)
     assert read(tmp_path / "password") == "correct höрse"
 
 
@@ -83,7 +83,7 @@ def test_a_mark_at_the_beginning_of_a_pipe_is_no_text(server: RunningServer, tmp
     with socket.create_connection((server.host, server.port), TEST_TIMEOUT) as dale, dale.makefile("rb") as lines:
         dale.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"dale"}}\n')
         assert (b'"response":200' in lines.readline(), b"synced" in lines.readline()) == (True, True)
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             cwd=ROOT,
             env=clean,
@@ -92,5 +92,5 @@ def test_a_mark_at_the_beginning_of_a_pipe_is_no_text(server: RunningServer, tmp
             timeout=TEST_TIMEOUT,
             check=False,
         )
-        assert (done.returncode, done.stderr) == (0, b"")
+        assert (completed.returncode, completed.stderr) == (0, b"")
         assert json.loads(lines.readline())["message"] == "hello"

@@ -125,8 +125,8 @@ def test_no_password_of_a_mistyped_url_is_shown(shape: str, scheme: str) -> None
         assert hidden(redact_url(url)), (url, redact_url(url))
         assert redact_url(redact_url(url)) == redact_url(url)
         for sentence in (f"unrecognized arguments: --bsu {url}", f"argument --port: invalid int value: {url!r}"):
-            shown = redact_text(sentence)
-            assert hidden(shown) or (scheme, shape) == A_PATH, (url, shown)
+            output = redact_text(sentence)
+            assert hidden(output) or (scheme, shape) == A_PATH, (url, output)
 
 
 @pytest.mark.parametrize(
@@ -172,19 +172,19 @@ def test_what_stands_between_a_colon_and_an_at_is_never_shown(
     before: str, scheme: str, secret: str, after: str
 ) -> None:
     marked = f"\ue000{secret}\ue001"
-    shown = redact_url(f"{scheme}{before}:{marked}@{after}")
-    assert "\ue000" not in shown and "\ue001" not in shown
+    output = redact_url(f"{scheme}{before}:{marked}@{after}")
+    assert "\ue000" not in output and "\ue001" not in output
 
 
-def fails_quietly(what: Callable[[str], object], url: str) -> None:
+def fails_quietly(function: Callable[[str], object], url: str) -> None:
     """With a sentence, or not at all; and neither it nor what it was raised from tells the password."""
     try:
-        what(url)
+        function(url)
     except ExitError as error:
-        shown: BaseException | None = error
-        while shown is not None:
-            assert hidden(str(shown)) and hidden(repr(shown)), (url, shown)
-            shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
+        output: BaseException | None = error
+        while output is not None:
+            assert hidden(str(output)) and hidden(repr(output)), (url, output)
+            output = output.__cause__ or (None if output.__suppress_context__ else output.__context__)
 
 
 @pytest.fixture
@@ -199,14 +199,14 @@ def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_network")
-@pytest.mark.parametrize("what", [open_store, verify_store, check_bus_url], ids=lambda what: what.__name__)
+@pytest.mark.parametrize("function", [open_store, verify_store, check_bus_url], ids=lambda function: function.__name__)
 def test_what_cannot_be_opened_is_named_without_its_password(
-    what: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    function: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for url in URLS:
-        if "://:hunter2" not in url or what is not check_bus_url or "nowhere" in url:
-            fails_quietly(what, url)
+        if "://:hunter2" not in url or function is not check_bus_url or "nowhere" in url:
+            fails_quietly(function, url)
 
 
 @pytest.mark.usefixtures("without_network")
@@ -231,18 +231,18 @@ def test_a_check_shows_no_password(
     monkeypatch.chdir(tmp_path)
     shared = ["--store", "postgresql://nowhere.invalid/chat"] if option == "--bus" else []
     for url in URLS[::89]:
-        for words in ([*shared, f"{option}={url}"],):
-            check([*words, "--port", "0"])
-            shown = capsys.readouterr()
-            assert hidden(shown.out) and hidden(shown.err), (url, shown)
+        for arguments in ([*shared, f"{option}={url}"],):
+            check([*arguments, "--port", "0"])
+            output = capsys.readouterr()
+            assert hidden(output.out) and hidden(output.err), (url, output)
 
 
-@pytest.mark.parametrize("words", ["--bsu {}", "{}", "--prot={}", "--port {}", "--max-text {}"])
-def test_mistyped_options_show_no_password(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("arguments", ["--bsu {}", "{}", "--prot={}", "--port {}", "--max-text {}"])
+def test_mistyped_options_show_no_password(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     for url in map(str.strip, URLS[::31]):
-        assert run([word.format(url) for word in words.split()]) != 0
-        shown = capsys.readouterr()
-        assert hidden(shown.out + shown.err), (words, url, shown)
+        assert run([argument.format(url) for argument in arguments.split()]) != 0
+        output = capsys.readouterr()
+        assert hidden(output.out + output.err), (arguments, url, output)
 
 
 @pytest.mark.parametrize("text", ["bus = {}\n", "[server]\n{}\n", "[server]\nbus {}\n", "[server]\nport = {}\n"])
@@ -251,27 +251,33 @@ def test_mistyped_files_show_no_password(text: str, capsys: pytest.CaptureFixtur
     for url in map(str.strip, URLS[::31]):
         file.write_text(text.format(url))
         assert run(["-c", str(file)]) != 0
-        shown = capsys.readouterr()
-        assert hidden(shown.out + shown.err), (text, url, shown)
+        output = capsys.readouterr()
+        assert hidden(output.out + output.err), (text, url, output)
 
 
 def test_the_administrators_mistyped_words_show_no_password() -> None:
     options = parse_options(ADMIN, [], {})
     for url in URLS[::7]:
-        for words in ([url], ["copy", url], ["copy", "memory:", url], ["backup", "x", url], ["copy", "a", "b", url]):
+        for arguments in (
+            [url],
+            ["copy", url],
+            ["copy", "memory:", url],
+            ["backup", "x", url],
+            ["copy", "a", "b", url],
+        ):
             with pytest.raises(ExitError) as problem:
-                run_command(options, words)
-            assert hidden(str(problem.value)), (words, problem.value)
+                run_command(options, arguments)
+            assert hidden(str(problem.value)), (arguments, problem.value)
 
 
 def test_a_server_that_cannot_start_shows_no_password(tmp_path: Path) -> None:
     url = f"postgresql://hank:{SECRET}@localhost:1/chat"
-    for words in (["--store", url], ["--store", f"redis:/hank:{SECRET}@h"], ["--store", f"{url}@x"]):
-        command = [sys.executable, "-m", "gmessenger", "server", "--port", "0", "--log-level", "debug", *words]
-        done = subprocess.run(
+    for arguments in (["--store", url], ["--store", f"redis:/hank:{SECRET}@h"], ["--store", f"{url}@x"]):
+        command = [sys.executable, "-m", "gmessenger", "server", "--port", "0", "--log-level", "debug", *arguments]
+        completed = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=60, env={"HOME": str(tmp_path)}
         )
-        assert done.returncode in (73, 78) and hidden(done.stdout + done.stderr), done
-        assert "Traceback" not in done.stderr and "***" in done.stderr
+        assert completed.returncode in (73, 78) and hidden(completed.stdout + completed.stderr), completed
+        assert "Traceback" not in completed.stderr and "***" in completed.stderr
     with pytest.raises(SystemExit):
         parse_options(SERVER, ["--store", url, "--print-config"], {})
