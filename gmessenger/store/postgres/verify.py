@@ -31,7 +31,7 @@ SELECT_UNSAFE_SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """What is known of a database without joining the cluster.
+    """The status of a database, as far as it is known without joining the cluster.
 
     `shown_url` is the URL without its password; `schema` is None where there is no store yet; `nodes` counts the
     servers that have it open; `size` is in bytes; `connections` is the limit for ordinary users; `unsafe_settings` are

@@ -198,7 +198,7 @@ class Database(CompletionNotifier):
         self.purger.purge(self._timeout)
 
     def schedule_purge(self, *, thorough: bool = True, now: bool = False) -> None:
-        """Have what was erased purged within a minute or so; `now`: do at once, and block for, what is quick."""
+        """Schedule a purge within a minute or so; with `now`, do the quick part of it at once, and block for it."""
         if self.purger is not None:
             self.purger.schedule(thorough=thorough)
             if now:

@@ -46,7 +46,7 @@ PURGE_TIMED_OUT: Final = "It is erased, but the store's files may still contain 
 
 
 class _PurgeWork:
-    """What is left of one purge: pages to clear, and how far the log was read (its salts, and frames)."""
+    """The state of one purge: pages to clear, and how far the log was read (its salts, and frames)."""
 
     def __init__(self) -> None:
         self.suspects: set[int] = set()

@@ -179,7 +179,7 @@ def _count_unindexed(db: sqlite3.Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """What is known of a store without opening it.
+    """The status of a store, as far as it is known without opening it.
 
     `schema` is None where there is no store yet; `holder` is the id of the process that has it open; `free` is the
     free space in bytes, None where the file system does not tell.
