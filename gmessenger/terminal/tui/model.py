@@ -219,7 +219,7 @@ class Model:
         return entry.is_mention or not is_room(delivery.to)
 
     def _on_sent_elsewhere(self, event: events.MessageSentElsewhere, now: float) -> None:
-        conversation = self.open(event.delivery.to)
+        conversation = self.open(event.conversation)
         conversation.add(self._make_entry(event.delivery))
         conversation.mark_own_sent()
 
