@@ -1,4 +1,4 @@
-"""Clients in processes of their own, ended with the test."""
+"""Clients in processes of their own, which end with the test."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_terminal(log: Path) -> Iterator[OpenTerminal]:
-    """Sit somebody down at a terminal, in line mode: server, options, and how wide it is."""
+    """Start a client in line mode on a pty: server, options, and the columns of the terminal."""
     with ExitStack() as stack:
 
         def open_client(server: Any, *arguments: str, columns: int = 200, **env: str) -> PtyClient:
@@ -33,7 +33,7 @@ def open_terminal(log: Path) -> Iterator[OpenTerminal]:
 
 @pytest.fixture
 def start_client(log: Path) -> Iterator[StartClient]:
-    """Start a client in pipes: server, options, and what is not a pipe."""
+    """Start a client in pipes: server, options, and the streams that are no pipes."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start_process(server: Any, *arguments: str, password: str = "", **streams: Any) -> "subprocess.Popen[bytes]":

@@ -1,4 +1,4 @@
-"""What is one's own, at a terminal: taken along in a file, or erased."""
+"""Export and erasure of an account's data, at a terminal."""
 
 import json
 import stat

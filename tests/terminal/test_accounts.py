@@ -1,4 +1,4 @@
-"""Accounts at a terminal and in a pipe: passwords, and that nobody sees them."""
+"""Accounts at a terminal and in a pipe: passwords are asked for, and never shown."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def echoes(person: PtyClient) -> bool:
 
 
 def open_password_prompt(fake: FakeServer, open_terminal: OpenTerminal) -> PtyClient:
-    """Hank, who is being asked for his password."""
+    """Return a client that asks for a password."""
     hank = open_terminal(fake, "--name", "hank")
     assert "password" not in fake.accept().reject_login(*NEEDED)["user"]
     hank.wait_for("-- This name is an account: give its password.\r\nPassword for hank: $")
@@ -97,7 +97,7 @@ def test_nobody_is_asked_for_what_could_not_be_sent(fake: FakeServer, monkeypatc
 
 
 class FakeClient:
-    """A link, as far as a desk asks about passwords."""
+    """A client with fixed answers to what the handlers ask before a password prompt."""
 
     name = "hank"
 
@@ -131,7 +131,7 @@ def test_commands_ask_for_a_password_only_where_it_can_be_sent(
 
 
 class RecordingTerminal(LineTerminal):
-    """A screen at which nobody answers."""
+    """A terminal at which no prompt is answered."""
 
     @property
     def shown(self) -> list[str]:

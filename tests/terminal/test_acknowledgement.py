@@ -1,4 +1,4 @@
-"""Only what was written or shown is acknowledged: what a killed client had not come to comes again."""
+"""Only what was written or shown is acknowledged; the rest is delivered to the next client."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ SHORT = 0.3
 
 
 def acknowledged(peer: ClientConnection) -> int:
-    """The last number acknowledged, once no more acknowledgements come."""
+    """Return the last acknowledged seq, when no more acknowledgements arrive."""
     last = 0
     peer.sock.settimeout(SHORT)
     try:

@@ -1,4 +1,4 @@
-"""Line mode: the bell for what calls for somebody, and what counts as read."""
+"""Line mode: when the bell rings, and what counts as read."""
 
 from gmessenger.terminal.bell import BELL_INTERVAL, BellPolicy
 from gmessenger.terminal.format_events import mention_matcher

@@ -1,4 +1,4 @@
-"""A log that cannot be written stops the client where somebody asked for it, and nobody else."""
+"""A log that cannot be written stops the client only if it was asked for."""
 
 from pathlib import Path
 

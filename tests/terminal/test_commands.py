@@ -1,4 +1,4 @@
-"""The command table: what a typed line means."""
+"""The table of commands: parsing, suggestions and help."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
 
 
 class RecordingHandlers:
-    """Writes down what it is told to do."""
+    """Handlers that record their calls."""
 
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
@@ -178,7 +178,7 @@ HARMFUL = {name for name, command in COMMANDS_BY_NAME.items() if command.never_s
 
 
 def typos(name: str) -> Iterator[str]:
-    """The command with one letter less, one twice, or two in each other's place."""
+    """Yield the command with a letter missing, doubled, or swapped with the next one."""
     for index in range(1, len(name)):
         yield name[:index] + name[index + 1 :]
         yield name[:index] + name[index] + name[index:]

@@ -1,4 +1,4 @@
-"""The client and the real server together: two people at two terminals, a pipe, a restart."""
+"""The client with a real server: two users at terminals, a pipe, a restart."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""`--exec`: a command for each message, against a server that does what the test says."""
+"""`--exec`: a command for each message, with a scripted server."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ Script = Callable[[str], str]
 
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
-    """A program of these lines of sh."""
+    """Write a shell script, and return the command that runs it."""
 
     def written(lines: str) -> str:
         file = tmp_path / "do it"
@@ -43,13 +43,13 @@ def start_exec(
 
 
 def lines(process: Process, count: int) -> list[str]:
-    """So many lines of what its commands wrote."""
+    """Return `count` lines of the commands' output."""
     assert process.stdout is not None
     return [process.stdout.readline().decode().rstrip("\n") for _ in range(count)]
 
 
 def wait_for_output(process: Process, text: str) -> None:
-    """Wait for a line on stderr with this in it."""
+    """Wait for a line on stderr that contains the text."""
     assert process.stderr is not None
     line = b"-"
     while line and text.encode() not in line:
@@ -106,7 +106,7 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(
     wait_for_output(process, "from dale was terminated: it ran longer than 0.2 s")
     assert left(process) == 0
     assert process.stdout is not None
-    assert process.stdout.read() == b"here\nhere\n"  # at its end: nobody of them has it open
+    assert process.stdout.read() == b"here\nhere\n"  # at its end: all of them are terminated
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
@@ -152,7 +152,9 @@ def test_a_command_has_to_be_there(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_command_that_nobody_can_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[Process] = []
     monkeypatch.setattr(running, "HURRY_TIMEOUT", 0.05)
-    monkeypatch.setattr(running, "_kill_group", lambda process, number: killed.append(process))  # it is somebody else's
+    monkeypatch.setattr(
+        running, "_kill_group", lambda process, number: killed.append(process)
+    )  # as if it belonged to another user
     runner = CommandRunner(["sleep", "60"], 0.05)
     try:
         with gevent.Timeout(8):

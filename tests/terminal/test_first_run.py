@@ -1,4 +1,4 @@
-"""The first run: what is asked, what is offered, what is remembered, and that nothing is asked the next time."""
+"""The first run: what is asked, offered and saved, and that the next run asks nothing."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ def config(home: Path) -> Path:
 
 @pytest.fixture
 def open_first_run(log: Path, home: Path) -> Iterator[OpenFirstRun]:
-    """Start the client with these words only, at a terminal that is too dumb for more than lines."""
+    """Start the client with these arguments only, at a terminal without cursor movement."""
     with ExitStack() as stack:
 
         def open_client(*words: str) -> PtyClient:

@@ -1,4 +1,4 @@
-"""What is said of what a link tells: the table of sentences is whole."""
+"""Each event has a formatter, and the texts are as expected."""
 
 from typing import get_args
 

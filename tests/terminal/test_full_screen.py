@@ -1,4 +1,4 @@
-"""The full screen as somebody uses it: a process on a real pty, a server that does what the test says."""
+"""The full screen in a process of its own, on a real pty, with a scripted server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACCOUNT = {"account": True}
 
 @pytest.fixture
 def open_screen(tmp_path: Path) -> Iterator[OpenScreen]:
-    """Sit somebody down in front of a screen: server, options, size."""
+    """Start a client with a full screen: server, options, size."""
     with ExitStack() as stack:
 
         def open_client(server: Any, *arguments: str, columns: int = 100, rows: int = 30, **env: str) -> PtyScreen:
@@ -41,7 +41,7 @@ def open_screen(tmp_path: Path) -> Iterator[OpenScreen]:
 def log_in(
     fake: FakeServer, open_screen: OpenScreen, *arguments: str, **more: Any
 ) -> tuple[PtyScreen, ClientConnection]:
-    """Hank, connected, turned to his conversation with Dale."""
+    """Return a connected client whose current conversation is with Dale."""
     hank = open_screen(fake, *arguments, **more)
     peer = fake.accept_and_log_in(greeting="Be kind.")
     hank.wait_until_shown("connected")
@@ -51,7 +51,7 @@ def log_in(
 
 
 def receive_message(peer: ClientConnection) -> Frame:
-    """The next message; what the client asks by itself meanwhile is not known here."""
+    """Receive frames up to the next message."""
     while (frame := peer.receive()).get("action") != "msg":
         peer.respond(frame, 400, code="unknown_action", error="Unknown.")
     return frame
@@ -167,7 +167,7 @@ def test_signals_end_it_and_the_terminal_is_as_it_was(
 def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(
     fake: FakeServer, open_screen: OpenScreen
 ) -> None:
-    """As a machine that slept, whose lines are gone; and as a shell leaves a terminal that it had meanwhile."""
+    """As after a suspended machine, whose connections are lost, and a shell that has used the terminal meanwhile."""
     hank, peer = log_in(fake, open_screen)
     hank.signal(signal.SIGSTOP)
     while ") T " not in Path(f"/proc/{hank.process.pid}/stat").read_text():
@@ -208,7 +208,7 @@ def test_a_terminal_that_hangs_up_ends_it(fake: FakeServer, open_screen: OpenScr
 
 
 def until_saved(folder: Path, *texts: bytes) -> None:
-    """Wait until all of it is in files there (those with a dot are not whole yet)."""
+    """Wait until all texts are in files there; names with a dot are not complete yet."""
     ends_at = time.monotonic() + TIMEOUT
     while not all(
         any(text in file.read_bytes() for file in folder.glob("drafts/*") if not file.suffix) for text in texts

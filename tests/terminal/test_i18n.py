@@ -1,4 +1,4 @@
-"""Languages: which one is chosen, that its catalog is whole, and that every sentence can be found in it."""
+"""Languages: which one is chosen, and that its catalog is complete."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def russian() -> Iterator[None]:
         ({"LC_ALL": "", **RUSSIAN}, ["ru_RU.UTF-8"]),
         ({"LC_MESSAGES": "ru_RU", "LANG": "en_US.UTF-8"}, ["ru_RU"]),
         ({"LANGUAGE": "ru:en", "LANG": "de_DE.UTF-8"}, ["ru"]),
-        ({"LANGUAGE": "en_GB:en:ru", **RUSSIAN}, []),  # who reads English best is not answered in Russian
+        ({"LANGUAGE": "en_GB:en:ru", **RUSSIAN}, []),  # English comes before Russian
         ({"LANGUAGE": "uk:ru", "LANG": "uk_UA.UTF-8"}, ["uk", "ru"]),
         ({"LANGUAGE": "ru", "LANG": "C"}, []),
         ({"LANGUAGE": "ru"}, ["ru"]),
@@ -114,7 +114,7 @@ def test_nothing_is_missing_or_left_over(catalog: Catalog) -> None:
 
 
 def forms(message: Message) -> tuple[list[str], list[str]]:
-    """What is translated, and into what."""
+    """Return the forms of a message id, and those of its translation."""
     return [[form] if isinstance(form, str) else list(form) for form in (message.id, message.string)]  # type: ignore
 
 
@@ -131,7 +131,7 @@ def test_the_same_values_are_filled_in(catalog: Catalog) -> None:
 
 
 def test_what_begins_and_ends_a_sentence_is_kept(catalog: Catalog) -> None:
-    """Questions are typed behind; a full stop is taken off where the sentence goes on, and put back."""
+    """Answers are typed behind questions; `Fragment` removes the full stop of a sentence."""
     for message in catalog:
         sources, expected = forms(message)
         for form in expected if message.id else []:
@@ -143,7 +143,7 @@ COUNTS = (*range(25), 100, 101, 102, 111, 1_000_000)
 
 
 def test_what_is_compiled_is_what_is_written(catalog_file: Path) -> None:
-    """As gettext reads it: how a compiled file is laid out is the business of the compiler of the day."""
+    """Compared as gettext reads it: the layout of a compiled file depends on the compiler."""
     shipped, anew = map(
         translations, (catalog_file.with_suffix(".mo").read_bytes(), compile_catalog(read_catalog(catalog_file)))
     )
@@ -244,14 +244,14 @@ def test_refusals(russian: None, answer: ResponseFrame, expected: str) -> None:
 
 
 def shape(sentence: str | ast.JoinedStr) -> str:
-    """A sentence with a gap for each value."""
+    """Return the text with a gap for each value."""
     if isinstance(sentence, str):
         return re.sub(r"\{\w+\}", "{}", sentence)
     return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in sentence.values)
 
 
 def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
-    """All of it, but what only the operator's own command asks for (and the decoder's complaints)."""
+    """All server texts, except those for operators' own commands, and the decoder's."""
     kinds = {error.__name__ for error in WIRE_ERRORS.values()}
     files = [file for file in (PACKAGE / "chat").glob("*.py") if file.stem not in {"tracer", "admin"}]
     calls = [
@@ -458,7 +458,7 @@ def name_of(call: ast.Call) -> str:
 
 
 def is_text(node: ast.expr) -> bool:
-    """Whether it is a text that was written there, with letters in it."""
+    """Return whether an expression is a text with letters."""
     if isinstance(node, ast.JoinedStr):
         return any(is_text(part) for part in node.values)
     if isinstance(node, ast.BinOp):
@@ -477,7 +477,7 @@ def test_what_people_read_goes_through_the_catalog_in_whole_sentences(file: Path
 
 
 def at_import(node: ast.AST) -> Iterator[ast.Call]:
-    """What is called while a module is imported."""
+    """Yield the calls that run while a module is imported."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.FunctionDef | ast.Lambda):
             yield from at_import(child)

@@ -1,4 +1,4 @@
-"""The client on a pty, against a server that does what the test says."""
+"""Line mode on a pty, with a scripted server."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def test_greeting_help_and_a_conversation(fake: FakeServer, open_terminal: OpenT
     peer.push_message("dale", "hello hank\nhow are you?")
     hank.wait_for(r"\[\d\d:\d\d\] dale: hello hank\r\n        how are you\?\r\nto dale> ")
     peer.push_message("bob", "and me?")
-    hank.wait_for("bob: and me[?]\r\nto dale> ")  # whoever writes does not become the addressee
+    hank.wait_for("bob: and me[?]\r\nto dale> ")  # an incoming message does not change the recipient
     hank.type_line("fine, привет 👍")
     message = peer.expect("msg")
     assert (message["to"], message["message"]) == ("dale", "fine, привет 👍")

@@ -1,4 +1,4 @@
-"""Blocks and what operators do, at a terminal."""
+"""Blocks and operators' commands, at a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.terminal.test_rooms_and_history import entry, log_in, next_request
 def type_command(
     terminal: PtyClient, peer: ClientConnection, line: str, response: int = 200, **answer: object
 ) -> Frame:
-    """What the server is asked when somebody types that."""
+    """Type a command, and return the request that the server receives."""
     terminal.type_line(line)
     request = next_request(peer)
     peer.respond(request, response, **answer)

@@ -1,4 +1,4 @@
-"""The client as a command: `--to`, `--listen`, and the line mode in a pipe."""
+"""The client as a command: `--to`, `--listen`, and line mode in a pipe."""
 
 import json
 import os
@@ -138,7 +138,7 @@ def test_the_input_is_read_as_fast_as_it_is_answered(fake: FakeServer, start_cli
     line = b"x" * 1023 + b"\n"
     while select([], [process.stdin.fileno()], [], 0.4)[1] and written < 10_000_000:
         written += os.write(process.stdin.fileno(), line * 16)
-    assert written < 5_000_000  # nobody answers
+    assert written < 5_000_000  # nothing is acknowledged
     os.set_blocking(process.stdin.fileno(), True)
     process.stdin.close()
     process.stdin = None
@@ -441,7 +441,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(start_client: StartClient,
 
 
 class UnreachableClient:
-    """A link that fails to start, ever for the same cause."""
+    """A client whose start always fails for the same cause."""
 
     def __init__(self, cause: OSError) -> None:
         self.cause, self.tries = cause, 0

@@ -1,4 +1,4 @@
-"""Line mode of an account, on a pty: rooms, history, search, what was missed, what is kept."""
+"""Line mode of an account, on a pty: rooms, history, search, missed and unsent messages."""
 
 import signal
 import time
@@ -70,7 +70,7 @@ def test_a_room(fake: FakeServer, open_terminal: OpenTerminal) -> None:
 
 
 def next_request(peer: ClientConnection) -> Frame:
-    """The next frame that says not just how far somebody has come."""
+    """Receive the next frame that is no acknowledgement or read marker."""
     while (frame := peer.receive())["action"] in ("ack", "read"):
         pass
     return frame

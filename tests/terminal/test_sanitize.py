@@ -1,4 +1,4 @@
-"""Text from strangers: nothing of it steers a terminal."""
+"""Text of other users: no control character of it reaches the terminal."""
 
 import re
 import time

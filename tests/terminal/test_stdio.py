@@ -1,4 +1,4 @@
-"""Lines in, bytes out: in any split, from and to descriptors that block, close or fail."""
+"""Lines in and bytes out: split anywhere, with descriptors that block, close or fail."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def read_lines(pipe: Pipe, *pieces: bytes, kind: type[StdinReader] = StdinReader) -> list[str | TruncatedLine]:
-    """The lines that come out when these pieces go in, one at a time."""
+    """Return the lines that are read from these pieces of input."""
     reading, writing = pipe()
 
     def feed() -> None:
@@ -169,7 +169,7 @@ def test_a_full_disk_is_a_fault() -> None:
 
 
 class RecordingOutput:
-    """An output that only remembers."""
+    """An output that records what is written."""
 
     def __init__(self) -> None:
         self.text = ""

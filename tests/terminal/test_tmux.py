@@ -1,4 +1,4 @@
-"""In tmux, from a shell: a session of its own, keys as people press them, and what the pane shows."""
+"""The client in tmux, started from a shell: keys, and what the pane shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 
 
 class Pane:
-    """A shell in a tmux of its own, which ends with the test."""
+    """A shell in a tmux server of its own, which ends with the test."""
 
     def __init__(self, folder: Path, columns: int, rows: int) -> None:
         self._name = f"gmessenger-{uuid.uuid4()}"
@@ -42,7 +42,7 @@ class Pane:
         return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=TEST_TIMEOUT).stdout
 
     def keys(self, *names: str) -> None:
-        """As tmux calls them: `Enter`, `C-z`, `M-a`."""
+        """Press keys, named as in tmux: `Enter`, `C-z`, `M-a`."""
         self._tmux("send-keys", "-t", self._name, *names)
 
     def types(self, text: str) -> None:
@@ -60,7 +60,7 @@ class Pane:
         return self._tmux("capture-pane", "-p", "-t", self._name)
 
     def shows(self, pattern: str) -> None:
-        """Look now and then until the pane shows it; tmux tells nobody."""
+        """Poll until the pane shows the pattern."""
         deadline = time.monotonic() + TEST_TIMEOUT
         while re.search(pattern, display := self.display, re.MULTILINE) is None:
             assert time.monotonic() < deadline, f"no {pattern!r} in\n{display}"
@@ -78,7 +78,7 @@ def pane(tmp_path: Path) -> Iterator[Pane]:
 
 
 def typed(server: Any, folder: Path, *arguments: str) -> str:
-    """The command line of a client, with an environment that touches nothing of whoever runs the tests."""
+    """Return the command line of a client whose environment is separate from the user's."""
     env = environment(folder / "client.log") | {"TERM": "screen-256color"}
     return shlex.join(["env", *(f"{key}={value}" for key, value in env.items()), *command(server, *arguments)])
 

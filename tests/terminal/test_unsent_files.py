@@ -1,4 +1,4 @@
-"""Where messages wait that had no answer: one place for one server, however it is spelled."""
+"""Where unsent messages are kept: one file for one server, however its host is spelled."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""People at full screens, and people on links."""
+"""Full screens and clients that are connected to a server."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def log_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_tui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., TuiClient]]:
+    """Open a full screen that is connected to the server."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     with ExitStack() as stack:
         yield lambda server, name, **more: stack.enter_context(TuiClient(server, name, **more))
@@ -29,6 +30,7 @@ def open_tui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
 @pytest.fixture
 def start_client(server: RunningServer) -> Iterator[Callable[..., Reader]]:
+    """Start a client of another user."""
     clients: list[Client] = []
 
     def start_session(name: str, *, account: bool = True, **more: Any) -> Reader:
@@ -45,6 +47,6 @@ def start_client(server: RunningServer) -> Iterator[Callable[..., Reader]]:
 
 @pytest.fixture
 def hank(server: RunningServer) -> None:
-    """Hank is an account."""
+    """Register hank."""
     with Client(server.host, server.port, "hank", timeouts=SHORT_TIMEOUTS) as client:
         client.register(PASSWORD)

@@ -87,7 +87,7 @@ def test_a_draft_belongs_to_its_conversation(screen: TuiSession) -> None:
 
 
 def test_what_was_typed_for_one_is_never_sent_to_another(screen: TuiSession) -> None:
-    """The conversation changes from outside between two keys, before that is drawn."""
+    """The conversation is switched between two keys, before it is redrawn."""
     screen.type("secret")
     screen.wait_until(lambda: screen.ui.draft == "secret")
     screen.model.switch_to(screen.model.open("#dev"))
@@ -257,7 +257,7 @@ def test_what_is_written_to_stderr_meanwhile_goes_into_the_log(
 
 
 def test_hostile_text_stays_in_its_place(tmp_path: Path, model: Model) -> None:
-    """What was drawn bit by bit is what is drawn anew."""
+    """Drawn step by step or all at once, the screen is the same."""
     dale = model.open("dale")
     model.switch_to(dale)
     with TuiSession(tmp_path, model, 100, 30) as screen:

@@ -1,4 +1,4 @@
-"""What is said when the line is back: tables of events, and the sentence that comes of them."""
+"""The summary after a reconnect: tables of events, and the notice that follows."""
 
 from __future__ import annotations
 

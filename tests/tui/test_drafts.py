@@ -1,4 +1,4 @@
-"""What is to be known again after a crash: written whole or not at all, and nothing else is read."""
+"""Saved drafts: written atomically, and read back even from a damaged file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def save_and_load(file: Path, state: SavedState) -> SavedState:
-    """What is known again of it."""
+    """Save a state, and return what is loaded."""
     failures: list[Exception] = []
     Drafts(file, lambda: state, failures.append).save()
     assert failures == []

@@ -1,4 +1,4 @@
-"""What the line tells goes into the book, also when it comes back to a server that counts anew."""
+"""Events change the model, also after a reconnect to a server that counts from the beginning."""
 
 from __future__ import annotations
 

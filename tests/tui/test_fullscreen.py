@@ -1,4 +1,4 @@
-"""The full screen with a real server behind it: what is typed gets there, what comes is seen, and nothing is lost."""
+"""The full-screen mode with a real server: sending, receiving, and no loss."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_history_comes_when_it_is_looked_at_and_at_the_top_once(
 
 
 def read_all(server: RunningServer, count: int) -> None:
-    """Hank has had all messages on the device that the seat is at, so there they have to be fetched."""
+    """Receive all of hank's messages on the screen's device, so that the screen must load them from the history."""
     with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as before:
         reader = Reader(before)
         for _ in range(count):

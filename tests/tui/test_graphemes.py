@@ -1,4 +1,4 @@
-"""What takes how many columns, and what is shown instead of what nobody agrees on."""
+"""The columns of graphemes, and the replacements of those whose width terminals disagree on."""
 
 import pytest
 from hypothesis import given
@@ -68,7 +68,7 @@ def test_long_names_that_differ_at_the_end_are_told_apart() -> None:
 
 @given(st.text(st.characters(exclude_categories=())), st.integers(0, 30))
 def test_every_cell_is_as_wide_as_its_characters_make_it(text: str, columns: int) -> None:
-    """So the library that draws, which adds up characters, reckons as we do."""
+    """prompt_toolkit adds up the widths of characters, and must get the same result."""
     for shown, taken in grapheme_cells(sanitize(text)):
         assert taken == sum(max(0, wcwidth(char)) for char in shown) > 0
         assert len(shown) <= 20

@@ -1,4 +1,4 @@
-"""The history file: bounded, private, and never in the way."""
+"""The history file: bounded, private, and optional."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What takes time is done in turn, and nothing of it goes unsaid."""
+"""Job queues: the order of jobs, their errors, and a full queue."""
 
 from __future__ import annotations
 

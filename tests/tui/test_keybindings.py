@@ -1,4 +1,4 @@
-"""The table of keys: each is bound, is told once, and does what it says."""
+"""The table of keys: each is bound, listed once, and does what its description says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is fetched from the server when somebody looks at it, and what is told of it."""
+"""What is loaded when the user looks at it, and which read markers are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the link's events write into the book: tables of events and what one sees of them."""
+"""The model: tables of events, and the conversations that result."""
 
 from __future__ import annotations
 

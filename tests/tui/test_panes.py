@@ -1,4 +1,4 @@
-"""What stands around the conversation."""
+"""The panes around the messages: conversations, members, title, status bar."""
 
 from __future__ import annotations
 

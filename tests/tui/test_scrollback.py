@@ -1,4 +1,4 @@
-"""What is in sight while one scrolls and things come in above and below."""
+"""Scrolling, while entries are added above and below."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOON = 1_763_812_800.0
 
 
 class PaneReader:
-    """Somebody who reads one conversation."""
+    """A conversation in a pane, and its visible rows."""
 
     def __init__(self, count: int = 100, columns: int = 80, rows: int = 10) -> None:
         self.model = Model("hank")
@@ -155,7 +155,7 @@ def test_the_unread_line_and_the_days() -> None:
 
 @pytest.mark.parametrize("new", [58, 10, 5, 0])
 def test_to_the_first_that_is_new(new: int) -> None:
-    """It is in sight, as high as it can be."""
+    """The first unread entry is as high in the pane as it can be."""
     reader = PaneReader(60)
     reader.room.marker = reader.room.entries[60 - new] if new else None
     reader.visible_rows()

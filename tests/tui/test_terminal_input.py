@@ -1,4 +1,4 @@
-"""Keys of a real terminal: those pressed before the screen was up, and sequences that stand for none."""
+"""Keys of a real terminal: pressed before the screen was up, and sequences that are no keys."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_known_keys_are_what_they_were() -> None:
 
 @given(st.lists(st.sampled_from([*UNKNOWN, "word ", "\x1b[A", "\r", "ё", "\x1b[200~a\x1b[99z\nb\x1b[201~"])), st.data())
 def test_any_mixture_in_any_pieces(parts: list[str], data: st.DataObject) -> None:
-    """Keys are those of the known parts; what is pasted is left alone; where the reads end makes no difference."""
+    """The keys are those of the known parts, pasted text is unchanged, and it does not matter where reads are split."""
     typed = "".join(parts)
     wanted = keys("".join(part for part in parts if part not in UNKNOWN))
     assert keys(typed) == wanted

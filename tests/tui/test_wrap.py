@@ -1,4 +1,4 @@
-"""Where text is broken, and where not."""
+"""Where text is wrapped."""
 
 import pytest
 from hypothesis import given
