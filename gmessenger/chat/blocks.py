@@ -1,4 +1,4 @@
-"""Blocks: the names that users do not want messages from. Those of accounts are stored, those of guests are not."""
+"""Blocks: names that users want no messages from. Those of accounts are stored, of guests not."""
 
 from __future__ import annotations
 

@@ -20,13 +20,13 @@ USERS_PAGE: Final = 200
 ROOMS_PAGE: Final = USERS_PAGE // 4
 """Topics are long."""
 MAX_ENTRY_BYTES: Final = 320
-"""Bytes one entry of a list of names may take: name and status of the longest, with what is around them."""
+"""Bytes that an entry of a list may take: the longest name and status, with the JSON around them."""
 
 
 class Directory:
-    """Makes pages of what is in memory; never blocks. A page starts after the name `after`, and fits `max_frame`.
+    """Makes pages of users and rooms from memory; never blocks. A page fits `max_frame`.
 
-    `is_hidden(key, viewer)` is whether a user has blocked the one who asks; both are folded names.
+    `is_hidden(key, viewer)` is whether a user has blocked the viewer; both are folded names.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""History and search for accounts, and the positions that devices and accounts have acknowledged and read."""
+"""History and search for accounts; acknowledgements of devices, and read positions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moderation: kicks, mutes, bans and closed rooms, by operators and by the owner of the server. Every action is logged.
+"""Moderation by operators and the owner of the server: kicks, mutes, bans and closed rooms.
 
 Methods are given the name of the operator, or SERVER_OWNER, who may moderate operators, too.
 """

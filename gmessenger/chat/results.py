@@ -1,4 +1,4 @@
-"""What the services return to a protocol: pages, counts and descriptions.
+"""Results that services return to a protocol: pages, counts and descriptions.
 
 The names given by `field(name=…)`, and the order of the fields, are those of JIM's responses and of the control socket;
 what is UNSET is left out there. `size` is what a result adds to the weight of its response in an outbox.
@@ -55,14 +55,14 @@ AnyMessageEntry: TypeAlias = MessageEntry | ErasedEntry
 
 
 def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
-    """Return the entry of a stored message, with what it has besides: `target`, `position` or `conversation`."""
+    """Return the entry of a stored message; `extra`: its `target`, `position` or `conversation`."""
     if stored.erased:
         return ErasedEntry(seq=stored.seq, **extra)
     return MessageEntry(sender=stored.sender, to=stored.to, time=stored.time, text=stored.text, seq=stored.seq, **extra)
 
 
 class HistoryPage(Result):
-    """A page of a conversation, oldest first: the one before a seq, or the latest. It is shortened at its beginning."""
+    """A page of a conversation, oldest first, which is shortened at its beginning."""
 
     target: str = field(name="with")
     first_seq: int = field(name="first")
@@ -79,7 +79,7 @@ class HistoryPage(Result):
 
 
 class ForwardHistoryPage(HistoryPage):
-    """A page of a conversation after a seq, oldest first. It is shortened at its end."""
+    """A page after a seq, oldest first, which is shortened at its end."""
 
     def keep(self, count: int) -> None:
         """Shorten the page to so many messages, the oldest of them."""
@@ -122,7 +122,7 @@ class ExportPage(Result):
 
 
 class DumpPage(Result):
-    """A page of all stored messages, for the owner of the server. `after` is where the next begins: None at the end."""
+    """A page of all stored messages, for the owner. `after`: of the next page; None at the end."""
 
     messages: list[AnyMessageEntry]
     after: int | None
@@ -137,7 +137,7 @@ def _messages_size(messages: list[AnyMessageEntry]) -> int:
 
 
 class ConversationEntry(Struct):
-    """How a session stands in a conversation: the newest seq it may read, the oldest, and how far it has read."""
+    """How far a session may read a conversation, and has read it."""
 
     target: str = field(name="with")
     seq: int
@@ -217,7 +217,7 @@ class Registration(Result, kw_only=True):
 
 
 class SessionCount(Result):
-    """How many sessions an operator's action concerned; of the ban of a network, also that as it was understood."""
+    """How many sessions an action concerned; `address`: the banned network, as it was understood."""
 
     sessions: int
     address: str | UnsetType = UNSET

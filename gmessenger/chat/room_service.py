@@ -32,7 +32,7 @@ class RoomService:
         self._check_not_muted = check_not_muted
 
     def join(self, session: Session, name: str) -> RoomState:
-        """Enter a room; an account creates it if there is none. The result's `seq` is the last before the join."""
+        """Enter a room, which an account creates if there is none; `seq` is the last before that."""
         room, head = self._rooms.join(session, name)
         for other in self._rooms.account_sessions(session):
             self._delivery.check_gap(other, room.key, room.head)

@@ -1,4 +1,4 @@
-"""Changes of stored state, which run to their end whether or not the request that made them still waits."""
+"""Changes of stored state, which run to their end even if their request waits no more."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ResultT = TypeVar("ResultT")
 
 
 class ChangeRunner:
-    """Runs a request's change in a greenlet of its own, which neither a lost connection nor a timeout ends.
+    """Runs changes in greenlets that neither a lost connection nor a timeout ends.
 
-    So what is committed is in memory, too.
+    So whatever is committed is also changed in memory.
     """
 
     def __init__(self, spawn: Spawn, timeout: float) -> None:
@@ -33,7 +33,7 @@ class ChangeRunner:
         """Make a change, and block until it is made.
 
         `respond` is called with its result in the same turn of the loop, so that no event comes before the response;
-        not if nobody waits for it any more. `then` is called after that, in any case. Raises what `change` raises, or
+        not if the request waits no more. `then` is called after that, in any case. Raises what `change` raises, or
         `StoreUnavailable` after the timeout: then the change is still made.
         """
         outcome: AsyncResult[bool] = AsyncResult()

@@ -1,4 +1,4 @@
-"""Admit or reject accepted sockets: limits of connections by network, bans and descriptors; and sweep their timeouts.
+"""Admit or reject clients by limits, bans and free descriptors; check timeouts of connections.
 
 Connections are counted by network. An IPv4 address is a network of its own. Of IPv6, one customer has at least a /64
 and may have a /48: so a /64 counts as one address and a /48 as a few, or one machine would be 65,536 addresses.
@@ -46,7 +46,7 @@ def reject_without_waiting(transport: Transport, error: WireError) -> None:
 
 
 def reject(transport: Transport, error: WireError, timeout: float) -> None:
-    """Send the error and close. Blocks for about `timeout` seconds at most; a client that is gone is ignored."""
+    """Send the error and close; ignore a client that is gone. Blocks for about `timeout` seconds."""
     with suppress(OSError), closing(transport):
         transport.handshake(timeout)
         transport.send(memoryview(encode_error(error, time.time())))
@@ -159,7 +159,7 @@ class Acceptor:
         self._handle(sock, address, lambda sock: TlsTransport(sock, context))
 
     def make_full_reply(self) -> bytes:
-        """Count a client rejected by the listener for want of a descriptor; return its reply on the plain port."""
+        """Count a client that is rejected for want of a descriptor; return its reply."""
         self.rejected_count[ServerFull.code] += 1
         return encode_error(ServerFull(), time.time())
 

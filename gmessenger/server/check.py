@@ -1,4 +1,4 @@
-"""`gmessenger-server --check`: print the options with their sources, and check store, bus, ports and files.
+"""`gmessenger-server --check`: print options and sources; check store, bus, ports and files.
 
 It creates no file, takes no lock and does not disturb a running server; only a free port is bound for a moment.
 """
@@ -156,7 +156,7 @@ def _check_port_free(options: ServerOptions, port: int, ip: str | None = None) -
 
 
 def _find_running_server(options: ServerOptions) -> str | None:
-    """Return the process that serves the same store: it has its file locked, or listens on its control socket."""
+    """Return the process that has the store locked, or listens on its control socket."""
     file = file_from_url(options.store_url)
     if file is None:
         return find_listening_process(control_socket(None, options.port))

@@ -1,4 +1,4 @@
-"""The control socket: a Unix socket for the owner of the server, beside the store's file or in the state directory.
+"""The control socket: a Unix socket for the owner, beside the store or in the state directory.
 
 Each line is a JSON object: `{"verb": "disable", "arguments": {"name": "hank"}}` is answered `{"answer": …}`, or
 `{"error": "never_seen", "sentence": "…"}` with the code of an error. A file to be written is opened by the client, and
@@ -53,7 +53,7 @@ class ControlRequest(Struct):
 
 
 class ControlServer:
-    """Handles requests on the control socket from `start` to `stop`, each connection in a greenlet of its own."""
+    """Handles requests on the control socket, each connection in a greenlet of its own."""
 
     def __init__(
         self,

@@ -175,7 +175,7 @@ PAGE_HANDLERS: Final[dict[str, Callable[[HealthServer, dict[str, Any]], HttpResp
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """Return encoder and content type for an `Accept` header; one that is not valid accepts anything (RFC 9110)."""
+    """Return encoder and content type for an `Accept` header; an invalid one accepts anything."""
     try:
         return choose_encoder(accept)
     except Exception:

@@ -1,4 +1,4 @@
-"""`gmessenger-server`: the entry point, where the standard library is patched before anything else is imported."""
+"""`gmessenger-server`: the entry point, which patches the standard library before any import."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until it is told to stop; returns its exit code."""
+    """Run the server until it is stopped; return its exit code."""
     from gevent import monkey
 
     monkey.patch_all()

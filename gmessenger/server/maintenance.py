@@ -1,4 +1,4 @@
-"""Background tasks on the store: delete old messages, rebuild an old search index, and detect moved files."""
+"""Background tasks on the store: prune messages, rebuild the search index, detect moved files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REINDEX_RETRY_DELAY: Final = 30.0  # seconds
 def prune_regularly(
     store: Store, days: float, wait_stopped: Callable[[float], object], on_error: Callable[[str, BaseException], object]
 ) -> None:
-    """Delete messages older than `days` at once and every PRUNE_INTERVAL, until `wait_stopped(seconds)` returns true.
+    """Delete messages older than `days` at once and then regularly, until `wait_stopped` is true.
 
     Runs in its own greenlet. An error does not end it; an internal one is passed to `on_error`.
     """
@@ -75,7 +75,7 @@ STORE_CHECK_INTERVAL: Final = 1.0  # seconds
 
 
 def watch_store_files(store: Store, wait_stopped: Callable[[float], object]) -> None:
-    """Check the store's files until `wait_stopped(seconds)` returns true; log each fault once, and its end.
+    """Check the store's files until `wait_stopped` is true; log each fault once, and its end.
 
     Runs in its own greenlet, so that an idle server notices, too. The store itself refuses to store meanwhile.
     """

@@ -222,7 +222,7 @@ class ServerCollector(Collector):
 
 
 class ProcessMetrics(ProcessCollector):
-    """The usual `process_…` metrics, also where /proc shows only processes (ProcSubset=pid of the systemd unit)."""
+    """The usual `process_…` metrics, also under ProcSubset=pid of the systemd unit."""
 
     def _boot_time(self) -> float:
         try:

@@ -1,4 +1,4 @@
-"""The server: creates sockets, store, messenger, cluster node and listeners; starts, drains and stops them."""
+"""The server: creates its parts, starts them, and drains and stops them."""
 
 from __future__ import annotations
 

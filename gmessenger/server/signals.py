@@ -1,4 +1,4 @@
-"""Signals: SIGINT and SIGTERM stop the server, a second one ends it at once, SIGHUP reloads the configuration."""
+"""Signals: SIGINT and SIGTERM stop the server, a second one kills it, SIGHUP reloads."""
 
 from __future__ import annotations
 

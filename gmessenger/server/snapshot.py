@@ -86,7 +86,7 @@ def take_snapshot(server: ServerView) -> ServerSnapshot:
 
 
 def status_report(server: ServerView) -> dict[str, Any]:
-    """Return the state of a server, of JSON types, for `gmessenger-admin status`. Durations are in seconds."""
+    """Return the state of a server for `gmessenger-admin status`. Durations are in seconds."""
     now = take_snapshot(server)
     return {
         "version": __version__,
@@ -133,7 +133,7 @@ def _store_size(url: str) -> int | None:
 
 
 def _cluster_status(node: ClusterNode | None, *, alone: bool) -> dict[str, Any] | None:
-    """Return the state of the cluster as this node sees it; None outside a cluster. `alone`: it has no bus."""
+    """Return the state of the cluster; None outside one. `alone`: this node has no bus."""
     if node is None:
         return None
     return {

@@ -27,7 +27,7 @@ GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Parse the options, start, and block until the server has stopped; return its exit code. Never raises."""
+    """Start a server, and block until it has stopped; return its exit code. Never raises."""
     try:
         options = parse_options(SERVER, arguments)
         if options.check:

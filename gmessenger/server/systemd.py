@@ -47,7 +47,7 @@ class SystemdNotifier:
         self._notify(STOPPING=1, STATUS=self._status(connections))
 
     def run_watchdog(self, connections: Callable[[], int], wait_stopped: Callable[[float], bool]) -> None:
-        """Report the connections, and to the watchdog that the loop runs, until `wait_stopped(seconds)` is true."""
+        """Report connections, and life to the watchdog, until `wait_stopped(seconds)` is true."""
         alive = {"WATCHDOG": 1} if self._watchdog_timeout else {}
         pause = min(STATUS_INTERVAL, self._watchdog_timeout / 2 or STATUS_INTERVAL)
         while self.enabled and not wait_stopped(pause):

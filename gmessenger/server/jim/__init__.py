@@ -1,1 +1,1 @@
-"""JIM connections, native and course: decode requests, charge and dispatch them, encode responses and events."""
+"""JIM connections, native and course: decode and dispatch requests, encode responses and events."""

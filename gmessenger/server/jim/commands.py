@@ -1,4 +1,4 @@
-"""The requests of JIM, one row each: who handles it, what it costs and what it requires.
+"""The requests of JIM, one row each: handler, cost, and requirements.
 
 Most rows name a service of the messenger and its method, which returns the result for the response. A new native
 request is a struct in `wire.events`, a row here, and a row of a table in docs/protocol.md.
@@ -47,7 +47,7 @@ def _change(
 
 
 def _operator_change(method: Callable[[Moderation, str, Any], Result | None]) -> NativeCommand:
-    """Return the row of an operator's request, which is handled by `method(moderation, operator, request)`."""
+    """Return the row of an operator's request, handled by `method(moderation, operator, request)`."""
     return _change(
         lambda native, session, request: method(native.messenger.moderation, operator_name(session), request)
     )

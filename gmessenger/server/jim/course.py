@@ -1,4 +1,4 @@
-"""Course connections: handle requests of any dialect, and send messages at the pace that the clients need.
+"""Course connections: requests of any dialect, and messages at the pace that clients need.
 
 Responses are written at once. Messages are written one frame at a time, no faster than the dialect's intervals, from a
 timer of the loop, so that a connection needs no greenlet besides its reading one.

@@ -1,4 +1,4 @@
-"""The base of both kinds of JIM connections, and the row that says how one of their requests is handled."""
+"""The base of native and course connections, and the row of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Native connections: log in, handle requests by their rows, and encode the outbox as newline-delimited frames."""
+"""Native connections: log in, handle requests by their rows, encode the outbox as lines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class LoginResult(Result, kw_only=True):
 
 
 class NativeHandler(ConnectionHandler):
-    """One native connection. After the login, everything it is sent goes through the session's outbox, in order."""
+    """One native connection. After the login, all it is sent goes through the outbox, in order."""
 
     __slots__ = ("_device_label",)
 

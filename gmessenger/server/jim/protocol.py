@@ -1,4 +1,4 @@
-"""JIM on one connection: decode what arrives, choose the native or the course handler, charge and dispatch requests."""
+"""JIM on one connection: decode, choose the native or course handler, charge and dispatch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ the shortest blocked the loop for 100 ms. (Lines are read much faster.)"""
 
 
 class JimProtocol:
-    """A connection that speaks JIM. `data_received` never raises: an internal error is logged and answered 500.
+    """A connection that speaks JIM. Its methods never raise.
+
+    An internal error is logged and answered 500.
 
     The handler is chosen by the first request; until the login it may still change from course to native.
     """
@@ -118,7 +120,7 @@ class JimProtocol:
                     self._yield(time_slice)
 
     def _yield(self, time_slice: TimeSlice) -> None:
-        """Between two requests: write responses where they pile up, and let other greenlets run when it is time."""
+        """Write responses where they pile up, and let other greenlets run when it is time."""
         if self._handler is not None and self._handler.is_backlogged:
             self._connection.writer.drain()
         time_slice.yield_if_expired()
@@ -219,7 +221,7 @@ class JimProtocol:
 
 
 def _batch_target(event: Any) -> str | None:
-    """Return the name or room that a message may be batched for; None for everything else, and for broadcasts."""
+    """Return the target that a message may be batched for; None for anything else."""
     return event.to if type(event) in BATCHABLE_REQUESTS and event.to != BROADCAST_TARGET else None
 
 

@@ -1,1 +1,1 @@
-"""Sockets of a server: listeners, transports, TLS, connections and their writers. Knows no chat protocol."""
+"""Sockets of a server: listeners, transports, TLS, connections and writers. No chat protocol."""

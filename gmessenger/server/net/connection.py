@@ -1,4 +1,4 @@
-"""One accepted connection: its reading greenlet, its writer, its timeouts, and the protocol spoken on it."""
+"""One accepted connection: reading greenlet, writer, timeouts, and its protocol."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class Connection:
             self._closing_since = self._closing_since or time.monotonic()
 
     def check_timeouts(self, now: float) -> None:
-        """Close or probe the connection if it has waited too long; `now`: monotonic seconds. Called by the sweep."""
+        """Close or probe a connection that has waited too long. `now`: monotonic seconds."""
         options = self._context.options
         if self._closing_since is not None:
             if now - self._closing_since > options.close_timeout and not self.writer.is_blocked:

@@ -32,7 +32,7 @@ def soft_limit() -> int | None:
 
 
 def is_near_limit(fd: int) -> bool:
-    """Return whether too few descriptors are left after this one: store, log and rejected connections need some.
+    """Return whether a new descriptor leaves too few for the store, the log and rejections.
 
     The system always gives out the lowest free descriptor, so its number tells how many are in use.
     """

@@ -19,7 +19,7 @@ class TrackedConnection:
 
 
 class IdleConnectionLimit:
-    """Allows at most `limit` idle connections; one more closes the one that has been idle for longest. Never blocks."""
+    """Allows so many idle connections: one more closes the oldest of them. Never blocks."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""Listeners: they accept clients each in a small greenlet, and reject them with a reply when descriptors run out.
+"""Listeners: accept clients in small greenlets; reply when descriptors run out.
 
 `gevent.server` alone takes one kilobyte more for each connection: for a socket that can wait (these never do: the loop
 is asked), and for a function around the handler, which is a second interpreter loop on the stack of every greenlet.
@@ -78,7 +78,7 @@ class SpareDescriptor:
 
 
 class Listener(StreamServer):
-    """A `StreamServer` that goes on when descriptors run out, and tells each client that it is rejected for that.
+    """A `StreamServer` that goes on when descriptors run out, and replies to rejected clients.
 
     (`StreamServer` itself prints a traceback, and pauses for longer each time.)
     """

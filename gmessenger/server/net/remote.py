@@ -1,4 +1,4 @@
-"""The address of a client: that of its socket or, behind a trusted balancer, the one in its PROXY header."""
+"""The address of a client: of its socket or, behind a trusted balancer, of its PROXY header."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gmessenger.wire import proxy_protocol
 
 @dataclass(frozen=True, slots=True)
 class RemoteAddress:
-    """A client's `address:port`. `is_proxied`: a balancer forwards its bytes, so they have crossed a network."""
+    """A client's `address:port`. `is_proxied`: its bytes come through a balancer, over a network."""
 
     address: str
     is_proxied: bool = False

@@ -1,4 +1,4 @@
-"""Listening sockets: on all interfaces (IPv4 and IPv6 by one socket), on a host name's addresses, and Unix sockets."""
+"""Listening sockets: on all interfaces, on a host name's addresses, or at a path."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def load_certificate(file: Path, key: Path) -> tuple[ssl.SSLContext, Certificate
 
 @contextlib.contextmanager
 def _without_byte_order_mark(file: Path, content: bytes) -> Iterator[str]:
-    """Yield the name of a file with the content, but without the byte order mark that OpenSSL does not skip."""
+    """Yield a file with the content, without the byte order mark that OpenSSL does not skip."""
     if not content.startswith(codecs.BOM_UTF8):
         yield str(file)
         return

@@ -168,7 +168,7 @@ def set_socket_options(sock: socket.socket) -> None:
 
 
 def _require_handshake(sock: socket.socket) -> None:
-    """Block until the first bytes are there, and leave them unread. Raises `NotTlsError` if they are no handshake."""
+    """Block until there are bytes, and leave them unread. Raises `NotTlsError`."""
     waiting.wait_read(sock.fileno())
     first = sock.recv(PEEK_CHUNK, socket.MSG_PEEK)
     if first and first[0] != TLS_HANDSHAKE_TYPE:
@@ -183,7 +183,7 @@ def make_not_tls_reply(first_bytes: bytes) -> bytes:
 
 
 def _send_and_linger(sock: socket.socket, data: bytes) -> None:
-    """Send, then read for a while: closing over unread bytes would reset the connection and lose the reply."""
+    """Send, then read for a while: closing over unread bytes would lose the reply."""
     with suppress(OSError), Timeout(LINGER_TIMEOUT, TimeoutError()):
         sock.send(data)
         sock.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Writing to sockets without a greenlet each: writers that have something are flushed once per turn of the loop.
+"""Writing to sockets without a greenlet each: one flush in each turn of the loop.
 
 Waking a greenlet for each message costs more than the rest of relaying it. So outboxes are emptied in a callback of the
 loop, by a send that does not block, and a greenlet exists only while a socket takes no more.
@@ -59,7 +59,7 @@ class ConnectionWriter:
     def __init__(
         self, transport: Transport, scheduler: FlushScheduler, supervisor: Supervisor, on_lost: Callable[[str], None]
     ) -> None:
-        """`on_lost` is called with a reason when the client is gone, or has read nothing for the write timeout."""
+        """`on_lost(reason)` is called when the client is gone, or has read nothing for too long."""
         self._transport = transport
         self._scheduler = scheduler
         self._supervisor = supervisor
