@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from gmessenger.admin.client import connect, store_location
-from gmessenger.admin.results import AccountRow, RoomRow, parse_result
+from gmessenger.admin.results import parse_result
+from gmessenger.chat.admin_results import AccountRow, RoomRow
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line, print_row
 from gmessenger.errors import NameConfusable, Refused, UsageError

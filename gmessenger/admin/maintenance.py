@@ -20,7 +20,8 @@ from gmessenger.admin.client import (
     require_stopped,
     store_location,
 )
-from gmessenger.admin.results import AccountRow, RoomRow, parse_result
+from gmessenger.admin.results import parse_result
+from gmessenger.chat.admin_results import AccountRow, RoomRow
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import is_terminal, print_error, print_line
 from gmessenger.durability import create_file

@@ -8,16 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gmessenger.admin.client import AdminClient, connect, connect_running
-from gmessenger.admin.results import (
-    ClusterReport,
-    DeviceTrace,
-    Quantiles,
-    ReaderTrace,
-    SessionTrace,
-    StatusReport,
-    TraceReport,
-    parse_result,
-)
+from gmessenger.admin.results import ReaderTrace, TraceReport, parse_result
+from gmessenger.chat.admin_results import ClusterReport, DeviceTrace, Quantiles, SessionTrace, StatusReport
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line
 from gmessenger.errors import UsageError

@@ -1,6 +1,7 @@
 """Administration methods: what `gmessenger-admin` can call, in a running server or on the store of a stopped one.
 
-Arguments and results consist of JSON types, because the control socket carries them. Errors are raised as `WireError`.
+Arguments consist of JSON types, and results of these and of structs, because the control socket carries them. Errors
+are raised as `WireError`.
 `ADMIN_METHODS` is the only place with the names of methods and fields on that socket: Python names may change freely.
 """
 
@@ -13,6 +14,7 @@ from msgspec import NODEFAULT, Struct, ValidationError, convert, defstruct
 from msgspec.structs import astuple
 
 from gmessenger import log
+from gmessenger.chat.admin_results import AccountRow, RoomRow, StatusReport, TraceResult
 from gmessenger.chat.auth import invite_fingerprint, make_invite
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.moderation import Moderation
@@ -53,9 +55,9 @@ class AdminService:
         store: Store,
         passwords: PasswordVerifier,
         clock: Callable[[], float],
-        get_status: Callable[[], dict[str, Any]] = dict,
+        get_status: Callable[[], StatusReport | None] = lambda: None,
     ) -> None:
-        """Args: clock: Unix time in seconds. get_status: reports the state of the server; empty if none runs."""
+        """Args: clock: Unix time in seconds. get_status: reports the state of the server; None if none runs."""
         self._messenger = messenger
         self._authenticator = messenger.authenticator
         self._rooms = messenger.rooms
@@ -67,14 +69,11 @@ class AdminService:
         self.tracer = MessageTracer(store, messenger)
         self._session_closer = messenger.session_closer
 
-    def accounts(self) -> list[dict[str, Any]]:
+    def accounts(self) -> list[AccountRow]:
         """Return all accounts, sorted by name; `here` is whether a session of it is logged in."""
         accounts = sorted(self._authenticator.accounts.values(), key=lambda account: account.key)
         router = self._messenger.router
-        return [
-            {"name": account.name, "disabled": account.disabled, "role": account.role, "here": account.key in router}
-            for account in accounts
-        ]
+        return [AccountRow(account.name, account.disabled, account.role, account.key in router) for account in accounts]
 
     def add_account(self, name: Name, password: Password, look_alike: bool = False) -> None:
         """Create an account and close the sessions of guests who use its name.
@@ -134,18 +133,18 @@ class AdminService:
         log.log_event("invite_made", invite=invite_fingerprint(invite))
         return invite
 
-    def rooms(self) -> list[dict[str, Any]]:
+    def rooms(self) -> list[RoomRow]:
         """Return all rooms, sorted by name."""
         return [
-            {
-                "name": room.name,
-                "topic": room.topic,
-                "creator": self._account_name(room.creator),
-                "members": len(room.members),
-                "guests": len(room.guests),
-                "seq": room.head,
-                "closed": room.closure is not None,
-            }
+            RoomRow(
+                name=room.name,
+                topic=room.topic,
+                creator=self._account_name(room.creator),
+                members=len(room.members),
+                guests=len(room.guests),
+                seq=room.head,
+                closed=room.closure is not None,
+            )
             for room in sorted(self._rooms, key=lambda room: room.key)
         ]
 
@@ -199,14 +198,14 @@ class AdminService:
         self._store.set_role(account.id, role)
         self.moderation.set_role(account, role)
 
-    def trace_id(self, name: Name, id: Id) -> list[dict[str, Any]]:
+    def trace_id(self, name: Name, id: Id) -> list[TraceResult]:
         """Trace the messages that an account sent with an id: each of its devices may have used it.
 
         Raises `NotFound`.
         """
         return self.tracer.trace_by_id(self._find_account(name), id)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StatusReport | None:
         """Return the state of the running server, as `server.snapshot.status_report` has it."""
         return self._get_status()
 

@@ -1,24 +1,24 @@
-"""Tracing: where one message went, from what the store and the router know, without its text.
-
-Results consist of JSON types, because they go to an operator over the control socket."""
+"""Trace where a message went: from the store, and from the sessions there are. Never its text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
+from gmessenger.chat.admin_results import AccountReader, DeviceTrace, GuestReader, SessionTrace, TraceResult
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.records import Account, DeviceCursor, MessageTrace, ReaderInfo, SentInfo
+from gmessenger.chat.records import Account, MessageTrace, ReaderInfo, SentInfo
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import BadRequest, NotFound
 from gmessenger.names import direct_key, fold, is_room, names_of_direct
 
 MAX_SEQ: Final = 2**63 - 1
+"""The highest seq that a store can hold."""
 
 
 class MessageTracer:
-    """Traces messages: who can read them, and which devices and sessions have them. Blocks on the store."""
+    """Finds messages, and reports which devices and guests have received them. Methods block on the store."""
 
     def __init__(self, store: Store, messenger: Messenger) -> None:
         self._store = store
@@ -26,62 +26,72 @@ class MessageTracer:
         self._rooms = messenger.rooms
         self._authenticator = messenger.authenticator
 
-    def trace(self, name: str, seq: int, other: str | None) -> dict[str, Any]:
-        """Trace a message in a room, or between two names. Raises `NoSuchRoom`, `NotFound` or `BadRequest`."""
+    def trace(self, name: str, seq: int, other: str | None) -> TraceResult:
+        """Trace a message in a room, or between two users.
+
+        Raises `NoSuchRoom`, `BadRequest` for one user without the other, or `NotFound` with what is stored instead.
+        """
         if is_room(name):
-            conversation, shown = self._rooms.find(name).key, name
+            conversation, display_name = self._rooms.find(name).key, name
         elif other is None:
             raise BadRequest("A conversation is a room, or two names.")
         else:
-            conversation, shown = direct_key(fold(name), fold(other)), f"the conversation of {name} and {other}"
-        return self._trace(conversation, seq, shown)
+            conversation = direct_key(fold(name), fold(other))
+            display_name = f"the conversation of {name} and {other}"
+        return self._trace(conversation, seq, display_name)
 
-    def trace_by_id(self, account: Account, id: str) -> list[dict[str, Any]]:
-        """Trace the messages that an account's devices sent with an id. Raises `NotFound`."""
-        found = self._store.find_by_message_id(account.id, id)
-        if not found:
+    def trace_by_id(self, account: Account, id: str) -> list[TraceResult]:
+        """Trace the messages that an account's devices have sent with an id. Raises `NotFound`."""
+        messages = self._store.find_by_message_id(account.id, id)
+        if not messages:
             raise NotFound(f"No message of {account.name} with the id {id!r} is stored.")
-        return [self._trace(conversation, seq, conversation) for conversation, seq in found]
+        return [self._trace(conversation, seq, conversation) for conversation, seq in messages]
 
-    def _trace(self, conversation: str, seq: int, conversation_name: str) -> dict[str, Any]:
+    def _trace(self, conversation: str, seq: int, display_name: str) -> TraceResult:
         if not 0 < seq <= MAX_SEQ:
             raise NotFound("A seq is a number from 1 on.")
-        way = self._store.trace(conversation, seq)
-        sent = way.sent if way is not None else None
-        if way is None or sent is None:
-            raise _not_found(way, seq, conversation_name)
-        told = {"conversation": conversation, "seq": seq, "from": sent.sender, "to": sent.to, "time": sent.time}
-        told |= {"device": sent.device, "id": sent.id, "size": sent.size, "erased": sent.erased}
-        readers = [self._reader_fields(each, sent, conversation, seq) for each in way.readers]
-        return told | {"readers": readers + list(self._guest_fields(conversation, seq, sent))}
-
-    def _reader_fields(self, reader: ReaderInfo, sent: SentInfo, conversation: str, seq: int) -> dict[str, Any]:
-        account = self._authenticator.accounts_by_id.get(reader.account_id)
-        local = self._router.sessions(account.key) if account is not None else []
-        sessions = {session.device.id: session for session in local if session.device is not None}
-        return {
-            "name": account.name if account is not None else f"account {reader.account_id}",
-            "guest": False,
-            "may_read": reader.visible_from <= seq,
-            "read": reader.read_seq,
-            "devices": [
-                _device_fields(device, sent, seq)
-                | {"session": _session_fields(sessions.get(device.id), conversation, seq)}
-                for device in reader.devices
-                if reader.visible_from <= seq
+        trace = self._store.trace(conversation, seq)
+        sent = trace.sent if trace is not None else None
+        if trace is None or sent is None:
+            raise _not_found(trace, seq, display_name)
+        return TraceResult(
+            conversation=conversation,
+            seq=seq,
+            sender=sent.sender,
+            to=sent.to,
+            time=sent.time,
+            device=sent.device,
+            id=sent.id,
+            size=sent.size,
+            erased=sent.erased,
+            readers=[
+                *(self._account_reader(reader, sent, conversation, seq) for reader in trace.readers),
+                *self._guest_readers(conversation, seq, sent),
             ],
-        }
+        )
 
-    def _guest_fields(self, conversation: str, seq: int, sent: SentInfo) -> Iterator[dict[str, Any]]:
-        """Yield what is known of guests that are online; once a guest has left, nothing is."""
+    def _account_reader(self, reader: ReaderInfo, sent: SentInfo, conversation: str, seq: int) -> AccountReader:
+        account = self._authenticator.accounts_by_id.get(reader.account_id)
+        sessions = self._router.sessions(account.key) if account is not None else []
+        by_device = {session.device.id: session for session in sessions if session.device is not None}
+        may_read = reader.visible_from <= seq
+        devices = [
+            DeviceTrace(
+                device.name,
+                sender=device.id == sent.device_id,
+                acknowledged=device.cursor >= seq,
+                session=_session_trace(by_device.get(device.id), conversation, seq),
+            )
+            for device in reader.devices
+            if may_read
+        ]
+        name = account.name if account is not None else f"account {reader.account_id}"
+        return AccountReader(name, guest=False, may_read=may_read, read=reader.read_seq, devices=devices)
+
+    def _guest_readers(self, conversation: str, seq: int, sent: SentInfo) -> Iterator[GuestReader]:
         for session in self._guest_sessions(conversation):
             if session.key != fold(sent.sender):
-                yield {
-                    "name": session.name,
-                    "guest": True,
-                    "devices": [],
-                    "session": _session_fields(session, conversation, seq),
-                }
+                yield GuestReader(session.name, True, [], _session_trace(session, conversation, seq))
 
     def _guest_sessions(self, conversation: str) -> list[Session]:
         if is_room(conversation):
@@ -90,30 +100,19 @@ class MessageTracer:
         return [session for session in sessions if session.account is None]
 
 
-def _device_fields(device: DeviceCursor, sent: SentInfo, seq: int) -> dict[str, Any]:
-    return {
-        "name": device.name,
-        "sender": device.id == sent.device_id,
-        "acknowledged": device.cursor >= seq,
-    }
-
-
-def _session_fields(session: Session | None, conversation: str, seq: int) -> dict[str, Any] | None:
-    """Describe a session's delivery state; None if there is no session."""
+def _session_trace(session: Session | None, conversation: str, seq: int) -> SessionTrace | None:
     if session is None:
         return None
-    return {
-        "handed_over": session.sync.delivered(conversation) >= seq,
-        "behind": session.sync.catching_up,
-        "waiting": session.outbox.pending_frames,
-    }
+    return SessionTrace(
+        handed_over=session.sync.delivered(conversation) >= seq,
+        behind=session.sync.catching_up,
+        waiting=session.outbox.pending_frames,
+    )
 
 
-def _not_found(trace: MessageTrace | None, seq: int, conversation_name: str) -> NotFound:
+def _not_found(trace: MessageTrace | None, seq: int, display_name: str) -> NotFound:
     if trace is None or trace.head == 0:
-        return NotFound(f"No messages of {conversation_name} are stored.")
+        return NotFound(f"No messages of {display_name} are stored.")
     if seq > trace.head:
-        return NotFound(
-            f"{conversation_name[:1].upper()}{conversation_name[1:]} has no message {seq}: the last is {trace.head}."
-        )
-    return NotFound(f"Message {seq} of {conversation_name} is no longer stored: the oldest is {trace.first_seq}.")
+        return NotFound(f"{display_name[:1].upper()}{display_name[1:]} has no message {seq}: the last is {trace.head}.")
+    return NotFound(f"Message {seq} of {display_name} is no longer stored: the oldest is {trace.first_seq}.")

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gmessenger import __version__
+from gmessenger.chat.admin_results import ClusterReport, Quantiles, StatusReport, StoreReport
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.stats import LATENCY_BOUNDS, Histogram
 from gmessenger.chat.storage import Store
@@ -85,37 +86,34 @@ def take_snapshot(server: ServerView) -> ServerSnapshot:
     )
 
 
-def status_report(server: ServerView) -> dict[str, Any]:
+def status_report(server: ServerView) -> StatusReport:
     """Return the state of a server for `gmessenger-admin status`. Durations are in seconds."""
     now = take_snapshot(server)
-    return {
-        "version": __version__,
-        "pid": os.getpid(),
-        "port": server.port,
-        "uptime": time.time() - server.started_at,
-        "draining": server.stopping,
-        "connections": [[*labels, count] for labels, count in sorted(now.connections.items())],
-        "most_connections": server.options.max_connections,
-        "behind": now.sessions_behind,
-        "waiting": now.outbox_frames,
-        "longest": now.outbox_frames_max,
-        "store": _store_status(server),
-        "cluster": _cluster_status(server.node, alone=not server.options.bus),
-        "commits": _recent_quantiles(server.store.stats.commit_seconds),
-        "lag": _recent_quantiles(server.loop_lag.lag_seconds),
-        "certificate": server.certificate.expires_at if server.certificate is not None else None,
-        "failures": server.supervisor.failure_count,
-    }
+    return StatusReport(
+        version=__version__,
+        pid=os.getpid(),
+        port=server.port,
+        uptime=time.time() - server.started_at,
+        draining=server.stopping,
+        connections=[[*labels, count] for labels, count in sorted(now.connections.items())],
+        most_connections=server.options.max_connections,
+        behind=now.sessions_behind,
+        waiting=now.outbox_frames,
+        longest=now.outbox_frames_max,
+        store=_store_report(server),
+        cluster=_cluster_report(server.node, alone=not server.options.bus),
+        commits=_recent_quantiles(server.store.stats.commit_seconds),
+        lag=_recent_quantiles(server.loop_lag.lag_seconds),
+        certificate=server.certificate.expires_at if server.certificate is not None else None,
+        failures=server.supervisor.failure_count,
+    )
 
 
-def _store_status(server: ServerView) -> dict[str, Any]:
+def _store_report(server: ServerView) -> StoreReport:
     url = server.options.store_url
-    return {
-        "url": redact_url(url),
-        "identity": server.store.identity,
-        "failed": server.store.stats.failed_commits,
-        "bytes": _store_size(url),
-    }
+    return StoreReport(
+        redact_url(url), server.store.identity, failed=server.store.stats.failed_commits, bytes=_store_size(url)
+    )
 
 
 def _store_size(url: str) -> int | None:
@@ -132,18 +130,18 @@ def _store_size(url: str) -> int | None:
     return None
 
 
-def _cluster_status(node: ClusterNode | None, *, alone: bool) -> dict[str, Any] | None:
+def _cluster_report(node: ClusterNode | None, *, alone: bool) -> ClusterReport | None:
     """Return the state of the cluster; None outside one. `alone`: this node has no bus."""
     if node is None:
         return None
-    return {
-        "bus": None if alone else node.bus.connected,
-        "bus_for": time.monotonic() - node.bus.state_since,
-        "nodes": len(node.bus.nodes),
-        "names": len(node.peers.presences),
-        "filled": node.sequencer.gap_messages,
-    }
+    return ClusterReport(
+        bus=None if alone else node.bus.connected,
+        bus_for=time.monotonic() - node.bus.state_since,
+        nodes=len(node.bus.nodes),
+        names=len(node.peers.presences),
+        filled=node.sequencer.gap_messages,
+    )
 
 
-def _recent_quantiles(histogram: Histogram) -> dict[str, float]:
-    return {"count": sum(histogram.counts), **{f"p{share}": histogram.quantile(share / 100) for share in (50, 99)}}
+def _recent_quantiles(histogram: Histogram) -> Quantiles:
+    return Quantiles(sum(histogram.counts), histogram.quantile(0.5), histogram.quantile(0.99))

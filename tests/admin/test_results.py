@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gmessenger.admin.results import AccountRow, SanctionPage, TraceReport, parse_result
+from gmessenger.admin.results import SanctionPage, TraceReport, parse_result
+from gmessenger.chat.admin_results import AccountRow
 from gmessenger.errors import Unreachable
 
 ACCOUNT = {"name": "hank", "disabled": False, "role": "operator", "here": True}

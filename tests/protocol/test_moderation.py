@@ -216,4 +216,4 @@ def test_a_ban_holds_for_who_is_just_showing_the_password(
         as_owner(chat_server, Moderation.ban, "dale", None)
         responses.set()
         expect_error(dale.receive(), "banned")
-    assert admin_service(chat_server).accounts()[2]["here"] is False
+    assert admin_service(chat_server).accounts()[2].here is False

@@ -1,0 +1,135 @@
+"""Results of administration methods that the server makes and `gmessenger-admin` reads.
+
+The names of the fields, and their order, are those of the control socket.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+
+class AccountRow(Struct):
+    """An account, as `accounts` lists it. `here`: a session of it is logged in."""
+
+    name: str
+    disabled: bool
+    role: str
+    here: bool
+
+
+class RoomRow(Struct):
+    """A room, as `rooms` lists it. `seq`: of its latest message, 0 if it has none."""
+
+    name: str
+    topic: str
+    creator: str | None
+    members: int
+    guests: int
+    seq: int
+    closed: bool
+
+
+class SessionTrace(Struct):
+    """The session of a reader. `waiting`: frames in its outbox."""
+
+    handed_over: bool
+    behind: bool
+    waiting: int
+
+
+class DeviceTrace(Struct):
+    """A device of a reader; `session` is None if it is not connected."""
+
+    name: str
+    sender: bool
+    acknowledged: bool
+    session: SessionTrace | None
+
+
+class AccountReader(Struct):
+    """An account that a traced message is for. `read`: the seq up to which it has read the conversation."""
+
+    name: str
+    guest: bool
+    may_read: bool
+    read: int
+    devices: list[DeviceTrace]
+
+
+class GuestReader(Struct):
+    """A guest that a traced message is for: nothing is known of one that has left."""
+
+    name: str
+    guest: bool
+    devices: list[DeviceTrace]
+    session: SessionTrace | None
+
+
+class TraceResult(Struct):
+    """Where a message went. `device`: the sender's; `size`: characters of the text."""
+
+    conversation: str
+    seq: int
+    sender: str = field(name="from")
+    to: str
+    time: float  # Unix seconds
+    device: str | None
+    id: str | None
+    size: int
+    erased: bool
+    readers: list[AccountReader | GuestReader]
+
+
+class Quantiles(Struct):
+    """Quantiles of recent durations, in seconds."""
+
+    count: int
+    p50: float
+    p99: float
+
+
+class StoreReport(Struct):
+    """The store in a status report. `bytes`: its size, None if it is unknown; `failed`: commits."""
+
+    url: str
+    identity: str
+    failed: int
+    bytes: int | None
+
+
+class ClusterReport(Struct):
+    """The cluster in a status report.
+
+    `bus`: whether it is connected, None if there is none; `bus_for`: seconds in this state; `filled`: messages read
+    from the store because the bus did not deliver them.
+    """
+
+    bus: bool | None
+    bus_for: float
+    nodes: int
+    names: int
+    filled: int
+
+
+class StatusReport(Struct):
+    """The result of `status`. `uptime` is in seconds, `certificate` its expiry in Unix time.
+
+    `connections`: rows of labels and, last, a count; `waiting` and `longest`: frames in all outboxes, and in one.
+    """
+
+    version: str
+    pid: int
+    port: int
+    uptime: float
+    draining: bool
+    connections: list[list[str | int]]
+    most_connections: int
+    behind: int
+    waiting: int
+    longest: int
+    store: StoreReport
+    cluster: ClusterReport | None
+    commits: Quantiles
+    lag: Quantiles
+    certificate: float | None
+    failures: int
