@@ -21,7 +21,7 @@ def room_name(room: str) -> str:
 
 
 class HandlerBase(ABC):
-    """What the handlers of all commands share.
+    """The common base of all command handlers.
 
     A request blocks the calling greenlet until the server responds.
     """

@@ -71,7 +71,7 @@ class FirstRun:
         self._answered: list[Callable[[], bool]] = []
         """Questions that were answered. A question returns whether there was an answer."""
         self._config_file: Path | None = None
-        """Where the answers are saved; None if nothing was asked, or if another configuration file is in use."""
+        """The file for the answers; None if nothing was asked, or if another configuration file is in use."""
         self._options_to_save: Sequence[str] = ()
         """Those of SERVER_OPTIONS that are saved."""
 

@@ -1,4 +1,4 @@
-"""Where the client keeps its state: one file of each kind for each server, name and device."""
+"""Paths of the client's state: one file of each kind for each server, name and device."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ UNLIMITED_WIDTH: Final = 10_000
 
 
 class CommandView(Protocol):
-    """What the handlers need of the full screen."""
+    """The methods of the controller that command handlers call."""
 
     def send(self, to: str, text: str) -> None:
         """Send a message, and show it as pending."""

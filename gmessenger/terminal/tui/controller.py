@@ -1,6 +1,6 @@
-"""What keys and typed lines do.
+"""The actions of keys and typed lines. Nothing here blocks.
 
-Nothing here blocks: requests and disk writes are jobs in other greenlets.
+Requests and disk writes are jobs in other greenlets.
 """
 
 from __future__ import annotations

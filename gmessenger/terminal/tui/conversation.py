@@ -16,7 +16,7 @@ MAX_ENTRIES: Final = 10_000
 
 
 class MessageState(Enum):
-    """What has become of an own message."""
+    """The state of an own message."""
 
     WAITING = "waiting"
     STORED = "stored"

@@ -34,7 +34,7 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(slots=True)
 class SavedState:
-    """What is saved of the full screen.
+    """The state of the full screen that is saved.
 
     shown: the drafts, most of them empty, by conversation, in order.
     hidden: the seq up to which a conversation is hidden.

@@ -23,7 +23,7 @@ MAX_INPUT: Final = 100_000
 
 
 class ControllerActions(Protocol):
-    """What the keys need of the controller. Nothing here blocks."""
+    """The methods of the controller that keys call. Nothing here blocks."""
 
     def submit(self, text: str) -> None:
         """Handle a typed text, which may have several lines."""

@@ -96,7 +96,7 @@ class ConnectionState:
 
 
 class Model:
-    """What the screen shows, apart from how it is drawn.
+    """The state of the screen, without how it is drawn.
 
     is_from_blocked: says whether a blocked user sent a message in a room.
     """
@@ -323,7 +323,7 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
     events.RoomReopened: Model._on_room_state,
     events.Notice: Model._on_notice,
 }
-"""How each event changes the model."""
+"""The method that applies each kind of event."""
 
 
 USER_PREFIX: Final = "@"

@@ -46,7 +46,7 @@ def display_name(conversation: Conversation) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OffscreenCounts:
-    """What of the conversation is not visible.
+    """Counts of entries that are not visible.
 
     below: entries below; None if the newest is visible.
     new_above: unread entries above.

@@ -24,9 +24,9 @@ LOAD_MORE_LABEL: Final = N_("PgUp fetches earlier messages")
 
 @dataclass(slots=True)
 class ScrollPosition:
-    """Where a conversation is scrolled to: the entry of the lowest visible row, and its rows below.
+    """The position in a conversation: the entry of the lowest visible row, and its rows below that row.
 
-    The position is bound to the entry, and `index` only helps to find it: entries that are added do not move the view.
+    It is bound to the entry, and `index` only helps to find it: entries that are added do not move the view.
     """
 
     entry: Entry

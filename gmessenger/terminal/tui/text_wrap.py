@@ -23,7 +23,7 @@ UNBREAKABLE: Final = re.compile(
     | [^ \u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\U00020000-\U0003fffd]+""",
     re.VERBOSE,
 )
-"""What is kept together if possible: spaces, a link, a word, a character of a script without spaces.
+"""Pieces that are kept together if possible: spaces, links, words, characters of scripts without spaces.
 
 Such a character includes the punctuation after it that must not begin a row.
 """
