@@ -1,4 +1,4 @@
-"""The actions of keys and typed lines. Nothing here blocks.
+"""The actions of keys and typed lines. Only `on_connected` blocks.
 
 Requests and disk writes are jobs in other greenlets.
 """
