@@ -1,4 +1,4 @@
-"""Whatever is raised at whatever point, nothing stays charged, promised or counted that is not owed."""
+"""Whatever is raised wherever, no token, reservation or count is left behind that is not owed."""
 
 from __future__ import annotations
 
@@ -61,20 +61,20 @@ from gmessenger.errors import (
 )
 from gmessenger.server.acceptor import ConnectionLimiter
 from gmessenger.store import open_store
-from tests.chat.test_passwords import Watched
+from tests.chat.test_passwords import RecordingHasher
 from tests.support.timeouts import TEST_TIMEOUT
 
-HURDLES = [ZeroDivisionError(), StoreUnavailable(), GreenletExit(), gevent.Timeout(0), KeyboardInterrupt()]
+ERRORS = [ZeroDivisionError(), StoreUnavailable(), GreenletExit(), gevent.Timeout(0), KeyboardInterrupt()]
 TWO = RateLimit.per_period(2, 1024.0)
 ADDRESS = "203.0.113.7:1234"
 
 
-def origins(address: str) -> WeightedNetworks:
+def networks_of(address: str) -> WeightedNetworks:
     return ((address.rpartition(":")[0], 1), ("203.0.113.0/24", 2))
 
 
-def left(bucket: TokenBucket, rate: RateLimit = TWO, now: float = 0.0) -> int:
-    """How much can be taken still: it is taken."""
+def count_left(bucket: TokenBucket, rate: RateLimit = TWO, now: float = 0.0) -> int:
+    """Take what tokens there are, and return their number."""
     count = 0
     while bucket.spend(1, rate, now) is None:
         count += 1
@@ -82,29 +82,29 @@ def left(bucket: TokenBucket, rate: RateLimit = TWO, now: float = 0.0) -> int:
 
 
 @contextmanager
-def whatever(hurdle: BaseException) -> Iterator[None]:
-    with pytest.raises(type(hurdle)):
+def raises_like(error: BaseException) -> Iterator[None]:
+    with pytest.raises(type(error)):
         yield
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_what_was_charged_is_given_back_whatever_is_raised(hurdle: BaseException) -> None:
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_what_was_charged_is_given_back_whatever_is_raised(error: BaseException) -> None:
     bucket = TokenBucket()
     for _ in range(5):
-        with whatever(hurdle), Charge() as charge:
+        with raises_like(error), Charge() as charge:
             assert charge.take(bucket, 1, TWO, 0.0) is None
-            raise hurdle
+            raise error
     with Charge() as charge:
         charge.take(bucket, 1, TWO, 0.0)
         charge.commit()
-    assert left(bucket) == 1
+    assert count_left(bucket) == 1
 
 
-class Stumbling(PasswordVerifier):
-    """What is asked of it comes to `end`."""
+class FailingVerifier(PasswordVerifier):
+    """Returns or raises `end`."""
 
     def __init__(self, end: Any) -> None:
-        super().__init__(Watched())
+        super().__init__(RecordingHasher())
         self.end = end
 
     def verify(self, password_hash: str | None, password: str, network: str | None = None) -> bool:
@@ -118,65 +118,65 @@ class Stumbling(PasswordVerifier):
         return "hashed"
 
 
-def trials(end: Any, **rates: RateLimit) -> LoginThrottle:
-    return LoginThrottle(Stumbling(end), lambda: Limits(**rates), lambda: 0.0, origins)  # type: ignore[arg-type]
+def make_login_throttle(end: Any, **rates: RateLimit) -> LoginThrottle:
+    return LoginThrottle(FailingVerifier(end), lambda: Limits(**rates), lambda: 0.0, networks_of)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("hurdle", [*HURDLES, RateLimited()], ids=lambda hurdle: type(hurdle).__name__)
-def test_a_trial_that_came_to_no_end_is_no_failure(hurdle: BaseException) -> None:
-    tried = trials(
-        hurdle,
+@pytest.mark.parametrize("error", [*ERRORS, RateLimited()], ids=lambda error: type(error).__name__)
+def test_a_trial_that_came_to_no_end_is_no_failure(error: BaseException) -> None:
+    throttle = make_login_throttle(
+        error,
         login_failures_per_address=RateLimit.per_period(1, 1024.0),
         login_failures_per_name=RateLimit.per_period(1, 1024.0),
     )
     for _ in range(5):
-        with pytest.raises(type(hurdle)):
-            tried.verify("hank", ADDRESS, "hash", "password")
-    tried._passwords.end = True  # type: ignore[attr-defined]
-    assert all(tried.verify("hank", ADDRESS, "hash", "password") for _ in range(5))
-    tried._passwords.end = False  # type: ignore[attr-defined]
-    assert not tried.verify("hank", ADDRESS, "hash", "password")
+        with pytest.raises(type(error)):
+            throttle.verify("hank", ADDRESS, "hash", "password")
+    throttle._passwords.end = True  # type: ignore[attr-defined]
+    assert all(throttle.verify("hank", ADDRESS, "hash", "password") for _ in range(5))
+    throttle._passwords.end = False  # type: ignore[attr-defined]
+    assert not throttle.verify("hank", ADDRESS, "hash", "password")
     with pytest.raises(LoginThrottled):
-        tried.verify("hank", ADDRESS, "hash", "password")
+        throttle.verify("hank", ADDRESS, "hash", "password")
 
 
 def test_what_a_refused_trial_had_taken_before_is_given_back() -> None:
-    tried = trials(
+    throttle = make_login_throttle(
         False,
         login_failures_per_address=RateLimit.per_period(3, 1024.0),
         login_failures_per_name=RateLimit.per_period(1, 1024.0),
     )
-    assert not tried.verify("hank", ADDRESS, "hash", "password")
+    assert not throttle.verify("hank", ADDRESS, "hash", "password")
     for _ in range(5):
         with pytest.raises(LoginThrottled):
-            tried.verify("hank", ADDRESS, "hash", "password")
-    assert not tried.verify("dale", ADDRESS, "hash", "password"), "its network has two left"
-    assert not tried.verify("bill", ADDRESS, "hash", "password")
+            throttle.verify("hank", ADDRESS, "hash", "password")
+    assert not throttle.verify("dale", ADDRESS, "hash", "password"), "its network has two left"
+    assert not throttle.verify("bill", ADDRESS, "hash", "password")
     with pytest.raises(LoginThrottled):
-        tried.verify("bobby", ADDRESS, "hash", "password")
+        throttle.verify("bobby", ADDRESS, "hash", "password")
 
 
-@pytest.mark.parametrize("hurdle", [*HURDLES, BadPassword(), RateLimited()], ids=lambda hurdle: type(hurdle).__name__)
-def test_a_registration_counts_where_an_account_was_made(hurdle: BaseException) -> None:
-    tried = trials(hurdle, registrations=TWO)
+@pytest.mark.parametrize("error", [*ERRORS, BadPassword(), RateLimited()], ids=lambda error: type(error).__name__)
+def test_a_registration_counts_where_an_account_was_made(error: BaseException) -> None:
+    throttle = make_login_throttle(error, registrations=TWO)
     for _ in range(5):
-        with pytest.raises(type(hurdle)), tried.hash_new(ADDRESS, "password"):
+        with pytest.raises(type(error)), throttle.hash_new(ADDRESS, "password"):
             pass
-    tried._passwords.end = True  # type: ignore[attr-defined]
-    for error in (*HURDLES, NameTaken()):
-        with pytest.raises(type(error)), tried.hash_new(ADDRESS, "password"):
+    throttle._passwords.end = True  # type: ignore[attr-defined]
+    for error in (*ERRORS, NameTaken()):
+        with pytest.raises(type(error)), throttle.hash_new(ADDRESS, "password"):
             raise error
-    with tried.hash_new(ADDRESS, "password") as hashed:
+    with throttle.hash_new(ADDRESS, "password") as hashed:
         assert hashed == "hashed"
-    with pytest.raises(InvalidInvite), tried.hash_new(ADDRESS, "password"):
+    with pytest.raises(InvalidInvite), throttle.hash_new(ADDRESS, "password"):
         raise InvalidInvite  # a guess
-    with pytest.raises(RegistrationThrottled), tried.hash_new(ADDRESS, "password"):
+    with pytest.raises(RegistrationThrottled), throttle.hash_new(ADDRESS, "password"):
         pass
 
 
 def test_who_is_sent_away_while_waiting_for_a_hash_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gmessenger.chat.passwords.MAX_PENDING", 3)
-    passwords = PasswordVerifier(Watched())
+    passwords = PasswordVerifier(RecordingHasher())
     for _ in range(5):
         jobs = [gevent.spawn(passwords.verify, None, "password1", "203.0.113.7") for _ in range(3)]
         gevent.sleep(0)
@@ -188,7 +188,7 @@ def test_who_is_sent_away_while_waiting_for_a_hash_leaves_its_place(monkeypatch:
 
 
 def test_one_network_does_not_fill_the_queue_of_hashes() -> None:
-    passwords = PasswordVerifier(Watched())
+    passwords = PasswordVerifier(RecordingHasher())
     crowd = [gevent.spawn(passwords.verify, None, "password1", "203.0.113.7") for _ in range(64)]
     other = gevent.spawn(passwords.verify, None, "password1", "203.0.113.8")
     gevent.joinall([*crowd, other], timeout=20)
@@ -210,11 +210,11 @@ def test_only_full_buckets_are_forgotten_and_further_ones_share_a_few() -> None:
     table: BucketTable[str, TokenBucket] = BucketTable(TokenBucket, max_size=100)
     empty = {f"empty-{number}": table.get(f"empty-{number}", 0.0) for number in range(100)}
     for bucket in empty.values():
-        left(bucket)
+        count_left(bucket)
     for number in range(10_000):
         table.get(f"other-{number}", 0.0).spend(1, TWO, 0.0)
     assert len(table) <= 100 + OVERFLOW_BUCKETS
-    assert all(left(table.get(key, 0.0)) == 0 for key in empty), "none was pushed out"
+    assert all(count_left(table.get(key, 0.0)) == 0 for key in empty), "none was pushed out"
     table.get("later", 2048.0)
     assert sum(key in table for key in empty) < 100, "they have filled up since"
 
@@ -234,30 +234,30 @@ def test_a_bucket_in_use_comes_back_as_it_was() -> None:
 
 def test_what_is_shared_is_charged_too_and_nothing_is_taken_where_either_refuses() -> None:
     shared, rate = (TokenBucket(), RateLimit.per_period(10, 1024.0)), RateLimit.per_period(4, 1024.0)
-    heard = 0
+    accepted = 0
     for _ in range(10):  # one guest after another
         bucket = TokenBucket()
         while True:
             bucket.tokens -= 1
-            overdraft = refill_bucket(bucket, 1, rate, 0.0, [(shared[0], shared[1])]) if bucket.tokens < 0 else None
-            if overdraft is not None:
-                assert overdraft.retry_after is not None and bucket.tokens >= 0
+            throttled = refill_bucket(bucket, 1, rate, 0.0, [(shared[0], shared[1])]) if bucket.tokens < 0 else None
+            if throttled is not None:
+                assert throttled.retry_after is not None and bucket.tokens >= 0
                 break
-            heard += 1
-    assert 9 <= heard <= 10
+            accepted += 1
+    assert 9 <= accepted <= 10
     alone = TokenBucket()
-    assert not prefill_bucket(alone, 4, rate, 0.0, [(shared[0], shared[1])]) and left(alone, rate) == 4
+    assert not prefill_bucket(alone, 4, rate, 0.0, [(shared[0], shared[1])]) and count_left(alone, rate) == 4
 
 
 def test_a_name_without_limit_is_held_to_what_is_shared() -> None:
     shared = TokenBucket()
-    heard = sum(
-        refill_bucket(bucket, 1, NO_LIMIT, 0.0, [(shared, TWO)]) is None for bucket in map(overdrawn, range(10))
+    accepted = sum(
+        refill_bucket(bucket, 1, NO_LIMIT, 0.0, [(shared, TWO)]) is None for bucket in map(make_overdrawn, range(10))
     )
-    assert heard == 2
+    assert accepted == 2
 
 
-def overdrawn(_: int) -> TokenBucket:
+def make_overdrawn(_: int) -> TokenBucket:
     bucket = TokenBucket()
     bucket.tokens -= 1
     return bucket
@@ -268,35 +268,35 @@ def guest(name: str, address: str = ADDRESS) -> Session:
     return Session(name, outbox, protocol="native", accepts_push=True, address=address)
 
 
-def said(pacing: Throttle, session: Session) -> int:
-    """How much it can say until it is refused."""
+def count_sent(throttle: Throttle, session: Session) -> int:
+    """Return how many messages are accepted until one is refused."""
     for count in range(1000):
         try:
-            pacing.charge_message(session, 2)
+            throttle.charge_message(session, 2)
         except RateLimited:
             return count
     raise AssertionError("it is never refused")
 
 
 def test_guests_of_one_network_share_what_they_may_say_under_whatever_names() -> None:
-    bounds = Limits(messages=RateLimit.per_period(5, 1024.0), guest_messages=RateLimit.per_period(12, 1024.0))
-    pacing, heard = Throttle(lambda: bounds, lambda: 0.0, origins), 0
+    limits = Limits(messages=RateLimit.per_period(5, 1024.0), guest_messages=RateLimit.per_period(12, 1024.0))
+    throttle, accepted = Throttle(lambda: limits, lambda: 0.0, networks_of), 0
     for number in range(50):
-        pacing.attach(session := guest(f"guest-{number}"))
-        heard += said(pacing, session)
-    assert 10 <= heard <= 12
+        throttle.attach(session := guest(f"guest-{number}"))
+        accepted += count_sent(throttle, session)
+    assert 10 <= accepted <= 12
     for number in range(50):  # the network that holds that one: no more than twice as much
-        pacing.attach(session := guest(f"guest-{number}", f"203.0.113.{number}:1"))
-        heard += said(pacing, session)
-    assert heard <= 24
+        throttle.attach(session := guest(f"guest-{number}", f"203.0.113.{number}:1"))
+        accepted += count_sent(throttle, session)
+    assert accepted <= 24
 
 
 def test_in_one_go_they_share_it_too() -> None:
-    bounds = Limits(messages=RateLimit.per_period(10, 1024.0), guest_messages=RateLimit.per_period(25, 1024.0))
-    pacing, sent = Throttle(lambda: bounds, lambda: 0.0, origins), 0
+    limits = Limits(messages=RateLimit.per_period(10, 1024.0), guest_messages=RateLimit.per_period(25, 1024.0))
+    throttle, sent = Throttle(lambda: limits, lambda: 0.0, networks_of), 0
     for number in range(50):
-        pacing.attach(session := guest(f"guest-{number}"))
-        charge = pacing.try_charge_batch(session, 10)
+        throttle.attach(session := guest(f"guest-{number}"))
+        charge = throttle.try_charge_batch(session, 10)
         sent += 10 * (charge is not None)
         if charge is not None:
             charge.commit()
@@ -304,77 +304,77 @@ def test_in_one_go_they_share_it_too() -> None:
 
 
 def test_who_becomes_an_account_begins_with_what_is_left() -> None:
-    bounds = Limits(messages=RateLimit.per_period(5, 1024.0))
-    pacing = Throttle(lambda: bounds, lambda: 0.0, origins)
-    pacing.attach(session := guest("hank"))
+    limits = Limits(messages=RateLimit.per_period(5, 1024.0))
+    throttle = Throttle(lambda: limits, lambda: 0.0, networks_of)
+    throttle.attach(session := guest("hank"))
     for _ in range(5):
-        pacing.charge_message(session, 2)
+        throttle.charge_message(session, 2)
     session.account = SimpleNamespace(name="hank")  # type: ignore[assignment]
-    pacing.promote_guest(session)
+    throttle.promote_guest(session)
     with pytest.raises(RateLimited):
-        pacing.charge_message(session, 2)
+        throttle.charge_message(session, 2)
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_who_is_sent_away_while_held_back_pays_nothing(hurdle: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    pacing = Throttle(lambda: Limits(messages=RateLimit(1, 5, 100)), lambda: 0.0)
-    pacing.attach(session := guest("hank"))
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_who_is_sent_away_while_held_back_pays_nothing(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    throttle = Throttle(lambda: Limits(messages=RateLimit(1, 5, 100)), lambda: 0.0)
+    throttle.attach(session := guest("hank"))
     for _ in range(5):
-        pacing.charge_message(session, 2)
+        throttle.charge_message(session, 2)
 
-    def stumble(_: float) -> None:
-        raise hurdle
+    def fail(_: float) -> None:
+        raise error
 
-    monkeypatch.setattr(gevent, "sleep", stumble)
+    monkeypatch.setattr(gevent, "sleep", fail)
     for _ in range(200):  # else it would be refused: 100 s of debt
-        with pytest.raises(type(hurdle)):
-            pacing.charge_message(session, 2)
-        pacing.charge_message(session, 2) if session.buckets.messages.tokens >= 1 else None
+        with pytest.raises(type(error)):
+            throttle.charge_message(session, 2)
+        throttle.charge_message(session, 2) if session.buckets.messages.tokens >= 1 else None
 
 
-class Full(Outbox):
-    """The next thing that is asked of it raises."""
+class BrokenOutbox(Outbox):
+    """Its next `make_room` raises."""
 
-    def __init__(self, hurdle: BaseException | None) -> None:
+    def __init__(self, error: BaseException | None) -> None:
         super().__init__(10, 10_000, lambda: None, lambda: None)
-        self.hurdle = hurdle
+        self.error = error
 
     def make_room(self) -> bool:
-        if self.hurdle is not None:
-            raise self.hurdle
+        if self.error is not None:
+            raise self.error
         return super().make_room()
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_room_that_was_promised_is_given_back_once(hurdle: BaseException) -> None:
-    first, second = Full(None), Full(hurdle)
-    with whatever(hurdle), OutboxReservations(100) as promised:
-        promised.try_reserve(first)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_room_that_was_promised_is_given_back_once(error: BaseException) -> None:
+    first, second = BrokenOutbox(None), BrokenOutbox(error)
+    with raises_like(error), OutboxReservations(100) as reservations:
+        reservations.try_reserve(first)
         assert first._reserved == (1, 100)
-        promised.try_reserve(second)
+        reservations.try_reserve(second)
     assert first._reserved == (0, 0)
-    with OutboxReservations(100) as promised:
-        promised.try_reserve(first)
-    promised.release()
-    promised.release()
+    with OutboxReservations(100) as reservations:
+        reservations.try_reserve(first)
+    reservations.release()
+    reservations.release()
     assert first._reserved == (0, 0)
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_rooms_on_their_way_count_and_then_no_more(hurdle: BaseException) -> None:
-    reservations, bounds = RoomQuotas(), Limits(max_rooms_created=1, max_rooms_joined=1, max_members=1)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_rooms_on_their_way_count_and_then_no_more(error: BaseException) -> None:
+    reservations, limits = RoomQuotas(), Limits(max_rooms_created=1, max_rooms_joined=1, max_members=1)
     session, room = guest("hank"), SimpleNamespace(key="#dev", creator=7, size=0, holds=lambda session: False)
     for _ in range(3):
-        with whatever(hurdle), reservations.reserve_room(bounds, [], 7):
-            with pytest.raises(TooManyRooms), reservations.reserve_room(bounds, [], 7):
+        with raises_like(error), reservations.reserve_room(limits, [], 7):
+            with pytest.raises(TooManyRooms), reservations.reserve_room(limits, [], 7):
                 pass
-            raise hurdle
-        with whatever(hurdle), reservations.reserve_join(bounds, [], session, room):
-            with pytest.raises(RoomFull), reservations.reserve_join(bounds, [], guest("dale"), room):
+            raise error
+        with raises_like(error), reservations.reserve_join(limits, [], session, room):
+            with pytest.raises(RoomFull), reservations.reserve_join(limits, [], guest("dale"), room):
                 pass
             with pytest.raises(TooManyRooms):
-                reservations.check_join_quota(bounds, [], session)
-            raise hurdle
+                reservations.check_join_quota(limits, [], session)
+            raise error
     assert (reservations.pending_creations, reservations.pending_joins_by_name, reservations.pending_joins_by_room) == (
         {},
         {},
@@ -389,11 +389,11 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
     rooms = RoomRegistry(
         store, cast(Any, None), {account.id: account}, lambda: 1.0, lambda: Limits(max_rooms_created=9), lambda _: None
     )
-    makers = [gevent.spawn(rooms._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
-    gevent.joinall(makers, raise_error=True, timeout=TEST_TIMEOUT)
+    creators = [gevent.spawn(rooms._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
+    gevent.joinall(creators, raise_error=True, timeout=TEST_TIMEOUT)
     (room,) = rooms
-    kept = ConfusableIndex([room.name])
-    assert rooms._room_names._names == kept._names
+    stored = ConfusableIndex([room.name])
+    assert rooms._room_names._names == stored._names
     store.close()
 
 
@@ -406,11 +406,11 @@ def test_a_change_is_answered_though_what_follows_it_fails() -> None:
         greenlet.start()
         return greenlet
 
-    def stumble() -> None:
+    def fail() -> None:
         raise ZeroDivisionError
 
     results: list[str] = []
-    ChangeRunner(spawn, 30.0).run(lambda: "done", results.append, then=stumble)
+    ChangeRunner(spawn, 30.0).run(lambda: "done", results.append, then=fail)
     assert results == ["done"]
     gevent.sleep(0)
     assert [type(failure) for failure in failed] == [ZeroDivisionError]
@@ -462,38 +462,38 @@ def test_a_timeout_of_the_asker_s_own_is_not_taken_for_the_disk_s() -> None:
     assert results == [], "a request that waits no more is not answered"
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_whoever_waits_for_a_change_is_told_at_once_that_it_failed(hurdle: BaseException) -> None:
-    def stumble() -> None:
-        raise hurdle
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_whoever_waits_for_a_change_is_told_at_once_that_it_failed(error: BaseException) -> None:
+    def fail() -> None:
+        raise error
 
     def spawn(what: str, run: Callable[[], None]) -> None:
         with suppress(BaseException):
             run()
 
     with gevent.Timeout(5), pytest.raises((StoreUnavailable, ZeroDivisionError)):
-        ChangeRunner(spawn, 30.0).run(stumble, list)
+        ChangeRunner(spawn, 30.0).run(fail, list)
 
 
-class Broken:
-    """A store where everything raises."""
+class BrokenStore:
+    """A store of which each method raises."""
 
-    def __init__(self, hurdle: BaseException) -> None:
-        self.hurdle = hurdle
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
         self.identity, self.is_persistent = "", False
 
     def __getattr__(self, name: str) -> Any:
-        def stumble(*_: object, **__: object) -> None:
-            raise self.hurdle
+        def fail(*_: object, **__: object) -> None:
+            raise self.error
 
-        return stumble
+        return fail
 
 
 def test_a_session_that_cannot_be_caught_up_is_ended_so_that_it_comes_again() -> None:
     session, started = guest("hank"), []
     session.account = SimpleNamespace(id=1, name="hank")  # type: ignore[assignment]
     delivery = DeliveryService(
-        Broken(ZeroDivisionError()), lambda what, run, *args: started.append((run, args)), MessengerStats()
+        BrokenStore(ZeroDivisionError()), lambda what, run, *args: started.append((run, args)), MessengerStats()
     )  # type: ignore[arg-type]
     delivery.start_catch_up(session)
     ((run, args),) = started
@@ -502,15 +502,15 @@ def test_a_session_that_cannot_be_caught_up_is_ended_so_that_it_comes_again() ->
     assert session.outbox.closed and [type(each) for each in session.outbox.drain()] == [EndOfStream]
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_a_quota_counts_what_is_kept_and_what_is_on_its_way(hurdle: BaseException) -> None:
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_quota_counts_what_is_kept_and_what_is_on_its_way(error: BaseException) -> None:
     store = SimpleNamespace(stored_bytes=lambda account: 90)
     quotas = StorageQuotas(store, Policy(guest_quota=100), lambda: 0.0)  # type: ignore[arg-type]
     for _ in range(5):
-        with whatever(hurdle), quotas.reserve(guest("hank"), "ж" * 5):
+        with raises_like(error), quotas.reserve(guest("hank"), "ж" * 5):
             with pytest.raises(QuotaExceeded):
                 quotas.reserve(guest("dale"), "x")
-            raise hurdle
+            raise error
     with quotas.reserve(guest("hank"), "x" * 10) as use:
         pass
     use.complete(is_stored=False)
@@ -521,23 +521,23 @@ def test_a_quota_counts_what_is_kept_and_what_is_on_its_way(hurdle: BaseExceptio
         quotas.reserve(guest("hank"), "x")
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_a_store_that_cannot_say_how_much_is_kept_is_asked_again(hurdle: BaseException) -> None:
-    store = Broken(hurdle)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_store_that_cannot_say_how_much_is_kept_is_asked_again(error: BaseException) -> None:
+    store = BrokenStore(error)
     quotas = StorageQuotas(store, Policy(guest_quota=100), lambda: 0.0)  # type: ignore[arg-type]
-    with whatever(hurdle):
+    with raises_like(error):
         quotas.reserve(guest("hank"), "hi")
     store.stored_bytes = lambda account: 99
     with pytest.raises(QuotaExceeded):
         quotas.reserve(guest("hank"), "hi")
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_names_on_their_way_to_a_block_list_count_and_then_no_more(
-    hurdle: BaseException, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gmessenger.chat.blocks.MAX_BLOCKED", 1)
-    store = Broken(hurdle)
+    store = BrokenStore(error)
     store.blocks = list
     blocks = BlockList(store, {})  # type: ignore[arg-type]
     session = guest("hank")
@@ -546,10 +546,10 @@ def test_names_on_their_way_to_a_block_list_count_and_then_no_more(
     def block(*_: object) -> None:
         with pytest.raises(Forbidden):
             blocks.block(session, "Other")
-        raise hurdle
+        raise error
 
     store.block = block
-    with whatever(hurdle):
+    with raises_like(error):
         blocks.block(session, "Dale")
     assert (blocks.count("hank"), blocks._pending) == (0, {})
     store.block = lambda *_: None
@@ -557,15 +557,15 @@ def test_names_on_their_way_to_a_block_list_count_and_then_no_more(
     assert blocks.count("hank") == 1
 
 
-@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
-def test_places_of_a_network_are_left_by_whoever_took_them(hurdle: BaseException) -> None:
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_places_of_a_network_are_left_by_whoever_took_them(error: BaseException) -> None:
     options = ServerOptions(max_connections_per_ip=2)
     near = ConnectionLimiter(lambda: options, lambda: 0.0)
     for _ in range(5):
-        with whatever(hurdle), near.slot(ADDRESS), near.slot(ADDRESS):
+        with raises_like(error), near.slot(ADDRESS), near.slot(ADDRESS):
             with pytest.raises(TooManyConnections), near.slot(ADDRESS):
                 pass
-            raise hurdle
+            raise error
     assert len(near) == 0
     loopback, options = "127.0.0.1:1", replace(options, limit_loopback=True)
     with near.slot(loopback):
@@ -579,13 +579,13 @@ def test_places_of_a_network_are_left_by_whoever_took_them(hurdle: BaseException
 def test_a_large_ipv6_network_is_not_as_many_addresses_as_it_has() -> None:
     options = ServerOptions(max_connections_per_ip=1, connect_rate=0)
     near = ConnectionLimiter(lambda: options, lambda: 0.0)
-    with ExitStack() as places:
+    with ExitStack() as calls:
         for number in range(8):
-            places.enter_context(near.slot(f"[2001:db8:0:{number:x}::1]:1"))
+            calls.enter_context(near.slot(f"[2001:db8:0:{number:x}::1]:1"))
         for address in ("[2001:db8:0:77::1]:1", "[2001:db8:0:1::2]:1"):
             with pytest.raises(TooManyConnections), near.slot(address):
                 pass
-        places.enter_context(near.slot("[2001:db8:1::1]:1"))
-        places.enter_context(near.slot("[::ffff:192.0.2.1]:1"))
-        places.enter_context(near.slot("[::ffff:192.0.2.2]:1"))
+        calls.enter_context(near.slot("[2001:db8:1::1]:1"))
+        calls.enter_context(near.slot("[::ffff:192.0.2.1]:1"))
+        calls.enter_context(near.slot("[::ffff:192.0.2.2]:1"))
     assert len(near) == 0

@@ -1,4 +1,4 @@
-"""Lists in pages: what one page costs does not grow with what is asked of everybody who is present."""
+"""Pages of users: what one costs does not depend on how many users are online."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from gmessenger.chat.policy import Policy
 NAMES = {f"name{number:05}": f"Name{number:05}" for number in range(3000)}
 
 
-class Hiding:
+class HiddenNames:
     """Counts how often it is asked."""
 
     def __init__(self, hidden: set[str]) -> None:
         self.hidden = hidden
         self.asked = 0
 
-    def __call__(self, key: str, asker: str) -> bool:
+    def __call__(self, key: str, viewer: str) -> bool:
         self.asked += 1
         return key in self.hidden
 
 
-def lists(hide: Hiding) -> Directory:
+def make_directory(is_hidden: HiddenNames) -> Directory:
     router: Any = SimpleNamespace(names=NAMES)
     presence: Any = SimpleNamespace(status=lambda key: "online")
-    return Directory(router, [], presence, hide, Policy())  # type: ignore[arg-type]
+    return Directory(router, [], presence, is_hidden, Policy())  # type: ignore[arg-type]
 
 
-def pages(hide: Hiding) -> list[list[str]]:
+def pages(is_hidden: HiddenNames) -> list[list[str]]:
     found: list[list[str]] = []
     after: str | None = None
     while not found or found[-1]:
-        page = lists(hide).users("asker", after)
-        found.append([entry.name for entry in page.users])
+        page = make_directory(is_hidden).users("asker", after)
+        found.append([user.name for user in page.users])
         after = found[-1][-1] if found[-1] else None
         if not page.more:
             break
@@ -46,11 +46,11 @@ def pages(hide: Hiding) -> list[list[str]]:
 @pytest.mark.parametrize("step", [10**9, 1, 2, 3, 500])
 def test_users_are_listed_once_without_those_who_hide(step: int) -> None:
     hidden = set(list(NAMES)[::step])
-    found = [name for page in pages(Hiding(hidden)) for name in page]
+    found = [name for page in pages(HiddenNames(hidden)) for name in page]
     assert found == [name for key, name in NAMES.items() if key not in hidden]
 
 
 def test_who_is_on_no_page_is_not_asked_about() -> None:
-    hide = Hiding(set())
-    assert len(lists(hide).users("asker", None).users) == USERS_PAGE
-    assert hide.asked <= 3 * USERS_PAGE
+    is_hidden = HiddenNames(set())
+    assert len(make_directory(is_hidden).users("asker", None).users) == USERS_PAGE
+    assert is_hidden.asked <= 3 * USERS_PAGE

@@ -1,4 +1,4 @@
-"""What is kept together is brought together, in rooms and between two, to everybody as is due to them."""
+"""Messages of one commit are delivered together, to rooms and between two names."""
 
 from __future__ import annotations
 
@@ -11,198 +11,215 @@ import pytest
 from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
 from gmessenger.chat.session import Session
 from gmessenger.errors import RecipientBusy
-from tests.chat.test_messenger import House
+from tests.support.messenger import InMemoryChat
 
-SAID = [f"m{number}" for number in range(5)]
+TEXTS = [f"m{number}" for number in range(5)]
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def chat() -> InMemoryChat:
+    return InMemoryChat()
 
 
-def enter(house: House, name: str, *, account: bool = True, **login: object) -> Session:
-    session = house.login(name, **login)  # type: ignore[arg-type]
+def enter_dev(chat: InMemoryChat, name: str, *, account: bool = True, **login: object) -> Session:
+    session = chat.login(name, **login)  # type: ignore[arg-type]
     if account:
-        house.messenger.register(session, "a password")
-        house.messenger.delivery.start_catch_up(session)
-    house.messenger.room_service.join(session, "#dev")
-    settle(house)
+        chat.messenger.register(session, "a password")
+        chat.messenger.delivery.start_catch_up(session)
+    chat.messenger.room_service.join(session, "#dev")
+    flush(chat)
     session.outbox.drain()
     return session
 
 
-def settle(house: House) -> None:
-    house.store.flush()
+def flush(chat: InMemoryChat) -> None:
+    chat.store.flush()
     gevent.sleep(0)
 
 
-def until_live(session: Session) -> None:
+def wait_until_live(session: Session) -> None:
     with gevent.Timeout(5):
         while session.sync.catching_up:
             gevent.sleep(0)
 
 
-def told(session: Session) -> list[Any]:
-    return [parcel for parcel in session.outbox.drain() if isinstance(parcel, Message | MessageBatch)]
+def drain_messages(session: Session) -> list[Any]:
+    return [event for event in session.outbox.drain() if isinstance(event, Message | MessageBatch)]
 
 
-def says(house: House, *sessions: Session) -> None:
-    for number, text in enumerate(SAID):
-        house.messenger.message_service.send(sessions[number % len(sessions)], "#dev", text)
-    settle(house)
+def send_texts(chat: InMemoryChat, *sessions: Session) -> None:
+    for number, text in enumerate(TEXTS):
+        chat.messenger.message_service.send(sessions[number % len(sessions)], "#dev", text)
+    flush(chat)
 
 
-def heard(session: Session) -> list[tuple[str, int | None]]:
+def drain_texts(session: Session) -> list[tuple[str, int | None]]:
     found: list[tuple[str, int | None]] = []
-    for parcel in told(session):
-        messages = parcel.messages if isinstance(parcel, MessageBatch) else [parcel]
+    for event in drain_messages(session):
+        messages = event.messages if isinstance(event, MessageBatch) else [event]
         found += [(message.text, message.seq) for message in messages if isinstance(message, Message)]
     return found
 
 
-def test_who_has_all_before_it_is_given_one_bundle_and_all_share_it(house: House) -> None:
-    hank, dale, gus = enter(house, "hank"), enter(house, "dale"), enter(house, "gus", account=False)
-    says(house, hank)
-    (one,), (other,) = told(dale), told(gus)
+def test_who_has_all_before_it_is_given_one_batch_and_all_share_it(chat: InMemoryChat) -> None:
+    hank, dale, gus = (
+        enter_dev(chat, "hank"),
+        enter_dev(chat, "dale"),
+        enter_dev(chat, "gus", account=False),
+    )
+    send_texts(chat, hank)
+    (one,), (other,) = drain_messages(dale), drain_messages(gus)
     assert isinstance(one, MessageBatch) and one is other
-    assert [(each.text, each.seq) for each in one.messages] == [(text, seq) for seq, text in enumerate(SAID, 1)]
-    assert dale.sync.delivered("#dev") == gus.sync.delivered("#dev") == 5 and told(hank) == []
-    assert house.messenger.stats.deliveries == 10
+    assert [(message.text, message.seq) for message in one.messages] == [
+        (text, seq) for seq, text in enumerate(TEXTS, 1)
+    ]
+    assert dale.sync.delivered("#dev") == gus.sync.delivered("#dev") == 5 and drain_messages(hank) == []
+    assert chat.messenger.stats.deliveries == 10
 
 
-def test_who_speaks_is_not_told_its_own_and_hears_the_others_in_order(house: House) -> None:
-    hank, dale = enter(house, "hank"), enter(house, "dale")
-    says(house, hank, dale)
-    assert heard(hank) == [("m1", 2), ("m3", 4)]
-    assert heard(dale) == [("m0", 1), ("m2", 3), ("m4", 5)]
+def test_who_speaks_is_not_told_its_own_and_hears_the_others_in_order(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
+    send_texts(chat, hank, dale)
+    assert drain_texts(hank) == [("m1", 2), ("m3", 4)]
+    assert drain_texts(dale) == [("m0", 1), ("m2", 3), ("m4", 5)]
     assert hank.sync.delivered("#dev") == dale.sync.delivered("#dev") == 5
 
 
-def test_who_speaks_is_given_one_bundle_too_and_acknowledges_its_own_as_far_as_it_owes_nothing(house: House) -> None:
-    hank, dale, gus = enter(house, "hank"), enter(house, "dale"), enter(house, "gus", account=False)
-    says(house, hank, hank, dale, gus)
-    (bundle,) = told(hank)
-    assert isinstance(bundle, MessageBatch) and [each.seq for each in bundle.messages] == [3, 4]
-    assert heard(gus) == [("m0", 1), ("m1", 2), ("m2", 3), ("m4", 5)]
+def test_a_sender_gets_a_batch_too_and_acknowledges_its_own_up_to_a_gap(
+    chat: InMemoryChat,
+) -> None:
+    hank, dale, gus = (
+        enter_dev(chat, "hank"),
+        enter_dev(chat, "dale"),
+        enter_dev(chat, "gus", account=False),
+    )
+    send_texts(chat, hank, hank, dale, gus)
+    (batch,) = drain_messages(hank)
+    assert isinstance(batch, MessageBatch) and [message.seq for message in batch.messages] == [3, 4]
+    assert drain_texts(gus) == [("m0", 1), ("m1", 2), ("m2", 3), ("m4", 5)]
     # Its fifth is not acknowledged before the third and the fourth.
     assert (hank.sync.delivered("#dev"), hank.sync.acknowledged("#dev")) == (5, 2)
-    assert hank.device is not None and house.store.cursors.uncommitted("#dev")[hank.device.id] == 2
+    assert hank.device is not None and chat.store.cursors.uncommitted("#dev")[hank.device.id] == 2
     assert (dale.sync.delivered("#dev"), dale.sync.acknowledged("#dev")) == (5, 0)
-    assert house.messenger.stats.deliveries == 2 + 4 + 4
+    assert chat.messenger.stats.deliveries == 2 + 4 + 4
 
 
-def test_another_device_of_who_speaks_hears_all_of_it_in_order_and_its_own_with_their_ids(house: House) -> None:
-    hank, dale = enter(house, "hank"), enter(house, "dale")
-    phone = house.login("hank", password="a password", device="phone")
-    until_live(phone)
+def test_another_device_of_who_speaks_hears_all_of_it_in_order_and_its_own_with_their_ids(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
+    phone = chat.login("hank", password="a password", device="phone")
+    wait_until_live(phone)
     for number, speaker in enumerate((hank, dale, phone, dale)):
-        house.messenger.message_service.send(speaker, "#dev", SAID[number], f"i{number}")
-    settle(house)
-    ((hanks,), (phones,), (dales,)) = told(hank), told(phone), told(dale)
-    assert [(each.seq, each.id) for each in hanks.messages] == [(2, None), (3, "i2"), (4, None)]
-    assert [(each.seq, each.id) for each in phones.messages] == [(1, "i0"), (2, None), (4, None)]
-    assert [(each.seq, each.id) for each in dales.messages] == [(1, None), (3, None)]
+        chat.messenger.message_service.send(speaker, "#dev", TEXTS[number], f"i{number}")
+    flush(chat)
+    ((of_hank,), (of_phone,), (of_dale,)) = drain_messages(hank), drain_messages(phone), drain_messages(dale)
+    assert [(message.seq, message.id) for message in of_hank.messages] == [(2, None), (3, "i2"), (4, None)]
+    assert [(message.seq, message.id) for message in of_phone.messages] == [(1, "i0"), (2, None), (4, None)]
+    assert [(message.seq, message.id) for message in of_dale.messages] == [(1, None), (3, None)]
     assert (hank.sync.delivered("#dev"), phone.sync.delivered("#dev"), phone.sync.acknowledged("#dev")) == (4, 4, 0)
 
 
-def test_who_speaks_and_misses_something_before_it_catches_up(house: House) -> None:
-    hank, dale = enter(house, "hank"), enter(house, "dale")
-    says(house, dale)
+def test_who_speaks_and_misses_something_before_it_catches_up(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
+    send_texts(chat, dale)
     hank.outbox.drain()
     hank.sync.forget("#dev")
     hank.sync.set_start("#dev", 3)  # a gap
-    says(house, hank, dale)
-    assert hank.sync.catching_up and heard(hank) == []
-    until_live(hank)
-    assert heard(hank) == [("m3", 4), ("m4", 5), ("m1", 7), ("m3", 9)]
+    send_texts(chat, hank, dale)
+    assert hank.sync.catching_up and drain_texts(hank) == []
+    wait_until_live(hank)
+    assert drain_texts(hank) == [("m3", 4), ("m4", 5), ("m1", 7), ("m3", 9)]
 
 
-def test_who_speaks_while_it_is_behind_is_given_nothing_live(house: House) -> None:
-    hank, dale = enter(house, "hank"), enter(house, "dale")
+def test_who_speaks_while_it_is_behind_is_given_nothing_live(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
     hank.sync.start_catch_up()
     hank.sync.begin_pass()
-    says(house, hank, dale)
-    assert not hank.sync.caught_up() and told(hank) == [] and hank.sync.delivered("#dev") == 0
+    send_texts(chat, hank, dale)
+    assert not hank.sync.caught_up() and drain_messages(hank) == [] and hank.sync.delivered("#dev") == 0
 
 
-def test_who_alone_speaks_has_nothing_put_into_its_outbox(house: House) -> None:
-    hank = enter(house, "hank")
-    says(house, hank)
-    assert told(hank) == [] and hank.sync.delivered("#dev") == hank.sync.acknowledged("#dev") == 5
+def test_who_alone_speaks_has_nothing_put_into_its_outbox(chat: InMemoryChat) -> None:
+    hank = enter_dev(chat, "hank")
+    send_texts(chat, hank)
+    assert drain_messages(hank) == [] and hank.sync.delivered("#dev") == hank.sync.acknowledged("#dev") == 5
 
 
-def test_a_course_client_hears_one_thing_at_a_time(house: House) -> None:
-    hank, course = enter(house, "hank"), enter(house, "course", account=False, told=False)
-    says(house, hank)
-    assert [type(parcel) for parcel in told(course)] == [Message] * 5
+def test_a_course_client_hears_one_thing_at_a_time(chat: InMemoryChat) -> None:
+    hank, course = enter_dev(chat, "hank"), enter_dev(chat, "course", account=False, accepts_push=False)
+    send_texts(chat, hank)
+    assert [type(event) for event in drain_messages(course)] == [Message] * 5
 
 
-def test_who_has_no_room_for_it_falls_behind_and_catches_up(house: House) -> None:
-    hank, dale = enter(house, "hank"), enter(house, "dale", frames=2)
+def test_who_has_no_room_for_it_falls_behind_and_catches_up(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale", frames=2)
     dale.outbox.offer(CatchUpDone())
     dale.outbox.offer(CatchUpDone())
-    says(house, hank)
-    assert dale.sync.catching_up and heard(dale) == []
+    send_texts(chat, hank)
+    assert dale.sync.catching_up and drain_texts(dale) == []
     with gevent.Timeout(5):
         got: list[tuple[str, int | None]] = []
         while len(got) < 5:
             gevent.sleep(0)
-            got += heard(dale)
-    assert got == [(text, seq) for seq, text in enumerate(SAID, 1)]
+            got += drain_texts(dale)
+    assert got == [(text, seq) for seq, text in enumerate(TEXTS, 1)]
 
 
-def test_one_message_by_itself_is_no_bundle(house: House) -> None:
-    hank, dale = enter(house, "hank"), enter(house, "dale")
-    house.messenger.message_service.send(hank, "#dev", "alone")
-    settle(house)
-    assert [type(parcel) for parcel in told(dale)] == [Message]
+def test_one_message_by_itself_is_no_batch(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
+    chat.messenger.message_service.send(hank, "#dev", "alone")
+    flush(chat)
+    assert [type(event) for event in drain_messages(dale)] == [Message]
 
 
-def test_what_two_say_to_each_other_is_brought_together_too(house: House) -> None:
-    hank, dale = enter(house, "hank"), enter(house, "dale")
+def test_what_two_say_to_each_other_is_brought_together_too(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
     for number, (speaker, to) in enumerate(((hank, "dale"), (dale, "hank"), (hank, "dale"))):
-        house.messenger.message_service.send(speaker, to, SAID[number])
-    settle(house)
-    ((hanks,), (dales,)) = told(hank), told(dale)
-    assert [each.seq for each in hanks.messages] == [2] and [each.seq for each in dales.messages] == [1, 3]
+        chat.messenger.message_service.send(speaker, to, TEXTS[number])
+    flush(chat)
+    ((of_hank,), (of_dale,)) = drain_messages(hank), drain_messages(dale)
+    assert [message.seq for message in of_hank.messages] == [2] and [message.seq for message in of_dale.messages] == [
+        1,
+        3,
+    ]
     assert (hank.sync.delivered("dale hank"), hank.sync.acknowledged("dale hank")) == (3, 1)
     assert (dale.sync.delivered("dale hank"), dale.sync.acknowledged("dale hank")) == (3, 0)
 
 
-def test_what_one_says_to_oneself_goes_to_ones_other_devices(house: House) -> None:
-    hank = enter(house, "hank")
-    phone = house.login("hank", password="a password", device="phone")
-    until_live(phone)
-    for text in SAID:
-        house.messenger.message_service.send(hank, "hank", text, f"i{text}")
-    settle(house)
-    (bundle,) = told(phone)
-    assert [(each.seq, each.id) for each in bundle.messages] == [(seq, f"i{text}") for seq, text in enumerate(SAID, 1)]
-    assert told(hank) == []
+def test_what_one_says_to_oneself_goes_to_ones_other_devices(chat: InMemoryChat) -> None:
+    hank = enter_dev(chat, "hank")
+    phone = chat.login("hank", password="a password", device="phone")
+    wait_until_live(phone)
+    for text in TEXTS:
+        chat.messenger.message_service.send(hank, "hank", text, f"i{text}")
+    flush(chat)
+    (batch,) = drain_messages(phone)
+    assert [(message.seq, message.id) for message in batch.messages] == [
+        (seq, f"i{text}") for seq, text in enumerate(TEXTS, 1)
+    ]
+    assert drain_messages(hank) == []
 
 
-def test_a_guest_is_given_all_that_its_outbox_promised_room_for_and_no_more(house: House) -> None:
-    hank, gus = enter(house, "hank"), house.login("gus", frames=3)
+def test_a_guest_is_given_all_that_its_outbox_promised_room_for_and_no_more(chat: InMemoryChat) -> None:
+    hank, gus = enter_dev(chat, "hank"), chat.login("gus", frames=3)
     gus.outbox.drain()
     taken = 0
-    for text in SAID:
+    for text in TEXTS:
         with suppress(RecipientBusy):
-            house.messenger.message_service.send(hank, "gus", text)
+            chat.messenger.message_service.send(hank, "gus", text)
             taken += 1
-    settle(house)
-    assert heard(gus) == [(text, seq) for seq, text in enumerate(SAID[:taken], 1)] and 0 < taken < len(SAID)
+    flush(chat)
+    assert drain_texts(gus) == [(text, seq) for seq, text in enumerate(TEXTS[:taken], 1)] and 0 < taken < len(TEXTS)
 
 
-def test_who_cannot_be_told_keeps_nothing_from_others(house: House) -> None:
-    hank, dale, bobby = enter(house, "hank"), enter(house, "dale"), enter(house, "bobby")
+def test_who_cannot_be_told_keeps_nothing_from_others(chat: InMemoryChat) -> None:
+    hank, dale, bobby = enter_dev(chat, "hank"), enter_dev(chat, "dale"), enter_dev(chat, "bobby")
 
     def breaks() -> None:
         raise LookupError("a mistake")
 
     dale.outbox._on_ready = breaks
-    for text in SAID[:2]:
+    for text in TEXTS[:2]:
         for to in ("dale", "bobby"):
-            house.messenger.message_service.send(hank, to, text)
-    settle(house)
-    assert heard(bobby) == [("m0", 1), ("m1", 2)]
+            chat.messenger.message_service.send(hank, to, text)
+    flush(chat)
+    assert drain_texts(bobby) == [("m0", 1), ("m1", 2)]

@@ -1,4 +1,4 @@
-"""Networks: what people mean by an address, and whether one lies in many."""
+"""Networks: how addresses are parsed, and in which networks one lies."""
 
 from __future__ import annotations
 

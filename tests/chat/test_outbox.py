@@ -1,4 +1,4 @@
-"""The outbox: bounded, in order, and waking its reader exactly when something waits where nothing did."""
+"""The outbox: bounded, in order, and calling its reader when an event is appended to an empty queue."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Outbox
 
 
 class Reader:
-    """Counts how often it was woken and pressed; when it `reads`, pressing empties the outbox."""
+    """Counts calls of `on_ready` and `flush`. If it `reads`, a flush drains the outbox."""
 
     def __init__(self, frames: int = 3, bytes_: int = 10_000, *, reads: bool = False) -> None:
-        self.woken = self.pressed = 0
+        self.ready_count = self.flush_count = 0
         self.reads = reads
         self.read: list[object] = []
-        self.outbox = Outbox(frames, bytes_, self.wake, self.press)
+        self.outbox = Outbox(frames, bytes_, self.on_ready, self.flush)
 
-    def wake(self) -> None:
-        self.woken += 1
+    def on_ready(self) -> None:
+        self.ready_count += 1
 
-    def press(self) -> None:
-        self.pressed += 1
+    def flush(self) -> None:
+        self.flush_count += 1
         if self.reads:
             self.read += self.outbox.drain()
 
@@ -38,17 +38,17 @@ def test_it_wakes_once_until_it_is_emptied() -> None:
     reader = Reader()
     for _ in range(3):
         assert reader.outbox.offer(LivenessProbe())
-    assert reader.woken == 1
+    assert reader.ready_count == 1
     reader.outbox.drain()
     reader.outbox.offer(LivenessProbe())
-    assert reader.woken == 2
+    assert reader.ready_count == 2
 
 
 def test_it_refuses_beyond_its_frames_but_takes_what_is_owed() -> None:
     reader = Reader(frames=2)
     assert [reader.outbox.offer(LivenessProbe()) for _ in range(3)] == [True, True, False]
     assert reader.outbox.push(LivenessProbe())
-    assert reader.pressed == 1
+    assert reader.flush_count == 1
 
 
 def test_it_refuses_beyond_its_bytes() -> None:
@@ -77,8 +77,8 @@ def test_after_finish_it_takes_nothing_and_ends_with_goodbye() -> None:
 
 def test_nobody_waits_in_it_and_nothing_is_held_for_those_who_would() -> None:
     outbox = Reader().outbox
-    held = sum(sys.getsizeof(each) for each in gc.get_referents(outbox) if not callable(each))
-    assert held < sys.getsizeof(deque())
+    size = sum(sys.getsizeof(each) for each in gc.get_referents(outbox) if not callable(each))
+    assert size < sys.getsizeof(deque())
     with pytest.raises(Empty):
         outbox.get_nowait()
     with pytest.raises(AttributeError):

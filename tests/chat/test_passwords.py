@@ -1,4 +1,4 @@
-"""Passwords: what is compared with what, and that it costs the same whoever is meant."""
+"""Passwords: which hash is compared, and that unknown names take as long."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gmessenger.errors import BadPassword, RateLimited
 from tests.support.accounts import PASSWORD
 
 
-class Watched(PasswordHasher):
-    """Keeps what it was asked to verify."""
+class RecordingHasher(PasswordHasher):
+    """Records the hashes that it has verified."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
@@ -24,23 +24,23 @@ class Watched(PasswordHasher):
 
 
 @pytest.fixture
-def hasher() -> Watched:
-    return Watched()
+def hasher() -> RecordingHasher:
+    return RecordingHasher()
 
 
-def test_a_wrong_password_and_a_name_without_account_cost_the_same(hasher: Watched) -> None:
+def test_a_wrong_password_and_a_name_without_account_cost_the_same(hasher: RecordingHasher) -> None:
     passwords = PasswordVerifier(hasher)
-    hashed = passwords.hash(PASSWORD)
-    assert passwords.verify(hashed, PASSWORD)
-    for nothing in (None, ""):
-        assert not passwords.verify(hashed, "wrong password")
-        assert not passwords.verify(nothing, "wrong password")
+    password_hash = passwords.hash(PASSWORD)
+    assert passwords.verify(password_hash, PASSWORD)
+    for no_hash in (None, ""):
+        assert not passwords.verify(password_hash, "wrong password")
+        assert not passwords.verify(no_hash, "wrong password")
     assert len(hasher.verified) == 5
     assert len({repr(extract_parameters(each)) for each in hasher.verified}) == 1
     passwords.close()
 
 
-def test_so_many_may_wait_and_no_more(hasher: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_so_many_may_wait_and_no_more(hasher: RecordingHasher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gmessenger.chat.passwords.MAX_PENDING", 3)
     passwords = PasswordVerifier(hasher)
     jobs = [gevent.spawn(passwords.verify, None, PASSWORD) for _ in range(5)]
@@ -51,7 +51,7 @@ def test_so_many_may_wait_and_no_more(hasher: Watched, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("password", ["", "seven77", "x" * 1025])
-def test_what_is_too_short_or_too_long_is_refused(hasher: Watched, password: str) -> None:
+def test_what_is_too_short_or_too_long_is_refused(hasher: RecordingHasher, password: str) -> None:
     passwords = PasswordVerifier(hasher)
     with pytest.raises(BadPassword):
         passwords.hash(password)

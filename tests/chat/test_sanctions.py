@@ -1,4 +1,4 @@
-"""Sanctions: how long they last, how many there may be, and how they are listed."""
+"""Sanctions: when they expire, how many there may be, and how they are paged."""
 
 from __future__ import annotations
 

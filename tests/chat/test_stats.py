@@ -1,4 +1,4 @@
-"""Counting: histograms, and what the messenger counts of messages."""
+"""Histograms and their quantiles."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.peers import PeerPresence
 from gmessenger.chat.session import Session
 from gmessenger.cluster.presence import PresenceSync
-from tests.chat.test_messenger import House, told
+from tests.support.messenger import InMemoryChat, drain_events
 
 
 class SilentBus:
@@ -25,8 +25,8 @@ class LocalRoom:
     """A messenger whose hank has created #dev."""
 
     def __init__(self) -> None:
-        self.house = House()
-        messenger, bus = self.house.messenger, SilentBus()
+        self.chat = InMemoryChat()
+        messenger, bus = self.chat.messenger, SilentBus()
         self.peers = messenger.router.peers
         self.presence_sync = PresenceSync(
             bus,  # type: ignore[arg-type]  # it has all that is asked of it here
@@ -37,23 +37,23 @@ class LocalRoom:
             messenger.seen_names,
             lambda: None,
         )
-        self.hank = self.house.login("hank")
+        self.hank = self.chat.login("hank")
         messenger.register(self.hank, "secret enough")
         self.join(self.hank)
 
     def join(self, session: Session) -> None:
-        self.house.messenger.rooms.join(session, "#dev")
+        self.chat.messenger.rooms.join(session, "#dev")
 
     def show_guest(self, node: str, *rooms: str, since: float = 1.0) -> None:
         self.presence_sync.on_presence(node, "gus", msgpack.encode(PeerPresence("gus", "", since, True, 1, (), rooms)))
 
     def take_room_events(self) -> list[str]:
         """Return the actions of the room events for hank since the last call."""
-        return [each.action for each in told(self.hank) if isinstance(each, RoomEvent)]
+        return [each.action for each in drain_events(self.hank) if isinstance(each, RoomEvent)]
 
     @property
     def names(self) -> list[str]:
-        room = self.house.messenger.rooms.get("#dev")
+        room = self.chat.messenger.rooms.get("#dev")
         assert room is not None and len(room.names) == room.size
         return room.names
 
@@ -61,9 +61,9 @@ class LocalRoom:
 @pytest.fixture
 def local_room() -> Iterator[LocalRoom]:
     local_room = LocalRoom()
-    told(local_room.hank)
+    drain_events(local_room.hank)
     yield local_room
-    local_room.house.store.close()
+    local_room.chat.store.close()
 
 
 def test_a_guest_elsewhere_is_in_the_room(local_room: LocalRoom) -> None:
@@ -86,21 +86,21 @@ def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(loca
 
 def test_who_has_moved_here_stays_when_the_other_node_is_gone(local_room: LocalRoom) -> None:
     local_room.show_guest("A", "#dev")
-    gus = local_room.house.login("gus")
+    gus = local_room.chat.login("gus")
     local_room.join(gus)
     assert (local_room.take_room_events(), local_room.names) == (["join"], ["hank", "gus"])
     local_room.presence_sync.on_node_gone("A")
     assert (local_room.take_room_events(), local_room.names) == ([], ["hank", "gus"])
-    local_room.house.messenger.logout(gus)
+    local_room.chat.messenger.logout(gus)
     assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])
 
 
 def test_who_has_moved_from_here_stays_when_the_session_here_ends(local_room: LocalRoom) -> None:
-    gus = local_room.house.login("gus")
+    gus = local_room.chat.login("gus")
     local_room.join(gus)
     local_room.show_guest("B", "#dev")
     assert (local_room.take_room_events(), local_room.names) == (["join"], ["hank", "gus"])
-    local_room.house.messenger.logout(gus)
+    local_room.chat.messenger.logout(gus)
     assert (local_room.take_room_events(), local_room.names) == ([], ["hank", "gus"])
     local_room.show_guest("B")
     assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])

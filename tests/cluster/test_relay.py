@@ -18,7 +18,7 @@ from gmessenger.cluster.frames import NodeFrame, RelayReply, RelayRequest, Relea
 from gmessenger.cluster.relay import RelayClient, RelayServer
 from gmessenger.cluster.sequencing import committed_from
 from gmessenger.errors import Blocked, RecipientBusy, RecipientGone, StoreUnavailable
-from tests.chat.test_messenger import NOW, House, told
+from tests.support.messenger import NOW, InMemoryChat, drain_events
 
 CLOCK_OFFSETS = [0.0, 1e6, -1e6]
 """How far a node's clock is ahead."""
@@ -32,8 +32,8 @@ class RelayNode:
     def __init__(self, name: str, pair: dict[str, RelayNode], offset: float = 0.0) -> None:
         self.name, self.nodes, self.clock_offset = name, pair, offset
         pair[name] = self
-        self.house = House()
-        messenger, bus = self.house.messenger, self
+        self.chat = InMemoryChat()
+        messenger, bus = self.chat.messenger, self
         self.should_drop: Callable[[NodeFrame], object] = lambda frame: False
         self.dropped: list[tuple[Collection[str], NodeFrame]] = []
         self.sent: list[NodeFrame] = []
@@ -44,7 +44,7 @@ class RelayNode:
             messenger.router,
             messenger.blocks,
             messenger.presence,
-            lambda _, call: self.house.due.append(call),
+            lambda _, call: self.chat.due.append(call),
             self.monotonic,
             lambda: 60.0,
         )
@@ -89,12 +89,12 @@ class RelayPair:
     def __init__(self, offset: float) -> None:
         self.nodes: dict[str, RelayNode] = {}
         self.local, self.remote = RelayNode("near", self.nodes), RelayNode("far", self.nodes, offset)
-        self.joe, self.gus = self.local.house.login("joe"), self.remote.house.login("gus")
+        self.joe, self.gus = self.local.chat.login("joe"), self.remote.chat.login("gus")
         self.local.show_guest("far")
 
     @property
     def received(self) -> list[str]:
-        return [each.text for each in told(self.gus) if isinstance(each, Message)]
+        return [each.text for each in drain_events(self.gus) if isinstance(each, Message)]
 
 
 @pytest.fixture(params=CLOCK_OFFSETS)
@@ -113,7 +113,7 @@ def make_pair(offset: float) -> Iterator[RelayPair]:
     pair = RelayPair(offset)
     yield pair
     for node in pair.nodes.values():
-        node.house.store.close()
+        node.chat.store.close()
 
 
 def test_it_is_given_and_the_clocks_are_compared_once(pair: RelayPair) -> None:
@@ -135,8 +135,8 @@ def test_what_was_given_though_the_answer_was_lost_is_given_once(pair: RelayPair
 def test_another_text_another_id_none_and_another_session_are_another_message(synced_pair: RelayPair) -> None:
     for text, id in (("hello", "m1"), ("hello", "m2"), ("hi", "m1"), ("hello", None), ("hello", None)):
         synced_pair.local.relay(synced_pair.joe, text, id)
-    synced_pair.local.house.messenger.logout(synced_pair.joe)
-    synced_pair.local.relay(synced_pair.local.house.login("joe"))
+    synced_pair.local.chat.messenger.logout(synced_pair.joe)
+    synced_pair.local.relay(synced_pair.local.chat.login("joe"))
     assert synced_pair.received == ["hello", "hello", "hi", "hello", "hello", "hello"]
 
 
@@ -166,10 +166,10 @@ def test_a_clock_that_was_put_back_is_compared_again(synced_pair: RelayPair) -> 
 
 def test_the_node_where_it_came_last_is_asked_first(synced_pair: RelayPair) -> None:
     old = RelayNode("old", synced_pair.nodes)
-    dead = old.house.login("gus")
+    dead = old.chat.login("gus")
     synced_pair.local.show_guest("old", since=0.5)
     assert synced_pair.local.relay(synced_pair.joe) == 1
-    assert (synced_pair.received, told(dead)) == (["hello"], [])
+    assert (synced_pair.received, drain_events(dead)) == (["hello"], [])
 
 
 @pytest.mark.parametrize("silent", [True, False])
@@ -184,7 +184,7 @@ def test_the_other_node_that_shows_it_is_asked_where_the_first_has_not_got_it(
 
 
 def test_who_may_be_where_nobody_answers_is_not_said_to_have_left(synced_pair: RelayPair) -> None:
-    synced_pair.remote.house.messenger.logout(synced_pair.gus)
+    synced_pair.remote.chat.messenger.logout(synced_pair.gus)
     with pytest.raises(RecipientGone):
         synced_pair.local.relay(synced_pair.joe)
     RelayNode("new", synced_pair.nodes).should_drop = lambda frame: True
@@ -194,7 +194,7 @@ def test_who_may_be_where_nobody_answers_is_not_said_to_have_left(synced_pair: R
 
 
 def test_refusals_cross(synced_pair: RelayPair) -> None:
-    synced_pair.remote.house.messenger.blocks.load("gus", {"joe": "joe"})
+    synced_pair.remote.chat.messenger.blocks.load("gus", {"joe": "joe"})
     with pytest.raises(Blocked):
         synced_pair.local.relay(synced_pair.joe)
     request, reply = synced_pair.local.sent[-1], synced_pair.remote.sent[-1]
@@ -211,7 +211,7 @@ class FullOutbox:
 
     def __init__(self, pair: RelayPair) -> None:
         self.pair, self.outbox = pair, pair.gus.outbox
-        told(pair.gus)
+        drain_events(pair.gus)
         self.outbox._max_frames = 1
         (self.reservation,) = pair.local.relay_client.reserve("dale", "gus", self.size("for gus"))
 
@@ -223,7 +223,7 @@ class FullOutbox:
             self.pair.local.relay(self.pair.joe, "me first", None)
 
     def deliver(self, text: str = "for gus") -> None:
-        messenger = self.pair.remote.house.messenger
+        messenger = self.pair.remote.chat.messenger
         message = NewMessage("dale gus", "Dale", "gus", text, NOW, None, None, None)
         messenger.fan_out.deliver([committed_from(message, 1, "", messenger.rooms)])
 
@@ -239,20 +239,20 @@ def test_room_is_kept_until_the_message_is_given(full_outbox: FullOutbox) -> Non
     full_outbox.expect_busy()
     full_outbox.deliver()
     assert full_outbox.pair.received == ["for gus"]
-    full_outbox.pair.remote.house.a_second_passes()
+    full_outbox.pair.remote.chat.run_timers()
     assert (full_outbox.outbox._reserved, full_outbox.pair.remote.relay_server._reservations_by_shape) == ((0, 0), {})
 
 
 def test_a_message_that_comes_before_its_promise_is_redeemed_has_its_room(full_outbox: FullOutbox) -> None:
     full_outbox.deliver()
     full_outbox.reservation.release(full_outbox.size("for gus"))
-    full_outbox.pair.remote.house.a_second_passes()
+    full_outbox.pair.remote.chat.run_timers()
     assert (full_outbox.pair.received, full_outbox.outbox._reserved) == (["for gus"], (0, 0))
 
 
 def test_room_for_what_does_not_come_is_free_a_second_later(full_outbox: FullOutbox) -> None:
     full_outbox.reservation.release(full_outbox.size("for gus"))
-    full_outbox.pair.remote.house.a_second_passes()
+    full_outbox.pair.remote.chat.run_timers()
     full_outbox.pair.local.relay(full_outbox.pair.joe, "me first")
     assert full_outbox.pair.received == ["me first"]
 
@@ -263,6 +263,6 @@ def test_room_of_which_nobody_was_told_is_free_again(synced_pair: RelayPair) -> 
     with pytest.raises(StoreUnavailable):
         synced_pair.local.relay_client.reserve("dale", "gus", 300)
     assert synced_pair.gus.outbox._reserved == (1, 300) and isinstance(synced_pair.local.sent[-1], ReleaseNotice)
-    due, synced_pair.remote.house.due = synced_pair.remote.house.due[-1:], []
+    due, synced_pair.remote.chat.due = synced_pair.remote.chat.due[-1:], []
     due[0]()
     assert synced_pair.gus.outbox._reserved == (0, 0)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from gmessenger.chat.records import NewMessage
 from gmessenger.cluster import sequencing
 from gmessenger.cluster.sequencing import Sequencer, committed_from
-from tests.chat.test_fan_out import enter, heard, settle
-from tests.chat.test_messenger import House, spawn
+from tests.chat.test_fan_out import drain_texts, enter_dev, flush
+from tests.support.messenger import InMemoryChat, spawn
 
 COUNT = 8
 SEQS = st.lists(st.integers(1, COUNT), max_size=2 * COUNT)
@@ -24,15 +24,15 @@ class RemoteConversation:
     """A messenger with a conversation in which other nodes store messages in the same store."""
 
     def __init__(self) -> None:
-        self.house = House()
-        messenger = self.house.messenger
+        self.chat = InMemoryChat()
+        messenger = self.chat.messenger
         self.sequencer = Sequencer(
-            cast(Any, self.house.store),  # it has all that is asked of it here
+            cast(Any, self.chat.store),  # it has all that is asked of it here
             messenger.fan_out,
             messenger.rooms,
             messenger.delivery,
             spawn,
-            lambda _, call: self.house.due.append(call),
+            lambda _, call: self.chat.due.append(call),
         )
         messenger.fan_out.attach(self.sequencer.accept)
         self.stored: dict[int, NewMessage] = {}
@@ -41,20 +41,20 @@ class RemoteConversation:
         """Store messages as another node."""
         for number in range(1, count + 1):
             message = NewMessage(conversation, "Bill", to, f"far {number}", 2_000_000_000.0 + number)
-            self.house.store.append(message, lambda seq, *_, message=message: self.stored.update({seq: message}))  # type: ignore[misc]
-        self.house.store.flush()
+            self.chat.store.append(message, lambda seq, *_, message=message: self.stored.update({seq: message}))  # type: ignore[misc]
+        self.chat.store.flush()
 
     def deliver_hints(self, *seqs: int) -> None:
-        stored = [committed_from(self.stored[seq], seq, "msg", self.house.messenger.rooms) for seq in seqs]
+        stored = [committed_from(self.stored[seq], seq, "msg", self.chat.messenger.rooms) for seq in seqs]
         self.sequencer.accept(stored)
 
     def run_due(self) -> None:
         """Run everything scheduled until nothing is left."""
-        while self.house.due:
-            due, self.house.due = self.house.due, []
+        while self.chat.due:
+            due, self.chat.due = self.chat.due, []
             for call in due:
                 call()
-            settle(self.house)
+            flush(self.chat)
             gevent.sleep(0.001)
 
     def announce_head(self, conversation: str = "#dev") -> None:
@@ -82,112 +82,112 @@ def consecutive_runs(seqs: Sequence[int]) -> Iterator[list[int]]:
 @given(SEQS, st.booleans())
 def test_everybody_hears_everything_once_and_in_order(seqs: list[int], together: bool) -> None:
     remote = RemoteConversation()
-    hank, gus = enter(remote.house, "hank"), enter(remote.house, "gus", account=False)
+    hank, gus = enter_dev(remote.chat, "hank"), enter_dev(remote.chat, "gus", account=False)
     remote.store_messages(COUNT)
     for run in consecutive_runs(seqs) if together else ([seq] for seq in seqs):
         remote.deliver_hints(*run)
     remote.run_due()
     remote.announce_head()
     expected = [(f"far {seq}", seq) for seq in range(1, COUNT + 1)]
-    assert heard(hank) == expected and not hank.sync.catching_up
-    assert heard(gus) == expected
+    assert drain_texts(hank) == expected and not hank.sync.catching_up
+    assert drain_texts(gus) == expected
 
 
 def test_in_turn_nothing_is_asked_of_the_store(remote: RemoteConversation) -> None:
-    hank = enter(remote.house, "hank")
+    hank = enter_dev(remote.chat, "hank")
     remote.store_messages(4)
     remote.deliver_hints(1, 2)
     remote.deliver_hints(3)
     remote.deliver_hints(4)
-    assert [seq for _, seq in heard(hank)] == [1, 2, 3, 4]
+    assert [seq for _, seq in drain_texts(hank)] == [1, 2, 3, 4]
     remote.announce_head()
     assert remote.sequencer.gap_messages == 0 and not hank.sync.catching_up
 
 
 def test_what_was_held_back_comes_with_what_was_between(remote: RemoteConversation) -> None:
-    hank = enter(remote.house, "hank")
+    hank = enter_dev(remote.chat, "hank")
     remote.store_messages(3)
     remote.deliver_hints(2, 3)
-    assert heard(hank) == []
+    assert drain_texts(hank) == []
     remote.deliver_hints(1)
-    assert [seq for _, seq in heard(hank)] == [1, 2, 3]
+    assert [seq for _, seq in drain_texts(hank)] == [1, 2, 3]
     remote.run_due()
     assert remote.sequencer.gap_messages == 0
 
 
 def test_own_posts_wait_for_others_between_them(remote: RemoteConversation) -> None:
-    hank, dale = enter(remote.house, "hank"), enter(remote.house, "dale")
+    hank, dale = enter_dev(remote.chat, "hank"), enter_dev(remote.chat, "dale")
     remote.store_messages(1)
-    remote.house.messenger.message_service.send(hank, "#dev", "near")
-    settle(remote.house)
-    assert heard(dale) == []
+    remote.chat.messenger.message_service.send(hank, "#dev", "near")
+    flush(remote.chat)
+    assert drain_texts(dale) == []
     remote.deliver_hints(1)
-    assert heard(dale) == [("far 1", 1), ("near", 2)]
-    assert heard(hank) == [("far 1", 1)] and hank.sync.delivered("#dev") == 2
+    assert drain_texts(dale) == [("far 1", 1), ("near", 2)]
+    assert drain_texts(hank) == [("far 1", 1)] and hank.sync.delivered("#dev") == 2
 
 
 def test_what_no_hint_told_of_is_read_from_the_store_once_for_all(remote: RemoteConversation) -> None:
-    everybody = [enter(remote.house, name) for name in ("hank", "dale", "bobby")]
+    everybody = [enter_dev(remote.chat, name) for name in ("hank", "dale", "bobby")]
     remote.store_messages(5)
     remote.announce_head()
     for session in everybody:
-        assert [seq for _, seq in heard(session)] == [1, 2, 3, 4, 5]
+        assert [seq for _, seq in drain_texts(session)] == [1, 2, 3, 4, 5]
     assert remote.sequencer.gap_messages == 5
 
 
 def test_more_than_may_wait_is_read_again(remote: RemoteConversation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequencing, "MAX_BUFFERED", 3)
-    hank = enter(remote.house, "hank")
+    hank = enter_dev(remote.chat, "hank")
     remote.store_messages(7)
     remote.deliver_hints(2, 3, 4, 5, 6, 7)
     remote.run_due()
-    assert [seq for _, seq in heard(hank)] == [1, 2, 3, 4, 5, 6, 7]
+    assert [seq for _, seq in drain_texts(hank)] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_what_was_erased_meanwhile_comes_as_a_tombstone(remote: RemoteConversation) -> None:
-    hank = enter(remote.house, "hank")
-    bill = remote.house.store.create_account("bill", "Bill", "hash", 1.0).id
+    hank = enter_dev(remote.chat, "hank")
+    bill = remote.chat.store.create_account("bill", "Bill", "hash", 1.0).id
     message = NewMessage("#dev", "Bill", "#dev", "a secret", 2_000_000_001.0, bill)
-    remote.house.store.append(message, lambda seq, *_: remote.stored.update({seq: message}))
-    remote.house.store.flush()
-    remote.house.store.erase_messages(bill)
+    remote.chat.store.append(message, lambda seq, *_: remote.stored.update({seq: message}))
+    remote.chat.store.flush()
+    remote.chat.store.erase_messages(bill)
     remote.announce_head()
     gevent.sleep(0.01)
-    assert heard(hank) == [("", 1)]
+    assert drain_texts(hank) == [("", 1)]
 
 
 def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(remote: RemoteConversation) -> None:
     remote.store_messages(2, "bill gus", "gus")
-    gus = remote.house.login("gus")
+    gus = remote.chat.login("gus")
     gus.sync.set_heads({"bill gus": 2})  # as in a `LeaseClaim`
     remote.store_messages(2, "bill gus", "gus")
     remote.deliver_hints(4)
     remote.announce_head("bill gus")
     remote.announce_head("bill gus")
     remote.deliver_hints(3), remote.deliver_hints(4)
-    assert [seq for _, seq in heard(gus)] == [3, 4]
+    assert [seq for _, seq in drain_texts(gus)] == [3, 4]
 
 
 def test_who_comes_later_under_a_guests_name_is_not_given_what_was_for_that_one(remote: RemoteConversation) -> None:
-    first = remote.house.login("gus")
+    first = remote.chat.login("gus")
     remote.store_messages(1, "bill gus", "gus")
     remote.deliver_hints(1)
-    assert [seq for _, seq in heard(first)] == [1]
-    remote.house.messenger.logout(first)
+    assert [seq for _, seq in drain_texts(first)] == [1]
+    remote.chat.messenger.logout(first)
     remote.store_messages(1, "bill gus", "gus")  # given elsewhere
     remote.announce_head("bill gus")
-    second = remote.house.login("gus")
+    second = remote.chat.login("gus")
     second.sync.set_heads({"bill gus": 2})
     remote.store_messages(1, "bill gus", "gus")
     remote.announce_head("bill gus")
-    assert [seq for _, seq in heard(second)] == [3]
+    assert [seq for _, seq in drain_texts(second)] == [3]
 
 
 def test_lines_that_were_forgotten_begin_where_everybody_is(
     remote: RemoteConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sequencing, "MAX_CONVERSATIONS", 1)
-    gus, joe = remote.house.login("gus"), remote.house.login("joe")
+    gus, joe = remote.chat.login("gus"), remote.chat.login("joe")
     remote.store_messages(2, "bill gus", "gus")
     remote.deliver_hints(1)
     remote.store_messages(1, "bill joe", "joe")
@@ -195,33 +195,33 @@ def test_lines_that_were_forgotten_begin_where_everybody_is(
     remote.run_due()
     remote.sequencer.on_heads([("bill gus", 2)])
     remote.run_due()
-    assert [seq for _, seq in heard(gus)] == [1, 2] and [seq for _, seq in heard(joe)] == [1]
+    assert [seq for _, seq in drain_texts(gus)] == [1, 2] and [seq for _, seq in drain_texts(joe)] == [1]
 
 
 def test_a_hint_of_what_there_is_not_moves_nobody_on(remote: RemoteConversation) -> None:
-    hank = enter(remote.house, "hank")
+    hank = enter_dev(remote.chat, "hank")
     remote.store_messages(1)
     remote.stored[500] = remote.stored[1]
     remote.deliver_hints(500)
     remote.run_due()
     remote.deliver_hints(1)
-    assert [seq for _, seq in heard(hank)] == [1]
+    assert [seq for _, seq in drain_texts(hank)] == [1]
 
 
 def test_a_guest_hears_not_itself_though_its_own_came_from_the_store(remote: RemoteConversation) -> None:
-    enter(remote.house, "hank")
-    gus = enter(remote.house, "gus", account=False)
-    remote.house.messenger.fan_out.attach(lambda committed: None)  # the callback is late
-    remote.house.messenger.message_service.send(gus, "#dev", "mine")
-    remote.house.store.flush()
+    enter_dev(remote.chat, "hank")
+    gus = enter_dev(remote.chat, "gus", account=False)
+    remote.chat.messenger.fan_out.attach(lambda committed: None)  # the callback is late
+    remote.chat.messenger.message_service.send(gus, "#dev", "mine")
+    remote.chat.store.flush()
     remote.store_messages(1)
     remote.deliver_hints(2)
     remote.run_due()
-    assert heard(gus) == [("far 1", 2)]
+    assert drain_texts(gus) == [("far 1", 2)]
 
 
 def test_a_conversation_of_which_nobody_is_here_costs_nothing(remote: RemoteConversation) -> None:
     remote.store_messages(3, "bill joe", "joe")
     remote.deliver_hints(1, 2, 3)
     remote.announce_head("bill joe")
-    assert remote.sequencer.gap_messages == 0 and not remote.house.due
+    assert remote.sequencer.gap_messages == 0 and not remote.chat.due

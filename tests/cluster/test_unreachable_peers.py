@@ -8,10 +8,10 @@ import pytest
 
 from gmessenger.chat.records import Sanction
 from gmessenger.cluster import relay
-from tests.chat.test_messenger import House
 from tests.cluster.conftest import Cluster
 from tests.cluster.test_two_nodes import register_operator
 from tests.support.accounts import texts
+from tests.support.messenger import InMemoryChat
 
 
 @pytest.fixture
@@ -59,16 +59,16 @@ def test_what_one_guest_says_to_another_is_heard_once_though_its_answer_was_lost
 
 @pytest.mark.parametrize(("by", "stays"), [("bill", True), ("server", False)])
 def test_an_operator_stays_when_another_who_could_not_see_it_bans_its_network(by: str, stays: bool) -> None:
-    house = House()
-    hank, dale = house.login("hank"), house.login("dale")
-    house.messenger.register(hank, "secret enough")
+    chat = InMemoryChat()
+    hank, dale = chat.login("hank"), chat.login("dale")
+    chat.messenger.register(hank, "secret enough")
     assert hank.account is not None
-    house.messenger.moderation.set_role(hank.account, "operator")
+    chat.messenger.moderation.set_role(hank.account, "operator")
     for each in (hank, dale):
         each.address = "192.0.2.1:80"
-    house.messenger.moderation.disconnect_network(Sanction("network", "192.0.2.0/24", by, "", 1.0, None))
-    assert (dale in house.messenger.router.sessions("dale"), hank in house.messenger.router.sessions("hank")) == (
+    chat.messenger.moderation.disconnect_network(Sanction("network", "192.0.2.0/24", by, "", 1.0, None))
+    assert (dale in chat.messenger.router.sessions("dale"), hank in chat.messenger.router.sessions("hank")) == (
         False,
         stays,
     )
-    house.store.close()
+    chat.store.close()

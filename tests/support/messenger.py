@@ -1,0 +1,49 @@
+"""A messenger without protocol and sockets: sessions whose outboxes the test reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+from gmessenger.chat.auth import LoginRequest
+from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox
+from gmessenger.chat.policy import Policy
+from gmessenger.chat.session import Session
+from gmessenger.store import open_store
+from tests.conftest import FAST
+
+NOW = 1_763_800_000.5
+
+
+def spawn(_: str, function: Callable[..., object], *args: Any) -> object:
+    return gevent.spawn(function, *args)
+
+
+class InMemoryChat:
+    """A messenger on a store in memory. Its clock stands still; `run_timers` calls what was passed to `call_later`."""
+
+    def __init__(self, **policy: Any) -> None:
+        self.due: list[Callable[[], None]] = []
+        self.store = open_store("memory:")
+        self.messenger = Messenger(
+            Policy(**policy), self.store, lambda: NOW, lambda _, call: self.due.append(call), spawn, FAST
+        )
+
+    def login(self, name: str, *, frames: int = 100, accepts_push: bool = True, **login: Any) -> Session:
+        outbox = Outbox(frames, 10_000, lambda: None, lambda: None, accepts_batches=accepts_push)
+        session, undelivered = self.messenger.login(LoginRequest(name, "test", accepts_push, "here:1", **login), outbox)
+        self.messenger.welcome(session, undelivered)
+        return session
+
+    def run_timers(self) -> None:
+        due, self.due = self.due, []
+        for call in due:
+            call()
+
+
+def drain_events(session: Session) -> list[Outbound]:
+    """Return what waits in a session's outbox, without `CatchUpDone`."""
+    return [event for event in session.outbox.drain() if not isinstance(event, CatchUpDone)]
