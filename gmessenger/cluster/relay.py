@@ -120,9 +120,9 @@ class RelayServer:
         """Free the reservations of messages that are about to be delivered: the messages take their space."""
         if not self._reservations or committed[0].room is not None:
             return
-        for message in committed:
-            size = len(message.message.text) + PENDING_MESSAGE_OVERHEAD
-            ids = self._reservations_by_shape.get(MessageShape(message.sender_key, message.to_key, size))
+        for entry in committed:
+            size = len(entry.message.text) + PENDING_MESSAGE_OVERHEAD
+            ids = self._reservations_by_shape.get(MessageShape(entry.sender_key, entry.to_key, size))
             if ids:
                 self._release(next(iter(ids)))
 

@@ -18,8 +18,10 @@ def populate(
 ) -> str:
     """Create a store with accounts and rooms; return its URL.
 
-    Args: names: accounts, with PASSWORD. rooms: members by room. devices: (name, device) pairs that have logged in
-    before. A new device is not sent messages from before its first login.
+    Args:
+        names: accounts, with PASSWORD.
+        rooms: members by room.
+        devices: (name, device) pairs that have logged in before. A new device would not be sent earlier messages.
     """
     store, hashed = open_store(url), FAST.hash(PASSWORD)
     accounts = {name: store.create_account(fold(name), name, hashed, 0.0).id for name in names}

@@ -23,7 +23,8 @@ UNLIMITED_RATES: Final = ("--message-rate", "0", "--request-rate", "0")
 class RestartableServer:
     """A server process; all its runs log to one file beside the store.
 
-    Args: prefix: beginning of its command line, to start it inside a namespace.
+    Args of the constructor:
+        prefix: beginning of its command line, to start it inside a namespace.
     """
 
     def __init__(

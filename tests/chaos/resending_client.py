@@ -32,9 +32,11 @@ MESSAGE_NUMBERS: Final = itertools.count()
 class ResendingClient:
     """A device of an account. `run` it in a greenlet; `finish` ends the sending.
 
-    Args: window: number of messages that may be unanswered. stride: number of received messages per acknowledgement.
-    pause: seconds between a response and the next message. silence: seconds without a word, while a response is due,
-    after which it connects to the next of several servers.
+    Args of the constructor:
+        window: number of messages that may be unanswered.
+        stride: number of received messages per acknowledgement.
+        pause: seconds between a response and the next message.
+        silence: seconds without data, while a response is due, after which it connects to the next of its servers.
     """
 
     def __init__(

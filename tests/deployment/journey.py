@@ -128,7 +128,8 @@ def log_in_by_tls(port: int, context: ssl.SSLContext, name: str) -> int:
 def exercise(server: SandboxedServer, outside_dir: Path) -> str:
     """Use all functions of a server; return its log.
 
-    Args: outside_dir: a folder that the server cannot see.
+    Args:
+        outside_dir: a folder that the server cannot see.
     """
     assert server.process.stdout is not None
     line = server.process.stdout.readline()

@@ -74,7 +74,8 @@ class StoreDirectory:
     def try_run(self, *arguments: str, typed: str = "") -> CommandResult:
         """Run a command in this process.
 
-        Args: typed: content of standard input.
+        Args:
+            typed: content of standard input.
         """
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         before = sys.stdin

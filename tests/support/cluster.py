@@ -47,7 +47,8 @@ class SharedPopulatedStore(PopulatedStore):
 class RunningCluster:
     """Servers started together. Each connection goes to the next one, so two clients are on two nodes.
 
-    Args: is_settled: before each request, wait until the earlier ones have reached all nodes.
+    Args of the constructor:
+        is_settled: before each request, wait until the earlier ones have reached all nodes.
     """
 
     host = RunningServer.host
@@ -97,24 +98,24 @@ class RunningCluster:
 
     def _intercept_sentinels(self, app: Server) -> None:
         """Have a node note the sentinels it receives instead of handling them."""
-        hear = app.node.on_data
+        handle = app.node.on_data
 
-        def received(node: str, data: bytes) -> None:
+        def on_data(node: str, data: bytes) -> None:
             if data in self._awaited_sentinels:
                 self._awaited_sentinels[data].set()
             else:
-                hear(node, data)
+                handle(node, data)
 
-        app.node.on_data = received
+        app.node.on_data = on_data
 
     def _wait_for_bus(self, one: Server, other: Server) -> None:
         """Wait until everything that `one` has sent on the bus has reached `other`."""
         sentinel = f"sentinel {next(SENTINEL_NUMBERS)}".encode()
-        passed = self._awaited_sentinels[sentinel] = Event()
+        arrived = self._awaited_sentinels[sentinel] = Event()
         with gevent.Timeout(2 * TEST_TIMEOUT):
-            while not passed.ready():  # a connection, and the sentinel with it, may be lost on a busy machine
+            while not arrived.ready():  # a connection, and the sentinel with it, may be lost on a busy machine
                 one.node.bus.send(sentinel, {other.store.node})
-                passed.wait(RESEND_INTERVAL)
+                arrived.wait(RESEND_INTERVAL)
         del self._awaited_sentinels[sentinel]
 
     @staticmethod
