@@ -52,7 +52,7 @@ class ResendingClient:
         silence: float = TEST_TIMEOUT,
     ) -> None:
         self.name = name
-        self.label = f"{name}/{device}" if device else name  # as the ledger knows this device
+        self.label = f"{name}/{device}" if device else name  # the name of this device in the log
         self._servers = deque(servers if isinstance(servers, Sequence) else [servers])
         self._log = log
         self.targets = targets
@@ -67,7 +67,7 @@ class ResendingClient:
         self._acked_seqs: dict[str, int] = {}
         self._sending = True
         self._is_logged_in = False
-        self.is_idle = Event()  # nothing is unanswered, nothing more will be sent
+        self.idle = Event()  # nothing is unanswered, nothing more will be sent
         self.synced = Event()
         self.drops_unacknowledged = False  # a kill takes from it what it had not acknowledged
 
@@ -88,7 +88,7 @@ class ResendingClient:
         """Send nothing new; return when everything is answered."""
         self.stop_sending()
         self._check_idle()
-        assert self.is_idle.wait(TEST_TIMEOUT), f"{self.label} waits for {len(self._unanswered)} answers"
+        assert self.idle.wait(TEST_TIMEOUT), f"{self.label} waits for {len(self._unanswered)} answers"
 
     def catch_up(self) -> None:
         """Log in again, and wait until everything due is received."""
@@ -224,7 +224,7 @@ class ResendingClient:
 
     def _check_idle(self) -> None:
         if not self._sending and not self._unanswered:
-            self.is_idle.set()
+            self.idle.set()
 
     def _send(self, *lines: bytes) -> None:
         if self._sock is not None and lines:
