@@ -151,9 +151,8 @@ class Client(ChatRequests):
     def start(self, password: str | None = None) -> None:
         """Connect and log in, with `password` instead of the constructor's if it is given. May be retried.
 
-        Raises:
-            Unreachable: no server responds, or it has no room.
-            Refused: the server refuses the name or password; the cause is its `WireError`.
+        Raises `Unreachable` if no server responds or it has no room, and `Refused` if it refuses the name or password;
+        the cause is its `WireError`.
         """
         if password:
             self._handshake.set_password(password)
@@ -223,13 +222,11 @@ class Client(ChatRequests):
     def send(self, to: str, text: str, timeout: float = 0.0) -> OutgoingMessage:
         """Queue a message to a name or room; an `Accepted` or `Rejected` event with it tells the result.
 
-        An account's message is in the `unsent_file`, if there is one, when this returns. Blocks for that, and while
-        the send queue is full.
+        An account's message is in the `unsent_file`, if there is one, when this returns. Blocks for that, and for at
+        most `timeout` seconds while the send queue is full.
 
-        Raises:
-            gevent.queue.Full: the send queue is still full after `timeout` seconds.
-            BadText: the text has characters that UTF-8 cannot represent.
-            Unreachable: the client is closed; or the error that it has ended with.
+        Raises `gevent.queue.Full` if the queue is still full then, `BadText` for what UTF-8 cannot represent, and if
+        the client has ended, the error that it ended with, or `Unreachable`.
         """
         message = make_message(to, text)
         self._send_capacity.wait(timeout)
