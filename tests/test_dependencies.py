@@ -29,7 +29,7 @@ ENTRY = re.compile(r"^(?P<requirement>[^\s#-][^\\\n]*?) \\\n(?P<hashes>(?: +--ha
 
 @cache
 def metadata() -> dict[str, Any]:
-    """What setup.py says."""
+    """Return the arguments of setup.py."""
     with pytest.MonkeyPatch.context() as patch:
         arguments: dict[str, Any] = {}
         patch.setattr(setuptools, "setup", arguments.update)
@@ -49,7 +49,7 @@ def environment(python: str) -> dict[str, str]:
 
 
 def pins(name: str, python: str) -> dict[str, str]:
-    """By distribution, the version that is locked for a Python."""
+    """Return the version that is locked for a Python, by distribution."""
     versions: dict[str, str] = {}
     for entry in ENTRY.finditer((ROOT / name).read_text("utf-8")):
         locked = Requirement(entry["requirement"])
@@ -114,7 +114,7 @@ def ours(name: str) -> bool:
 
 
 def private_parts() -> Iterator[tuple[str, str]]:
-    """Modules of libraries whose private parts classes of ours replace or stand on, each with where."""
+    """Yield the modules of libraries whose private parts our classes use, each with the place of use."""
     for module in pkgutil.walk_packages(gmessenger.__path__, "gmessenger."):
         if module.name.endswith("__main__"):
             continue

@@ -50,7 +50,7 @@ PACKAGE = ROOT / "gmessenger"
 
 
 class TerminalWatcher(PtyClient):
-    """Somebody whose terminal does not echo, so that all it is written to comes from the program; `all` of it."""
+    """A user whose terminal does not echo: `all` that is written to it comes from the program."""
 
     def __init__(self, argv: list[str], log: Path, **more: Any) -> None:
         self.all, self.encoding = "", more.pop("encoding", "utf-8")
@@ -467,7 +467,7 @@ def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path
 
 
 def test_nothing_is_printed_but_through_the_one_place() -> None:
-    """Whoever prints something of a new kind does it by `sanitize`, or is listed here with the reason."""
+    """A module that prints does it by `sanitize`, or is listed here with the reason."""
     allowed = {
         "sanitize.py": "it is the place",
         "__main__.py": "fixed words",

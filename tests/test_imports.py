@@ -110,7 +110,7 @@ def part(module: str) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Every module a file imports, functions included."""
+    """Return every module that a file imports, also within functions."""
     imported: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):

@@ -217,7 +217,7 @@ def test_a_running_server_turns_to_the_new_file(tmp_path: Path) -> None:
 
 
 def logrotate(file: Path, *switches: str) -> None:
-    """With the shipped rules, for a file of the test's user."""
+    """Rotate a file of the test's user by the shipped rules."""
     program = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("logrotate is not installed")

@@ -102,7 +102,7 @@ def hidden(text: str) -> bool:
 
 
 def is_decidable(shape: str, secret: str) -> bool:
-    """Whether the shape, with that password, is not just another URL that is well-formed: that of another host."""
+    """Return False if the shape with that password is a well-formed URL of another host."""
     return "@" not in secret or "@{host}" in shape.rpartition("{secret}")[2]
 
 
@@ -177,7 +177,7 @@ def test_what_stands_between_a_colon_and_an_at_is_never_shown(
 
 
 def fails_quietly(function: Callable[[str], object], url: str) -> None:
-    """With a sentence, or not at all; and neither it nor what it was raised from tells the password."""
+    """Check that a call raises nothing, or an error that does not tell the password, nor does its cause."""
     try:
         function(url)
     except ExitError as error:

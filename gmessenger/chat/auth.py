@@ -50,7 +50,7 @@ def make_invite() -> str:
 
 
 def invite_fingerprint(invite: str) -> str:
-    """Return what names an invite in the log when it is made and when it is used. Nobody can register with it."""
+    """Return what names an invite in the log when it is made and when it is used. It is of no use for registering."""
     return hashlib.sha256(invite.encode()).hexdigest()[:INVITE_FINGERPRINT_SIZE]
 
 

@@ -37,7 +37,7 @@ class Room:
     `key`: the name folded. `creator`: an account id; None once that account is deleted.
     `head`: the highest seq known here.
     `members`: accounts by id, present or not. `guests`: local sessions by key. `remote_guests`: names by key.
-    `is_being_deleted`: no messages are accepted, and nobody can join.
+    `is_being_deleted`: no messages and no members are accepted.
     `closure`: the sanction by which the room is closed: members can read its history, but nothing else.
     `id`: tells it from earlier rooms of its name.
     """
@@ -362,7 +362,7 @@ class RoomRegistry:
 
     @contextmanager
     def _reserve_name(self, name: str) -> Iterator[None]:
-        """Let nobody create a room whose name looks the same within the block. Raises `NameConfusable`."""
+        """Prevent the creation of a room whose name looks the same within the block. Raises `NameConfusable`."""
         self._room_names.check(name)
         self._room_names.add(name)
         try:

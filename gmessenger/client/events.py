@@ -144,7 +144,7 @@ class TopicChanged:
 
 @dataclass(frozen=True, slots=True)
 class RoomClosedByOperator:
-    """An operator has closed a room: its messages can be read, but nobody can write to it or join it."""
+    """An operator has closed a room: its members can read it, but it takes no messages and no members."""
 
     room: str
     name: str

@@ -58,7 +58,7 @@ class Handshake:
         plain_passwords: bool = False,
         receive_messages: bool = True,
     ) -> None:
-        """Raises `FileError` if a file of `tls` cannot be used."""
+        """Prepare a login. Raises `FileError` if a file of `tls` cannot be used."""
         self._host = strip_brackets(host)
         self._port = port
         self._name = name

@@ -128,7 +128,7 @@ class RetryingRequests(ABC):
         """Send a request and return its response. Blocks. Raises `WireError` and `Unreachable`."""
 
     def _request(self, request: Request) -> ResponseFrame:
-        """As `_request_once`, but wait and send it again while the server answers `RateLimited`."""
+        """Send a request as `_request_once` does, and again, after a wait, while the server answers `RateLimited`."""
         deadline = time.monotonic() + RETRY_TIMEOUT
         while True:
             try:
@@ -180,7 +180,7 @@ class OperatorRequests(RetryingRequests):
         return self._fetch_sanctions(MutesRequest())
 
     def close_room(self, room: str, reason: str = "") -> None:
-        """Close a room: nobody can write to it or join it, but members can read it."""
+        """Close a room: members can read it, but it takes no messages and no members."""
         self._request(CloseRequest(room=room, reason=reason))
 
     def open_room(self, room: str) -> None:

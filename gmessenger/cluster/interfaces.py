@@ -199,16 +199,16 @@ class BusListener(Protocol):
         """Another node has sent a frame."""
 
     def on_presence(self, node: str, key: str, entry: bytes | None) -> None:
-        """The presence entry of a name on another node has changed; None if it was removed."""
+        """Take over the presence entry of a name on another node; None if it was removed."""
 
     def on_node_gone(self, node: str) -> None:
-        """A node has stopped or timed out: all its presence entries are void."""
+        """Discard all presence entries of a node, which has stopped or timed out."""
 
     def on_gap(self, node: str) -> None:
-        """A frame of a node was lost; `node` is empty where a packet came that cannot be decrypted."""
+        """Look into the store for what a lost frame of a node said; `node` is empty if a packet cannot be decrypted."""
 
     def on_connected(self) -> None:
-        """The bus has (re)connected, after `on_presence` for all entries; frames sent meanwhile were lost."""
+        """Continue after the bus has (re)connected, and `on_presence` was called for all entries; frames were lost."""
 
 
 class Bus(Protocol):

@@ -230,6 +230,8 @@ def _is_native_version(jim: Any) -> bool:
 
 
 class _FrameHead(Struct):
+    """As much of a server's frame as tells a response from an event."""
+
     action: str | UnsetType = UNSET
     response: int | UnsetType = UNSET
 

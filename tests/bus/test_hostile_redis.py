@@ -258,7 +258,7 @@ class ClosedSocket:
         self._data = data
 
     def settimeout(self, _: object) -> None:
-        """There is nothing to wait for."""
+        """Do nothing: there is nothing to wait for."""
 
     def recv_into(self, buffer: bytearray) -> int:
         size = min(len(buffer), len(self._data))
@@ -266,7 +266,7 @@ class ClosedSocket:
         return size
 
     def shutdown(self, _: object) -> None:
-        """It is."""
+        """Do nothing."""
 
     close = lambda self: None  # noqa: E731
 

@@ -102,7 +102,7 @@ class RestartableServer:
         return found is not None
 
     def kill(self) -> None:
-        """As `kill -9` does."""
+        """End the process as `kill -9` does."""
         self.process.kill()
         self.process.communicate(timeout=TEST_TIMEOUT)
         self.kills += 1

@@ -38,7 +38,7 @@ class BatchRecorder:
         self.store.append(post, lambda seq, _, error: self.answers.append((seq, error)))
 
     def wait_for_answers(self, count: int) -> Answers:
-        """That many answers, and no more."""
+        """Wait for that many answers, and return them; there must be no more."""
         with gevent.Timeout(TIMEOUT):
             while len(self.answers) < count:
                 gevent.sleep(0.001)
@@ -62,7 +62,7 @@ class BatchRecorder:
         return found
 
     def fill(self) -> None:
-        """No page more than there is, until the store opens its file again."""
+        """Let the file have no more pages, until the store opens it again."""
         self.store.writer.execute(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall())
 
 

@@ -1,6 +1,8 @@
-"""Whole sessions of anything: valid logins and requests, odd and hostile values, rubbish, every split, half-closes, on
-several connections at once. The server makes no mistake, answers every request once or says why it hangs up, and a pair
-that behaves well goes on talking. Short here, long with FAULTS=long."""
+"""Random sessions on several connections at once: the server makes no mistake, and others notice nothing.
+
+Valid logins and requests, odd and hostile values, rubbish, every split, half-closes. Every request is answered once, or
+the connection is closed with a reason; a well-behaved pair goes on talking. Short here, long with FAULTS=long.
+"""
 
 import itertools
 import json

@@ -43,7 +43,7 @@ class Transcript:
 
 
 def record_people(server: ChatServer) -> list[bytes]:
-    """Every request that is not about history, from accounts, guests and an operator."""
+    """Record every request that is not about history, from accounts, guests and an operator."""
     transcript = Transcript()
     ask = transcript.ask
     admin_service(server).grant("hank")
@@ -143,7 +143,7 @@ def record_moderation(transcript: Transcript, hank: UserClient, dale: UserClient
 
 
 def record_history(server: ChatServer) -> list[bytes]:
-    """Pages of messages, whole and cut to the size of a frame, from either end."""
+    """Record pages of messages, whole and cut to the size of a frame, from either end."""
     transcript = Transcript()
     ask = transcript.ask
     bobby, peggy = server.connect(), server.connect()
@@ -202,7 +202,7 @@ CONTROL_REQUESTS: dict[str, dict[str, Any]] = {
 
 
 def record_control(server: ChatServer) -> list[bytes]:
-    """What the control socket answers; `status` differs from run to run."""
+    """Record what the control socket answers, but for `status`, which differs from run to run."""
     control = server.server.app._control
     credentials = PeerCredentials(None, None)
     requests = [(method, json.encode({"verb": method, "arguments": it})) for method, it in CONTROL_REQUESTS.items()]

@@ -1,4 +1,4 @@
-"""Whoever comes gets a greenlet of their own and a socket that never waits, which is closed when the greenlet ends."""
+"""Each connection has a greenlet and a non-blocking socket, which is closed when the greenlet ends."""
 
 from __future__ import annotations
 

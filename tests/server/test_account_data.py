@@ -17,7 +17,7 @@ Enter = Callable[..., AdminTestClient]
 
 @pytest.fixture
 def enter(server: RunningServer) -> Iterator[Enter]:
-    """Somebody with an account: registers at the first time, logs in later."""
+    """A client with an account: registers at first, logs in later."""
     lines: list[AdminTestClient] = []
 
     def enter(name: str, *, registering: bool = True, **user: Any) -> AdminTestClient:

@@ -1,4 +1,4 @@
-"""`--check`: what it finds right and wrong, and that it leaves no trace and disturbs nobody."""
+"""`--check`: what it finds right and wrong, and that it leaves no trace and disturbs no running server."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ COUNT = 60
 
 @contextlib.contextmanager
 def short_of_files(tmp_path: Path, left: int) -> Iterator[tuple[ServerProcess, int]]:
-    """A server that may open so many files more than it has open; and its port."""
+    """Run a server that may open `left` files more than it has open; yield it and its port."""
     with ServerProcess("--store", f"sqlite:///{tmp_path}/m.db", "--health", f"unix:{tmp_path}/health") as server:
         port = server.wait_for_port()
         with open_connection(port) as hank:  # what is opened for the first one who comes is open
@@ -45,7 +45,7 @@ def may_open(server: ServerProcess, left: int) -> None:
 
 
 def wait_for_the_log(server: ServerProcess) -> None:
-    """Until it says that nobody can be let in."""
+    """Wait until the server logs that it cannot accept connections."""
     assert server.process.stderr is not None
     while "cannot_accept" not in (line := server.process.stderr.readline()):
         assert line

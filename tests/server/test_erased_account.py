@@ -1,4 +1,4 @@
-"""What a running server says is erased is in none of its store's files, whoever asked for it."""
+"""What a running server reports as erased is in none of its store's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health over HTTP: whether the server is well, who may be slow about asking, and that nobody has to wait for them."""
+"""Health over HTTP: what is reported, and that slow clients delay no others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def dial(place: str) -> socket.socket:
 
 
 def asks(place: str, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
-    """Status and content of one answer; a sentence has no line's end any more."""
+    """Return the status and content of one response, without the newline of a sentence."""
     with closing(http.client.HTTPConnection("health")) as asked:
         asked.sock = dial(place)
         asked.request(method, path, headers=headers)
@@ -135,7 +135,7 @@ def test_a_stopping_server_is_alive_and_not_ready(watched: RunningServer) -> Non
 
 @contextmanager
 def silence(server: RunningServer) -> Iterator[None]:
-    """As many connections as there may be, on which nothing is said."""
+    """Hold as many idle connections as there may be."""
     with ExitStack() as stack:
         for _ in range(health.MAX_IDLE_CONNECTIONS):
             stack.enter_context(dial(place_of(server)))

@@ -1,4 +1,4 @@
-"""Metrics: they change as messages flow, name nobody, and belong to one server each."""
+"""Metrics: they change as messages flow, hold no names, and belong to one server each."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Watched:
         self.server = server
 
     def shown(self) -> dict[tuple[Any, ...], float]:
-        """Values by name and the values of the labels."""
+        """Return the values by name and labels."""
         status, text = asks(place_of(self.server), "/metrics")
         assert status == 200
         families = text_string_to_metric_families(text)
         return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
     def grown(self, before: dict[tuple[Any, ...], float]) -> dict[tuple[Any, ...], float]:
-        """What has become more of ours since then; of histograms only the counts."""
+        """Return which of our metrics have grown, and by how much; of histograms only the counts."""
         changed = {key: value - before.get(key, 0.0) for key, value in self.shown().items()}
         ours = {key: by for key, by in changed.items() if by and key[0].startswith("gmessenger_")}
         return {key: by for key, by in ours.items() if not key[0].endswith(("_bucket", "_sum", "lag_seconds_count"))}

@@ -58,7 +58,7 @@ def server(start_server: Start, authority: CertificateAuthority) -> RunningServe
 
 
 def connect(server: RunningServer, authority: CertificateAuthority, way: str) -> socket.socket:
-    """A connection on one of the server's two ports, behind a balancer's header as `server` wants it."""
+    """Open a connection to one of the server's two ports, behind a balancer's header as `server` wants it."""
     tls = way == "tls"
     sock = open_connection(server.app.tls_port if tls else server.port)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -54,7 +54,7 @@ class Reloading:
         self.server.process.send_signal(signal.SIGHUP)
 
     def logged(self, *events: str) -> Any:
-        """The next event of the log that is one of these."""
+        """Wait for the next of these events in the log, and return it."""
         for line in self._log:
             if (entry := json.loads(line))["event"] in events:
                 return entry

@@ -1,4 +1,4 @@
-"""Starting and stopping as an operator sees it: one clear line, a distinct exit code, nobody cut off untold."""
+"""Starting and stopping as an operator sees it: a clear line, an exit code of its own, a reason for each client."""
 
 from __future__ import annotations
 

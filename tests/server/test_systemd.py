@@ -27,7 +27,7 @@ def notify(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[soc
 
 
 def words(sock: socket.socket) -> dict[str, str]:
-    """One datagram."""
+    """Receive one datagram, as names and values."""
     return dict(line.split("=", 1) for line in sock.recv(4096).decode().split("\n"))
 
 

@@ -58,7 +58,7 @@ def until(what: Callable[[], object]) -> None:
 
 
 def shown(server: RunningServer, authority: CertificateAuthority) -> str:
-    """The pin of the certificate that a new connection is shown."""
+    """Return the pin of the certificate that a new connection is shown."""
     with open_connection(server.app.tls_port or 0) as sock:
         tls = authority.context.wrap_socket(sock, server_hostname="localhost")
         with tls:

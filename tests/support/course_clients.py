@@ -52,7 +52,7 @@ def wrap_tls(sock: socket.socket, server: Address) -> socket.socket:
 
 
 def settle(server: Address, *, always: bool = False) -> None:
-    """In a cluster, wait until everything sent has reached all nodes, so that tests hold for it, too.
+    """Wait, in a cluster, until everything sent has reached all nodes.
 
     Clients that act concurrently, and clusters that are not settled, wait only if `always`.
     """

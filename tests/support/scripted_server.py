@@ -27,7 +27,7 @@ class ClientConnection:
         sock.settimeout(TIMEOUT)
 
     def receive(self) -> Frame:
-        """The next frame; EOFError when the client has left."""
+        """Receive the next frame. Raises EOFError if the client has left."""
         while b"\n" not in self.unread:
             data = self.sock.recv(65_536)
             if not data:
@@ -44,7 +44,7 @@ class ClientConnection:
         return frame
 
     def expect_closed(self) -> None:
-        """The client closes its end; a `quit` may come first."""
+        """Wait until the client closes its end; a `quit` may come first."""
         try:
             while self.receive() == {"action": "quit"}:
                 pass
@@ -56,7 +56,7 @@ class ClientConnection:
         self.sock.sendall(data)
 
     def send(self, *frames: Frame) -> None:
-        """All in one write."""
+        """Send frames in one write."""
         self.send_bytes(b"".join(json.dumps(frame, ensure_ascii=False).encode() + b"\n" for frame in frames))
 
     def respond(self, request: Frame, response: int = 202, **fields: Any) -> None:

@@ -42,7 +42,7 @@ class ServerProcess:
         return int(found[1])
 
     def stop(self, *signals: signal.Signals) -> tuple[int, str]:
-        """Its exit code and its log, after these signals."""
+        """Send signals; return the exit code and the log."""
         for number in signals:
             self.process.send_signal(number)
         _, log = self.process.communicate(timeout=TEST_TIMEOUT)

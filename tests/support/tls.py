@@ -50,7 +50,7 @@ class TlsAddress:
 
 
 def pin_in(file: Path) -> str:
-    """The pin of the first certificate in a file."""
+    """Return the pin of the first certificate in a file."""
     text = file.read_text("ascii")
     start = text.index("-----BEGIN CERTIFICATE")
     end = "-----END CERTIFICATE-----"

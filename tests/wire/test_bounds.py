@@ -60,7 +60,7 @@ NEEDED: dict[str, Any] = {
 
 
 def leaves(kind: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every type within a struct, with the name of the field that it belongs to."""
+    """Yield every type within a struct, with the name of its field."""
     if isinstance(kind, inspect.StructType):
         for each in kind.fields:
             yield from leaves(each.type, each.encode_name)
@@ -99,7 +99,7 @@ def test_every_field_has_a_row_in_the_table_of_bounds(struct: Any, bounds: dict[
 
 
 def asked_with(action: str, field: str, value: Any) -> Any:
-    """A request in which one field, also of the `user` object, has a value."""
+    """Return a request in which one field, also of the `user` object, has a value."""
     names = [each.encode_name for each in inspect.type_info(REQUESTS[action]).fields if each.required]
     frame: dict[str, Any] = {"action": action} | {name: NEEDED.get(name, "dale") for name in names}
     if action == "presence":

@@ -59,7 +59,7 @@ RUBBISH = {
 
 
 def received(data: bytes, most: int) -> tuple[ProxyHeader, bytes]:
-    """What comes of reading from these bytes at most so many at a time, and what is left."""
+    """Read a header from `data`, at most `most` bytes at a time; return it and the rest."""
     header = b""
     while wanted := bytes_needed(header):
         more = data[len(header) : len(header) + min(wanted, most)]

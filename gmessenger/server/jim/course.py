@@ -78,7 +78,7 @@ class CourseHandler(ConnectionHandler):
         return False
 
     def handle_message(self, session: Session, message: events.CourseMessage) -> None:
-        """Send a message; to a room, join it first; without a target, to everybody present."""
+        """Send a message; to a room, join it first; without a target, to all who are online."""
         service = self.messenger.message_service
         if message.to is not None and is_room(message.to):
             service.join_and_send(session, message.to, message.text, message.action)

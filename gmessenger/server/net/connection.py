@@ -48,7 +48,7 @@ class ConnectionProtocol(Protocol):
         """Ask the client to answer; False if the protocol has no probe. Called by the sweep."""
 
     def eof_received(self) -> None:
-        """The client sends nothing more, but may still read: answer what it has requested, then close."""
+        """Answer what the client has requested, then close: it sends nothing more, but may still read."""
 
     def session_lost(self, reason: str) -> None:
         """End the session and free its name; what is queued may still be written. Called from any greenlet."""
