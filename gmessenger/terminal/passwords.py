@@ -64,12 +64,12 @@ class EchoControl:
 
     def __init__(self, fd: int = 0) -> None:
         self._fd = fd
-        self._before: list[Any] | None = None
+        self._saved_settings: list[Any] | None = None
 
     @contextmanager
     def off(self) -> Iterator[None]:
         """Turn off the echo within a block, except for line ends."""
-        self._before = saved = termios.tcgetattr(self._fd)
+        self._saved_settings = saved = termios.tcgetattr(self._fd)
         no_echo = saved[LFLAG] & ~termios.ECHO | termios.ECHONL
         termios.tcsetattr(self._fd, termios.TCSANOW, [*saved[:LFLAG], no_echo, *saved[LFLAG + 1 :]])
         try:
@@ -79,7 +79,7 @@ class EchoControl:
 
     def restore(self) -> None:
         """Restore the settings from before `off`, if that has not been done; the terminal may be gone."""
-        saved, self._before = self._before, None
+        saved, self._saved_settings = self._saved_settings, None
         if saved is not None:
             with suppress(termios.error):
                 termios.tcsetattr(self._fd, termios.TCSANOW, saved)

@@ -282,7 +282,7 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     )
     assert file.is_symlink() and real.stat().st_mode & 0o777 == 0o644
     assert parse_options(CLIENT, ["-c", str(file)], {}).name == "hank"
-    assert [each.name for each in sorted(tmp_path.iterdir())] == ["client.ini", "real.ini"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["client.ini", "real.ini"]
 
 
 def test_what_belongs_together_is_set_together_or_not_at_all(tmp_path: Path) -> None:

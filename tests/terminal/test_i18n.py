@@ -341,12 +341,12 @@ def test_what_a_server_keeps(
     russian: None, start_server: Callable[..., RunningServer], options: dict[str, Any], expected: str
 ) -> None:
     server = start_server(greeting="Be kind.\nnothing found", **options)
-    with Client(server.host, server.port, "аня") as link:
-        event = next(link)
+    with Client(server.host, server.port, "аня") as client:
+        event = next(client)
     assert isinstance(event, Connected)
-    own, more, kept = map(localize_greeting, event.greeting.splitlines())
+    own, more, retention = map(localize_greeting, event.greeting.splitlines())
     assert (own, more) == ("Be kind.", "nothing found")  # the owner's own words are left alone
-    assert kept.endswith(expected)
+    assert retention.endswith(expected)
 
 
 def test_a_conversation_in_russian(server: RunningServer, open_terminal: OpenTerminal) -> None:
@@ -447,7 +447,7 @@ SHOWN = {"show", "say", "ask", "ask_secret", "prompt", "notice", "noted", "Mista
 }
 """What is given to these is read by people."""
 MARKS = {"_", "N_", "ngettext", "gettext", "Text"}
-FILES = [file for place in PLACES[:2] for file in sorted((PACKAGE / place).rglob("*.py"))] + [
+FILES = [file for folder in PLACES[:2] for file in sorted((PACKAGE / folder).rglob("*.py"))] + [
     PACKAGE / "config/parser.py",
     PACKAGE / "config/files.py",
 ]

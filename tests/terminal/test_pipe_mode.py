@@ -361,9 +361,9 @@ def test_line_mode_whose_reader_leaves_still_sends(fake: FakeServer, start_clien
     process.stdout.close()
     process.stdout = None
     feed(process, b"/msg dale one\n/users\n", end=False)
-    asked = {request["action"]: request for request in (peer.receive(), peer.receive())}
-    peer.respond(asked["users"], 200, users=[])
-    peer.respond(asked["msg"])
+    requests = {request["action"]: request for request in (peer.receive(), peer.receive())}
+    peer.respond(requests["users"], 200, users=[])
+    peer.respond(requests["msg"])
     peer.expect_closed()
     assert process.wait(timeout=TIMEOUT) == 0
 
@@ -426,13 +426,13 @@ def test_unreachable(fake: FakeServer, start_client: StartClient) -> None:
 
 @pytest.mark.parametrize("mode", [["--to", "dale"], ["--listen"], []], ids=["to", "listen", "line mode"])
 def test_a_server_that_is_not_there_yet_is_waited_for(start_client: StartClient, mode: list[str]) -> None:
-    with FakeServer() as once:
-        once.stop_listening()
-        process = start_client(once, "--name", "hank", *mode)
+    with FakeServer() as closed_server:
+        closed_server.stop_listening()
+        process = start_client(closed_server, "--name", "hank", *mode)
         lines = process.stderr if mode else process.stdout
         assert lines is not None
         assert b"Connection refused. Trying again in " in lines.readline()
-        with FakeServer(once.port) as fake:
+        with FakeServer(closed_server.port) as fake:
             peer = fake.accept_and_log_in()
             if mode == ["--to", "dale"]:
                 feed(process, b"at last\n")
@@ -464,10 +464,10 @@ class UnreachableClient:
     ],
 )
 def test_what_is_waited_for_is_what_may_come(cause: OSError, typed: bool, waits: bool) -> None:
-    link, expected = UnreachableClient(cause), list[str]()
+    client, notices = UnreachableClient(cause), list[str]()
     with pytest.raises(Unreachable):
-        StartupRetry(0.05, expected.append, interactive=typed).start(link)  # type: ignore[arg-type]
-    assert (link.tries > 1, bool(expected)) == (waits, waits)
+        StartupRetry(0.05, notices.append, interactive=typed).start(client)  # type: ignore[arg-type]
+    assert (client.tries > 1, bool(notices)) == (waits, waits)
 
 
 def test_a_server_without_room_is_waited_for(fake: FakeServer, start_client: StartClient) -> None:

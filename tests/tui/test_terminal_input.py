@@ -91,8 +91,8 @@ def test_what_stands_for_no_key_is_none_and_costs_nothing_else(unknown: str) -> 
     assert keys(f"before {unknown}after\r\x1b[A") == plain
     assert keys("before ", unknown, "after\r\x1b[A") == plain
     if unknown.startswith("\x1b["):
-        for place in range(1, len(unknown)):
-            assert keys(f"before {unknown[:place]}", f"{unknown[place:]}after\r\x1b[A") == plain
+        for index in range(1, len(unknown)):
+            assert keys(f"before {unknown[:index]}", f"{unknown[index:]}after\r\x1b[A") == plain
 
 
 def test_known_keys_are_what_they_were() -> None:

@@ -15,7 +15,7 @@ from gmessenger.terminal.tui.graphemes import format_name, pad, width
 from gmessenger.terminal.tui.style import Symbols, name_style
 from gmessenger.terminal.tui.text_wrap import Fragments, ScreenRow, wrap
 
-TABLE_ROW: Final = re.compile(r"(?P<names> *\S.*? {2,})(?P<what>\S.*)")
+TABLE_ROW: Final = re.compile(r"(?P<label> *\S.*? {2,})(?P<description>\S.*)")
 """A row of a table: a label, at least two spaces, and a description."""
 STACKED_INDENT: Final = "      "
 """The indent of a description that stands below its label."""
@@ -32,14 +32,14 @@ def wrap_notice(text: str, columns: int, full_width: int) -> list[ScreenRow]:
     lines = [(line, TABLE_ROW.fullmatch(line)) for line in text.split("\n")]
     at_edge = any(table is not None and width(line) > columns for line, table in lines)
     available = full_width if at_edge else columns
-    label_width = max((width(table["names"]) for _line, table in lines if table is not None), default=0)
+    label_width = max((width(table["label"]) for _line, table in lines if table is not None), default=0)
     format_row = _side_by_side if available - label_width >= max(MIN_TEXT_WIDTH, label_width // 2) else _stacked
     rows = []
     for line, table in lines:
         if table is None:
             rows += wrap(line, columns, full_width)
         else:
-            rows += _set_at_edge(format_row(table["names"], table["what"], available), at_edge=at_edge)
+            rows += _set_at_edge(format_row(table["label"], table["description"], available), at_edge=at_edge)
     return rows
 
 
