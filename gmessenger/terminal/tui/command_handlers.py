@@ -159,7 +159,7 @@ class TuiCommandHandlers(CommandHandlers):
         current = self._model.current
         response = self._client.join(room)
         conversation = self._model.open(room)
-        conversation.members = {fold(name): sanitize(name) for name in response.members or ()}
+        conversation.set_members(response.members or ())
         conversation.topic = sanitize(response.topic or "")
         self._view.on_joined(conversation)
         self._view.show(

@@ -10,6 +10,7 @@ from typing import Final
 
 from gmessenger.client import OutgoingMessage, fold
 from gmessenger.names import is_room
+from gmessenger.sanitize import sanitize
 
 MAX_ENTRIES: Final = 10_000
 """Entries of a conversation that are kept; the server has the rest."""
@@ -111,6 +112,10 @@ class Conversation:
     def last_seq(self) -> int:
         """The highest seq that is loaded; 0 if there is none."""
         return next((entry.seq for entry in reversed(self.entries) if entry.seq is not None), 0)
+
+    def set_members(self, names: Iterable[str]) -> None:
+        """Replace the members of the room."""
+        self.members = {fold(name): sanitize(name) for name in names}
 
     def find_by_seq(self, seq: int) -> Entry | None:
         """Return the entry with this seq, if it is loaded."""

@@ -226,5 +226,5 @@ class Loader:
         self._on_loaded()
 
     def _set_members(self, room: Conversation, users: list[UserInfo]) -> None:
-        room.members = {fold(user.account_name): sanitize(user.account_name) for user in users}
+        room.set_members(user.account_name for user in users)
         self._model.presence |= {fold(user.account_name): user.status or ONLINE for user in users}
