@@ -16,7 +16,7 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import AccountDeleted, AccountsOnly, MessengerError, WrongPassword
+from gmessenger.errors import AccountDeleted, MessengerError, WrongPassword
 
 EXPORT_PAGE: Final = 500
 
@@ -47,7 +47,7 @@ class AccountData:
 
         Blocks on the store. Raises `AccountsOnly`.
         """
-        account = _require_account(session)
+        account = session.require_account()
         rows, more = self._store.export_page(max(0, after), EXPORT_PAGE, account.id)
         return ExportPage([_export_entry(session, row) for row in rows], more, rows[-1].position if rows else after)
 
@@ -57,7 +57,7 @@ class AccountData:
         Blocks on the store. Raises `AccountsOnly`, `WrongPassword`, or `StoreUnavailable`: then it may be half done and
         can be requested again; in a cluster the account may stay disabled until then.
         """
-        account = _require_account(session)
+        account = session.require_account()
         if account.id not in self._authenticator.accounts_by_id:  # a second request: all but the files was done
             return self._store.purge()
         if not self._login_throttle.verify(
@@ -101,9 +101,3 @@ class AccountData:
 def _export_entry(session: Session, row: ExportedMessage) -> AnyMessageEntry:
     message = row.message
     return message_entry(message, target=target_of(session, message.conversation, message), position=row.position)
-
-
-def _require_account(session: Session) -> Account:
-    if session.account is None:
-        raise AccountsOnly
-    return session.account

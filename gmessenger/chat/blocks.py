@@ -26,7 +26,7 @@ class BlockList:
     `block` and `unblock` block on the store: a protocol runs them by `ChangeRunner`.
     """
 
-    def __init__(self, store: Store, accounts: dict[int, Account]) -> None:
+    def __init__(self, store: Store, accounts: Mapping[int, Account]) -> None:
         """Read the blocks of `accounts`, by id, from the store."""
         self._store = store
         self._pending: Counter[str] = Counter()

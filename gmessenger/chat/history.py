@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET
@@ -22,7 +23,7 @@ from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.constants import MAX_HISTORY_PAGE
-from gmessenger.errors import AccountsOnly, BadRequest, NotFound, NotMember
+from gmessenger.errors import BadRequest, NotFound, NotMember
 from gmessenger.names import direct_key, fold, is_room
 
 DEFAULT_PAGE: Final = 50
@@ -35,7 +36,7 @@ class HistoryService:
     """
 
     def __init__(
-        self, store: Store, router: Router, rooms: RoomRegistry, accounts: dict[str, Account], policy: Policy
+        self, store: Store, router: Router, rooms: RoomRegistry, accounts: Mapping[str, Account], policy: Policy
     ) -> None:
         self._store = store
         self._policy = policy
@@ -80,7 +81,7 @@ class HistoryService:
 
         Raises `AccountsOnly`, `NotMember`, `NotFound`, `NoSuchRoom` or `BadRequest`.
         """
-        account = self._require_account(session)
+        account = session.require_account()
         if before is not None and after is not None:
             raise BadRequest("Give before or after, not both.")
         conversation = conversation_key(session, target)
@@ -107,7 +108,7 @@ class HistoryService:
 
     def search(self, session: Session, text: str, target: str | None, limit: int | None) -> SearchPage:
         """Find messages that contain all words of `text`, newest first, in one conversation or in all."""
-        account = self._require_account(session)
+        account = session.require_account()
         conversation = conversation_key(session, target) if target is not None else None
         if conversation is not None and self._store.visible_from(account.id, conversation) is None:
             self._raise_unreadable(target or "")
@@ -125,11 +126,6 @@ class HistoryService:
             raise NotMember
         if fold(target) not in self._accounts and fold(target) not in self._router:
             raise NotFound
-
-    def _require_account(self, session: Session) -> Account:
-        if session.account is None:
-            raise AccountsOnly
-        return session.account
 
 
 def conversation_key(session: Session, target: str) -> str:

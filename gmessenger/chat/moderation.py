@@ -5,7 +5,7 @@ Methods are given the name of the operator, or SERVER_OWNER, who may moderate op
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -46,7 +46,7 @@ class Moderation:
         sanctions: SanctionRegistry,
         router: Router,
         rooms: RoomRegistry,
-        accounts: dict[str, Account],
+        accounts: Mapping[str, Account],
         session_closer: SessionCloser,
         clock: Callable[[], float],
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,6 @@ from gmessenger.chat.sanctions import with_reason
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import (
-    AccountsOnly,
     BadRequest,
     NoSuchRoom,
     NotCreator,
@@ -135,7 +134,7 @@ class RoomRegistry:
         self,
         store: Store,
         router: Router,
-        accounts_by_id: dict[int, Account],
+        accounts_by_id: Mapping[int, Account],
         clock: Callable[[], float],
         limits: Callable[[], Limits],
         find_closure: Callable[[str], Sanction | None],
@@ -265,8 +264,7 @@ class RoomRegistry:
     def set_topic(self, session: Session, name: str, topic: str) -> None:
         """Set the topic of a room. Raises `AccountsOnly` for a guest, `BadRequest` if it is too long or unprintable."""
         room = self.require_member(name, session)
-        if session.account is None:
-            raise AccountsOnly
+        session.require_account()
         room.check_open()
         if len(topic) > MAX_TOPIC or not topic.isprintable():
             raise BadRequest(f"A topic is at most {MAX_TOPIC} printable characters.")

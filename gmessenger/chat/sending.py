@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -91,7 +91,7 @@ class Dispatcher:
         rooms: RoomRegistry,
         fan_out: FanOut,
         blocks: BlockList,
-        accounts: dict[str, Account],
+        accounts: Mapping[str, Account],
         was_seen: Callable[[str], bool],
         clock: Callable[[], float],
         policy: Policy,

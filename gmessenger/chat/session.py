@@ -13,6 +13,7 @@ from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
 from gmessenger.chat.sync_state import SyncState
 from gmessenger.constants import ONLINE
+from gmessenger.errors import AccountsOnly
 from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, fold
 
@@ -87,6 +88,12 @@ class Session:
     @property
     def contacts(self) -> list[str]:
         return list(self._contacts.values()) if self._contacts is not None else []
+
+    def require_account(self) -> Account:
+        """Return the session's account. Raises `AccountsOnly` for a guest."""
+        if self.account is None:
+            raise AccountsOnly
+        return self.account
 
     def bind_account(self, account: Account) -> None:
         """Make it a session of an account. Nothing is sent to it live until it has caught up."""
