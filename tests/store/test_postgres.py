@@ -25,7 +25,7 @@ from gmessenger.errors import (
 from gmessenger.launcher.services import Postgres, missing
 from gmessenger.store import open_store, verify_store
 from gmessenger.store.common import VerifyReport
-from gmessenger.store.postgres import schema, verify
+from gmessenger.store.postgres import pool, schema, verify
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.inserter import INSERT_BATCH
 from gmessenger.store.postgres.pool import to_store_unavailable
@@ -70,6 +70,14 @@ def send_until_stored(driver: StoreDriver, device: int, number: int) -> tuple[in
         assert isinstance(error, StoreUnavailable), error
         refused += 1
         gevent.sleep(0.01)
+
+
+def test_a_server_that_is_too_old_is_refused(
+    open_: Callable[..., StoreDriver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MIN_SERVER_VERSION", 99_00_00)
+    with pytest.raises(ConfigError, match="needs PostgreSQL of at least version 99"):
+        open_()
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])

@@ -32,7 +32,7 @@ URL_FORM: Final = re.compile(r"postgres(ql)?://([^:@/]*(:[^@/]*)?@)?[^@/?]*(/[^@
 """libpq accepts more: it may take a piece of the password for a host, and print it."""
 EMPTY_URLS: Final = ("postgresql://", "postgres://", "postgresql:///", "postgres:///")
 HOST_FORM: Final = re.compile(r"/[^@]*|@[\w.-]+|[\w.-]*|[\dA-Fa-f:.]+(%\w+)?")
-MIN_SERVER_VERSION: Final = 13_00_00
+MIN_SERVER_VERSION: Final = 14_00_00
 DEFAULT_PARAMETERS: Final = {
     "application_name": "gmessenger",
     # A cut network is silent: what is not acknowledged for so long counts as lost.
