@@ -47,12 +47,30 @@ class PeerState:
         self.ciphers: dict[bytes, AESGCM] = {}
 
 
+class _NullListener:
+    """A `BusListener` that ignores everything: there is no other until the bus is started."""
+
+    def on_data(self, node: str, data: bytes) -> None:
+        """Ignore the frame."""
+
+    def on_presence(self, node: str, key: str, entry: bytes | None) -> None:
+        """Ignore the entry."""
+
+    def on_node_gone(self, node: str) -> None:
+        """Ignore the node."""
+
+    def on_gap(self, node: str) -> None:
+        """Ignore the loss."""
+
+    def on_connected(self) -> None:
+        """Ignore the connection."""
+
+
 class PeerTable:
     """The peers of this node. Turns their packets into calls of the listener. No method blocks."""
 
     def __init__(
         self,
-        listener: BusListener,
         own: str,
         timeout: float,
         on_error: Callable[[str, BaseException], None],
@@ -68,7 +86,7 @@ class PeerTable:
             on_gap: called with a node and how many of its packets were lost.
             request_presence: called with a node whose entries have to be requested.
         """
-        self._listener = listener
+        self._listener: BusListener = _NullListener()
         self._own = own
         self._timeout = timeout
         self._on_error = on_error
@@ -77,6 +95,10 @@ class PeerTable:
         self._nodes: dict[str, PeerState] = {}
         self._last_counters: LruMap[bytes, int] = LruMap(MAX_NODES)
         self.now = 0.0
+
+    def set_listener(self, listener: BusListener) -> None:
+        """Call this listener from now on."""
+        self._listener = listener
 
     @property
     def nodes(self) -> Collection[str]:

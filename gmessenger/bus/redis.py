@@ -108,33 +108,35 @@ class RedisBus:
             lambda: self.nodes,
             self._make_challenge,
         )
-        self._peers: PeerTable | None = None
-        self._authenticator: PacketAuthenticator | None = None
+        self._requests = PresenceRequests(self._request_presence, self._intervals.reply_timeout)
+        self._peers = PeerTable(node, self._intervals.node_timeout, on_error, self._on_gap, self._requests.add)
+        self._authenticator = PacketAuthenticator(
+            self._channels,
+            self._intervals,
+            self._keyring,
+            self._sealer,
+            self._peers,
+            self._publisher.replies,
+            self._on_reject,
+        )
         self._closing = Event()
         self._connect_greenlet: Greenlet[..., object] | None = None
 
     @property
     def nodes(self) -> Collection[str]:
-        return self._peers.nodes if self._peers is not None else ()
+        return self._peers.nodes
 
     def start(self, listener: BusListener) -> None:
-        publisher, intervals = self._publisher, self._intervals
-        requests = PresenceRequests(self._request_presence, intervals.reply_timeout)
-        peers = self._peers = PeerTable(
-            listener, self._channels.own_node, intervals.node_timeout, self._on_error, self._on_gap, requests.add
-        )
-        self._authenticator = PacketAuthenticator(
-            self._channels, intervals, self._keyring, self._sealer, peers, publisher.replies, self._on_reject
-        )
+        self._peers.set_listener(listener)
         subscriber = Subscriber(
             self._channels,
-            intervals,
+            self._intervals,
             self.stats,
             self._monotonic,
-            peers,
+            self._peers,
             self._authenticator,
-            publisher.replies,
-            requests,
+            self._publisher.replies,
+            self._requests,
             self._on_echo,
             self._on_connected,
             self._flush_logs,
@@ -220,10 +222,10 @@ class RedisBus:
             self.connected, self.state_since = connected, self._monotonic()
 
     def _make_challenge(self) -> bytes:
-        return self._authenticator.challenges.make(self._peers.now) if self._authenticator and self._peers else b""
+        return self._authenticator.challenges.make(self._peers.now)
 
     def _request_presence(self, name: str) -> bool:
-        node = self._peers.find(name) if self._peers is not None else None
+        node = self._peers.find(name)
         if node is not None:
             self._publisher.replies.request_presence(name, node.version)
         return node is not None
@@ -231,11 +233,7 @@ class RedisBus:
     def _on_reject(self, reason: str) -> None:
         self.stats.rejected[reason] += 1
         self._rejected_log.add(reason)
-        if (
-            reason == UNKNOWN_KEY
-            and self._peers is not None
-            and self._monotonic() - self._key_checked_at >= KEY_CHECK_INTERVAL
-        ):
+        if reason == UNKNOWN_KEY and self._monotonic() - self._key_checked_at >= KEY_CHECK_INTERVAL:
             self._key_checked_at = self._monotonic()
             self._peers.notify_unreadable()
 

@@ -468,13 +468,13 @@ class AuthenticatorHarness:
         self.failures: list[BaseException] = []
         keyring, intervals, self.listener = Keyring(KEY, CLUSTER, lambda: 0.0), Intervals(15.0), RecordingListener()
         self.peers = PeerTable(
-            self.listener,
             "hank",
             15.0,
             lambda _, failure: self.failures.append(failure),
             lambda *_: None,
             lambda _: None,
         )
+        self.peers.set_listener(self.listener)
         self.replies = ReplyQueue(OwnPresence(), lambda: None)
         sealer = Sealer(keyring, "hank")
         self.authenticator = PacketAuthenticator(
