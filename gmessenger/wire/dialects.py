@@ -80,6 +80,14 @@ class Rule:
     dialect: Dialect
 
 
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """A change of the default dialect, for a presence that `matches`."""
+
+    matches: Callable[[JsonMapping, JsonMapping], bool]
+    apply: Callable[[Dialect], Dialect]
+
+
 CLOCK_PATTERN: Final = re.compile(r"\d\d?:\d\d:\d\d")
 
 
@@ -108,11 +116,14 @@ RULES: Final = (
     ),
 )
 """The first match wins; without one it is DEFAULT with all VARIATIONS that match."""
-VARIATIONS: Final[tuple[tuple[Callable[[JsonMapping, JsonMapping], bool], dict[str, Any]], ...]] = (
-    (lambda raw, low: "from_user" in low, {"duplicate_users": True}),
-    (lambda raw, low: str(low.get("action")).lower() == "presense", {"text_keys": ("msg_txt",), "text_known": True}),
-    (_has_untyped_status, {"action": "msg", "action_known": True}),
-    (_has_clock_time, {"action": "m", "action_known": True}),
+VARIATIONS: Final[tuple[Variation, ...]] = (
+    Variation(lambda raw, low: "from_user" in low, lambda dialect: replace(dialect, duplicate_users=True)),
+    Variation(
+        lambda raw, low: str(low.get("action")).lower() == "presense",
+        lambda dialect: replace(dialect, text_keys=("msg_txt",), text_known=True),
+    ),
+    Variation(_has_untyped_status, lambda dialect: replace(dialect, action="msg", action_known=True)),
+    Variation(_has_clock_time, lambda dialect: replace(dialect, action="m", action_known=True)),
 )
 
 
@@ -122,9 +133,9 @@ def detect_dialect(presence: JsonMapping, lowered: JsonMapping) -> Dialect:
         if rule.matches(presence, lowered):
             return rule.dialect
     dialect = DEFAULT
-    for matches, changes in VARIATIONS:
-        if matches(presence, lowered):
-            dialect = replace(dialect, **changes)
+    for variation in VARIATIONS:
+        if variation.matches(presence, lowered):
+            dialect = variation.apply(dialect)
     return dialect
 
 

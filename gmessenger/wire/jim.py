@@ -113,7 +113,9 @@ def _decode_one_by_one(frames: list[bytes | Oversize], max_frame: int, max_bad_f
 
 
 def _decode_frame(frame: bytes | Oversize, max_frame: int) -> ClientEvent:
-    return decode_request(frame) if isinstance(frame, bytes) else InvalidFrame(FrameTooLong(limit=max_frame))
+    if isinstance(frame, bytes):
+        return decode_request(frame)
+    return InvalidFrame(FrameTooLong(limit=max_frame), fatal=frame.is_fatal)
 
 
 def _has_nul(request: NativeRequest) -> bool:
@@ -201,7 +203,7 @@ class RequestDecoder:
         bad_frames = 0
         while (frame := stream.next_frame()) is not None:
             if isinstance(frame, Oversize):
-                return [*events, InvalidFrame(FrameTooLong(limit=self._max_frame), fatal=True)]
+                return [*events, InvalidFrame(FrameTooLong(limit=self._max_frame), fatal=frame.is_fatal)]
             event = InvalidFrame(BadFrame()) if isinstance(frame, Malformed) else self._decode_object(stream, frame)
             if event is not None:
                 events.append(event)
