@@ -1,4 +1,4 @@
-"""Each connection has a greenlet and a non-blocking socket, which is closed when the greenlet ends."""
+"""Each client gets a greenlet and a non-blocking socket, which is closed when the greenlet ends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.server import TEST_TIMEOUT, open_connection
 
 
 class Host:
-    """Receives as it is told."""
+    """A listener whose connections are handled by a given function."""
 
     def __init__(self) -> None:
         self.pool = Pool()
         self.port = 0
-        self.heard: AsyncResult[object] = AsyncResult()
+        self.result: AsyncResult[object] = AsyncResult()
 
     def serve(self, receive: ConnectionCallback) -> ClientListener:
         arrivals = ClientListener(listen_tcp("127.0.0.1", 0)[0], receive, self.pool)
@@ -41,10 +41,10 @@ def test_the_socket_does_not_wait_and_is_closed_when_nothing_more_is_done_with_i
     def receive(sock: socket.socket, address: str) -> None:
         with pytest.raises(BlockingIOError):
             sock.recv(1)
-        host.heard.set(address)
+        host.result.set(address)
 
     with host.serve(receive), open_connection(host.port) as hank:
-        assert host.heard.get(timeout=TEST_TIMEOUT) == format_address(hank.getsockname())
+        assert host.result.get(timeout=TEST_TIMEOUT) == format_address(hank.getsockname())
         assert host.pool.join(TEST_TIMEOUT)
         assert hank.recv(1) == b""
 
@@ -60,7 +60,7 @@ def test_it_is_closed_when_the_greenlet_is_killed(host: Host) -> None:
 
 def test_a_greenlet_holds_no_dict_of_its_own(host: Host) -> None:
     def receive(*_: object) -> None:
-        host.heard.set(vars(gevent.getcurrent()))
+        host.result.set(vars(gevent.getcurrent()))
 
     with host.serve(receive), open_connection(host.port):
-        assert host.heard.get(timeout=TEST_TIMEOUT) == {}
+        assert host.result.get(timeout=TEST_TIMEOUT) == {}

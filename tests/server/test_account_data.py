@@ -1,4 +1,4 @@
-"""Export and forget: a person's own data, over the wire."""
+"""The requests `export` and `forget`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Enter = Callable[..., AdminTestClient]
 
 @pytest.fixture
 def enter(server: RunningServer) -> Iterator[Enter]:
-    """A client with an account: registers at first, logs in later."""
+    """Log in to an account, which is registered the first time."""
     lines: list[AdminTestClient] = []
 
     def enter(name: str, *, registering: bool = True, **user: Any) -> AdminTestClient:
@@ -55,7 +55,7 @@ def test_an_export_is_all_that_one_may_read_oldest_first(enter: Enter) -> None:
     says(hank, "#dev", "in the room")
     says(hank, "dale", "to dale")
     says(dale, "hank", "to hank")
-    assert [(each["with"], each["message"]) for each in exported(hank)] == [
+    assert [(message["with"], message["message"]) for message in exported(hank)] == [
         ("#dev", "in the room"),
         ("dale", "to dale"),
         ("dale", "to hank"),
@@ -66,7 +66,7 @@ def test_an_export_in_pages_neither_leaves_out_nor_repeats(enter: Enter) -> None
     hank = enter("hank")
     texts = [f"{number} " + "ж" * 9000 for number in range(20)]  # three or four to a frame
     says(hank, "hank", *texts)
-    assert [each["message"] for each in exported(hank)] == texts
+    assert [message["message"] for message in exported(hank)] == texts
 
 
 def test_a_guest_has_nothing_to_export_or_forget(enter: Enter) -> None:
@@ -85,7 +85,11 @@ def test_forgetting_erases_what_was_said_and_frees_the_name(enter: Enter, server
     assert hank.receive()["code"] == "account_deleted" and hank.reader.readline() == b""
     assert "account_deleted" in [json.loads(line).get("code") for line in phone.reader]
     history = dale.request(action="history", id="h", **{"with": "hank"})["messages"]
-    assert [(each["message"], each.get("erased")) for each in history] == [("", True), ("", True), ("kept", None)]
+    assert [(message["message"], message.get("erased")) for message in history] == [
+        ("", True),
+        ("", True),
+        ("kept", None),
+    ]
     assert dale.request(action="search", id="s", text="secret")["messages"] == []
     fresh = enter("hank")
     assert exported(fresh) == []

@@ -1,4 +1,4 @@
-"""`--check`: what it finds right and wrong, and that it leaves no trace and disturbs no running server."""
+"""`--check`: what it reports, and that it changes no file and disturbs no running server."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.server import ServerProcess, open_connection
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     code = checking.check(["--port", "0", "--log-file", "-", *words])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 @pytest.fixture
@@ -99,8 +99,8 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
 ) -> None:
     url = postgres.database()
     name, shown = url.partition("@/")[2].partition("?")[0], url.replace("postgres@", "postgres:***@")
-    given = ("--store", url.replace("postgres@", "postgres:not-to-be-shown@"), "--bus", redis_server.url)
-    code, out, err = check(capsys, *given)
+    arguments = ("--store", url.replace("postgres@", "postgres:not-to-be-shown@"), "--bus", redis_server.url)
+    code, out, err = check(capsys, *arguments)
     assert (code, err) == (0, "")
     assert f"store: {shown}, PostgreSQL " in out and "where the tables would be created" in out
     assert "WARNING: it does not wait for disk writes (fsync)" in out
@@ -108,9 +108,9 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
     assert postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=name) == "0\n"
     node: Any = open_store(url)
     node.renew_leases()
-    code, out, err = check(capsys, *given)
+    code, out, err = check(capsys, *arguments)
     assert (code, err) == (0, "") and f"schema {schema.VERSION}, " in out and "servers that use it now: 1" in out
-    code, _, err = check(capsys, *given, "--store-connections", "98")
+    code, _, err = check(capsys, *arguments, "--store-connections", "98")
     assert code == 78 and "2 servers with --store-connections 98 take 206" in err
     node.release_node()
     node.close()

@@ -46,7 +46,7 @@ def test_the_document_has_each_request_and_no_other() -> None:
 
 
 def documented_costs() -> dict[str, float]:
-    """Return the costs of single requests that the section on rate limits gives."""
+    """Return the costs of single requests in the section on rate limits."""
     _, _, section = DOCUMENT.partition("Of other requests ")
     sentence = section.replace("\n", " ").partition(", and the rest 1.")[0]
     costs: dict[str, float] = {}

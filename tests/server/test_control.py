@@ -1,4 +1,4 @@
-"""The control socket: who may connect, what is answered, and that the server's own state stays right."""
+"""The control socket: permissions, responses, and the state of the server after a request."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Operator:
         self.sock.sendall(line + b"\n")
         return dict(json.loads(self.lines.readline()))
 
-    def asks(self, verb: str, **arguments: Any) -> Any:
+    def call(self, verb: str, **arguments: Any) -> Any:
         answer = self.says(json.dumps({"verb": verb, "arguments": arguments}).encode())
         return answer.get("answer", answer.get("error"))
 
@@ -70,10 +70,10 @@ def test_only_its_owner_may_connect_and_it_goes_with_the_server(server: RunningS
 def test_what_is_not_understood_is_refused_and_the_next_line_read(operator: Operator) -> None:
     for line in (b"hello", b"[]", b'{"verb":5}', b'{"verb":"fly"}', b'{"verb":"__init__"}', b"\xff", b"{}"):
         assert operator.says(line)["error"] == "bad_request"
-    assert operator.asks("disable", name="hank") == "never_seen"
-    assert operator.asks("disable") == operator.asks("disable", name="x", more=1) == "bad_request"
-    assert operator.asks("disable", name=5) == "bad_request"
-    assert operator.asks("accounts") == []
+    assert operator.call("disable", name="hank") == "never_seen"
+    assert operator.call("disable") == operator.call("disable", name="x", more=1) == "bad_request"
+    assert operator.call("disable", name=5) == "bad_request"
+    assert operator.call("accounts") == []
 
 
 @pytest.mark.parametrize("name", ADMIN_METHODS)
@@ -94,7 +94,7 @@ def test_the_fields_of_a_verb_are_its_methods_parameters_in_their_order(name: st
 
 
 def without_bounds(type_: Any) -> Any:
-    """Return a type without what `Annotated` says of it."""
+    """Return a type without its `Annotated` bounds."""
     return get_type_hints(SimpleNamespace(__annotations__={"field": type_}))["field"]
 
 
@@ -131,12 +131,12 @@ def test_the_words_of_the_control_socket_are_these() -> None:
 
 def test_the_servers_own_accounts_change(operator: Operator, server: RunningServer) -> None:
     accounts = server.app.messenger.authenticator.accounts
-    assert operator.asks("add_account", name="Hank", password="correct horse") is None
-    assert operator.asks("add_account", name="hank", password="correct horse") == "name_taken"
-    assert operator.asks("disable", name="hank") is None and accounts["hank"].disabled
-    assert operator.asks("enable", name="hank") is None and not accounts["hank"].disabled
-    assert operator.asks("delete_account", name="hank") is None and not accounts
-    assert operator.asks("add_account", name="hank", password="correct horse") is None
+    assert operator.call("add_account", name="Hank", password="correct horse") is None
+    assert operator.call("add_account", name="hank", password="correct horse") == "name_taken"
+    assert operator.call("disable", name="hank") is None and accounts["hank"].disabled
+    assert operator.call("enable", name="hank") is None and not accounts["hank"].disabled
+    assert operator.call("delete_account", name="hank") is None and not accounts
+    assert operator.call("add_account", name="hank", password="correct horse") is None
 
 
 def test_a_store_too_deep_for_a_sockets_address_has_one_all_the_same(
@@ -145,7 +145,7 @@ def test_a_store_too_deep_for_a_sockets_address_has_one_all_the_same(
     deep = tmp_path.joinpath(*["a-directory-with-a-long-name"] * 6)
     start_server(store=f"sqlite:///{deep}/messenger.db")
     operator = Operator(deep / "messenger.db.socket")
-    assert operator.asks("accounts") == []
+    assert operator.call("accounts") == []
     operator.close()
 
 
@@ -154,7 +154,7 @@ def test_a_second_server_is_refused_and_the_first_goes_on(
 ) -> None:
     with pytest.raises(StoreLocked):
         start_server()
-    assert operator.asks("rooms") == []
+    assert operator.call("rooms") == []
 
 
 def test_a_place_where_no_socket_can_be_is_said(start_server: Callable[..., RunningServer], tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_course_guest_whose_name_becomes_an_account_is_closed_without_a_word(
     with socket.create_connection((server.host, server.port), timeout=10) as guest:
         guest.sendall(b'{"action":"presence","user":{"account_name":"hank"}}')
         assert json.loads(guest.recv(1024))["response"] == 200
-        assert operator.asks("add_account", name="hank", password="correct horse") is None
+        assert operator.call("add_account", name="hank", password="correct horse") is None
         assert guest.recv(1024) == b""
 
 
@@ -208,59 +208,59 @@ def handed(operator: Operator, path: Path, **arguments: Any) -> dict[str, Any]:
 
 
 def opened() -> set[str]:
-    return {str(each) for each in Path("/proc/self/fd").iterdir()}
+    return {str(link) for link in Path("/proc/self/fd").iterdir()}
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
 def test_a_backup_goes_into_the_file_that_is_handed_over_and_no_file_stays_open(
     operator: Operator, server: RunningServer, tmp_path: Path
 ) -> None:
-    operator.asks("add_account", name="Hank", password="correct horse")
+    operator.call("add_account", name="Hank", password="correct horse")
     assert handed(operator, tmp_path / "warm")["answer"] > 0
     before = opened()
     answer = handed(operator, tmp_path / "backup.db")
     assert answer["answer"] == (tmp_path / "backup.db").stat().st_size
     assert verify_file(tmp_path / "backup.db").counts["accounts"] == 1
-    assert operator.asks("accounts")  # with the next line the file that was handed over is closed
+    assert operator.call("accounts")  # the next request closes the file that was passed
     assert opened() <= before
 
 
 def test_a_file_that_the_server_cannot_reach_by_its_path_is_written_to_all_the_same(
     operator: Operator, tmp_path: Path
 ) -> None:
-    operator.asks("add_account", name="Hank", password="correct horse")
+    operator.call("add_account", name="Hank", password="correct horse")
     with (tmp_path / "there").open("w+b") as target:
         (tmp_path / "there").rename(tmp_path / "moved")
         line = json.dumps({"verb": "backup", "arguments": {"file": str(tmp_path / "there")}}).encode() + b"\n"
         socket.send_fds(operator.sock, [line], [target.fileno()])
         assert json.loads(operator.lines.readline())["answer"] > 0
     assert verify_file(tmp_path / "moved").counts["accounts"] == 1
-    left = {each.name for each in tmp_path.iterdir() if each.name.startswith("messenger.db.")}
-    assert left <= {"messenger.db.lock", "messenger.db.socket"} and not (tmp_path / "there").exists()
+    leftovers = {path.name for path in tmp_path.iterdir() if path.name.startswith("messenger.db.")}
+    assert leftovers <= {"messenger.db.lock", "messenger.db.socket"} and not (tmp_path / "there").exists()
 
 
 def test_a_backup_that_cannot_be_written_is_a_sentence(operator: Operator, server: RunningServer) -> None:
     assert "No space left" in handed(operator, Path("/dev/full"))["sentence"]
-    assert operator.asks("accounts") == []
+    assert operator.call("accounts") == []
 
 
 def test_a_file_is_handed_over_and_never_named_by_its_number(operator: Operator, tmp_path: Path) -> None:
-    assert operator.asks("backup", file=str(tmp_path / "backup.db")) == "bad_request"
-    assert operator.asks("backup", file=str(tmp_path / "backup.db"), handle=1) == "bad_request"
+    assert operator.call("backup", file=str(tmp_path / "backup.db")) == "bad_request"
+    assert operator.call("backup", file=str(tmp_path / "backup.db"), handle=1) == "bad_request"
     assert handed(operator, tmp_path / "backup.db", handle=1)["error"] == "bad_request"
-    assert operator.asks("accounts") == []
+    assert operator.call("accounts") == []
 
 
 def test_files_that_nothing_was_asked_with_are_closed(
     operator: Operator, server: RunningServer, tmp_path: Path
 ) -> None:
-    operator.asks("accounts")
+    operator.call("accounts")
     before = opened()
     with (tmp_path / "some").open("w+b") as target:
         for _ in range(20):
             socket.send_fds(operator.sock, [b'{"verb":"accounts"}\n'], [target.fileno()] * 3)
             operator.lines.readline()
-    assert operator.asks("accounts") == []
+    assert operator.call("accounts") == []
     assert opened() <= before
 
 
@@ -273,15 +273,15 @@ def test_a_line_that_comes_in_pieces_and_two_that_come_at_once(operator: Operato
 def test_an_operator_is_not_kept_out_by_those_who_ask_nothing(server: RunningServer, tmp_path: Path) -> None:
     idle = [Operator(tmp_path / "messenger.db.socket") for _ in range(3 * control.MAX_IDLE_CONNECTIONS)]
     late = Operator(tmp_path / "messenger.db.socket")
-    assert late.asks("accounts") == []
+    assert late.call("accounts") == []
     assert idle[0].lines.readline() == b""  # it had been idle for longest
-    for each in (*idle, late):
-        each.close()
+    for connection in (*idle, late):
+        connection.close()
 
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
-    """Events and their fields, as they are logged."""
+    """Collect log events and their fields."""
     found: list[tuple[str, dict[str, object]]] = []
 
     class Listener(logging.Handler):
@@ -297,10 +297,10 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]
 def test_the_log_says_who_asked_and_what_it_was_done_on(
     operator: Operator, logged: list[tuple[str, dict[str, object]]], tmp_path: Path
 ) -> None:
-    operator.asks("add_account", name="hank", password="correct horse")
-    operator.asks("ban", address="192.0.2.0/24", seconds=60.0, reason="spam")
-    operator.asks("trace", name="hank", other="dale", seq=7)
-    operator.asks("prune", days=90.0)
+    operator.call("add_account", name="hank", password="correct horse")
+    operator.call("ban", address="192.0.2.0/24", seconds=60.0, reason="spam")
+    operator.call("trace", name="hank", other="dale", seq=7)
+    operator.call("prune", days=90.0)
     handed(operator, tmp_path / "backup.db")
     who = {"uid": os.getuid(), "pid": os.getpid()}
     assert [fields for event, fields in logged if event == "control"] == [
@@ -316,7 +316,7 @@ def test_the_log_says_who_asked_and_what_it_was_done_on(
 def test_registrations_invites_and_forgetting_are_logged(
     operator: Operator, server: RunningServer, logged: list[tuple[str, dict[str, object]]]
 ) -> None:
-    invite = operator.asks("add_invite")
+    invite = operator.call("add_invite")
     with open_connection(server.port) as sock, sock.makefile("rb") as lines:
         sock.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
         for request in (
@@ -327,9 +327,9 @@ def test_registrations_invites_and_forgetting_are_logged(
             while json.loads(lines.readline()).get("id") != request["id"]:
                 pass
         address = "{}:{}".format(*sock.getsockname())
-    told = {event: fields for event, fields in logged if event in ("invite_made", "registered", "forgotten")}
-    shown = told["invite_made"]["invite"]
-    assert told == {
+    shown_fields = {event: fields for event, fields in logged if event in ("invite_made", "registered", "forgotten")}
+    shown = shown_fields["invite_made"]["invite"]
+    assert shown_fields == {
         "invite_made": {"invite": shown},
         "registered": {"name": "hank", "address": address, "invite": shown},
         "forgotten": {"name": "hank", "address": address},

@@ -1,4 +1,4 @@
-"""A server that has no descriptors left says so, to its log and to its clients, and goes on when it has some again."""
+"""Out of descriptors: the server logs it, rejects clients with a reply, and goes on when there are some again."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ COUNT = 60
 
 @contextlib.contextmanager
 def short_of_files(tmp_path: Path, left: int) -> Iterator[tuple[ServerProcess, int]]:
-    """Run a server that may open `left` files more than it has open; yield it and its port."""
+    """Start a server that may open so many more files; return it and its port."""
     with ServerProcess("--store", f"sqlite:///{tmp_path}/m.db", "--health", f"unix:{tmp_path}/health") as server:
         port = server.wait_for_port()
-        with open_connection(port) as hank:  # what is opened for the first one who comes is open
+        with open_connection(port) as hank:  # the first connection opens files that stay open
             hank.sendall(HELLO % 0)
             hank.makefile("rb").readline()
         may_open(server, left)
@@ -39,13 +39,13 @@ def short_of_files(tmp_path: Path, left: int) -> Iterator[tuple[ServerProcess, i
 
 
 def may_open(server: ServerProcess, left: int) -> None:
-    used = max(int(each.name) for each in Path(f"/proc/{server.process.pid}/fd").iterdir()) + 1
+    used = max(int(link.name) for link in Path(f"/proc/{server.process.pid}/fd").iterdir()) + 1
     hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[1]
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (used + left, hard))
 
 
 def wait_for_the_log(server: ServerProcess) -> None:
-    """Wait until the server logs that it cannot accept connections."""
+    """Read the log until it reports that no connection can be accepted."""
     assert server.process.stderr is not None
     while "cannot_accept" not in (line := server.process.stderr.readline()):
         assert line
@@ -58,7 +58,7 @@ def answer(sock: socket.socket) -> int:
 
 
 def get_all_at_once(server: ServerProcess, stack: contextlib.ExitStack, place: str | int) -> list[socket.socket]:
-    """Connect while the server stands still, so that it finds all of them waiting."""
+    """Connect while the server is suspended, so that all connections wait when it goes on."""
     server.process.send_signal(signal.SIGSTOP)
     came = []
     for _ in range(COUNT if isinstance(place, int) else 15):  # of a socket in a file, so many may wait
@@ -90,19 +90,19 @@ def test_who_comes_beyond_the_descriptors_is_answered_503_and_the_log_says_why(l
             assert answer(hank) == 200
         code, log = server.stop(signal.SIGTERM)
     assert code == 0 and "Traceback" not in log
-    (said,) = [line for line in log.splitlines() if " cannot_accept " in line]
-    assert "Too many open files" in said
+    (shortage,) = [line for line in log.splitlines() if " cannot_accept " in line]
+    assert "Too many open files" in shortage
 
 
 def test_without_any_descriptor_it_waits_and_goes_on(tmp_path: Path) -> None:
-    """Not even the spare one helps: the limit is below what is open."""
+    """The limit is below what is open, so that closing the spare descriptor does not help."""
     with short_of_files(tmp_path, 20) as (server, port):
         may_open(server, -15)
         with open_connection(port) as hank:
             hank.sendall(HELLO % 1)
             wait_for_the_log(server)
             may_open(server, 50)
-            assert answer(hank) in (200, 503)  # 503 where it comes to be accepted just when there is room for that
+            assert answer(hank) in (200, 503)  # 503 if it is accepted only to be rejected
         with open_connection(port) as hank:
             hank.sendall(HELLO % 1)
             assert answer(hank) == 200

@@ -1,4 +1,4 @@
-"""However a client leaves, nothing of it stays behind, and what it was owed is written while it still reads."""
+"""However a client disconnects, nothing of it is left, and what it still reads is written."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def until_empty(server: RunningServer, left: int = 0) -> None:
 
 def logged_in_handlers() -> list[Any]:
     gc.collect()
-    return [each for each in gc.get_objects() if isinstance(each, CourseHandler | NativeHandler) and each.session]
+    handlers = [found for found in gc.get_objects() if isinstance(found, CourseHandler | NativeHandler)]
+    return [handler for handler in handlers if handler.session]
 
 
 def describe(left: list[Any]) -> str:
@@ -193,16 +194,16 @@ def test_a_mistake_in_writing_ends_the_connection_and_no_other(
 
 
 def test_those_who_were_here_together_are_told_to_come_back_one_by_one(server: RunningServer) -> None:
-    with contextlib.ExitStack() as everybody:
-        crowd = [everybody.enter_context(open_connection(server.port)) for _ in range(6)]
-        lines = [each.makefile("rb") for each in crowd]
-        for number, (each, answers) in enumerate(zip(crowd, lines, strict=True)):
-            each.sendall(NATIVE % f"name{number}".encode())
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(open_connection(server.port)) for _ in range(6)]
+        lines = [sock.makefile("rb") for sock in sockets]
+        for number, (sock, answers) in enumerate(zip(sockets, lines, strict=True)):
+            sock.sendall(NATIVE % f"name{number}".encode())
             while b"synced" not in answers.readline():
                 pass
         stopping = gevent.spawn(server.stop)
-        told = [json.loads(answers.readline())["retry_in"] for answers in lines]
-        for each in crowd:
-            each.close()
+        delays = [json.loads(answers.readline())["retry_in"] for answers in lines]
+        for sock in sockets:
+            sock.close()
         stopping.get(timeout=TEST_TIMEOUT)
-    assert all(2.0 <= each <= 4.0 for each in told) and len(set(told)) > 1
+    assert all(2.0 <= delay <= 4.0 for delay in delays) and len(set(delays)) > 1

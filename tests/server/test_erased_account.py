@@ -1,4 +1,4 @@
-"""What a running server reports as erased is in none of its store's files."""
+"""What a running server has erased is in none of its store's files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def request_until_decided(line: AdminTestClient, **frame: object) -> int:
 
 
 class Served:
-    """A server with hank and dale, who have said things to each other and in a room."""
+    """A server where hank and dale have sent messages to each other and to a room."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Listening: every address of a name that this machine has, on one port."""
+"""Listeners on all addresses of a name that this machine has, at one port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ELSEWHERE = "203.0.113.251"
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Names that this test gives addresses to."""
+    """Resolve host names to the addresses that a test sets."""
     found: dict[str, list[str]] = {}
     real = sockets.socket.getaddrinfo
 
@@ -37,17 +37,17 @@ def closed() -> Iterator[ExitStack]:
 
 
 def places(sockets: list[socket.socket]) -> list[str]:
-    return [each.getsockname()[0] for each in sockets]
+    return [sock.getsockname()[0] for sock in sockets]
 
 
 @pytest.mark.parametrize("place", [False, True], ids=["listen", "listen_at"])
 def test_all_addresses_of_a_name_share_one_port(names: dict[str, list[str]], closed: ExitStack, place: bool) -> None:
     names["two.test"] = ["127.0.0.2", "127.0.0.1"]
     sockets = listen_on("two.test:0", "health") if place else listen_tcp("two.test", 0)
-    for each in sockets:
-        closed.enter_context(closing(each))
+    for sock in sockets:
+        closed.enter_context(closing(sock))
     assert places(sockets) == ["127.0.0.2", "127.0.0.1"]
-    ports = {each.getsockname()[1] for each in sockets}
+    ports = {sock.getsockname()[1] for sock in sockets}
     assert len(ports) == 1
     for address in places(sockets):
         socket.create_connection((address, *ports)).close()
@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_on_one_address_is_taken(names: dict[str, list[str]
 
 
 def test_a_free_port_is_free_on_all_addresses(names: dict[str, list[str]], closed: ExitStack) -> None:
-    """The port that the first address gets may be taken on the second: then another one is tried."""
+    """Another port is tried if that of the first address is taken on the second."""
     names["two.test"] = ["127.0.0.1", "127.0.0.2"]
     real, tries = sockets._bind, []
 
@@ -107,8 +107,8 @@ def test_a_free_port_is_free_on_all_addresses(names: dict[str, list[str]], close
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sockets, "_bind", bound)
         bound_sockets = listen_tcp("two.test", 0)
-    for each in bound_sockets:
-        closed.enter_context(closing(each))
+    for sock in bound_sockets:
+        closed.enter_context(closing(sock))
     assert (places(bound_sockets), len(tries)) == (["127.0.0.1", "127.0.0.2"], 4)
 
 

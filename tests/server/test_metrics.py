@@ -1,4 +1,4 @@
-"""Metrics: they change as messages flow, hold no names, and belong to one server each."""
+"""Metrics: they count, have no names of users, and belong to one server each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gmessenger.launcher.services import Postgres, Redis
 from gmessenger.server import snapshot
 from gmessenger.server.metrics import METRICS, make_registry
 from tests.conftest import RunningServer
-from tests.server.test_health import asks, place_of
+from tests.server.test_health import get_page, health_address
 from tests.support.native_clients import Connector
 from tests.support.tls import CertificateAuthority, TlsAddress
 
@@ -37,20 +37,22 @@ def connector() -> Iterator[Connector]:
 
 
 class Watched:
-    """A server, and its metrics as they are shown."""
+    """A server, and its metrics as the health server returns them."""
 
     def __init__(self, server: RunningServer) -> None:
         self.server = server
 
     def shown(self) -> dict[tuple[Any, ...], float]:
-        """Return the values by name and labels."""
-        status, text = asks(place_of(self.server), "/metrics")
+        """Return the values by name and label values."""
+        status, text = get_page(health_address(self.server), "/metrics")
         assert status == 200
         families = text_string_to_metric_families(text)
-        return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
+        return {
+            (sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples
+        }
 
     def grown(self, before: dict[tuple[Any, ...], float]) -> dict[tuple[Any, ...], float]:
-        """Return which of our metrics have grown, and by how much; of histograms only the counts."""
+        """Return by how much own metrics have grown since then; of histograms only the counts."""
         changed = {key: value - before.get(key, 0.0) for key, value in self.shown().items()}
         ours = {key: by for key, by in changed.items() if by and key[0].startswith("gmessenger_")}
         return {key: by for key, by in ours.items() if not key[0].endswith(("_bucket", "_sum", "lag_seconds_count"))}
@@ -66,9 +68,9 @@ def test_connections_and_logins_are_counted_by_what_they_are(watched: Watched, c
     hank = connector.open_native(server, "hank")
     assert hank.request("register", password=SECRET)["response"] == 201
     token = connector.open_native(server, "bill").request("register", password=SECRET)["session"]
-    stranger = connector.open_raw(server)
-    stranger.send_bytes(COURSE % b"dale")
-    assert stranger.receive()["response"] == 200
+    client = connector.open_raw(server)
+    client.send_bytes(COURSE % b"dale")
+    assert client.receive()["response"] == 200
     assert connector.open_native(server).try_log_in("hank", password="wrong horse")["response"] == 402
     again = connector.open_native(server)
     assert again.try_log_in("bill", session=token)["response"] == 200
@@ -119,13 +121,13 @@ def test_nobody_is_named(watched: Watched, connector: Connector) -> None:
     hank.request("register", password=SECRET)
     hank.request("join", room="#secretive")
     hank.request("msg", to="#secretive", message="nobody-is-told-this")
-    status, text = asks(place_of(watched.server), "/metrics")
+    status, text = get_page(health_address(watched.server), "/metrics")
     assert status == 200 and not any(word in text for word in ("henrietta", "secretive", "nobody-is", "127.0.0.1"))
     assert f"# TYPE {METRICS[0].full_name} gauge" in text
 
 
 def test_programs_that_speak_openmetrics_are_answered_in_it(watched: Watched) -> None:
-    text = asks(place_of(watched.server), "/metrics", Accept="application/openmetrics-text; version=1.0.0")[1]
+    text = get_page(health_address(watched.server), "/metrics", Accept="application/openmetrics-text; version=1.0.0")[1]
     assert text.endswith("# EOF")
 
 
@@ -160,9 +162,9 @@ def test_encrypted_connections_are_told_apart_and_the_certificates_end_is_shown(
     assert shown["gmessenger_connections", "native", "guest", "tls"] == 1
     assert shown["gmessenger_connections_opened_total", "tls"] == 1
     assert shown["gmessenger_certificate_expiry_timestamp_seconds",] == server.app.certificate.expires_at
-    with socket.create_connection((server.host, server.app.tls_port), timeout=10) as stranger:
-        stranger.shutdown(socket.SHUT_WR)
-        assert stranger.recv(1024) == b""
+    with socket.create_connection((server.host, server.app.tls_port), timeout=10) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1024) == b""
     assert watched.shown()["gmessenger_connections_refused_total", "handshake_failed"] == 1
 
 
@@ -196,8 +198,8 @@ def test_what_a_server_tells_of_the_others(
     start_server: Start, connector: Connector, postgres: Postgres, redis_server: Redis
 ) -> None:
     shared = {"store": postgres.database(), "bus": redis_server.url}
-    watched, there = Watched(start_server(health="127.0.0.1:0", **shared)), start_server(**shared)
-    connector.open_native(there, "peggy")
+    watched, other_server = Watched(start_server(health="127.0.0.1:0", **shared)), start_server(**shared)
+    connector.open_native(other_server, "peggy")
     with gevent.Timeout(10):
         while (shown := watched.shown()).get(("gmessenger_names_elsewhere",)) != 1:
             pass

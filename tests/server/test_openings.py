@@ -1,4 +1,4 @@
-"""Connections that begin in another protocol than JIM are closed before anything of them is acted upon."""
+"""Connections that begin with another protocol than JIM are closed before anything is handled."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def server(start_server: Start, authority: CertificateAuthority) -> RunningServe
 
 
 def connect(server: RunningServer, authority: CertificateAuthority, way: str) -> socket.socket:
-    """Open a connection to one of the server's two ports, behind a balancer's header as `server` wants it."""
+    """Connect to one of the server's two ports, with a PROXY header if the server expects one."""
     tls = way == "tls"
     sock = open_connection(server.app.tls_port if tls else server.port)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -82,8 +82,8 @@ def rest(sock: socket.socket) -> bytes:
 def test_another_protocol_is_closed_before_anything_of_it_is_acted_upon(
     opening: str, way: str, slowly: bool, server: RunningServer, authority: CertificateAuthority
 ) -> None:
-    said = OPENINGS[opening]
-    pieces = [said[:40_000][place : place + 1] for place in range(len(said))] if slowly and len(said) < 1000 else [said]
+    sent = OPENINGS[opening]
+    pieces = [sent[:40_000][place : place + 1] for place in range(len(sent))] if slowly and len(sent) < 1000 else [sent]
     with connect(server, authority, way) as sock:
         try:
             for piece in [*pieces, BODY, COURSE]:
@@ -114,8 +114,8 @@ def test_it_is_in_the_log(
     with connect(server, authority, "plain") as sock:
         sock.sendall(OPENINGS["SSH"])
         assert rest(sock) == b""
-    told: list[Any] = [record.fields for record in caplog.records if record.message == "connection_refused"]  # type: ignore[attr-defined]
-    assert told == [{"address": "192.0.2.7:12345", "reason": "it speaks ssh"}]
+    rejections: list[Any] = [record.fields for record in caplog.records if record.message == "connection_refused"]  # type: ignore[attr-defined]
+    assert rejections == [{"address": "192.0.2.7:12345", "reason": "it speaks ssh"}]
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_a_clumsy_client_gets_in(rubbish: bytes, server: RunningServer, authorit
 
 def test_a_plain_client_on_the_tls_port_is_told(start_server: Start, authority: CertificateAuthority) -> None:
     server = start_server(tls_certificate=str(authority.issue()), tls_port=0)
-    for said in (PRESENCE, b" ", b"rubbish", PRESENCE * 1000):
+    for sent in (PRESENCE, b" ", b"rubbish", PRESENCE * 1000):
         with open_connection(server.app.tls_port) as sock:
-            sock.sendall(said)
+            sock.sendall(sent)
             answer = json.loads(rest(sock))
         assert (answer["response"], answer["code"]) == (400, "tls_needed")
     with open_connection(server.app.tls_port) as sock:

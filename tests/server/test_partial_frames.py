@@ -1,4 +1,4 @@
-"""What comes on a connection at once is read in pieces, for as long as it is a stream and no lines."""
+"""Data that arrives at once is handled in chunks, as long as the connection is a stream."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PACKET = b'{"response":200}\n' * (65_536 // 17)
 
 
 class Pieces:
-    """A decoder that remembers what it was given; after `leave_after` pieces the connection is left."""
+    """A decoder that records its input; after `leave_after` chunks the connection is closing."""
 
     def __init__(self, connection: Any, leave_after: int) -> None:
-        self.given: list[bytes] = []
+        self.chunks: list[bytes] = []
         self._decoder = RequestDecoder(65_536)
         self._connection, self._leave_after = connection, leave_after
 
@@ -28,8 +28,8 @@ class Pieces:
 
     def feed(self, data: bytes) -> list[ClientEvent]:
         if data:
-            self.given.append(data)
-        self._connection.is_closing = len(self.given) == self._leave_after
+            self.chunks.append(data)
+        self._connection.is_closing = len(self.chunks) == self._leave_after
         self._decoder.feed(data)
         return []
 
@@ -42,27 +42,27 @@ def connection() -> Any:
     )
 
 
-def heard(connection: Any, data: bytes, leave_after: int = 0) -> list[bytes]:
+def receive(connection: Any, data: bytes, leave_after: int = 0) -> list[bytes]:
     front: Any = JimProtocol(connection, SimpleNamespace())  # type: ignore[arg-type]
     front._decoder = pieces = Pieces(connection, leave_after)
     front.data_received(data)
-    return pieces.given
+    return pieces.chunks
 
 
 def test_a_stream_is_read_in_pieces(connection: Any) -> None:
-    given = heard(connection, PACKET)
-    assert b"".join(given) == PACKET
-    assert max(map(len, given)) <= STREAM_CHUNK < len(PACKET) / 10
+    chunks = receive(connection, PACKET)
+    assert b"".join(chunks) == PACKET
+    assert max(map(len, chunks)) <= STREAM_CHUNK < len(PACKET) / 10
 
 
 def test_lines_are_read_at_once_from_the_piece_on_in_which_they_begin(connection: Any) -> None:
     presence = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
     before = PACKET[: STREAM_CHUNK // 17 * 17]
-    *pieces, rest = heard(connection, before + presence + PACKET)
+    *pieces, rest = receive(connection, before + presence + PACKET)
     assert b"".join([*pieces, rest]) == before + presence + PACKET
     assert max(map(len, pieces)) <= STREAM_CHUNK
     assert len(rest) > len(PACKET) - STREAM_CHUNK
 
 
 def test_a_connection_that_is_left_is_read_no_further(connection: Any) -> None:
-    assert len(heard(connection, PACKET, leave_after=2)) == 2
+    assert len(receive(connection, PACKET, leave_after=2)) == 2

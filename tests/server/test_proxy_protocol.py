@@ -1,4 +1,4 @@
-"""Behind a balancer: who is believed, whose address counts, and what may be said on such a line."""
+"""PROXY headers: from which addresses they are read, and what they change for the connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def header(client: str) -> bytes:
 
 @pytest.fixture
 def behind(start_server: Start) -> RunningServer:
-    """A server that believes this machine."""
+    """A server that trusts PROXY headers from this machine."""
     return start_server(proxy_from=(ip_network("127.0.0.0/8"), ip_network("::1")))
 
 
@@ -42,7 +42,7 @@ def addresses(server: RunningServer) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "address"),
+    ("sent", "address"),
     [
         (header("192.0.2.7"), "192.0.2.7:12345"),
         (header("2001:db8::7"), "[2001:db8::7]:12345"),
@@ -50,9 +50,9 @@ def addresses(server: RunningServer) -> list[str]:
         (b"PROXY TCP4 192.0.2.7 198.51.100.1 12345 7777\r\n", "192.0.2.7:12345"),
     ],
 )
-def test_the_clients_address_is_the_one_in_the_header(behind: RunningServer, said: bytes, address: str) -> None:
+def test_the_clients_address_is_the_one_in_the_header(behind: RunningServer, sent: bytes, address: str) -> None:
     with open_connection(behind.port) as hank:
-        hank.sendall(said + PRESENCE % (b"hank", b""))
+        hank.sendall(sent + PRESENCE % (b"hank", b""))
         assert answer(hank)["response"] == 200
         assert addresses(behind) == [address]
 
@@ -67,10 +67,10 @@ def test_a_header_may_come_in_pieces(behind: RunningServer) -> None:
         assert addresses(behind) == ["192.0.2.7:12345"]
 
 
-@pytest.mark.parametrize("said", [LOCAL, UNKNOWN, b"PROXY UNKNOWN\r\n", header("127.0.0.9"), header("::1")])
-def test_without_a_clients_address_it_is_the_balancers_own(behind: RunningServer, said: bytes) -> None:
+@pytest.mark.parametrize("sent", [LOCAL, UNKNOWN, b"PROXY UNKNOWN\r\n", header("127.0.0.9"), header("::1")])
+def test_without_a_clients_address_it_is_the_balancers_own(behind: RunningServer, sent: bytes) -> None:
     with open_connection(behind.port) as hank:
-        hank.sendall(said + PRESENCE % (b"hank", b""))
+        hank.sendall(sent + PRESENCE % (b"hank", b""))
         assert answer(hank)["response"] == 200
         assert addresses(behind) == ["{}:{}".format(*hank.getsockname())]
 
@@ -79,7 +79,7 @@ PASSWORD = b',"password":"long enough"'
 
 
 @pytest.mark.parametrize(
-    ("said", "word"),
+    ("sent", "code"),
     [
         (header("192.0.2.7"), "password_exposed"),
         (header("127.0.0.1"), "password_exposed"),
@@ -88,16 +88,16 @@ PASSWORD = b',"password":"long enough"'
         (LOCAL, "wrong_password"),
     ],
 )
-def test_no_header_makes_a_line_one_of_this_machine(behind: RunningServer, said: bytes, word: str) -> None:
+def test_no_header_makes_a_line_one_of_this_machine(behind: RunningServer, sent: bytes, code: str) -> None:
     with open_connection(behind.port) as hank:
-        hank.sendall(said + PRESENCE % (b"hank", PASSWORD))
-        assert answer(hank)["code"] == word
+        hank.sendall(sent + PRESENCE % (b"hank", PASSWORD))
+        assert answer(hank)["code"] == code
 
 
-@pytest.mark.parametrize("said", [PRESENCE % (b"hank", b""), V2_SIGNATURE + b"\x11\x11\x00\x00", b"\x16\x03\x01"])
-def test_from_a_balancer_the_header_is_a_must(behind: RunningServer, said: bytes) -> None:
+@pytest.mark.parametrize("sent", [PRESENCE % (b"hank", b""), V2_SIGNATURE + b"\x11\x11\x00\x00", b"\x16\x03\x01"])
+def test_from_a_balancer_the_header_is_a_must(behind: RunningServer, sent: bytes) -> None:
     with open_connection(behind.port) as hank:
-        hank.sendall(said)
+        hank.sendall(sent)
         with contextlib.suppress(ConnectionResetError):  # it was closed over what was not read
             assert hank.recv(100) == b""
 

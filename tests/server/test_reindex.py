@@ -1,4 +1,4 @@
-"""The index of an earlier release is made again beside a running server, and the log says how far it is."""
+"""The search index of an earlier release is rebuilt while the server runs, with progress in the log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gmessenger.server import maintenance
 
 
 class Slow:
-    """A store that cannot at first, and then takes three slices."""
+    """A store that fails once, and then rebuilds its index in three slices."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
@@ -27,7 +27,7 @@ class Slow:
         return 30
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
+def events(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
     return [(record.message, record.fields) for record in caplog.records]  # type: ignore[attr-defined]
 
 
@@ -42,11 +42,11 @@ def test_it_is_tried_again_until_it_is_done(caplog: pytest.LogCaptureFixture, mo
     waited: list[float] = []
     maintenance.reindex(Slow(2), waited.append)  # type: ignore[arg-type]
     assert waited == [maintenance.REINDEX_RETRY_DELAY] * 2
-    names = [name for name, _ in said(caplog)]
+    names = [name for name, _ in events(caplog)]
     assert names == ["reindex_failed"] * 2 + ["reindexing"] * 3 + ["reindexed"]
-    assert said(caplog)[2][1] == {"left": 30} and said(caplog)[-1][1]["count"] == 30
+    assert events(caplog)[2][1] == {"left": 30} and events(caplog)[-1][1]["count"] == 30
 
 
 def test_a_server_that_stops_does_not_try_again(caplog: pytest.LogCaptureFixture) -> None:
     maintenance.reindex(Slow(9), lambda seconds: True)  # type: ignore[arg-type]
-    assert [name for name, _ in said(caplog)] == ["reindex_failed"]
+    assert [name for name, _ in events(caplog)] == ["reindex_failed"]

@@ -1,4 +1,4 @@
-"""SIGHUP: what may change while sessions live does, for them too; a bad configuration changes nothing."""
+"""SIGHUP: options that need no restart change, for open connections too; an invalid file changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection
 
 
 class Reloading:
-    """A server with a config file, and one native session on it."""
+    """A server process with a configuration file, and one native session."""
 
     def __init__(self, ini: Path, text: str) -> None:
         self._ini = ini
@@ -54,7 +54,7 @@ class Reloading:
         self.server.process.send_signal(signal.SIGHUP)
 
     def logged(self, *events: str) -> Any:
-        """Wait for the next of these events in the log, and return it."""
+        """Return the next of these events in the log."""
         for line in self._log:
             if (entry := json.loads(line))["event"] in events:
                 return entry
@@ -62,21 +62,21 @@ class Reloading:
 
 
 class Native:
-    """One connection, which asks and is answered."""
+    """A native connection that sends one request at a time."""
 
     def __init__(self, sock: socket.socket, name: str) -> None:
         self._socket = sock
         self._lines = sock.makefile("rb")
-        self.welcome = self.asks(action="presence", jim=2, user={"account_name": name})
+        self.welcome = self.request(action="presence", jim=2, user={"account_name": name})
 
-    def asks(self, **request: Any) -> Any:
+    def request(self, **request: Any) -> Any:
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         while "response" not in (frame := json.loads(self._lines.readline())):
             pass
         return frame
 
     def says(self, text: str) -> Any:
-        return self.asks(action="msg", id="m", to="hank", message=text).get("code")
+        return self.request(action="msg", id="m", to="hank", message=text).get("code")
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ def test_who_is_connected_is_bound_by_the_new_limits_at_once(ini: Path) -> None:
             *("--max-text", "--broadcast", "--registration", "--guests", "--greeting")
         }
         assert it.hank.says("a long story, this") is None
-        assert it.hank.asks(action="msg", id="m", to="#all", message="x")["code"] == "broadcast_refused"
-        assert it.hank.asks(action="register", id="r", password="long enough")["code"] == "registration_closed"
-        greeting = it.hank.asks(action="presence", jim=2, user={"account_name": "hank"})
+        assert it.hank.request(action="msg", id="m", to="#all", message="x")["code"] == "broadcast_refused"
+        assert it.hank.request(action="register", id="r", password="long enough")["code"] == "registration_closed"
+        greeting = it.hank.request(action="presence", jim=2, user={"account_name": "hank"})
         assert greeting["alert"].startswith("Be kind.\nOr go.\n") and greeting["limits"]["text"] == 100
         assert it.login("dale").welcome["code"] == "guests_refused"
         assert it.server.stop(signal.SIGTERM)[0] == 0
@@ -174,7 +174,7 @@ def test_the_level_of_the_log_follows_and_the_file_is_opened_again(ini: Path, tm
         ini.write_text("[server]\nlog-level = debug\n")
         server.process.send_signal(signal.SIGHUP)
         while not log.exists() or "request_refused" not in log.read_text():
-            assert native.asks(action="status", status="")["code"] == "bad_request"
+            assert native.request(action="status", status="")["code"] == "bad_request"
         assert server.stop(signal.SIGTERM)[0] == 0
     assert "server_started" in (tmp_path / "old.log").read_text() and "server_stopped" in log.read_text()
 

@@ -1,4 +1,4 @@
-"""Nothing waits for ever and nothing grows without a bound: each timeout and limit, against a real socket."""
+"""Timeouts and limits of connections, each against a real socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Login = Callable[..., "Line"]
 
 
 class Line(contextlib.ExitStack):
-    """A native connection, logged in."""
+    """Open a native connection and log in."""
 
     def __init__(self, server: RunningServer, name: bytes) -> None:
         super().__init__()
@@ -94,13 +94,13 @@ def test_one_connection_more_is_answered_503(start_server: Start, login: Login) 
 
 
 def fill(hank: Line, to: str) -> str:
-    """Send to one who reads nothing until a message is refused; returns the word of the refusal."""
+    """Send messages to a client that reads nothing until one is refused; return the code."""
     message = f'{{"action":"msg","to":"{to}","message":"{"x" * 16_000}"}}\n{{"action":"probe"}}\n'.encode()
     for _ in range(5000):
         hank.send(message)
         if code := hank.frame().get("code"):
             return str(code)
-    raise AssertionError("80 MB were taken for one who reads nothing")
+    raise AssertionError("80 MB were accepted for a client that reads nothing")
 
 
 def test_the_queue_of_a_reader_that_stalls_is_bounded(start_server: Start, login: Login) -> None:

@@ -1,4 +1,4 @@
-"""Starting and stopping as an operator sees it: a clear line, an exit code of its own, a reason for each client."""
+"""Start and stop of a server process: its output, exit codes, and what connected clients are sent."""
 
 from __future__ import annotations
 

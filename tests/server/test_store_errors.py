@@ -1,4 +1,4 @@
-"""What a database says when it fails is for the log: no peer is ever told a word of it."""
+"""Texts of database errors are logged, and never sent to clients."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def server(request: pytest.FixtureRequest, start_server: Callable[..., RunningSe
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
-    """What the log says of failures of a store, so far."""
+def reasons(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Return the reasons of store failures in the log, so far."""
     monkeypatch.setattr(failures.FAILURE_LOG, "_last", {})
     log.LOGGER.propagate = True
     caplog.set_level(logging.ERROR, "gmessenger")
@@ -66,7 +66,7 @@ def is_lost(*_: Any, **__: Any) -> Any:
 
 
 def breaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is asked of a store from now on, its database fails."""
+    """Let all queries of a store fail from now on."""
     monkeypatch.setattr(SqliteWriter, "_commit", fails)
     monkeypatch.setattr(reader_pool._Query, "run", is_broken)
     monkeypatch.setattr(PostgresWriter, "_insert_with_retries", is_lost)
@@ -74,7 +74,7 @@ def breaks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_word_of_a_database_is_ever_in_a_frame(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch, told: Callable[[], list[str]]
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, reasons: Callable[[], list[str]]
 ) -> None:
     with closing(UserClient(server)) as hank, Connector() as connector:
         hank.start_session("hank").register()
@@ -95,11 +95,11 @@ def test_no_word_of_a_database_is_ever_in_a_frame(
             assert not any(word in json.dumps(answer) for word in ("SECRET", "FATAL", "10.0.0.9", "accounts")), answer
         unavailable = [answer for answer in refused if answer["response"] == 503]
         assert len(unavailable) > 8 and {answer["code"] for answer in unavailable} == {"store_unavailable"}
-    assert told() and all("SECRET" in reason for reason in told())
+    assert reasons() and all("SECRET" in reason for reason in reasons())
 
 
 def test_the_same_failure_is_not_logged_with_every_batch(
-    told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+    reasons: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there, now = FailureLog(), 100.0
     monkeypatch.setattr(failures.time, "monotonic", lambda: now)
@@ -108,7 +108,7 @@ def test_the_same_failure_is_not_logged_with_every_batch(
     there.log("store_failed", OSError("gone"))
     now += failures.REPEAT_INTERVAL
     there.log("store_failed", OSError("gone"))
-    assert told() == ["full", "gone", "gone"]
+    assert reasons() == ["full", "gone", "gone"]
 
 
 def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
@@ -116,9 +116,11 @@ def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
 ) -> None:
     from gmessenger.chat.sending import Dispatcher
 
-    post = Dispatcher._new_message
+    new_message = Dispatcher._new_message
     monkeypatch.setattr(
-        Dispatcher, "_new_message", lambda *given: post(*given[:-2], given[-2].replace("bad", "\ud800"), given[-1])
+        Dispatcher,
+        "_new_message",
+        lambda *arguments: new_message(*arguments[:-2], arguments[-2].replace("bad", "\ud800"), arguments[-1]),
     )
     with closing(UserClient(server)) as hank:
         hank.start_session("hank").register()

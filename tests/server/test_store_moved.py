@@ -1,4 +1,4 @@
-"""A running server whose store's files are moved away: it says so, and its stop destroys nothing."""
+"""The store's files are moved away under a running server: it reports that, and its stop loses nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gmessenger.server.net.sockets import file_identity, remove_socket_file
 from gmessenger.store import open_store
 from gmessenger.store.sqlite.verify import verify_file
 from tests.conftest import RunningServer
-from tests.server.test_health import asks
+from tests.server.test_health import get_page
 from tests.support.admin_cli import PASSWORD, AdminTestClient
 from tests.support.server import ServerProcess
 
@@ -35,13 +35,13 @@ def test_the_first_message_after_the_move_is_refused_and_a_stop_loses_nothing(tm
         line = enter(server.wait_for_port())
         for number in range(20):
             assert say(line, f"before {number}")["response"] == 200
-        assert asks(health.removeprefix("unix:"), "/readyz")[0] == 200
+        assert get_page(health.removeprefix("unix:"), "/readyz")[0] == 200
         file.rename(tmp_path / "gone.db")
         file.touch()
         answer = say(line, "after")
         assert (answer["response"], answer["code"]) == (503, "store_unavailable")
         assert str(tmp_path) not in str(answer)
-        status, sentence = asks(health.removeprefix("unix:"), "/readyz")
+        status, sentence = get_page(health.removeprefix("unix:"), "/readyz")
         assert status == 503 and "moved or replaced" in sentence
         line.close()
         code, log = server.stop(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""No greenlet dies silently: who spawns one without the watch has to be known for guarding it."""
+"""Failures of greenlets are reported: greenlets are spawned by the supervisor, or guarded by their module."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GUARDED = {
     "store/sqlite/purger.py": 2,  # and so does the purge
     "bus/redis.py": 1,  # which links it to `failed`
 }
-"""Where greenlets are spawned beside the watch, and how many times."""
+"""Modules that spawn greenlets without the supervisor, and how many times."""
 
 
 def test_greenlets_are_spawned_by_the_watch_or_guarded() -> None:

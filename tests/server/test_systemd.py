@@ -1,4 +1,4 @@
-"""What systemd hears, on a real datagram socket, from a real process."""
+"""Notifications to systemd, from a server process to a real datagram socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABSTRACT = "@gmessenger-test-"
 
 @pytest.fixture(params=["path", "abstract"])
 def notify(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
-    """Where systemd listens, and what it calls that in the environment."""
+    """Listen as systemd does; return the socket and the value of NOTIFY_SOCKET."""
     address = str(tmp_path / "notify") if request.param == "path" else f"{ABSTRACT}{tmp_path}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.settimeout(TEST_TIMEOUT)
@@ -27,14 +27,14 @@ def notify(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[soc
 
 
 def words(sock: socket.socket) -> dict[str, str]:
-    """Receive one datagram, as names and values."""
+    """Receive one datagram."""
     return dict(line.split("=", 1) for line in sock.recv(4096).decode().split("\n"))
 
 
 def until(sock: socket.socket, word: str) -> dict[str, str]:
-    while word not in (heard := words(sock)):
-        assert set(heard) <= {"WATCHDOG", "STATUS"}, heard
-    return heard
+    while word not in (notification := words(sock)):
+        assert set(notification) <= {"WATCHDOG", "STATUS"}, notification
+    return notification
 
 
 def test_a_life_as_systemd_hears_it(notify: tuple[socket.socket, str], tmp_path: Path) -> None:

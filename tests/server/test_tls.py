@@ -1,4 +1,4 @@
-"""The TLS port and its certificate: loaded, replaced under people's feet, and not held up by those who say nothing."""
+"""The TLS port: certificates are loaded and reloaded, and silent clients hold up no others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def begin(start_server: Start, authority: CertificateAuthority) -> Start:
 
 @pytest.fixture
 def events(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[dict[str, Any]]]:
-    """The fields of the events of a word, so far."""
+    """Return the fields of the log events of a name, so far."""
     log.LOGGER.propagate = True
     caplog.set_level(logging.DEBUG, "gmessenger")
     return lambda word: [record.fields for record in caplog.records if record.message == word]  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def until(what: Callable[[], object]) -> None:
 
 
 def shown(server: RunningServer, authority: CertificateAuthority) -> str:
-    """Return the pin of the certificate that a new connection is shown."""
+    """Return the pin of the certificate that a new connection gets."""
     with open_connection(server.app.tls_port or 0) as sock:
         tls = authority.context.wrap_socket(sock, server_hostname="localhost")
         with tls:
@@ -78,16 +78,16 @@ def test_silent_peers_hold_up_nobody_and_are_given_up(
     silent = [open_connection(server.app.tls_port) for _ in range(20)]
     hank = native(server, authority)
     assert hank.request("probe")["response"] == 200
-    for each in silent:
-        assert each.recv(100) == b""
-        each.close()
+    for peer in silent:
+        assert peer.recv(100) == b""
+        peer.close()
     assert {event["reason"] for event in events("handshake_failed")} == {"no handshake in time"}
     assert hank.request("probe")["response"] == 200
     hank.close()
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("sent", "reason"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", "it does not speak TLS"),
         (PRESENCE, "it does not speak TLS"),
@@ -95,10 +95,10 @@ def test_silent_peers_hold_up_nobody_and_are_given_up(
         (b"", "eof"),
     ],
 )
-def test_what_is_no_tls_is_closed_with_a_quiet_word(said: bytes, reason: str, begin: Start, events: Any) -> None:
+def test_what_is_no_tls_is_closed_with_a_quiet_word(sent: bytes, reason: str, begin: Start, events: Any) -> None:
     server = begin()
     with open_connection(server.app.tls_port) as sock:
-        sock.sendall(said)
+        sock.sendall(sent)
         sock.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
             while sock.recv(1000):
@@ -260,8 +260,8 @@ def test_a_certificate_that_cannot_be_used_is_said_in_one_sentence(
 def test_files_may_begin_with_a_byte_order_mark(begin: Start, authority: CertificateAuthority) -> None:
     certificate, key = authority.issue("marked.pem"), authority.folder / "key.pem"
     key.write_bytes(certificate.read_bytes())
-    for each in (certificate, key):
-        each.write_bytes(b"\xef\xbb\xbf" + each.read_bytes())
+    for file in (certificate, key):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     server = begin(tls_certificate=str(certificate), tls_key=str(key))
     hank = native(server, authority)
     assert hank.request("probe")["response"] == 200
@@ -269,8 +269,8 @@ def test_files_may_begin_with_a_byte_order_mark(begin: Start, authority: Certifi
 
 
 def test_a_bad_certificate_ends_the_start_with_78(faulty: Path) -> None:
-    given = ["--tls-certificate", f"{faulty}/a.pem", "--tls-key", f"{faulty}/secret.pem"]
-    code, out, err = run_server("--ip", "127.0.0.1", "--port", "0", "--tls-port", "0", "--log-file", "-", *given)
+    arguments = ["--tls-certificate", f"{faulty}/a.pem", "--tls-key", f"{faulty}/secret.pem"]
+    code, out, err = run_server("--ip", "127.0.0.1", "--port", "0", "--tls-port", "0", "--log-file", "-", *arguments)
     assert (code, out, err.count("\n")) == (78, "", 1)
 
 
