@@ -169,7 +169,7 @@ class Messenger:
     def register(
         self, session: Session, password: str, invite: str | None = None, device: str | None = None
     ) -> Registration:
-        """Make a guest an account, whose first `device` this session is; it catches up once that is answered.
+        """Make a guest an account, whose first `device` this session is. It must catch up after the response.
 
         Raises `NameTaken`, `BadPassword`, or why registration is refused.
         """

@@ -61,12 +61,12 @@ class Moderation:
         """Close every session of a user, on all nodes. Raises `RecipientGone`."""
         self._check_may_moderate(by, fold(user))
         error = with_reason(Kicked, _check_reason(reason))
-        here = self._session_closer.close_all(fold(user), error)
-        elsewhere = self._router.peers.kick(fold(user), by, reason)
-        if not here and elsewhere is None:
+        closed = self._session_closer.close_all(fold(user), error)
+        remote = self._router.peers.kick(fold(user), by, reason)
+        if not closed and remote is None:
             raise RecipientGone(f"{user} is not here.")
         self._log(by, "kick", user, None, reason)
-        return SessionCount(here + (elsewhere or 0))
+        return SessionCount(closed + (remote or 0))
 
     def kick_remote(self, by: str, user: str, reason: str = "") -> None:
         """Have every session of a user closed by the nodes that have one; for a process that is not a node."""
@@ -94,9 +94,9 @@ class Moderation:
             key = fold(normalize_name(user))
             self._check_may_moderate(by, key)
             sanction = self._add_sanction(by, "ban", "name", key, seconds, reason)
-            elsewhere = self._router.peers.session_count(key)  # their node closes them when it reads the sanction
+            remote = self._router.peers.session_count(key)  # their node closes them when it reads the sanction
             closed = self._session_closer.close_all(key, self._sanctions.error_for(Banned, sanction))
-            return SessionCount(closed + elsewhere)
+            return SessionCount(closed + remote)
         return self._ban_network(by, parse_network(address or ""), seconds, reason)
 
     def unban(self, by: str, user: str | None, address: str | None) -> None:
