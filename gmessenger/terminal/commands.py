@@ -12,19 +12,18 @@ from typing import Final
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
 from gmessenger.terminal.i18n import N_, _
+from gmessenger.terminal.line_terminal import MIN_TEXT_WIDTH
 
-MIN_COLUMN_WIDTH: Final = 20
-"""Columns below which a description is too narrow to read."""
 COLUMN_GAP: Final = 2
 
 
 def format_two_columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
     """Format rows to fit `width` columns: side by side, or one below the other if that is too narrow."""
     column = max(len(name) for name, _description in rows) + 2 * COLUMN_GAP
-    is_beside = width - 1 - column >= MIN_COLUMN_WIDTH
+    is_beside = width - 1 - column >= MIN_TEXT_WIDTH
     indent = column if is_beside else 3 * COLUMN_GAP
     for name, description in rows:
-        first, *rest = textwrap.wrap(description, max(width - 1 - indent, MIN_COLUMN_WIDTH))
+        first, *rest = textwrap.wrap(description, max(width - 1 - indent, MIN_TEXT_WIDTH))
         head = f"{' ' * COLUMN_GAP}{name}"
         yield from [f"{head:<{column}}{first}"] if is_beside else [head, " " * indent + first]
         yield from (" " * indent + line for line in rest)
@@ -401,5 +400,5 @@ def help_text(width: int, *notes: str, is_operator: bool = False) -> str:
         if is_operator or not command.operators_only
     ]
     return "\n".join(
-        [*format_two_columns(rows, width), *textwrap.wrap(" ".join(notes), max(width - 1, MIN_COLUMN_WIDTH))]
+        [*format_two_columns(rows, width), *textwrap.wrap(" ".join(notes), max(width - 1, MIN_TEXT_WIDTH))]
     )

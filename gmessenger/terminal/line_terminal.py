@@ -11,7 +11,8 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal.stdio import OutputWriter, StdinReader, TruncatedLine, is_stdin_tty
 
 DEFAULT_WIDTH: Final = 80
-MIN_WIDTH: Final = 20
+MIN_TEXT_WIDTH: Final = 20
+"""Columns in which text can still be read: none is wrapped narrower."""
 WRAP_INDENT: Final = "   "
 BELL: Final = "\a"
 
@@ -44,7 +45,7 @@ class LineTerminal:
         """
         lines = text.split("\n")
         if self.is_interactive:
-            width = max(self.width - 1, MIN_WIDTH)
+            width = max(self.width - 1, MIN_TEXT_WIDTH)
             lines = [row for line in lines for row in _wrap_line(line, width)]
         bell = BELL if ring and self.is_interactive else ""
         self._output.write("\n".join([bell + self._erase_line() + lines[0], *lines[1:], self._redraw_prompt()]))

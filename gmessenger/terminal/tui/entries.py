@@ -10,6 +10,7 @@ from gmessenger.lru_map import LruMap
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time_of_day, time_of_day_width
 from gmessenger.terminal.i18n import _
+from gmessenger.terminal.line_terminal import MIN_TEXT_WIDTH
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 from gmessenger.terminal.tui.graphemes import format_name, pad, width
 from gmessenger.terminal.tui.style import Symbols, name_style
@@ -19,8 +20,6 @@ TABLE_ROW: Final = re.compile(r"(?P<label> *\S.*? {2,})(?P<description>\S.*)")
 """A row of a table: a label, at least two spaces, and a description."""
 STACKED_INDENT: Final = "      "
 """The indent of a description that stands below its label."""
-MIN_TEXT_WIDTH: Final = 20
-"""Columns that a description needs beside its label."""
 
 
 def wrap_notice(text: str, columns: int, full_width: int) -> list[ScreenRow]:
