@@ -19,7 +19,7 @@ from gmessenger.errors import Unreachable
 from gmessenger.launcher.services import LOOPBACK, Redis
 from tests import ROOT
 from tests.bus.conftest import SHORT, BusGroup
-from tests.support.bus import RecordingListener
+from tests.support.bus import RecordingListener, forward
 from tests.support.tls import CertificateAuthority
 
 Events = Callable[[str], list[dict[str, Any]]]
@@ -210,9 +210,9 @@ def authority(tmp_path: Any) -> CertificateAuthority:
 
 
 def _free_port() -> int:
-    with socket.socket() as connected:
-        connected.bind((LOOPBACK, 0))
-        return int(connected.getsockname()[1])
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        return int(sock.getsockname()[1])
 
 
 @pytest.fixture
@@ -220,28 +220,19 @@ def balancer(redis_server: Redis, private_redis: Redis) -> Iterator[str]:
     """A load balancer in front of two unrelated Redis servers."""
     turns = [redis_server, private_redis] * 100
 
-    def forward(client_socket: socket.socket, _: Any) -> None:
+    def serve(client_socket: socket.socket, _: Any) -> None:
         server = turns.pop()
         with socket.create_connection((LOOPBACK, server.port)) as server_socket:
             greenlets = [
-                gevent.spawn(_forward, client_socket, server_socket),
-                gevent.spawn(_forward, server_socket, client_socket),
+                gevent.spawn(forward, client_socket, server_socket),
+                gevent.spawn(forward, server_socket, client_socket),
             ]
             gevent.joinall(greenlets)
 
-    server = StreamServer((LOOPBACK, 0), forward)
+    server = StreamServer((LOOPBACK, 0), serve)
     server.start()
     yield f"redis://{LOOPBACK}:{server.server_port}"
     server.stop()
-
-
-def _forward(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65_536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # one of them has hung up
 
 
 def test_what_does_not_come_back_is_no_link(balancer: str, start_group: StartGroup, events: Events) -> None:

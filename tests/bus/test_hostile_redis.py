@@ -19,7 +19,7 @@ from gmessenger.bus import check_bus_url, connection
 from gmessenger.errors import Unreachable
 from gmessenger.launcher.services import LOOPBACK, Redis
 from tests.bus.conftest import SHORT, BusGroup
-from tests.support.bus import TEST_TIMEOUT, RecordingListener
+from tests.support.bus import TEST_TIMEOUT, RecordingListener, forward
 
 StartGroup = Callable[[str], BusGroup]
 Events = Callable[[str], list[dict[str, Any]]]
@@ -135,7 +135,7 @@ class InjectingProxy:
         with socket.create_connection((LOOPBACK, self._redis.port)) as server_socket:
             gevent.joinall(
                 [
-                    gevent.spawn(_forward, client_socket, server_socket),
+                    gevent.spawn(forward, client_socket, server_socket),
                     gevent.spawn(self._forward_replies, server_socket, client_socket),
                 ]
             )
@@ -151,15 +151,6 @@ class InjectingProxy:
 
     def close(self) -> None:
         self._server.stop()
-
-
-def _forward(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65_536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
 
 
 def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Redis, start_group: StartGroup) -> None:

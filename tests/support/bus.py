@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent import socket
 from gevent.event import Event
 
 from gmessenger.bus.envelopes import Keyring, Sealer, open_envelope, read_envelope
@@ -33,6 +34,16 @@ listener.wait_until(lambda: bus.connected)
 print("connected", flush=True)
 gevent.sleep(60)
 """
+
+
+def forward(source: socket.socket, target: socket.socket) -> None:
+    """Copy bytes from one socket to another until the end of either."""
+    try:
+        while data := source.recv(65_536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
 
 
 class RecordingListener:
