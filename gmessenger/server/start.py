@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 import gevent
 
 from gmessenger import __version__, log
+from gmessenger.config.options import ServerOptions
 from gmessenger.config.parser import SERVER, parse_options
 from gmessenger.console import SanitizedStderr, print_error, print_line
 from gmessenger.errors import ExitError
@@ -36,31 +37,42 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return check(arguments)
         # Imported late, so that help and errors in options appear at once.
         from gmessenger.server.server import Server
-        from gmessenger.server.signals import install_signal_handlers
-        from gmessenger.server.systemd import SystemdNotifier
 
-        log_destination = options.log_destination("server")
-        log.configure(log_destination, options.log_level, options.log_format)
-        raise_soft_limit(options.max_connections)
-        sys.setswitchinterval(THREAD_SWITCH_INTERVAL)
-        gc.set_threshold(*GC_THRESHOLDS)
-        gevent.get_hub().exception_stream = cast(TextIO, SanitizedStderr())
-        # Where greenlets were spawned is not shown anywhere, and would take memory for every connection.
-        gevent.config.track_greenlet_tree = False
+        _configure_process(options)
         server = Server(options)
         server.start()
     except ExitError as error:
         print_error(f"{SERVER.name}: {error}")
         return error.exit_code
+    return _serve(server, arguments)
+
+
+def _configure_process(options: ServerOptions) -> None:
+    """Set up the log, the file limit, the interpreter and the loop. Raises `FileError`."""
+    log.configure(options.log_destination("server"), options.log_level, options.log_format)
+    raise_soft_limit(options.max_connections)
+    sys.setswitchinterval(THREAD_SWITCH_INTERVAL)
+    gc.set_threshold(*GC_THRESHOLDS)
+    gevent.get_hub().exception_stream = cast(TextIO, SanitizedStderr())
+    # Where greenlets were spawned is not shown anywhere, and would take memory for every connection.
+    gevent.config.track_greenlet_tree = False
+
+
+def _serve(server: Server, arguments: Sequence[str] | None) -> int:
+    """Handle signals, report the start, and block until the server has stopped; return its exit code."""
+    from gmessenger.server.signals import install_signal_handlers
+    from gmessenger.server.systemd import SystemdNotifier
+
     systemd = SystemdNotifier()
     install_signal_handlers(server, arguments, systemd)
-    _print_address(server, log_destination)
+    _print_address(server)
     systemd.ready(server.connection_count)
     server.supervisor.spawn("systemd", systemd.run_watchdog, lambda: server.connection_count, server.wait_stopped)
     return server.wait()
 
 
-def _print_address(server: Server, log_destination: str) -> None:
+def _print_address(server: Server) -> None:
+    log_destination = server.options.log_destination("server")
     interface = server.options.ip or "every interface"
     tls = f", and on port {server.tls_port} with TLS" if server.tls_port is not None else ""
     log_name = "stderr" if log_destination == STDERR else log_destination
