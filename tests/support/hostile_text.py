@@ -169,7 +169,7 @@ SANCTION: Final[Frame] = {"user": HOSTILE, "by": HOSTILE, "reason": HOSTILE, "un
 CONTROL_ANSWERS: Final[Frame] = {
     "accounts": [{"name": HOSTILE, "disabled": False, "here": True, "role": HOSTILE}],
     "rooms": [
-        {"name": HOSTILE, "members": 1, "closed": True, "seq": 1, "topic": HOSTILE, "creator": HOSTILE},
+        {"name": HOSTILE, "members": 1, "guests": 1, "closed": True, "seq": 1, "topic": HOSTILE, "creator": HOSTILE},
     ],
     "add_invite": HOSTILE,
     "backup": 17,
