@@ -279,8 +279,15 @@ class RoomRegistry:
         self.notify(room, event, None)
 
     def remove_session(self, session: Session) -> None:
-        """Remove a guest's ended session from its rooms, unless the guest is there from another node by now."""
-        for room in self.guest_rooms(session):
+        """Remove a guest's ended session from its rooms, unless the guest is there from another node by now.
+
+        Sessions that it has replaced, directly or not, are removed from rooms that it did not join again.
+        """
+        live = self._router.sessions(session.key)
+        for room in self:
+            guest = room.guests.get(session.key)
+            if guest is None or guest in live:
+                continue
             del room.guests[session.key]
             if room.key in self._router.peers.rooms_of(session.key):
                 room.remote_guests[session.key] = session.name

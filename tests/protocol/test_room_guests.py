@@ -84,3 +84,16 @@ def test_a_guest_gets_no_replay_of_a_room(chat_server: ChatServer) -> None:
     join(guest)
     hank.send_messages("#dev", "now")
     assert [(frame["seq"], frame["message"]) for frame in guest.receive_messages(1)] == [(2, "now")]
+
+
+def test_a_resumed_guest_that_does_not_join_again_leaves_its_room_when_it_goes(chat_server: ChatServer) -> None:
+    (hank,), guest = log_in_and_join(chat_server, "hank"), chat_server.log_in_guest("guest")
+    join(guest)
+    assert hank.next_event("join")["user"]["account_name"] == "guest"
+    resumed = chat_server.connect()
+    resumed.start_session("guest", session=guest.session)
+    guest.receive_until_closed()
+    resumed.send({"action": "quit"})
+    resumed.receive_until_closed()
+    assert hank.next_event("leave")["user"]["account_name"] == "guest"
+    assert member_names(hank.request("members", room="#dev")) == {"hank"}
