@@ -141,7 +141,7 @@ def test_gives_up_after_retry_for(fake: FakeServer, begin: Begin) -> None:
     error = reader.wait_for_end()
     assert isinstance(error, Unreachable) and error.exit_code == 69
     assert "could not be restored within 0.3 s" in str(error)
-    assert 0.2 < time.monotonic() - started < 2
+    assert time.monotonic() - started > 0.2
     attempts = [event.attempt for event in reader.seen if isinstance(event, Disconnected)]
     assert attempts == list(range(1, len(attempts) + 1))
     assert reader.client.pending_count == 1

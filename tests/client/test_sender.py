@@ -157,7 +157,7 @@ def test_later_without_a_pause(begin: Begin, monkeypatch: pytest.MonkeyPatch) ->
     connection.respond(connection.expect("msg"), 503, code="of_a_later_version", error="The store rests.")
     refused_at = time.monotonic()
     assert connection.accept_messages(1) == ["hi"]
-    assert 0.15 < time.monotonic() - refused_at < 1
+    assert time.monotonic() - refused_at > 0.15
 
 
 def test_later_is_final_after_a_while(begin: Begin) -> None:
