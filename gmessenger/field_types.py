@@ -1,7 +1,8 @@
 """Types of the fields of requests, on the wire and on the control socket: every string and number has a bound.
 
 Strings are bounded in characters as they arrive. Which characters are allowed, and the length after normalisation, is
-checked where the value is used; these bounds keep anything unbounded from getting there.
+checked where the value is used; these bounds keep anything unbounded from getting there. Only the text of a message
+(`message`) has none here: the size of a frame bounds it, and then `--max-text` (`chat.sending`).
 """
 
 from __future__ import annotations

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 
 def reload(server: Server, arguments: Sequence[str] | None) -> str | None:
-    """Read the options again and apply them, and reopen the log. Returns an error message, or None.
+    """Apply changed options, and reload the certificate and the log. Returns an error message, or None.
 
-    `arguments` is the command line of the start. It and the environment are as they were: changes come from the file.
+    If there is an error, the options are as before. `arguments` is the command line of the start. It and the
+    environment are as they were: changes come from the file.
     """
     try:
         requested = parse_options(SERVER, arguments)

@@ -36,7 +36,7 @@ BOUNDS: dict[str, int] = {
     "with": NAME,
 }
 """Characters of a string, by the name of its field in every request."""
-BOUND_ELSEWHERE = {"message": "--max-text, in chat.speech", "id": "64 bytes, in wire.jim"}
+BOUND_ELSEWHERE = {"message": "--max-text, in chat.sending", "id": "64 bytes, in wire.jim"}
 OF_ADMINISTRATION: dict[str, int] = {
     "name": NAME,
     "other": NAME,

@@ -1,7 +1,7 @@
 """The requests of JIM, one row each: handler, cost, and requirements.
 
-Most rows name a service of the messenger and its method, which returns the result for the response. A new native
-request is a struct in `wire.events`, a row here, and a row of a table in docs/protocol.md.
+Most rows name a service of the messenger and its method, which returns the result for the response. docs/how-to-add.md
+says what a new request needs besides a row here.
 """
 
 from __future__ import annotations
