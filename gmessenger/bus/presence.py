@@ -155,7 +155,7 @@ class ReplyQueue:
         return reply
 
 
-class PresenceRequests:
+class EntryRequests:
     """Peers whose entries have to be requested: a few at a time; one that does not answer is asked again."""
 
     def __init__(self, send_request: Callable[[str], bool], timeout: float) -> None:

@@ -25,7 +25,7 @@ from gmessenger.bus.authentication import REJECT_REASONS, UNKNOWN_KEY, PacketAut
 from gmessenger.bus.connection import ConnectionPair, RedisEndpoint
 from gmessenger.bus.envelopes import Keyring, Sealer
 from gmessenger.bus.peers import PeerTable
-from gmessenger.bus.presence import PresenceRequests
+from gmessenger.bus.presence import EntryRequests
 from gmessenger.bus.protocol import ChannelNames, Intervals
 from gmessenger.bus.publisher import NODE_STOPPED, Publisher
 from gmessenger.bus.subscriber import Subscriber
@@ -108,7 +108,7 @@ class RedisBus:
             lambda: self.nodes,
             self._make_challenge,
         )
-        self._requests = PresenceRequests(self._request_presence, self._intervals.reply_timeout)
+        self._requests = EntryRequests(self._request_presence, self._intervals.reply_timeout)
         self._peers = PeerTable(node, self._intervals.node_timeout, on_error, self._on_gap, self._requests.add)
         self._authenticator = PacketAuthenticator(
             self._channels,

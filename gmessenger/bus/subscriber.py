@@ -12,7 +12,7 @@ from typing import Final
 from gmessenger.bus.authentication import PacketAuthenticator
 from gmessenger.bus.connection import ConnectionPair, RedisConnection
 from gmessenger.bus.peers import PeerTable
-from gmessenger.bus.presence import PresenceRequests, ReplyQueue
+from gmessenger.bus.presence import EntryRequests, ReplyQueue
 from gmessenger.bus.protocol import LAST_PAGE, UNCHANGED, ChannelNames, Intervals
 from gmessenger.cluster.interfaces import BusStats
 from gmessenger.timeslice import TimeSlice
@@ -33,7 +33,7 @@ class Subscriber:
         peers: PeerTable,
         authenticator: PacketAuthenticator,
         replies: ReplyQueue,
-        requests: PresenceRequests,
+        requests: EntryRequests,
         on_echo: Callable[[], None],
         on_connected: Callable[[], None],
         on_interval: Callable[[], None],

@@ -124,7 +124,7 @@ class LoginThrottle:
         return is_correct
 
     @contextmanager
-    def hash_new(self, address: str, password: str) -> Iterator[str]:
+    def hash_for_registration(self, address: str, password: str) -> Iterator[str]:
         """Yield the hash of a new account's password. The block creates the account, which counts unless it raises.
 
         An invite that is refused counts as well: it may have been guessed. Raises `RegistrationThrottled`,
@@ -229,7 +229,8 @@ class Authenticator:
     ) -> None:
         """Make a guest's name an account, a member of these rooms, and its session the account's.
 
-        Raises `NameTaken`, `NameConfusable`, `RegistrationClosed`, `InvalidInvite`, and as `LoginThrottle.hash_new`.
+        Raises `NameTaken`, `NameConfusable`, `RegistrationClosed`, `InvalidInvite`, and as
+        `LoginThrottle.hash_for_registration`.
         """
         if session.account is not None:
             raise NameTaken
@@ -238,7 +239,7 @@ class Authenticator:
         if self._policy.registration == "invite" and invite is None:
             raise InvalidInvite
         device_login = DeviceLogin(device or DEFAULT_DEVICE, session.token)
-        with self._login_throttle.hash_new(session.address, password) as password_hash:
+        with self._login_throttle.hash_for_registration(session.address, password) as password_hash:
             self.check_not_confusable(session.name)  # after the hash, which takes a while
             now = self._clock()
             account, found = self._store.register(

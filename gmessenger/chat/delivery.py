@@ -111,8 +111,8 @@ class DeliveryService:
         """Start the greenlet that sends a session its backlog. The session's state must say that it catches up."""
         self._spawn("catching up", self._run_catch_up, session)
 
-    def check_gap(self, session: Session, conversation: str, head: int) -> None:
-        """Start a catch-up if the conversation has a head that the session was not sent.
+    def catch_up_if_behind(self, session: Session, conversation: str, head: int) -> None:
+        """Start a catch-up if the session was not sent everything up to `head`, the last seq of the conversation.
 
         For a session that has just joined: a message that was stored meanwhile must not wait for the next one.
         """

@@ -87,7 +87,7 @@ class HistoryService:
         conversation = conversation_key(session, target)
         visible = self._store.visible_from(account.id, conversation)
         if visible is None:
-            self._raise_unreadable(target)
+            self._check_readable(target)
             return HistoryPage(target, 1, [], False)
         page = self._store.history(conversation, visible, before, after, _page_size(limit))
         page_type = HistoryPage if after is None else ForwardHistoryPage
@@ -111,7 +111,7 @@ class HistoryService:
         account = session.require_account()
         conversation = conversation_key(session, target) if target is not None else None
         if conversation is not None and self._store.visible_from(account.id, conversation) is None:
-            self._raise_unreadable(target or "")
+            self._check_readable(target or "")
         hits = self._store.search(account.id, text, conversation, _page_size(limit), self._policy.search_timeout)
         messages = [
             message_entry(message, target=target_of(session, message.conversation, message))
@@ -119,8 +119,8 @@ class HistoryService:
         ]
         return SearchPage(messages, hits.more, hits.incomplete or UNSET)
 
-    def _raise_unreadable(self, target: str) -> None:
-        """Raise why a conversation may not be read; return where it is only empty."""
+    def _check_readable(self, target: str) -> None:
+        """Raise `NotMember` or `NotFound` if there is no such conversation, or it may not be read; it may be empty."""
         if is_room(target):
             self._rooms.find(target)
             raise NotMember

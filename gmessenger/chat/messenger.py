@@ -16,7 +16,7 @@ from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, ServerMoving
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.policy import Policy
-from gmessenger.chat.presence import CallLater, PresenceTracker, SeenNames
+from gmessenger.chat.presence import CallLater, PresenceTracker, RecentNames
 from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.results import Registration
@@ -24,7 +24,7 @@ from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.sanctions import SanctionRegistry
-from gmessenger.chat.sending import Dispatcher, MessageService, flush_acknowledgements
+from gmessenger.chat.sending import MessageDispatcher, MessageService, flush_acknowledgements
 from gmessenger.chat.session import Session
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
@@ -89,7 +89,7 @@ class Messenger:
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, clock, self._limits, find_closure)
         self.blocks = blocks = BlockList(store, accounts_by_id)
-        self.seen_names = SeenNames(policy)
+        self.seen_names = RecentNames(policy)
         self.presence = presence = PresenceTracker(
             router, call_later, lambda key: rooms.roommates(accounts.get(key)), blocks.is_hidden
         )
@@ -99,7 +99,7 @@ class Messenger:
         store.set_batch_listener(self.fan_out.flush)
         quotas = StorageQuotas(store, policy, monotonic)
         was_seen = self.seen_names.__contains__
-        dispatcher = Dispatcher(
+        dispatcher = MessageDispatcher(
             store, router, rooms, self.fan_out, blocks, accounts, was_seen, clock, policy, quotas, stats
         )
         self.message_service = MessageService(policy, throttle, sanctions, dispatcher, rooms, presence, router)
@@ -149,7 +149,7 @@ class Messenger:
         self.authenticator.add_guest(session)
         return session, undelivered
 
-    def welcome(self, session: Session, undelivered: list[Outbound]) -> None:
+    def start_delivery(self, session: Session, undelivered: list[Outbound]) -> None:
         """Send a session that has just logged in what it was not sent, and then `CatchUpDone`.
 
         An account's session catches up in a greenlet of its own. A guest has only what its predecessor was not sent.

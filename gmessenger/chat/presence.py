@@ -20,7 +20,7 @@ CallLater = Callable[[float, Callable[[], None]], object]
 """Calls a function after so many seconds."""
 
 
-class SeenNames:
+class RecentNames:
     """The names that were online lately, at most `max_seen_names` of the policy; the longest ago is dropped first.
 
     Names are free to choose, so those of one network can take a tenth of the table only.

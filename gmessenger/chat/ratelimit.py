@@ -1,7 +1,7 @@
 """Rate limits: token buckets that delay senders, then refuse them, and tables of buckets by key.
 
 Pure: the time is passed in, in seconds of a clock that never goes back. Tokens are taken through `Charge` or
-`refill_bucket`, so that the buckets are right whatever is raised."""
+`charge_buckets`, so that the buckets are right whatever is raised."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def in_flight(counter: Counter[KeyT], key: KeyT) -> Iterator[None]:
             del counter[key]
 
 
-def refill_bucket(
+def charge_buckets(
     bucket: TokenBucket, cost: float, rate: RateLimit, now: float, shared: SharedBuckets = ()
 ) -> Throttled | None:
     """Draw tokens for a bucket after `cost` was subtracted and it is below 0, and as many from the shared buckets.
@@ -304,7 +304,9 @@ def refill_bucket(
         return of_name
 
 
-def prefill_bucket(bucket: TokenBucket, tokens: float, rate: RateLimit, now: float, shared: SharedBuckets = ()) -> bool:
+def charge_buckets_ahead(
+    bucket: TokenBucket, tokens: float, rate: RateLimit, now: float, shared: SharedBuckets = ()
+) -> bool:
     """Draw tokens until a bucket has so many, and as many from the shared ones. Returns False if there are too few."""
     needed = tokens - bucket.tokens
     if needed <= 0:

@@ -35,7 +35,7 @@ class RoomService:
         """Enter a room, which an account creates if there is none; `seq` is the last before that."""
         room, head = self._rooms.join(session, name)
         for other in self._rooms.account_sessions(session):
-            self._delivery.check_gap(other, room.key, room.head)
+            self._delivery.catch_up_if_behind(other, room.key, room.head)
         return _room_state(room, head)
 
     def leave(self, session: Session, name: str) -> RoomState:

@@ -76,7 +76,7 @@ PENDING_MESSAGE_OVERHEAD: Final = 256
 """Characters that a message in the store's queue counts besides its text."""
 
 
-class Dispatcher:
+class MessageDispatcher:
     """Stores, relays or broadcasts messages that have passed the checks of `MessageService`.
 
     `accounts` is the authenticator's, which changes it. `was_seen` tells of a folded name whether it was online lately.
@@ -300,7 +300,7 @@ class PendingMessage(Struct, gc=False):
     One struct and no closure: the garbage collector would traverse a hundred thousand closures a second.
     """
 
-    dispatcher: Dispatcher
+    dispatcher: MessageDispatcher
     session: Session
     message: NewMessage
     action: str
@@ -328,7 +328,7 @@ class MessageService:
         policy: Policy,
         throttle: Throttle,
         sanctions: SanctionRegistry,
-        dispatcher: Dispatcher,
+        dispatcher: MessageDispatcher,
         rooms: RoomRegistry,
         presence: PresenceTracker,
         router: Router,

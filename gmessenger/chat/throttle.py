@@ -20,9 +20,9 @@ from gmessenger.chat.ratelimit import (
     SharedBuckets,
     Throttled,
     TokenBucket,
+    charge_buckets,
+    charge_buckets_ahead,
     message_cost,
-    prefill_bucket,
-    refill_bucket,
 )
 from gmessenger.chat.session import Session
 from gmessenger.errors import NotLoggedIn, RateLimited
@@ -82,7 +82,7 @@ class Throttle:
         bucket, cost = session.buckets.messages, message_cost(characters, recipients)
         bucket.tokens -= cost
         if bucket.tokens < 0:
-            self._refill_or_wait(bucket, cost, self._limits().messages, self._shared_message_buckets(session))
+            self._charge_or_wait(bucket, cost, self._limits().messages, self._shared_message_buckets(session))
             if session.outbox.closed:
                 raise NotLoggedIn
 
@@ -91,7 +91,7 @@ class Throttle:
         bucket = session.buckets.messages
         if bucket.tokens < cost:
             shared = self._shared_message_buckets(session)
-            if not prefill_bucket(bucket, cost, self._limits().messages, self._clock(), shared):
+            if not charge_buckets_ahead(bucket, cost, self._limits().messages, self._clock(), shared):
                 return None
         bucket.tokens -= cost
         charge = Charge()
@@ -109,7 +109,7 @@ class Throttle:
                 if requester.network_buckets
                 else ()
             )
-            self._refill_or_wait(bucket, cost, limits.requests, shared)
+            self._charge_or_wait(bucket, cost, limits.requests, shared)
 
     def _shared_message_buckets(self, session: Session) -> SharedBuckets:
         return (
@@ -121,8 +121,8 @@ class Throttle:
     def _network_buckets(self, address: str, now: float) -> Sequence[tuple[SenderBuckets, int]]:
         return tuple((self._networks.get(network, now), factor) for network, factor in self.networks_of(address))
 
-    def _refill_or_wait(self, bucket: TokenBucket, cost: float, rate: RateLimit, shared: SharedBuckets) -> None:
-        throttled = refill_bucket(bucket, cost, rate, self._clock(), shared)
+    def _charge_or_wait(self, bucket: TokenBucket, cost: float, rate: RateLimit, shared: SharedBuckets) -> None:
+        throttled = charge_buckets(bucket, cost, rate, self._clock(), shared)
         if throttled is not None:
             with Charge() as charge:
                 charge.record(bucket, cost if throttled.retry_after is None else 0.0)

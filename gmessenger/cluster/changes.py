@@ -91,7 +91,7 @@ class RoomChangeApplier:
         """Set the read position of a member, and have its sessions catch up on the messages after it."""
         self._rooms.set_cursor(account.key, room.key, visible_from - 1)
         for session in self._router.sessions(account.key):
-            self._delivery.check_gap(session, room.key, room.head)
+            self._delivery.catch_up_if_behind(session, room.key, room.head)
 
     def update_closure(self, key: str, closure: Sanction | None, by: str) -> None:
         """Close a room, or reopen it (None)."""

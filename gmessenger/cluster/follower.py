@@ -152,7 +152,7 @@ class ChangeFollower:
             is_certain = self._apply_change(change)
         except StoreUnavailable as error:
             self._failures += 1
-            if self._failures < MAX_APPLY_FAILURES or not self._is_store_well():
+            if self._failures < MAX_APPLY_FAILURES or not self._is_store_healthy():
                 raise
             self._on_error("a change of another server", error)
             is_certain = True
@@ -164,7 +164,7 @@ class ChangeFollower:
         if not is_certain:
             self._changes.append(change)
 
-    def _is_store_well(self) -> bool:
+    def _is_store_healthy(self) -> bool:
         """Return whether the store works, so that the failure is due to the change itself."""
         try:
             self._store.check_writable()

@@ -10,7 +10,7 @@ from msgspec import MsgspecError, msgpack
 
 from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.peers import PeerPresence, Peers
-from gmessenger.chat.presence import PresenceTracker, SeenNames
+from gmessenger.chat.presence import PresenceTracker, RecentNames
 from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.cluster.interfaces import Bus
@@ -31,7 +31,7 @@ class PresenceSync:
         router: Router,
         rooms: RoomRegistry,
         presence: PresenceTracker,
-        seen_names: SeenNames,
+        seen_names: RecentNames,
         on_duplicate_device: Callable[[], None],
     ) -> None:
         """Create the synchronisation.

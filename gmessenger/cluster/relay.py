@@ -38,7 +38,7 @@ RELEASE_DELAY: Final = 1.0
 """Seconds that a message stored on another node may wait here for the messages before it."""
 
 
-class MessageShape(NamedTuple):
+class ReservationKey(NamedTuple):
     """Folded names of sender and recipient, and characters to reserve: known before a message is stored.
 
     Messages of one shape may use each other's reservations.
@@ -52,7 +52,7 @@ class MessageShape(NamedTuple):
 class HeldReservation(Struct):
     """A reservation held for a node that stores a message."""
 
-    shape: MessageShape
+    shape: ReservationKey
     outboxes: Sequence[Outbox]
 
 
@@ -82,7 +82,7 @@ class RelayServer:
         self._reservation_ttl = reservation_ttl
         self._relayed: dict[str, tuple[float, int]] = {}
         self._reservations: dict[tuple[str, int], HeldReservation] = {}
-        self._reservations_by_shape: dict[MessageShape, dict[tuple[str, int], None]] = {}
+        self._reservations_by_shape: dict[ReservationKey, dict[tuple[str, int], None]] = {}
 
     def on_relay_request(self, node: str, request: RelayRequest) -> None:
         """Deliver a message to a guest and reply. A message that was delivered before is only replied to."""
@@ -104,7 +104,7 @@ class RelayServer:
             return
         error, outboxes = self._try_outboxes(request, lambda outbox: outbox.reserve(request.size))
         if outboxes:
-            shape = MessageShape(request.sender_key, request.key, request.size)
+            shape = ReservationKey(request.sender_key, request.key, request.size)
             self._reservations[id] = HeldReservation(shape, outboxes)
             self._reservations_by_shape.setdefault(shape, {})[id] = None
             self._call_later(self._reservation_ttl(), lambda: self._release(id))
@@ -122,7 +122,7 @@ class RelayServer:
             return
         for entry in committed:
             size = len(entry.message.text) + PENDING_MESSAGE_OVERHEAD
-            ids = self._reservations_by_shape.get(MessageShape(entry.sender_key, entry.to_key, size))
+            ids = self._reservations_by_shape.get(ReservationKey(entry.sender_key, entry.to_key, size))
             if ids:
                 self._release(next(iter(ids)))
 

@@ -113,7 +113,7 @@ class Service:
         for pid in (self.pid, *self._processes()):
             _signal(pid, signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Continue after a pause."""
         for pid in (*self._processes(), self.pid):
             _signal(pid, signal.SIGCONT)

@@ -44,20 +44,20 @@ def is_nested_too_deep(frame: bytes) -> bool:
     return False
 
 
-class Oversize(Struct):
+class OversizedFrame(Struct):
     """A frame above the size limit; `is_fatal` if the next frame cannot be found."""
 
     is_fatal: bool
 
 
-class Malformed(Struct):
+class MalformedFrame(Struct):
     """No JSON object begins here; the reader resumes after the next newline."""
 
 
-FrameOrError = bytes | Malformed | Oversize | None
+FrameOrError = bytes | MalformedFrame | OversizedFrame | None
 
 
-class StreamReader:
+class ObjectReader:
     """Extracts JSON objects from a stream without separators.
 
     `feed` it bytes, then call `next_frame` until that returns None. A frame is the bytes from `{` to its `}`. If it is
@@ -118,11 +118,11 @@ class StreamReader:
         self._skipping = newline < 0
         return not self._skipping
 
-    def _malformed(self) -> Malformed:
+    def _malformed(self) -> MalformedFrame:
         # After the frame's first newline, not after the error: a truncated frame must not swallow the next one.
         self._skipping = True
         self._skip_line()
-        return Malformed()
+        return MalformedFrame()
 
     def _scan(self) -> FrameOrError:
         while self._position < len(self._buffer):
@@ -130,14 +130,14 @@ class StreamReader:
             is_valid = self._scan_string() if self._in_string else self._scan_structure()
             # Before the error, as if the frame had arrived in pieces.
             if self._position > self._max_frame:
-                return Oversize(is_fatal=True)
+                return OversizedFrame(is_fatal=True)
             if not is_valid:
                 return self._malformed()
             if not self._depth:
                 return self._take_frame()
             if self._position == start:
                 break
-        return Oversize(is_fatal=True) if len(self._buffer) > self._max_frame else None
+        return OversizedFrame(is_fatal=True) if len(self._buffer) > self._max_frame else None
 
     def _take_frame(self) -> bytes:
         frame = bytes(self._buffer[: self._position])
@@ -195,7 +195,7 @@ class LineReader:
         is_one_line = data[:1] == b"{" and data.find(b"\n") == len(data) - 1
         return is_one_line and not self._tail and not self._skipping and len(data) <= self._max_frame
 
-    def feed(self, data: bytes) -> list[bytes | Oversize]:
+    def feed(self, data: bytes) -> list[bytes | OversizedFrame]:
         """Return the frames that `data` completes, without newlines; blank lines are skipped.
 
         A line above the limit is reported once, as soon as it exceeds the limit, and skipped.
@@ -209,14 +209,14 @@ class LineReader:
             del lines[0]
             self._skipping = False
         max_frame = self._max_frame
-        frames: list[bytes | Oversize] = [
-            line if len(line) <= max_frame else Oversize(is_fatal=False)
+        frames: list[bytes | OversizedFrame] = [
+            line if len(line) <= max_frame else OversizedFrame(is_fatal=False)
             for line in lines
             if line and not line.isspace()
         ]
         return frames + self._buffer_tail(rest) if rest else frames
 
-    def _buffer_tail(self, data: bytes) -> list[bytes | Oversize]:
+    def _buffer_tail(self, data: bytes) -> list[bytes | OversizedFrame]:
         if self._skipping:
             return []
         self._tail += data
@@ -224,4 +224,4 @@ class LineReader:
             return []
         self._tail.clear()
         self._skipping = True
-        return [Oversize(is_fatal=False)]
+        return [OversizedFrame(is_fatal=False)]

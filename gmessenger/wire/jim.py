@@ -29,7 +29,14 @@ from gmessenger.wire.events import (
     ServerEvent,
     UnknownEvent,
 )
-from gmessenger.wire.framing import MAX_LINE_DEPTH, LineReader, Malformed, Oversize, StreamReader, is_nested_too_deep
+from gmessenger.wire.framing import (
+    MAX_LINE_DEPTH,
+    LineReader,
+    MalformedFrame,
+    ObjectReader,
+    OversizedFrame,
+    is_nested_too_deep,
+)
 from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
 
 JIM_VERSION: Final = 2
@@ -72,7 +79,9 @@ TOLERATED_CODES: Final = frozenset({FrameTooLong.code, UnknownAction.code})
 """Errors that a well-behaved client may cause any number of times."""
 
 
-def decode_requests(frames: list[bytes | Oversize], max_frame: int, max_bad_frames: int = 100) -> list[ClientEvent]:
+def decode_requests(
+    frames: list[bytes | OversizedFrame], max_frame: int, max_bad_frames: int = 100
+) -> list[ClientEvent]:
     """Decode frames as `decode_request` does, but all in one call if all are valid.
 
     After `max_bad_frames` invalid ones (`TOLERATED_CODES` not counted) the rest is dropped: diagnosing an invalid frame
@@ -102,7 +111,7 @@ def _may_be_nested_too_deep(whole: bytes, frames: int) -> bool:
     return whole.count(b"[") + whole.count(b"{") >= MAX_LINE_DEPTH + frames
 
 
-def _decode_one_by_one(frames: list[bytes | Oversize], max_frame: int, max_bad_frames: int) -> list[ClientEvent]:
+def _decode_one_by_one(frames: list[bytes | OversizedFrame], max_frame: int, max_bad_frames: int) -> list[ClientEvent]:
     events: list[ClientEvent] = []
     for frame in frames:
         event = _decode_frame(frame, max_frame)
@@ -113,7 +122,7 @@ def _decode_one_by_one(frames: list[bytes | Oversize], max_frame: int, max_bad_f
     return events
 
 
-def _decode_frame(frame: bytes | Oversize, max_frame: int) -> ClientEvent:
+def _decode_frame(frame: bytes | OversizedFrame, max_frame: int) -> ClientEvent:
     if isinstance(frame, bytes):
         return decode_request(frame)
     return InvalidFrame(FrameTooLong(limit=max_frame), fatal=frame.is_fatal)
@@ -166,7 +175,7 @@ class RequestDecoder:
         self._max_frame = max_frame
         self._max_bad_frames = max_bad_frames
         self._detector: ProtocolDetector | None = ProtocolDetector()
-        self._stream: StreamReader | None = StreamReader(max_frame)
+        self._stream: ObjectReader | None = ObjectReader(max_frame)
         self._lines: LineReader | None = None
         self.course_codec = CourseCodec()
 
@@ -203,9 +212,11 @@ class RequestDecoder:
         events: list[ClientEvent] = []
         bad_frames = 0
         while (frame := stream.next_frame()) is not None:
-            if isinstance(frame, Oversize):
+            if isinstance(frame, OversizedFrame):
                 return [*events, InvalidFrame(FrameTooLong(limit=self._max_frame), fatal=frame.is_fatal)]
-            event = InvalidFrame(BadFrame()) if isinstance(frame, Malformed) else self._decode_object(stream, frame)
+            event = (
+                InvalidFrame(BadFrame()) if isinstance(frame, MalformedFrame) else self._decode_object(stream, frame)
+            )
             if event is not None:
                 events.append(event)
                 bad_frames += type(event) is InvalidFrame
@@ -216,7 +227,7 @@ class RequestDecoder:
                 return events + self.feed(stream.take_rest())
         return events
 
-    def _decode_object(self, stream: StreamReader, frame: bytes) -> ClientEvent | None:
+    def _decode_object(self, stream: ObjectReader, frame: bytes) -> ClientEvent | None:
         try:
             raw = json.decode(frame, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -91,7 +91,7 @@ def test_a_redis_that_stands_still_is_noticed(pair: Pair, private_redis: Redis) 
     hank_listener.wait_until(lambda: not hank.connected and not dale.connected)
     hank.set_presence("hank", b"away")
     gevent.sleep(SHORT)  # until all that was shown has expired
-    private_redis.go_on()
+    private_redis.resume()
     dale_listener.wait_until(
         lambda: dale_listener.presences == {"hank": {"hank": b"away"}} and hank.connected and dale.connected
     )
@@ -138,7 +138,7 @@ def test_it_is_closed_at_once_where_nobody_answers(start_group: StartGroup, priv
     bus.start(RecordingListener())
     gevent.sleep(0)
     bus.close()
-    private_redis.go_on()
+    private_redis.resume()
     assert not bus.connected
 
 

@@ -168,7 +168,7 @@ def test_an_empty_shelf_is_one_page() -> None:
 
 def test_few_are_read_at_a_time_and_those_who_do_not_answer_are_asked_again() -> None:
     requested: list[str] = []
-    wishes = presence.PresenceRequests(lambda node: requested.append(node) or node != "gone", 5.0)
+    wishes = presence.EntryRequests(lambda node: requested.append(node) or node != "gone", 5.0)
     for node in ("gone", *"abcdef"):
         wishes.add(node)
     wishes.send_due(0.0)

@@ -89,7 +89,7 @@ def _kill_redis(injector: FaultInjector, server: RestartableServer, number: int)
 def _pause_redis(injector: FaultInjector, server: RestartableServer, number: int) -> None:
     injector.nodes.redis.pause()
     injector.sleep(3.0, 12.0)
-    injector.nodes.redis.go_on()
+    injector.nodes.redis.resume()
 
 
 def _abort_postgres(injector: FaultInjector, server: RestartableServer, number: int) -> None:
@@ -106,7 +106,7 @@ def _kill_postgres(injector: FaultInjector, server: RestartableServer, number: i
 def _pause_postgres(injector: FaultInjector, server: RestartableServer, number: int) -> None:
     injector.nodes.postgres.pause()
     injector.sleep(2.0, 8.0)
-    injector.nodes.postgres.go_on()
+    injector.nodes.postgres.resume()
 
 
 def _cut(port: Callable[[ProcessCluster], int | None]) -> FaultAction:

@@ -24,7 +24,7 @@ from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.outbox import EndOfStream, Outbox
 from gmessenger.chat.passwords import MAX_PENDING_PER_NETWORK, PasswordVerifier
 from gmessenger.chat.policy import Policy
-from gmessenger.chat.presence import SeenNames
+from gmessenger.chat.presence import RecentNames
 from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import (
     NO_LIMIT,
@@ -35,8 +35,8 @@ from gmessenger.chat.ratelimit import (
     RateLimit,
     SenderBuckets,
     TokenBucket,
-    prefill_bucket,
-    refill_bucket,
+    charge_buckets,
+    charge_buckets_ahead,
 )
 from gmessenger.chat.rooms import RoomQuotas, RoomRegistry
 from gmessenger.chat.sending import OutboxReservations
@@ -160,17 +160,17 @@ def test_what_a_refused_trial_had_taken_before_is_given_back() -> None:
 def test_a_registration_counts_where_an_account_was_made(error: BaseException) -> None:
     throttle = make_login_throttle(error, registrations=TWO)
     for _ in range(5):
-        with pytest.raises(type(error)), throttle.hash_new(ADDRESS, "password"):
+        with pytest.raises(type(error)), throttle.hash_for_registration(ADDRESS, "password"):
             pass
     throttle._passwords.end = True  # type: ignore[attr-defined]
     for error in (*ERRORS, NameTaken()):
-        with pytest.raises(type(error)), throttle.hash_new(ADDRESS, "password"):
+        with pytest.raises(type(error)), throttle.hash_for_registration(ADDRESS, "password"):
             raise error
-    with throttle.hash_new(ADDRESS, "password") as hashed:
+    with throttle.hash_for_registration(ADDRESS, "password") as hashed:
         assert hashed == "hashed"
-    with pytest.raises(InvalidInvite), throttle.hash_new(ADDRESS, "password"):
+    with pytest.raises(InvalidInvite), throttle.hash_for_registration(ADDRESS, "password"):
         raise InvalidInvite  # a guess
-    with pytest.raises(RegistrationThrottled), throttle.hash_new(ADDRESS, "password"):
+    with pytest.raises(RegistrationThrottled), throttle.hash_for_registration(ADDRESS, "password"):
         pass
 
 
@@ -239,20 +239,20 @@ def test_what_is_shared_is_charged_too_and_nothing_is_taken_where_either_refuses
         bucket = TokenBucket()
         while True:
             bucket.tokens -= 1
-            throttled = refill_bucket(bucket, 1, rate, 0.0, [(shared[0], shared[1])]) if bucket.tokens < 0 else None
+            throttled = charge_buckets(bucket, 1, rate, 0.0, [(shared[0], shared[1])]) if bucket.tokens < 0 else None
             if throttled is not None:
                 assert throttled.retry_after is not None and bucket.tokens >= 0
                 break
             accepted += 1
     assert 9 <= accepted <= 10
     alone = TokenBucket()
-    assert not prefill_bucket(alone, 4, rate, 0.0, [(shared[0], shared[1])]) and count_left(alone, rate) == 4
+    assert not charge_buckets_ahead(alone, 4, rate, 0.0, [(shared[0], shared[1])]) and count_left(alone, rate) == 4
 
 
 def test_a_name_without_limit_is_held_to_what_is_shared() -> None:
     shared = TokenBucket()
     accepted = sum(
-        refill_bucket(bucket, 1, NO_LIMIT, 0.0, [(shared, TWO)]) is None for bucket in map(make_overdrawn, range(10))
+        charge_buckets(bucket, 1, NO_LIMIT, 0.0, [(shared, TWO)]) is None for bucket in map(make_overdrawn, range(10))
     )
     assert accepted == 2
 
@@ -417,7 +417,7 @@ def test_a_change_is_answered_though_what_follows_it_fails() -> None:
 
 
 def test_names_of_one_network_do_not_push_out_all_others() -> None:
-    seen = SeenNames(Policy(max_seen_names=100))
+    seen = RecentNames(Policy(max_seen_names=100))
     for number in range(80):
         seen.add(f"old-{number}", f"Old-{number}")
     for number in range(1000):

@@ -149,7 +149,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         for _ in range(missed):
             self._say(room)
         self.session.sync.set_start(room, head)
-        self.delivery.check_gap(self.session, room, head + missed)
+        self.delivery.catch_up_if_behind(self.session, room, head + missed)
 
     @rule(room=ROOMS)
     def leave(self, room: str) -> None:
@@ -201,7 +201,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for room in self.store.visible_from:
-            self.delivery.check_gap(self.session, room, len(self.store.rooms[room]))
+            self.delivery.catch_up_if_behind(self.session, room, len(self.store.rooms[room]))
         with gevent.Timeout(10):
             while self.session.sync.catching_up or self.session.outbox.pending_frames:
                 self.store.step()

@@ -30,9 +30,9 @@ ORDINARY: Final = """
     argument base bound capacity check collect complete connected constant context copy count data database date
     delete detail detect disable disconnected done dump end error escape evictable exec extra failure field file
     flow format forward hook host info input interface interval io keep list loop main malformed manage method
-    monitor move net notify null open outgoing output pair parse path phase poll print process processor query race
-    rebuild receive refuse reject remove render reopen replace report require resolve result retry reuse row run
-    scroll section seen sent set setting shape shown signal spec start startup stat state storable stream style task
+    monitor move net notify null object open outgoing output pair parse past path phase poll print process processor query
+    race rebuild receive recent refuse reject remove render reopen replace report require resolve result retry reuse row run
+    scroll section sent set setting shown signal spec start startup stat state storable stream style task
     thread time type update watch work
     """
 """Ordinary words of English and of programming in names: they mean here what they mean everywhere."""
@@ -55,7 +55,7 @@ def base_forms(word: str) -> set[str]:
     forms = {word}
     for ending in ENDINGS:
         stem = word.removesuffix(ending)
-        if stem != word and len(stem) > 2:
+        if stem != word and len(stem) > 1:
             forms |= {stem, re.sub(r"i$", "y", stem)}
             if ending != "s":
                 forms |= {f"{stem}e", re.sub(r"([a-z])\1$", r"\1", stem)}

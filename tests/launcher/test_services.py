@@ -20,7 +20,7 @@ def test_a_service_answers_whatever_had_ended_it(kind: type[Service], request: p
         for end in (service.kill, service.stop):
             service.start()
             service.pause()
-            service.go_on()
+            service.resume()
             assert service.running and service.answers()
             end()
             assert not service.running and not service.answers()

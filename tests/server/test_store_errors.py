@@ -114,11 +114,11 @@ def test_the_same_failure_is_not_logged_with_every_batch(
 def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gmessenger.chat.sending import Dispatcher
+    from gmessenger.chat.sending import MessageDispatcher
 
-    new_message = Dispatcher._new_message
+    new_message = MessageDispatcher._new_message
     monkeypatch.setattr(
-        Dispatcher,
+        MessageDispatcher,
         "_new_message",
         lambda *arguments: new_message(*arguments[:-2], arguments[-2].replace("bad", "\ud800"), arguments[-1]),
     )

@@ -117,7 +117,7 @@ def test_a_server_that_stands_still_is_waited_for_no_longer_than_one_is_told(
         with pytest.raises(StoreUnavailable):
             driver.store.accounts()
     finally:
-        fragile.go_on()
+        fragile.resume()
     assert send_until_stored(driver, device, 2)[0] == 2
     assert len(driver.store.accounts()) == 2
 

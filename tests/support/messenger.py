@@ -35,7 +35,7 @@ class InMemoryChat:
     def login(self, name: str, *, frames: int = 100, accepts_push: bool = True, **login: Any) -> Session:
         outbox = Outbox(frames, 10_000, lambda: None, lambda: None, accepts_batches=accepts_push)
         session, undelivered = self.messenger.login(LoginRequest(name, "test", accepts_push, "here:1", **login), outbox)
-        self.messenger.welcome(session, undelivered)
+        self.messenger.start_delivery(session, undelivered)
         return session
 
     def run_timers(self) -> None:

@@ -11,9 +11,9 @@ from gmessenger.wire.framing import (
     MAX_LINE_DEPTH,
     MAX_STREAM_DEPTH,
     LineReader,
-    Malformed,
-    Oversize,
-    StreamReader,
+    MalformedFrame,
+    ObjectReader,
+    OversizedFrame,
     is_nested_too_deep,
 )
 
@@ -47,13 +47,13 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def take(reader: StreamReader, chunks: list[bytes]) -> list[object]:
+def take(reader: ObjectReader, chunks: list[bytes]) -> list[object]:
     frames: list[object] = []
     for chunk in chunks:
         reader.feed(chunk)
         while (frame := reader.next_frame()) is not None:
             frames.append(frame)
-            if isinstance(frame, Oversize):
+            if isinstance(frame, OversizedFrame):
                 return frames
     return frames
 
@@ -61,7 +61,7 @@ def take(reader: StreamReader, chunks: list[bytes]) -> list[object]:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, CAP])
 @pytest.mark.parametrize("between", [b"", b" ", b"\n", b"\r\n\t "])
 def test_objects_come_out_of_any_split(size: int, between: bytes) -> None:
-    frames = take(StreamReader(CAP), pieces(between.join(OBJECTS), size))
+    frames = take(ObjectReader(CAP), pieces(between.join(OBJECTS), size))
     assert frames == OBJECTS
 
 
@@ -69,19 +69,19 @@ def test_objects_come_out_of_any_split(size: int, between: bytes) -> None:
 @pytest.mark.parametrize("rubbish", RUBBISH)
 def test_reading_resumes_after_the_line_that_rubbish_stands_on(rubbish: bytes, size: int) -> None:
     data = OBJECTS[0] + rubbish + b"\n" + OBJECTS[2] + OBJECTS[3]
-    frames = [frame for frame in take(StreamReader(CAP), pieces(data, size)) if not isinstance(frame, Malformed)]
+    frames = [frame for frame in take(ObjectReader(CAP), pieces(data, size)) if not isinstance(frame, MalformedFrame)]
     assert frames[0] == OBJECTS[0]
     assert frames[-2:] == OBJECTS[2:4]
 
 
 @pytest.mark.parametrize("rubbish", RUBBISH)
 def test_rubbish_is_reported_once(rubbish: bytes) -> None:
-    frames = take(StreamReader(CAP), [rubbish + b"\n{}"])
-    assert (frames.count(Malformed()), frames[-1]) == (1, b"{}")
+    frames = take(ObjectReader(CAP), [rubbish + b"\n{}"])
+    assert (frames.count(MalformedFrame()), frames[-1]) == (1, b"{}")
 
 
 def test_a_frame_that_was_no_json_is_taken_back_to_its_newline() -> None:
-    reader = StreamReader(CAP)
+    reader = ObjectReader(CAP)
     reader.feed(b'{"a":1,}{"lost":1}\n{"b":2}')
     bad = reader.next_frame()
     assert bad == b'{"a":1,}'
@@ -90,7 +90,7 @@ def test_a_frame_that_was_no_json_is_taken_back_to_its_newline() -> None:
 
 
 def test_a_frame_of_several_lines_that_was_no_json_is_gone_back_into() -> None:
-    reader = StreamReader(CAP)
+    reader = ObjectReader(CAP)
     reader.feed(b'{"a":,\n{"b":2}}')
     bad = reader.next_frame()
     assert isinstance(bad, bytes)
@@ -100,28 +100,28 @@ def test_a_frame_of_several_lines_that_was_no_json_is_gone_back_into() -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 5 * CAP])
 def test_a_stream_over_the_cap_has_lost_its_place(size: int) -> None:
-    assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b'"}', size)) == [Oversize(is_fatal=True)]
+    assert take(ObjectReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b'"}', size)) == [OversizedFrame(is_fatal=True)]
 
 
 @pytest.mark.parametrize("size", [1, 100, 5 * CAP])
 def test_over_the_cap_it_does_not_matter_what_would_have_been_wrong_later(size: int) -> None:
-    assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b"\x01", size)) == [Oversize(is_fatal=True)]
+    assert take(ObjectReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b"\x01", size)) == [OversizedFrame(is_fatal=True)]
 
 
 def test_a_stream_frame_of_exactly_the_cap_is_a_frame() -> None:
     frame = b'{"a":"' + b"x" * (CAP - 8) + b'"}'
-    assert take(StreamReader(CAP), [frame]) == [frame]
+    assert take(ObjectReader(CAP), [frame]) == [frame]
 
 
 def test_the_rest_is_handed_on() -> None:
-    reader = StreamReader(CAP)
+    reader = ObjectReader(CAP)
     reader.feed(b'{"a":1}\n{"b"')
     reader.next_frame()
     assert (reader.take_rest(), reader.take_rest()) == (b'\n{"b"', b"")
 
 
 def test_a_large_frame_costs_no_more_in_small_pieces() -> None:
-    reader = StreamReader(65_536)
+    reader = ObjectReader(65_536)
     frame = json.dumps({"text": "x\\" * 10_000, "list": list(range(3000))}).encode()
     assert take(reader, pieces(frame, 16)) == [frame]
 
@@ -139,7 +139,7 @@ def test_a_line_over_the_cap_is_reported_once_and_the_next_is_read(size: int) ->
     reader = LineReader(10)
     data = b"a\n" + b"x" * 50 + b"\nb\n" + b"y" * 11 + b"\nc\n"
     frames = [frame for chunk in pieces(data, size) for frame in reader.feed(chunk)]
-    assert frames == [b"a", Oversize(is_fatal=False), b"b", Oversize(is_fatal=False), b"c"]
+    assert frames == [b"a", OversizedFrame(is_fatal=False), b"b", OversizedFrame(is_fatal=False), b"c"]
 
 
 NESTED = {

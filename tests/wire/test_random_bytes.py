@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gmessenger.field_types import MAX_RAW_NAME
 from gmessenger.wire import events
 from gmessenger.wire.course import split_text
-from gmessenger.wire.framing import Oversize, StreamReader
+from gmessenger.wire.framing import ObjectReader, OversizedFrame
 from gmessenger.wire.jim import EventDecoder, RequestDecoder, encode
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}'
@@ -75,7 +75,7 @@ def test_objects_come_out_of_any_split_as_they_went_in(
         json.dumps(item, ensure_ascii=ascii_only, indent=data.draw(st.sampled_from([None, 2]))).encode()
         for item in objects
     )
-    reader, objects_read = StreamReader(65_536), []
+    reader, objects_read = ObjectReader(65_536), []
     for chunk in data.draw(split(raw)):
         reader.feed(chunk)
         while (frame := reader.next_frame()) is not None:
@@ -110,10 +110,10 @@ def test_pieces_of_a_text_fit_and_are_the_text(text: str, room: int) -> None:
 @settings(max_examples=30)
 @given(st.binary(min_size=300, max_size=3000))
 def test_nothing_grows_beyond_the_cap(raw: bytes) -> None:
-    reader = StreamReader(200)
+    reader = ObjectReader(200)
     for start in range(0, len(raw), 50):
         reader.feed(raw[start : start + 50])
         while (frame := reader.next_frame()) is not None:
-            if isinstance(frame, Oversize):
+            if isinstance(frame, OversizedFrame):
                 return
     assert len(reader.take_rest()) <= 250

@@ -59,7 +59,7 @@ class CourseHandler(ConnectionHandler):
         self.is_closing = True
         self.connection.close_gracefully(reason)
 
-    def handle_unreadable(self, event: events.InvalidFrame) -> None:
+    def refuse_invalid_frame(self, event: events.InvalidFrame) -> None:
         # A frame that could not be decoded has no dialect: the error has the native form.
         if not (event.fatal and self.session is not None):
             self._send_response(encode_error(event.error, self.now(), event.id))

@@ -94,7 +94,7 @@ class ConnectionHandler(ABC):
         """Do what a request asks, as its row says. May block. Raises `WireError`."""
 
     @abstractmethod
-    def handle_unreadable(self, event: events.InvalidFrame) -> None:
+    def refuse_invalid_frame(self, event: events.InvalidFrame) -> None:
         """Answer a frame that could not be decoded."""
 
     @abstractmethod

@@ -133,7 +133,7 @@ class NativeHandler(ConnectionHandler):
                 self.messenger.flush_acknowledgements(self.session)
             self.session.outbox.close_after_drain()
 
-    def handle_unreadable(self, event: events.InvalidFrame) -> None:
+    def refuse_invalid_frame(self, event: events.InvalidFrame) -> None:
         self.send_error(event.error, event.id)
 
     def connection_closed(self) -> None:
@@ -202,7 +202,7 @@ class NativeHandler(ConnectionHandler):
         outbox.push(self._login_response(session, request.id or None))
         # An account's session that is not welcomed is never sent live messages.
         if request.receive or session.account is None:
-            self.messenger.welcome(session, left_over)
+            self.messenger.start_delivery(session, left_over)
 
     def register(self, session: Session, request: events.RegisterRequest) -> Registration:
         """Make the session's name an account, whose first device is that of the login."""

@@ -99,7 +99,7 @@ class JimProtocol:
         if self._handler is not None:
             self._handler.connection_closed()
 
-    def session_lost(self, reason: str) -> None:
+    def end_session(self, reason: str) -> None:
         if self._handler is not None:
             self._handler.log_out(reason)
 
@@ -215,7 +215,7 @@ class JimProtocol:
                 code=error.code,
                 count=self._bad_frames,
             )
-        handler.handle_unreadable(event)
+        handler.refuse_invalid_frame(event)
         if event.fatal or self._bad_frames >= self._connection.options.max_bad_frames:
             handler.close_gracefully(error.code)
 

@@ -50,7 +50,7 @@ class ConnectionProtocol(Protocol):
     def eof_received(self) -> None:
         """Answer what the client has requested, then close: it sends nothing more, but may still read."""
 
-    def session_lost(self, reason: str) -> None:
+    def end_session(self, reason: str) -> None:
         """End the session and free its name; what is queued may still be written. Called from any greenlet."""
 
     def connection_closed(self) -> None:
@@ -155,7 +155,7 @@ class Connection:
         if not self.is_closing:
             self._closing_since = time.monotonic()
             self._close_reason = self._close_reason or reason
-            self.protocol.session_lost(reason)
+            self.protocol.end_session(reason)
             self.writer.call_when_drained(self._shutdown_write)
 
     def abort(self, reason: str) -> None:
@@ -248,7 +248,7 @@ class Connection:
 
     def _close(self) -> None:
         reason = self._close_reason or "left"
-        self.protocol.session_lost(reason)
+        self.protocol.end_session(reason)
         self.protocol.connection_closed()
         self.writer.close()
         self._transport.close()

@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 from gmessenger.chat.records import Account, Credential, Device, DeviceLogin, Sanction
 from gmessenger.errors import InvalidInvite, NameTaken, PasswordRequired
 from gmessenger.store.common import MAX_DEVICES, hash_secret
-from gmessenger.store.sqlite import dedup
+from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.database import Database
 
 ALL: Final = "SELECT id, key, name, disabled, role FROM accounts"
@@ -23,7 +23,7 @@ DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
 SET_ROLE: Final = "UPDATE accounts SET role = ? WHERE id = ?"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = ?"
 DROP: Final = (
-    dedup.DELETE_IDS_OF_ACCOUNT,
+    past_ids.DELETE_IDS_OF_ACCOUNT,
     "DELETE FROM cursors WHERE device_id IN (SELECT id FROM devices WHERE account_id = ?)",
     DROP_TOKENS,
     "DELETE FROM devices WHERE account_id = ?",

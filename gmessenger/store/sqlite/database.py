@@ -112,7 +112,7 @@ class Database(CompletionNotifier):
         """Open the connection that keeps the log in existence, and the purger that uses it."""
         self._keepalive = self._open()
         self._keepalive.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only this opens the log
-        file.keep_companions()
+        file.keep_wal_files()
         self.purger = Purger(
             file, self._keepalive, self.writer, self._checkpoint_lock, self._is_reading, self._on_error
         )
@@ -146,7 +146,7 @@ class Database(CompletionNotifier):
             with suppress(sqlite3.Error):  # the log keeps what it has
                 keepalive.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if in_place:
-            file.release_companions()
+            file.release_wal_files()
         keepalive.close()
 
     def _release(self) -> None:

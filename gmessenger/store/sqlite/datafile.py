@@ -61,7 +61,7 @@ class DataFile:
             os.close(self._descriptor)
             raise StoreLocked(OTHER_NAME.format(store=path))
 
-    def keep_companions(self) -> None:
+    def keep_wal_files(self) -> None:
         """Remember the log and its index; keep SQLite from removing them with the last connection.
 
         SQLite would remove them by their names, which may be other files by then. MUST be called while a connection
@@ -74,7 +74,7 @@ class DataFile:
         _lock_byte(self._descriptor, fcntl.F_RDLCK, SHARED_FIRST)
         self._is_held = True
 
-    def release_companions(self) -> None:
+    def release_wal_files(self) -> None:
         """Let SQLite remove the log and its index when the last connection is closed."""
         _lock_byte(self._descriptor, fcntl.F_UNLCK, SHARED_FIRST)
         self._is_held = False

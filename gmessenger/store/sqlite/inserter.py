@@ -14,7 +14,7 @@ from gmessenger.names import ROOM_PREFIX, names_of_direct
 from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
-from gmessenger.store.sqlite import dedup
+from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.search_index import IndexBatch, first_indexed_row, index_words
 from gmessenger.timeslice import TimeSlice
 
@@ -80,7 +80,7 @@ class MessageInserter(AppendQueue):
             return None
         self.oldest_posted_at = self._batch[0][0].time
         if self._has_past_ids is None:
-            self._has_past_ids = dedup.has_ids(db)
+            self._has_past_ids = past_ids.has_ids(db)
         self._next_row = self._next_row or _next_row(db)
         index_batch = IndexBatch(self._next_row)
         time_slice = TimeSlice()
@@ -226,7 +226,9 @@ class MessageInserter(AppendQueue):
         row = earlier or db.execute(FIND_DUPLICATE, (message.device, message.id, conversation.id)).fetchone()
         if row is not None:
             return row[0], None if row[1] == message.text else IdReused()
-        return dedup.find(db, message.device, message.id, conversation.id, message.text) if self._has_past_ids else None
+        return (
+            past_ids.find(db, message.device, message.id, conversation.id, message.text) if self._has_past_ids else None
+        )
 
 
 def _split_batch(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:

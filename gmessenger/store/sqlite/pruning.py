@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import gevent
 
 from gmessenger.store import common
-from gmessenger.store.sqlite import dedup
+from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.database import CommitStep, Database
 from gmessenger.store.sqlite.search_index import index_text
 
@@ -83,7 +83,7 @@ class Pruner(Database):
         return dropped
 
     def _delete_old_ids(self, before: float, db: sqlite3.Connection) -> None:
-        dedup.forget(db, before)
+        past_ids.forget(db, before)
         self.inserter.recheck_past_ids()
 
     def finish_deletions(self) -> None:
@@ -191,7 +191,7 @@ def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: 
         size += sum(len(row[2]) for row in rows)
         _stage_stale(db, [row[:3] for row in rows if not row[4]])
         erased += [row[:1] for row in rows if row[4]]
-        dedup.remember(
+        past_ids.remember(
             db,
             (
                 (device, id, conversation, seq, text, time)

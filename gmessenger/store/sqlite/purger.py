@@ -141,9 +141,9 @@ class Purger:
 
         Not where another process has the database open: it may have another log. Blocks up to `timeout` seconds.
         """
-        self._writer.run_exclusive(self._move_log, timeout)
+        self._writer.run_exclusive(self._truncate_wal, timeout)
 
-    def _move_log(self) -> None:
+    def _truncate_wal(self) -> None:
         if not self._file.is_open_elsewhere():
             self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gmessenger.store.sqlite import dedup, usage
+from gmessenger.store.sqlite import past_ids, usage
 
 
 def _table(name: str, *columns: str, rowid: bool = True) -> str:
@@ -108,7 +108,7 @@ ADD_FACTS_AND_PAST_IDS: Final = (
     # Before, the author of a message was known by its device only, which may have been deleted.
     "ALTER TABLE messages ADD COLUMN account_id INTEGER",
     "UPDATE messages SET account_id = (SELECT account_id FROM devices d WHERE d.id = device_id)",
-    dedup.CREATE_TABLE,
+    past_ids.CREATE_TABLE,
     "CREATE INDEX conversations_by_second ON conversations (substr(key, instr(key, ' ') + 1))",
 )
 
