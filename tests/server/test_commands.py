@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from gmessenger.server.jim.commands import BATCHABLE_REQUESTS, COMMANDS, COURSE_COMMANDS, MESSAGE_REQUESTS
+from gmessenger.server.jim.commands import BATCHABLE_REQUEST, COMMANDS, COURSE_COMMANDS, MESSAGE_REQUESTS
 from gmessenger.wire import events
 from tests import ROOT
 
@@ -71,7 +71,8 @@ def test_only_what_has_no_response_is_delayed_without_being_refused() -> None:
 
 def test_messages_are_charged_by_their_size_and_not_by_the_row() -> None:
     assert {events.MessageRequest, events.CourseMessage} == MESSAGE_REQUESTS
-    assert {events.MessageRequest} == BATCHABLE_REQUESTS
+    assert BATCHABLE_REQUEST is events.MessageRequest
+    assert [request for request, command in COMMANDS.items() if command.batchable] == [BATCHABLE_REQUEST]
     assert COMMANDS[events.MessageRequest].cost == COURSE_COMMANDS[events.CourseMessage].cost == 0
 
 

@@ -185,7 +185,8 @@ NATIVE_REQUEST_ON_COURSE: Final[CourseCommand] = Command(
 MESSAGE_REQUESTS: Final = frozenset(
     request for table in (COMMANDS, COURSE_COMMANDS) for request, command in table.items() if command.is_message
 )
-BATCHABLE_REQUESTS: Final = frozenset(request for request, command in COMMANDS.items() if command.batchable)
+BATCHABLE_REQUEST: Final[Any] = next(request for request, command in COMMANDS.items() if command.batchable)
+"""The only batchable request. Not a set, because each of hundreds of messages in a read is compared with it."""
 
 
 def find_command(handler: NativeHandler | CourseHandler, request: object) -> NativeCommand | CourseCommand:

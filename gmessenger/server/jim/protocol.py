@@ -10,7 +10,7 @@ from gmessenger.chat.messenger import Messenger
 from gmessenger.errors import InternalError, RateLimited, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.server.jim.commands import (
-    BATCHABLE_REQUESTS,
+    BATCHABLE_REQUEST,
     COURSE_COMMANDS,
     INVALID_FRAME_COST,
     MESSAGE_REQUESTS,
@@ -222,7 +222,7 @@ class JimProtocol:
 
 def _batch_target(event: Any) -> str | None:
     """Return the target that a message may be batched for; None for anything else."""
-    return event.to if type(event) in BATCHABLE_REQUESTS and event.to != BROADCAST_TARGET else None
+    return event.to if type(event) is BATCHABLE_REQUEST and event.to != BROADCAST_TARGET else None
 
 
 def _request_id(event: ClientEvent) -> str | None:
