@@ -1,4 +1,4 @@
-"""Bus between the nodes of a cluster: hints and presence over Redis; `NullBus` for a single server."""
+"""Bus between the nodes of a cluster: frames and presence over Redis; `NullBus` for a single server."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class HintBatch(Struct, array_like=True, tag=1):
 
 
 class ChangeNotice(Struct, array_like=True, tag=2):
-    """Hint that the store has new changes."""
+    """Makes the other nodes read the change feed; says nothing of what was changed."""
 
 
 class ReceiptFrame(Struct, array_like=True, tag=3):

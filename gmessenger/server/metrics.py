@@ -144,7 +144,7 @@ METRICS: Final = (
     MetricSpec(
         "bus_hints",
         "counter",
-        "notices on the bus: sent, received, or lost because they could not be sent",
+        "frames on the bus: sent, received, or lost because they could not be sent",
         _from_bus(lambda bus: {"sent": bus.stats.sent, "received": bus.stats.received, "lost": bus.stats.lost}),
         ("outcome",),
     ),
@@ -183,7 +183,7 @@ METRICS: Final = (
     MetricSpec(
         "messages_filled",
         "counter",
-        "messages of other servers that were read from the store, because no notice on the bus announced them in time",
+        "messages of other servers that were read from the store, because no hint on the bus announced them in time",
         _from_node(lambda node: node.sequencer.gap_messages),
     ),
     MetricSpec(

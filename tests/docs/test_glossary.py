@@ -28,12 +28,12 @@ ORDINARY: Final = """
     up unreachable use wrong
 
     argument base bound capacity check collect complete connected constant context copy count data database date
-    delete detail detect disable disconnected done dump end error escape evictable exec extra failure field file flow
-    format forward hook host info input interface interval io keep list loop main malformed manage method monitor move
-    net notify null object open outgoing output pair parse past path phase poll print process processor query race
-    rebuild receive recent refuse reject remove render reopen replace report require resolve result retry reuse row
-    run scroll section sent set setting shown signal spec start startup stat state storable stream style task thread
-    time type update watch work
+    delete detail detect disable disconnected done dump end error escape evictable exec extra failure field file
+    flow format forward hook host info input interface interval io keep list loop main malformed manage monitor net
+    notify null object open outgoing output pair parse past path phase print process processor query race rebuild
+    receive recent refuse reject remove render reopen replace report require resolve retry reuse row run scroll
+    section sent set setting shown signal spec start startup stat state storable stream style task thread time type
+    update watch work
     """
 """Ordinary words of English and of programming in names: they mean here what they mean everywhere."""
 

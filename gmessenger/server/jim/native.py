@@ -146,8 +146,8 @@ class NativeHandler(ConnectionHandler):
     def encode_pending(self) -> bytes:
         """Empty the outbox and return its frames; at the end of the stream, close the connection.
 
-        Called by the writer: in a callback of the loop, in the greenlet that waits for the socket, or in one that offers
-        an event to a full outbox. Never blocks.
+        Called by the writer: in a callback of the loop, in the greenlet that waits for the socket, or in the one that
+        offers an event to a full outbox. Never blocks.
         """
         if self.session is None:
             return b""
