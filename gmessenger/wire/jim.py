@@ -40,6 +40,11 @@ from gmessenger.wire.framing import (
 from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
 
 JIM_VERSION: Final = 2
+MAX_BATCH_BRACKETS: Final = MAX_LINE_DEPTH // 2
+"""Brackets in several frames together, above which each is decoded alone, which checks how deep it is nested.
+
+(Looking for the first bracket costs 1.5 ns a message, counting braces as well 40. Objects alone that are nested deeper
+are skipped or refused by the decoder, as deep as the interpreter goes.)"""
 
 _REQUEST_DECODER: Final = json.Decoder(NativeRequest)
 _ACTIONS: Final = frozenset(request.__struct_config__.tag for request in NativeRequest.__args__)
@@ -90,7 +95,7 @@ def decode_requests(
     try:
         whole = b"\n".join(frames)  # type: ignore[arg-type]
         # No short frame is nested too deep; comparing lengths takes half the time of counting brackets.
-        if len(max(frames, key=len, default=b"")) > MAX_LINE_DEPTH and _may_be_nested_too_deep(whole, len(frames)):  # type: ignore[arg-type]
+        if b"[" in whole and whole.count(b"[") > MAX_BATCH_BRACKETS:
             return _decode_one_by_one(frames, max_frame, max_bad_frames)
         # Often hundreds, and nearly always all valid: no bytecode runs for each.
         requests: list[Any] = list(map(_REQUEST_DECODER.decode, frames))  # type: ignore[arg-type]
@@ -104,11 +109,6 @@ def decode_requests(
     return [
         request if request.id is UNSET or _is_valid_id(request.id) else InvalidFrame(BadId()) for request in requests
     ]
-
-
-def _may_be_nested_too_deep(whole: bytes, frames: int) -> bool:
-    """Return whether one of several frames may exceed MAX_LINE_DEPTH: each that is an object has a brace of its own."""
-    return whole.count(b"[") + whole.count(b"{") >= MAX_LINE_DEPTH + frames
 
 
 def _decode_one_by_one(frames: list[bytes | OversizedFrame], max_frame: int, max_bad_frames: int) -> list[ClientEvent]:

@@ -54,9 +54,7 @@ def _operator_change(method: Callable[[Moderation, str, Any], Result | None]) ->
 
 
 COMMANDS: Final[dict[type, NativeCommand]] = {
-    events.PresenceRequest: Command(
-        lambda native, _, request: native.handle_presence(request), needs_login=False, flush_first=False, status=None
-    ),
+    events.PresenceRequest: Command(NativeHandler.handle_presence, needs_login=False, flush_first=False, status=None),
     events.RegisterRequest: _change(
         NativeHandler.register,
         cost=10,

@@ -173,18 +173,15 @@ class JimProtocol:
             elif type(event) is InvalidFrame:
                 self._handle_unreadable(handler, event)
             else:
-                self._handle_request(handler, event)
+                command = find_command(handler, event)
+                if command.cost:
+                    self._charge(handler, command.cost, delay_only=command.delay_only)
+                handler.handle(command, event)
         except WireError as error:
             self._refuse(handler, event, error)
         except Exception as failure:
             self._report_error(handler, failure, _request_id(event))
         return True
-
-    def _handle_request(self, handler: NativeHandler | CourseHandler, request: Any) -> None:
-        command = find_command(handler, request)
-        if command.cost:
-            self._charge(handler, command.cost, delay_only=command.delay_only)
-        handler.handle(command, request)
 
     def _refuse(self, handler: NativeHandler | CourseHandler, request: Any, error: WireError) -> None:
         if type(request) in MESSAGE_REQUESTS:
