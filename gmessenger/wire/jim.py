@@ -41,7 +41,8 @@ from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
 
 JIM_VERSION: Final = 2
 MAX_BATCH_BRACKETS: Final = MAX_LINE_DEPTH // 2
-"""Brackets in several frames together, above which each is decoded alone, which checks how deep it is nested.
+"""Brackets in several frames together, above which each is decoded alone, which checks how deep it is nested. Half the
+depth, since arrays and objects may alternate.
 
 (Looking for the first bracket costs 1.5 ns a message, counting braces as well 40. Objects alone that are nested deeper
 are skipped or refused by the decoder, as deep as the interpreter goes.)"""
