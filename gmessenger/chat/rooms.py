@@ -288,6 +288,8 @@ class RoomRegistry:
             guest = room.guests.get(session.key)
             if guest is None or guest in live:
                 continue
+            if guest is not session and guest.account is not None:
+                continue  # it has registered meanwhile: `promote_guest` is about to make it a member
             del room.guests[session.key]
             if room.key in self._router.peers.rooms_of(session.key):
                 room.remote_guests[session.key] = session.name

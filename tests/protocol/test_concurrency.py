@@ -132,6 +132,24 @@ def test_who_resumed_the_guest_meanwhile_is_told_that_it_is_an_account(server: R
     assert log_in().try_log_in("hank", password=PASSWORD)["account"] is True
 
 
+def test_a_guest_who_registers_and_is_resumed_meanwhile_stays_in_its_rooms(
+    server: RunningServer, log_in: LogIn
+) -> None:
+    dale, hank = log_in("dale", account=True), log_in("hank")
+    for client in (dale, hank):
+        assert client.request("join", room="#dev")["response"] == 200
+    gate = Gate(server.app.store, "register")
+    hank.send({"action": "register", "id": "r", "password": PASSWORD})
+    gate.wait_until_reached()
+    other = log_in()
+    assert other.try_log_in("hank", session=hank.session)["account"] is False
+    gate.open()
+    other.receive_until_closed()
+    again = log_in("hank", password=PASSWORD)
+    members = again.request("members", room="#dev")["users"]
+    assert {member["account_name"] for member in members} == {"dale", "hank"}
+
+
 def test_a_guest_who_registers_stays_in_its_rooms(log_in: LogIn) -> None:
     dale, gus = log_in("dale", account=True), log_in("gus")
     for client in (dale, gus):
