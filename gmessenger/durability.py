@@ -47,11 +47,13 @@ def sync_directory(directory: Path) -> None:
         sync_path(directory)
 
 
-def replace_file(file: Path, data: bytes, part: Path | None = None) -> None:
+def replace_file(file: Path, data: bytes, part: Path | None = None, *, sync: bool = True) -> None:
     """Create a file, or replace its content atomically: readers, and a crash, find the old content or the new.
 
     The data is written to `part` (by default, a new name in the same directory), synced, and renamed. A `part` that a
     killed process left is overwritten. The file keeps its permissions; a new one has mode 0600. Blocks.
+
+    `sync=False`: do not wait for the disk; then a crash of the machine may leave neither content.
 
     Raises OSError; then the file is as it was, and `part` is removed.
     """
@@ -68,7 +70,8 @@ def replace_file(file: Path, data: bytes, part: Path | None = None) -> None:
                     part.chmod(stat.S_IMODE(file.stat().st_mode))
             opened.write(data)
             opened.flush()
-            sync_file(opened.fileno())
+            if sync:
+                sync_file(opened.fileno())
         part.replace(file)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -222,9 +222,9 @@ class Database(CompletionNotifier):
 
     def run_commit_steps(self, db: sqlite3.Connection) -> None:
         """Run now what earlier changes of the batch left to the commit thread."""
-        steps, self._commit_steps = self._commit_steps, []
-        for step in steps:
+        for step in self._commit_steps:
             step(db)
+        self._commit_steps = []  # only now: if one fails, its change is rolled back, and the commit runs them again
 
     def exceeds_batch(self) -> bool:
         return self.inserter.exceeds_batch()

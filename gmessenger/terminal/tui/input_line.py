@@ -64,7 +64,7 @@ class InputHistory(History):
 
     def _rewrite(self, lines: list[str]) -> None:
         with suppress(OSError):
-            replace_file(self._file, _encode_lines(lines), self._file.with_suffix(NEW_SUFFIX))
+            replace_file(self._file, _encode_lines(lines), self._file.with_suffix(NEW_SUFFIX), sync=False)
 
     def _append(self, line: str) -> None:
         with suppress(OSError):
