@@ -105,7 +105,7 @@ def read_until(sock: socket.socket, sign: bytes) -> bool:
 
 
 def discard_input(socks: list[socket.socket]) -> None:
-    """Discard what has arrived, so that no connection is a slow reader."""
+    """Receive and discard all pending bytes, so that no connection counts as a slow reader."""
     for sock in socks:
         sock.setblocking(False)
         with contextlib.suppress(OSError):

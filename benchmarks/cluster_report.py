@@ -32,7 +32,7 @@ LATENCY_TITLES: Final = (
 
 
 def tables(results: ClusterResults) -> Iterator[str]:
-    """Yield the lines of all tables; what was not measured is left out."""
+    """Yield the lines of all tables, without rows that were not measured."""
     yield from (*stored(results), *latency(results), *hops(results), *bus(results), *latencies(results))
 
 

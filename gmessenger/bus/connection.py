@@ -66,7 +66,7 @@ class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         reply = super().read_response(*args, **kwargs)
-        # Not the length of the reader: it counts up to a kilobyte of what it has given out already.
+        # Not the length of the reader: it includes up to a kilobyte of replies already returned.
         self._unfinished_bytes = 0
         return reply
 

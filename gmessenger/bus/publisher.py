@@ -142,7 +142,7 @@ class Publisher:
         self._wakeup.set()
 
     def close(self) -> None:
-        """Have `run` publish what is queued, then the departure of this node, and end."""
+        """Make `run` publish all queued frames, then the departure of this node, and return."""
         self._closing = True
         self._wakeup.set()
 
@@ -171,7 +171,7 @@ class Publisher:
                 self._wakeup.wait(max(0.0, min(self._echo_at, self._heartbeat_at) - self._monotonic()))
 
     def _publish_pending(self, pair: ConnectionPair, connection: RedisConnection) -> None:
-        """Publish one batch, all replies, and what is due, in one round trip."""
+        """Publish one batch of frames, all replies, and a heartbeat and an echo if due, in one round trip."""
         now = self._monotonic()
         batch = self._queue.pop() or PublishBatch()
         commands: list[RedisCommand] = []

@@ -1,4 +1,4 @@
-"""Export and erasure of what is stored of an account, on its owner's request."""
+"""Export and erasure of an account's stored data, on its owner's request."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class AccountData:
         self._rooms.remove_account(account)
         self._blocks.discard(account.key)
         if has_peers:
-            with suppress(MessengerError):  # nobody is left who could request it again
+            with suppress(MessengerError):  # no client is left to repeat the request
                 self._erase_texts(account)
         self._store.purge()
         return None

@@ -120,7 +120,7 @@ class DeliveryService:
             self.start_catch_up(session)
 
     def restart_catch_up(self, session: Session) -> None:
-        """Stop live delivery to an account's session, and send it what it was not sent from the store."""
+        """Stop live delivery to an account's session, and send it the missing messages from the store."""
         session.sync.start_catch_up()
         self.start_catch_up(session)
 
