@@ -46,7 +46,7 @@ def test_a_message_before_the_first_word_has_all_three_text_keys(server: Address
 def test_text_goes_out_as_utf8_and_not_as_escapes(server: Address, connector: Connector) -> None:
     dale, hank = connector.log_in_course(server, STATUS, "dale"), connector.log_in_course(server, CLASSIC, "hank")
     hank.send_message("dale", "привет 😀")
-    data = dale.sock.recv(1024)
+    data = dale.receive_bytes()
     assert "привет 😀".encode() in data and b"\\u" not in data
 
 

@@ -172,7 +172,7 @@ def test_stopping_writes_what_course_clients_were_promised_and_tells_them_nothin
 
     def receive_until_closed(client: Any) -> None:
         assert [client.receive_message()[1] for _ in texts] == texts
-        assert client.sock.recv(1024) == b""
+        client.expect_closed()
 
     assert run_together({one.name: lambda one=one: receive_until_closed(one) for one in clients}) == {}
     stop.get(timeout=TEST_TIMEOUT)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 from weakref import WeakSet
 
 import gevent
+from gevent.queue import Queue
 
 from tests.support.course_forms import (
     ORDINARY,
@@ -239,16 +240,23 @@ VARIANTS = (
 
 
 class CourseClient:
-    """A blocking console client of one variant. A frame that would crash it raises AssertionError."""
+    """A blocking console client of one variant. A frame that would crash it raises AssertionError.
+
+    A greenlet reads what arrives at once, as the published clients do, so that a test that is busy elsewhere does not
+    make two frames arrive together.
+    """
 
     def __init__(self, server: Address, variant: CourseVariant, name: str) -> None:
         self.variant, self.name, self.has_sent = variant, name, False
         self.arrivals: list[float] = []
+        """When each received frame arrived, in seconds of the monotonic clock."""
         self._unread, self._started_at = b"", time.monotonic()
+        self._chunks: Queue[tuple[float, bytes | OSError]] = Queue()
         LOOP_LAG.start()
         self.server = server
         settle(server)
         self.sock = wrap_tls(socket.create_connection((server.host, server.port), TIMEOUT), server)
+        self._reader = gevent.spawn(self._read)
 
     def send(self, frame: Frame) -> None:
         settle(self.server)
@@ -256,11 +264,12 @@ class CourseClient:
 
     def receive(self) -> Frame:
         """Receive as a published client does: one recv(1024), one json.loads."""
-        data = self._unread
+        data, arrived_at = self._unread, self.arrivals[-1] if self.arrivals else self._started_at
         if not data.endswith(b"\n"):
-            data += self.sock.recv(1024)
+            arrived_at, chunk = self._next_chunk()
+            data += chunk
         data, self._unread = self._split_late(data)
-        self.arrivals.append(time.monotonic())
+        self.arrivals.append(arrived_at)
         assert data, f"{self.name} was hung up on"
         assert data.endswith(b"\n"), f"{self.name} got a frame without its newline: {data!r}"
         assert len(data) <= self.variant.max_frame, (
@@ -272,6 +281,32 @@ class CourseClient:
             raise AssertionError(f"{self.name} got something else than one object in one recv: {data!r}") from error
         assert isinstance(frame, dict), f"{self.name} got no object: {data!r}"
         return frame
+
+    def receive_bytes(self) -> bytes:
+        """Return what one recv(1024) read, or nothing if the connection is closed."""
+        return self._next_chunk()[1]
+
+    def expect_closed(self) -> None:
+        data = self.receive_bytes()
+        assert data == b"", f"{self.name} was not hung up on, but got {data!r}"
+
+    def _next_chunk(self) -> tuple[float, bytes]:
+        arrived_at, chunk = self._chunks.get(timeout=TIMEOUT)
+        if isinstance(chunk, OSError):
+            raise chunk
+        return arrived_at, chunk
+
+    def _read(self) -> None:
+        """Put what arrives into the queue until the connection ends. Runs in a greenlet."""
+        chunk: bytes | OSError = b"\n"
+        while chunk and not isinstance(chunk, OSError):
+            try:
+                chunk = self.sock.recv(1024)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                chunk = error
+            self._chunks.put((time.monotonic(), chunk))
 
     def _split_late(self, data: bytes) -> tuple[bytes, bytes]:
         """Split off one object if the test process was late: several may have arrived then."""
@@ -293,7 +328,7 @@ class CourseClient:
         """Send a presence; expect an error in its response form and a closed connection."""
         self.send(self.variant.presence(self.name))
         self.variant.response_form.check_rejected(self.receive())
-        assert self.sock.recv(1024) == b"", f"{self.name} was refused but not hung up on"
+        self.expect_closed()
 
     def send_message(self, to: str, text: str) -> None:
         self.send(self.variant.message(self.name, to, text))
@@ -326,4 +361,5 @@ class CourseClient:
         self.close()
 
     def close(self) -> None:
+        self._reader.kill()
         self.sock.close()
