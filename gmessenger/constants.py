@@ -20,3 +20,5 @@ STORE_RETRY_DELAY: Final = 1.0
 """Seconds before a store that was unavailable is tried again."""
 MAX_HISTORY_PAGE: Final = 500
 """Messages in one response to a history or search request."""
+LEASE_TTL: Final = 30.0
+"""Seconds after the last renewal for which the names of guests that a node holds are not given to another node."""

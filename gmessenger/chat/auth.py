@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from gmessenger import log
 from gmessenger.chat.confusables import ConfusableIndex
+from gmessenger.chat.guests import GuestRegistry
 from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.policy import Policy
@@ -182,7 +183,8 @@ class LoginRequest:
 class Authenticator:
     """Checks logins and registrations, and holds all accounts. Blocks as the store and `PasswordVerifier` do.
 
-    `accounts` and `accounts_by_id` are read by other services; only this class changes them.
+    `accounts` and `accounts_by_id` are read by other services; only this class changes them. `guests` has the names
+    that are in use without an account.
     """
 
     def __init__(
@@ -201,11 +203,10 @@ class Authenticator:
         self._clock = clock
         self._policy = policy
         self._check_login = check_login
-        self._guests_by_token: dict[str, Session] = {}
+        self.guests = GuestRegistry(router.peers)
         self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
         self.accounts_by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
         self._account_names = ConfusableIndex(account.name for account in self.accounts.values())
-        self._guest_names = ConfusableIndex()
 
     def log_in(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
         """Check a login, and make its session, which is not in the router yet. Raises as `Messenger.login`.
@@ -247,7 +248,7 @@ class Authenticator:
             )
         fingerprint = invite_fingerprint(invite) if invite is not None else None
         log.log_event("registered", name=account.name, address=session.address, invite=fingerprint)
-        self._guest_names.discard(session.name)
+        self.guests.promote(session)
         self.add_account(account)
         self._router.peers.deliver_owed(session, found.cursors)
         session.bind_account(account)
@@ -258,7 +259,7 @@ class Authenticator:
     def check_not_confusable(self, name: str) -> None:
         """Raise `NameConfusable` if a name can be mistaken for an account's or an online guest's."""
         self.check_not_confusable_with_accounts(name)
-        self._guest_names.check(name)
+        self.guests.check_not_confusable(name)
 
     def check_not_confusable_with_accounts(self, name: str) -> None:
         """Raise `NameConfusable` if a name can be mistaken for an account's."""
@@ -277,22 +278,8 @@ class Authenticator:
             self._account_names.discard(account.name)
         self.accounts_by_id.pop(account.id, None)
 
-    def add_guest(self, session: Session) -> None:
-        """Add a guest's session, so that it can be resumed by its token. (An account's token is in the store.)"""
-        if session.account is None:
-            self._guests_by_token[session.token] = session
-            self._guest_names.add(session.name)
-
-    def remove_guest(self, session: Session) -> None:
-        """Remove a guest's session that has ended, and release its name on the cluster."""
-        if self._guests_by_token.get(session.token) is session:  # its successor has the same token
-            del self._guests_by_token[session.token]
-            self._guest_names.discard(session.name)
-        if session.account is None:
-            self._router.peers.release(session.key)
-
     def _log_in_guest(self, name: str, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
-        predecessor = self._find_resumed_guest(login.token, fold(name))
+        predecessor = self.guests.find(login.token, fold(name))
         if login.password is not None and predecessor is None:
             self._login_throttle.verify(fold(name), login.address, None, login.password)
             raise WrongPassword
@@ -362,10 +349,6 @@ class Authenticator:
     def replace_session(self, session: Session) -> None:
         """End a session because another has replaced it."""
         self._router.remove(session)
-        self.remove_guest(session)
+        self.guests.remove(session)
         session.outbox.push(SessionReplaced(self._clock()))
         session.outbox.close_after_drain()
-
-    def _find_resumed_guest(self, token: str | None, key: str) -> Session | None:
-        session = self._guests_by_token.get(token) if token else None
-        return session if session is not None and session.key == key else None

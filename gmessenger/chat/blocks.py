@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gmessenger import log
-from gmessenger.chat.directory import USERS_PAGE
+from gmessenger.chat.listings import USERS_PAGE
 from gmessenger.chat.ratelimit import in_flight
 from gmessenger.chat.records import Account
 from gmessenger.chat.results import UserEntry, UserPage

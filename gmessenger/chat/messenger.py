@@ -9,8 +9,8 @@ from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
-from gmessenger.chat.directory import Directory
 from gmessenger.chat.history import HistoryService
+from gmessenger.chat.listings import ListingService
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, ServerMoving
 from gmessenger.chat.passwords import PasswordVerifier
@@ -42,7 +42,7 @@ class Messenger:
 
     A session begins with `login` and `welcome`, may become an account's with `register`, and ends with `logout`. What
     else a session may ask for is a method of the service concerned: `message_service`, `room_service`,
-    `history_service`, `directory`, `blocks`, `moderation` and `account_data` are used directly, by protocols, the
+    `history_service`, `listings`, `blocks`, `moderation` and `account_data` are used directly, by protocols, the
     cluster and the admin service alike. The table of requests of a protocol names the method of each.
 
     Methods return a result, of which the protocol makes a response; errors are raised as `WireError`; events go to the
@@ -104,8 +104,8 @@ class Messenger:
         )
         self.message_service = MessageService(policy, throttle, sanctions, dispatcher, rooms, presence, router)
 
-        self.directory = directory = Directory(router, rooms, presence, blocks.is_hidden, policy)
-        self.room_service = RoomService(rooms, delivery, directory, sanctions.check_not_muted)
+        self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
+        self.room_service = RoomService(rooms, delivery, listings, sanctions.check_not_muted)
         self.history_service = HistoryService(store, router, rooms, accounts, policy)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.account_data = AccountData(
@@ -146,7 +146,7 @@ class Messenger:
         self.router.add(session)
         widest_network = [network for network, _ in self.throttle.networks_of(session.address)[-1:]]
         self.seen_names.add(session.key, session.name, *widest_network)
-        self.authenticator.add_guest(session)
+        self.authenticator.guests.add(session)
         return session, undelivered
 
     def start_delivery(self, session: Session, undelivered: list[Outbound]) -> None:
@@ -188,7 +188,7 @@ class Messenger:
     @traced("session")
     def logout(self, session: Session) -> bool:
         """End a session and free its name. Returns True if it was logged in. Its outbox is left as it is."""
-        self.authenticator.remove_guest(session)
+        self.authenticator.guests.remove(session)
         if session not in self.router.sessions(session.key):
             return False
         self.presence.before_change(session.key, session.name)

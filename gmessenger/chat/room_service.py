@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gmessenger.chat.delivery import DeliveryService
-from gmessenger.chat.directory import USERS_PAGE, Directory
+from gmessenger.chat.listings import USERS_PAGE, ListingService
 from gmessenger.chat.results import RoomPage, RoomState, UserPage
 from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.session import Session
@@ -22,13 +22,13 @@ class RoomService:
         self,
         rooms: RoomRegistry,
         delivery: DeliveryService,
-        directory: Directory,
+        listings: ListingService,
         check_not_muted: Callable[[str], None],
     ) -> None:
         """`check_not_muted` raises `Muted` for the folded name of a user who may not speak."""
         self._rooms = rooms
         self._delivery = delivery
-        self._directory = directory
+        self._directory = listings
         self._check_not_muted = check_not_muted
 
     def join(self, session: Session, name: str) -> RoomState:

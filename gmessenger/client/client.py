@@ -17,8 +17,8 @@ from gmessenger.client.journal import UnsentJournal
 from gmessenger.client.receiver import Receiver
 from gmessenger.client.reconnect import Reconnector
 from gmessenger.client.requests import ChatRequests, PendingRequests
+from gmessenger.client.resequencer import AckBatcher, Resequencer
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue, is_too_large, make_message
-from gmessenger.client.sequencing import AckBatcher, Resequencer
 from gmessenger.errors import AccountDeleted, Refused, Unreachable
 from gmessenger.text import Text
 from gmessenger.wire.events import ForgetRequest, RegisterRequest, Request, ResponseFrame

@@ -26,9 +26,9 @@ from gmessenger.client.events import (
 )
 from gmessenger.client.heartbeat import MIN_SUSPEND, Heartbeat, Liveness, suspended_seconds
 from gmessenger.client.requests import MIN_RETRY_DELAY, PendingRequests
+from gmessenger.client.resequencer import Resequencer
 from gmessenger.client.responses import error_from_response, is_error, is_retryable
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue
-from gmessenger.client.sequencing import Resequencer
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,

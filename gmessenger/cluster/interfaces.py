@@ -7,7 +7,7 @@ reordered costs time, never a message.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias, TypeGuard
+from typing import Literal, Protocol, TypeAlias, TypeGuard
 
 from msgspec import Struct, field
 
@@ -99,10 +99,6 @@ class BusStats(Struct):
     reconnects: int = 0
     missed: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
-
-
-LEASE_TTL: Final = 30.0
-"""Seconds after the last renewal for which the names held by a node are not given to another one."""
 
 
 class SharedStore(Store, Protocol):

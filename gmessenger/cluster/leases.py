@@ -13,8 +13,8 @@ from gevent.lock import BoundedSemaphore
 from gmessenger import log
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
-from gmessenger.cluster.interfaces import LEASE_TTL, SharedStore
-from gmessenger.constants import STORE_RETRY_DELAY
+from gmessenger.cluster.interfaces import SharedStore
+from gmessenger.constants import LEASE_TTL, STORE_RETRY_DELAY
 from gmessenger.errors import NameInUse, StoreUnavailable, WireError
 
 RENEW_INTERVAL: Final = LEASE_TTL / 6

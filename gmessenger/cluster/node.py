@@ -16,11 +16,12 @@ from gmessenger.cluster import frames
 from gmessenger.cluster.changes import ChangeApplier, RoomChangeApplier
 from gmessenger.cluster.follower import ChangeFollower
 from gmessenger.cluster.frames import encode
+from gmessenger.cluster.hints import HintExchange
 from gmessenger.cluster.leases import LeaseKeeper
 from gmessenger.cluster.peers import ClusterPeers, PeerServices
 from gmessenger.cluster.presence import PresenceSync
 from gmessenger.cluster.relay import RelayClient, RelayServer
-from gmessenger.cluster.sequencing import HintPublisher, Sequencer
+from gmessenger.cluster.sequencer import Sequencer
 from gmessenger.errors import StoreUnavailable
 from gmessenger.names import BROADCAST_TARGET, fold
 
@@ -62,7 +63,7 @@ class ClusterNode:
             self.bus, peers, router, rooms, presence, messenger.seen_names, self.on_connected
         )
         self.sequencer = Sequencer(self._store, messenger.fan_out, rooms, messenger.delivery, spawn, call_later)
-        self._hint_publisher = HintPublisher(self.bus, peers, rooms, presence, self.sequencer.accept)
+        self._hint_exchange = HintExchange(self.bus, peers, rooms, presence, self.sequencer.accept)
         self._change_applier = self._create_change_applier(clock)
         self._follower = ChangeFollower(
             self._store,
@@ -85,7 +86,7 @@ class ClusterNode:
             monotonic,
             lambda: 2 * messenger.policy.store_timeout,
         )
-        messenger.fan_out.attach(self._hint_publisher.publish, self._relay_server.on_deliver)
+        messenger.fan_out.attach(self._hint_exchange.publish, self._relay_server.on_deliver)
         self._store.set_change_listener(self._on_own_change)
         peers.attach(
             PeerServices(self._presence_sync, self._follower, self.sequencer, self._leases, self._relay_client)
@@ -153,7 +154,7 @@ class ClusterNode:
         self.bus.send(encode(frames.ChangeNotice()))
 
     def _handle_hints(self, node: str, hints: frames.HintBatch) -> None:
-        self._hint_publisher.on_hints(hints)
+        self._hint_exchange.on_hints(hints)
 
     def _handle_change_notice(self, node: str, notice: frames.ChangeNotice) -> None:
         self._follower.wake()

@@ -14,7 +14,7 @@ from gmessenger.cluster.interfaces import Bus, ChangeDetails, SharedStore
 from gmessenger.cluster.leases import LeaseKeeper
 from gmessenger.cluster.presence import PresenceSync
 from gmessenger.cluster.relay import RelayClient
-from gmessenger.cluster.sequencing import Sequencer
+from gmessenger.cluster.sequencer import Sequencer
 from gmessenger.errors import StoreUnavailable
 
 

@@ -171,7 +171,7 @@ def test_users_are_paged_by_name() -> None:
     listed: list[str] = []
     after, more = None, True
     while more:
-        page = chat.messenger.directory.users(sessions[0].key, after)
+        page = chat.messenger.listings.users(sessions[0].key, after)
         listed += [user.name for user in page.users]
         after, more = listed[-1], page.more
     assert listed == names

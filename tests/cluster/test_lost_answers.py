@@ -68,7 +68,7 @@ def test_a_guest_who_registers_has_what_was_on_its_way(cluster: Cluster, monkeyp
     gus.receive_messages(1)
     sequencer = cluster.second.app.node.sequencer
     monkeypatch.setattr(sequencer, "accept", lambda stored: None)
-    cluster.second.app.node._hint_publisher._accept = sequencer.accept
+    cluster.second.app.node._hint_exchange._accept = sequencer.accept
     hank.send_messages("gus", "two")
     monkeypatch.setattr(sequencer, "on_heads", lambda heads: None)
     gus.register()
@@ -165,7 +165,7 @@ def test_a_node_that_was_asleep_for_too_long_compares_everything(
     follower, store = cluster.second.app.node._follower, cluster.second.app.store
     with monkeypatch.context() as patch:
         patch.setattr(follower, "_try_poll", lambda: None)
-        patch.setattr(cluster.second.app.node._hint_publisher, "_accept", lambda stored: None)
+        patch.setattr(cluster.second.app.node._hint_exchange, "_accept", lambda stored: None)
         cluster.register(cluster.first, "bobby").request("join", room="#dev")
         hank.request("topic", room="#dev", topic="asleep")
         hank.send_messages("#dev", "nobody hints")

@@ -16,7 +16,7 @@ from gmessenger.chat.session import Session
 from gmessenger.cluster import relay
 from gmessenger.cluster.frames import NodeFrame, RelayReply, RelayRequest, ReleaseNotice, ReserveRequest, decode
 from gmessenger.cluster.relay import RelayClient, RelayServer
-from gmessenger.cluster.sequencing import committed_from
+from gmessenger.cluster.sequencer import committed_from
 from gmessenger.errors import Blocked, RecipientBusy, RecipientGone, StoreUnavailable
 from tests.support.messenger import NOW, InMemoryChat, drain_events
 

@@ -18,7 +18,7 @@ GLOSSARY: Final = ROOT / "docs" / "glossary.md"
 DOCUMENTS: Final = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {GLOSSARY, ROOT / "CHANGELOG.md"})
 ENTRY: Final = re.compile(r"- \*\*(?P<term>[^*]+)\*\*: (?P<definition>\S.*)")
 WORD: Final = re.compile(r"i18n|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-GERUND_MODULES: Final = {"framing", "pruning", "sending", "sequencing"}
+GERUND_MODULES: Final = {"framing", "pruning", "sending"}
 """Established terms; other modules are named by a noun."""
 OTHER_SYSTEMS: Final = "http i18n json postgres redis sqlite stderr stdin stdio systemd tcp tls tty url"
 """Names of protocols, formats and programs that this project uses."""
@@ -28,8 +28,8 @@ ORDINARY: Final = """
     up unreachable use wrong
 
     argument base bound capacity check collect complete connected constant context copy count data database date
-    delete detail detect disable disconnected done dump end error escape evictable exec extra failure field file
-    flow format forward hook host info input interface interval io keep list loop main malformed manage monitor net
+    delete detail detect disable disconnected done dump end error escape evictable exchange exec extra failure field
+    file flow format forward hook host info input interface interval io keep list loop main malformed manage monitor net
     notify null object open outgoing output pair parse past path phase print process processor query race rebuild
     receive recent refuse reject remove render reopen replace report require resolve retry reuse row run scroll
     section sent set setting shown signal spec start startup stat state storable stream style task thread time type

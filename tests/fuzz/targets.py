@@ -473,7 +473,7 @@ def leaks(app: Server) -> dict[str, Any]:
         "rooms being made": rooms.pending_creations.total()
         + rooms.pending_joins_by_name.total()
         + rooms.pending_joins_by_room.total(),
-        "tokens of guests": len(messenger.authenticator._guests_by_token),
+        "tokens of guests": len(messenger.authenticator.guests),
         "guests in rooms": sum(len(room.guests) for room in messenger.rooms),
     }
     return {kind: count for kind, count in counts.items() if count}

@@ -4,7 +4,7 @@ Section "Requests" of the protocol."""
 from collections.abc import Callable
 from typing import Any
 
-from gmessenger.chat import directory
+from gmessenger.chat import listings
 from tests.support.accounts import ChatServer, UserClient
 from tests.support.course_clients import Frame
 
@@ -59,7 +59,7 @@ def test_a_guest_is_told_of_its_rooms_only_and_has_nothing_to_read(chat_server: 
 
 
 def test_pages_fit_the_frame(start_chat_server: Callable[..., ChatServer]) -> None:
-    chat_server = start_chat_server(max_frame=directory.MAX_ENTRY_BYTES * 4)
+    chat_server = start_chat_server(max_frame=listings.MAX_ENTRY_BYTES * 4)
     names = [f"#{letter * 10}{'ж' * 22}" for letter in "жзийклмнпр"]
     for client in (chat_server.log_in("hank"), chat_server.log_in_guest("gus")):
         for name in names:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import gevent
 from gevent.event import Event
 
-from gmessenger.cluster.sequencing import Sequencer
+from gmessenger.cluster.sequencer import Sequencer
 from gmessenger.launcher.services import Postgres
 from gmessenger.server.server import Server
 from tests.conftest import RunningServer

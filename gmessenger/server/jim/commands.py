@@ -101,7 +101,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     ),
     events.ConversationsRequest: Command(
         lambda native, session, request: native.messenger.history_service.conversations(
-            session, request.after, native.messenger.directory.page_size
+            session, request.after, native.messenger.listings.page_size
         ),
         cost=2,
     ),
@@ -120,9 +120,9 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     events.MembersRequest: Command(
         lambda native, session, request: native.messenger.room_service.members(session, request.room, request.after)
     ),
-    events.RoomsRequest: Command(lambda native, _, request: native.messenger.directory.rooms(request.after)),
+    events.RoomsRequest: Command(lambda native, _, request: native.messenger.listings.rooms(request.after)),
     events.UsersRequest: Command(
-        lambda native, session, request: native.messenger.directory.users(session.key, request.after)
+        lambda native, session, request: native.messenger.listings.users(session.key, request.after)
     ),
     events.StatusRequest: Command(
         lambda native, session, request: native.messenger.set_status(session, request.status)

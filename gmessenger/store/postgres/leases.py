@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from gmessenger.cluster.interfaces import LEASE_TTL, LeaseClaim
+from gmessenger.cluster.interfaces import LeaseClaim
+from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import NameInUse, NameTaken
 from gmessenger.store.common import hash_secret
 from gmessenger.store.postgres.accounts import FIND_DIRECT_CONVERSATIONS, LOCK_NAME

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
-from gmessenger.cluster.interfaces import LEASE_TTL
+from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import FileError, ServerRunning
 from gmessenger.store.common import IDENTITY, bisect_bad
 from gmessenger.store.postgres import schema

@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import Connection
 
-from gmessenger.cluster.interfaces import LEASE_TTL
+from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import FileError
 from gmessenger.store.common import MAX_FAULTS, SELECT_SEQ_GAPS, VerifyReport, describe_miscounted, describe_seq_gaps
 from gmessenger.store.postgres import schema

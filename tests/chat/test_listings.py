@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gmessenger.chat.directory import USERS_PAGE, Directory
+from gmessenger.chat.listings import USERS_PAGE, ListingService
 from gmessenger.chat.policy import Policy
 
 NAMES = {f"name{number:05}": f"Name{number:05}" for number in range(3000)}
@@ -25,17 +25,17 @@ class HiddenNames:
         return key in self.hidden
 
 
-def make_directory(is_hidden: HiddenNames) -> Directory:
+def make_listings(is_hidden: HiddenNames) -> ListingService:
     router: Any = SimpleNamespace(names=NAMES)
     presence: Any = SimpleNamespace(status=lambda key: "online")
-    return Directory(router, [], presence, is_hidden, Policy())  # type: ignore[arg-type]
+    return ListingService(router, [], presence, is_hidden, Policy())  # type: ignore[arg-type]
 
 
 def pages(is_hidden: HiddenNames) -> list[list[str]]:
     found: list[list[str]] = []
     after: str | None = None
     while not found or found[-1]:
-        page = make_directory(is_hidden).users("asker", after)
+        page = make_listings(is_hidden).users("asker", after)
         found.append([user.name for user in page.users])
         after = found[-1][-1] if found[-1] else None
         if not page.more:
@@ -52,5 +52,5 @@ def test_users_are_listed_once_without_those_who_hide(step: int) -> None:
 
 def test_who_is_on_no_page_is_not_asked_about() -> None:
     is_hidden = HiddenNames(set())
-    assert len(make_directory(is_hidden).users("asker", None).users) == USERS_PAGE
+    assert len(make_listings(is_hidden).users("asker", None).users) == USERS_PAGE
     assert is_hidden.asked <= 3 * USERS_PAGE

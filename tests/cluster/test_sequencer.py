@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmessenger.chat.records import NewMessage
-from gmessenger.cluster import sequencing
-from gmessenger.cluster.sequencing import Sequencer, committed_from
+from gmessenger.cluster import sequencer
+from gmessenger.cluster.sequencer import Sequencer, committed_from
 from tests.chat.test_fan_out import drain_texts, enter_dev, flush
 from tests.support.messenger import InMemoryChat, spawn
 
@@ -136,7 +136,7 @@ def test_what_no_hint_told_of_is_read_from_the_store_once_for_all(remote: Remote
 
 
 def test_more_than_may_wait_is_read_again(remote: RemoteConversation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sequencing, "MAX_BUFFERED", 3)
+    monkeypatch.setattr(sequencer, "MAX_BUFFERED", 3)
     hank = enter_dev(remote.chat, "hank")
     remote.store_messages(7)
     remote.deliver_hints(2, 3, 4, 5, 6, 7)
@@ -186,7 +186,7 @@ def test_who_comes_later_under_a_guests_name_is_not_given_what_was_for_that_one(
 def test_lines_that_were_forgotten_begin_where_everybody_is(
     remote: RemoteConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sequencing, "MAX_CONVERSATIONS", 1)
+    monkeypatch.setattr(sequencer, "MAX_CONVERSATIONS", 1)
     gus, joe = remote.chat.login("gus"), remote.chat.login("joe")
     remote.store_messages(2, "bill gus", "gus")
     remote.deliver_hints(1)

@@ -23,7 +23,7 @@ MAX_ENTRY_BYTES: Final = 320
 """Bytes that an entry of a list may take: the longest name and status, with the JSON around them."""
 
 
-class Directory:
+class ListingService:
     """Makes pages of users and rooms from memory; never blocks. A page fits `max_frame`.
 
     `is_hidden(key, viewer)` is whether a user has blocked the viewer; both are folded names.

@@ -1,28 +1,24 @@
-"""Order of the messages that several nodes store, and the hints by which they announce them.
+"""Order of the messages that several nodes store.
 
 `Sequencer` delivers the messages of a conversation to its local sessions in the order of their seqs, whichever node has
 stored them. A message that arrives early is buffered for `HINT_DELAY`; what is still missing then is read from the
 store, once for all sessions of this node.
-
-`HintPublisher` sends what this node has stored to the nodes with sessions in the conversation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gevent.lock import BoundedSemaphore
 from msgspec import Struct, field
 
 from gmessenger.chat.delivery import CommittedMessage, DeliveryService, FanOut, Spawn
-from gmessenger.chat.peers import Peers
-from gmessenger.chat.presence import CallLater, PresenceTracker
+from gmessenger.chat.presence import CallLater
 from gmessenger.chat.records import NewMessage, StoredMessage
-from gmessenger.chat.rooms import MAX_PRESENCE_MEMBERS, Room, RoomRegistry
+from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.session import Session
-from gmessenger.cluster.frames import HintBatch, MessageHint, encode
-from gmessenger.cluster.interfaces import Bus, SharedStore
+from gmessenger.cluster.interfaces import SharedStore
 from gmessenger.constants import STORE_RETRY_DELAY
 from gmessenger.errors import StoreUnavailable
 from gmessenger.names import ROOM_PREFIX, fold
@@ -241,78 +237,3 @@ def committed_from(
     """Describe a message stored by another node as if this one had committed it. It has no sender session."""
     room = rooms.get(message.conversation) if message.conversation[:1] == ROOM_PREFIX else None
     return CommittedMessage(message, seq, action, fold(message.sender), None, room, fold(message.to), erased)
-
-
-class HintPublisher:
-    """Sends hints of committed messages to other nodes, and delivers theirs. No method blocks.
-
-    `accept` is the sequencer's: it gets the messages of all nodes.
-    """
-
-    def __init__(
-        self,
-        bus: Bus,
-        peers: Peers,
-        rooms: RoomRegistry,
-        presence: PresenceTracker,
-        accept: Callable[[list[CommittedMessage]], None],
-    ) -> None:
-        self._bus = bus
-        self._peers = peers
-        self._rooms = rooms
-        self._presence = presence
-        self._accept = accept
-
-    def publish(self, committed: list[CommittedMessage]) -> None:
-        """Announce messages of one conversation that this node has committed, and deliver them here."""
-        nodes = self._interested_nodes(committed[0])
-        if nodes:
-            hints = [_make_hint(message) for message in committed]
-            self._bus.send(encode(HintBatch(hints)), nodes)
-        self._accept(committed)
-
-    def on_hints(self, hints: HintBatch) -> None:
-        """Deliver messages that another node has committed."""
-        if not hints.hints:
-            return
-        committed = [committed_from(hint.to_message(), hint.seq, hint.action, self._rooms) for hint in hints.hints]
-        first = committed[0]
-        if first.room is not None and first.room.id != hints.hints[0].room:
-            return  # one of the nodes has a room of that name that was deleted; the head shows what is missing
-        if first.room is not None:
-            first.room.head = max(first.room.head, committed[-1].seq)
-        elif first.message.conversation[:1] != ROOM_PREFIX:
-            self._presence.link(first.sender_key, first.to_key)
-        self._accept(committed)
-
-    def _interested_nodes(self, committed: CommittedMessage) -> set[str]:
-        """Return the nodes with sessions in the conversation."""
-        presences = self._peers.presences
-        if not presences:
-            return set()
-        if committed.room is None:
-            return {node for key in (committed.sender_key, committed.to_key) for node in presences.get(key, ())}
-        if committed.room.size > MAX_PRESENCE_MEMBERS:  # looking up all members costs more than a broadcast
-            return set(self._bus.nodes)
-        return {node for key in _room_keys(committed.room) for node in presences.get(key, ())}
-
-
-def _room_keys(room: Room) -> Iterable[str]:
-    yield from (account.key for account in room.members.values())
-    yield from room.remote_guests
-
-
-def _make_hint(committed: CommittedMessage) -> MessageHint:
-    message = committed.message
-    return MessageHint(
-        message.conversation,
-        committed.seq,
-        message.sender,
-        message.to,
-        message.text,
-        message.time,
-        committed.action,
-        message.device,
-        message.id,
-        committed.room.id if committed.room is not None else 0,
-    )

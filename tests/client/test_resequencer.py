@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from gmessenger.client import Accepted, Connected, Disconnected, GapDetected, MessageReceived, MessageSentElsewhere
-from gmessenger.client.sequencing import AckBatcher, ConversationPosition
+from gmessenger.client.resequencer import AckBatcher, ConversationPosition
 from tests.client.conftest import Begin, Reader
 from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer, Frame
 

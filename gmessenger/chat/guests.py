@@ -1,0 +1,49 @@
+"""The guests who are logged in: their names, which are free again when they leave, and the tokens that resume them."""
+
+from __future__ import annotations
+
+from gmessenger.chat.confusables import ConfusableIndex
+from gmessenger.chat.peers import Peers
+from gmessenger.chat.session import Session
+
+
+class GuestRegistry:
+    """Holds the sessions of guests by token. (An account's token is in the store.) No method blocks.
+
+    A guest's name is in use from `add` to `remove`.
+    """
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._sessions_by_token: dict[str, Session] = {}
+        self._names = ConfusableIndex()
+
+    def __len__(self) -> int:
+        return len(self._sessions_by_token)
+
+    def add(self, session: Session) -> None:
+        """Add a session that has logged in, unless it is an account's."""
+        if session.account is None:
+            self._sessions_by_token[session.token] = session
+            self._names.add(session.name)
+
+    def remove(self, session: Session) -> None:
+        """Remove a session that has ended, and free its name, on the cluster too."""
+        if self._sessions_by_token.get(session.token) is session:  # its successor has the same token
+            del self._sessions_by_token[session.token]
+            self._names.discard(session.name)
+        if session.account is None:
+            self._peers.release(session.key)
+
+    def promote(self, session: Session) -> None:
+        """Take note that a guest's name has become an account's. Its token is removed when the session ends."""
+        self._names.discard(session.name)
+
+    def find(self, token: str | None, key: str) -> Session | None:
+        """Return the session that a token resumes, if it has this folded name."""
+        session = self._sessions_by_token.get(token) if token else None
+        return session if session is not None and session.key == key else None
+
+    def check_not_confusable(self, name: str) -> None:
+        """Raise `NameConfusable` if a name can be mistaken for that of a guest who is logged in."""
+        self._names.check(name)
