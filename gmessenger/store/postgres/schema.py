@@ -189,7 +189,86 @@ INSERT INTO facts SELECT 'unindexed', (max(id) + 1)::text FROM messages HAVING c
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 """
 
-MIGRATIONS: Final[tuple[LiteralString, ...]] = (INITIAL_SCHEMA, ADD_USAGE, MARK_ALL_UNINDEXED)
+ADD_OWNED_ROOMS: Final = """
+-- Rules that differ from those of a new room, as JSON; empty where none does.
+ALTER TABLE conversations ADD COLUMN rules text NOT NULL DEFAULT '';
+ALTER TABLE participants ADD COLUMN role text NOT NULL DEFAULT '';
+ALTER TABLE participants ADD COLUMN joined double precision NOT NULL DEFAULT 0;
+-- The last seq when the account left; NULL while it is a member.
+ALTER TABLE participants ADD COLUMN left_seq bigint;
+UPDATE participants SET role = 'owner' FROM conversations c
+WHERE c.id = conversation_id AND c.creator = account_id AND c.key LIKE '#%';
+-- Messages that an account may not read, because they were sent while it was not a member.
+CREATE TABLE absences (
+    account_id bigint NOT NULL,
+    conversation_id bigint NOT NULL,
+    first bigint NOT NULL,
+    last bigint NOT NULL,
+    PRIMARY KEY (account_id, conversation_id, first)
+);
+CREATE INDEX absences_by_conversation ON absences (conversation_id);
+CREATE TABLE room_sanctions (
+    conversation_id bigint NOT NULL,
+    kind text NOT NULL,
+    target text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    by text NOT NULL,
+    reason text NOT NULL,
+    since double precision NOT NULL,
+    until double precision,
+    PRIMARY KEY (conversation_id, kind, target)
+);
+CREATE TABLE invitations (
+    conversation_id bigint NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    by text NOT NULL,
+    since double precision NOT NULL,
+    PRIMARY KEY (conversation_id, key)
+);
+CREATE INDEX invitations_by_key ON invitations (key);
+-- The schema that a node's program knows; a node of an earlier release does not say.
+ALTER TABLE nodes ADD COLUMN schema integer NOT NULL DEFAULT 0;
+"""
+
+ADD_MESSAGES_ABOUT: Final = """
+ALTER TABLE messages ADD COLUMN kind text NOT NULL DEFAULT '';
+ALTER TABLE messages ADD COLUMN about bigint;
+ALTER TABLE messages ADD COLUMN what text NOT NULL DEFAULT '';
+ALTER TABLE messages ADD COLUMN edited double precision;
+ALTER TABLE messages ADD COLUMN erased_by text;
+ALTER TABLE messages ADD COLUMN erased_at double precision;
+CREATE INDEX messages_by_about ON messages (conversation_id, about) WHERE about IS NOT NULL;
+CREATE TABLE reactions (
+    conversation_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    text text NOT NULL,
+    account_id bigint NOT NULL,
+    PRIMARY KEY (conversation_id, seq, text, account_id)
+);
+CREATE INDEX reactions_by_account ON reactions (account_id);
+"""
+
+ADD_ACCOUNT_CARE: Final = """
+-- A one-time password is valid until then; NULL for one that its owner has chosen.
+ALTER TABLE accounts ADD COLUMN password_until double precision;
+ALTER TABLE accounts ADD COLUMN settings text NOT NULL DEFAULT '';
+-- When the last connection with the token ended, or it was given.
+ALTER TABLE tokens ADD COLUMN used double precision NOT NULL DEFAULT 0;
+UPDATE tokens SET used = coalesce((SELECT d.used FROM devices d WHERE d.id = device_id), created);
+ALTER TABLE invites ADD COLUMN id text NOT NULL DEFAULT '';
+ALTER TABLE invites ADD COLUMN by text NOT NULL DEFAULT '';
+ALTER TABLE invites ADD COLUMN expires double precision;
+ALTER TABLE invites ADD COLUMN uses integer NOT NULL DEFAULT 1;
+UPDATE invites SET id = left(encode(hash, 'hex'), 8);
+"""
+
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (
+    INITIAL_SCHEMA,
+    ADD_USAGE,
+    MARK_ALL_UNINDEXED,
+    ADD_OWNED_ROOMS + ADD_MESSAGES_ABOUT + ADD_ACCOUNT_CARE,
+)
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
 MIN_PROGRAM_VERSION: Final = 3

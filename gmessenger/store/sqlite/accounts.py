@@ -57,8 +57,11 @@ FURTHEST: Final = (
     "WHERE d.account_id = ? GROUP BY u.conversation_id"
 )
 ADD_CURSOR: Final = "INSERT INTO cursors VALUES (?,?,?)"
-JOIN_DIRECT: Final = "INSERT INTO participants VALUES (?,?,?,0)"
-ADD_MEMBER: Final = "INSERT INTO participants SELECT ?, id, head + 1, 0 FROM conversations WHERE key = ?"
+JOIN_DIRECT: Final = "INSERT INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
+ADD_MEMBER: Final = (
+    "INSERT INTO participants (account_id, conversation_id, visible) "
+    "SELECT ?, id, head + 1 FROM conversations WHERE key = ?"
+)
 FIND_DIRECT_CONVERSATIONS: Final = (
     # Two ranges of indexes: there may be hundreds of thousands of conversations, and this runs on the loop.
     "SELECT id, head FROM conversations WHERE key >= :key || ' ' AND key < :key || '!' "

@@ -16,7 +16,7 @@ from gmessenger.store.sqlite.pruning import Pruner
 ROOM: Final = "SELECT id, key, name, topic, creator, head, first FROM conversations WHERE key = ?"
 ROOMS: Final = "SELECT id, key, name, topic, creator, head, first FROM conversations WHERE key LIKE '#%'"
 MEMBERS: Final = "SELECT account_id, visible FROM participants WHERE conversation_id = ?"
-JOIN: Final = "INSERT OR IGNORE INTO participants VALUES (?,?,?,0)"
+JOIN: Final = "INSERT OR IGNORE INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
 LEAVE: Final = "DELETE FROM participants WHERE conversation_id = ? AND account_id = ?"
 SET_TOPIC: Final = "UPDATE conversations SET topic = ? WHERE key = ?"
 MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"

@@ -145,12 +145,90 @@ MARK_ALL_UNINDEXED: Final = (
 )
 REPLACE_INDEX: Final = ("DROP TABLE words", CREATE_INDEX, FEWER_MERGES, MARK_ALL_UNINDEXED)
 
+ADD_OWNED_ROOMS: Final = (
+    # Rules that differ from those of a new room, as JSON; empty where none does.
+    "ALTER TABLE conversations ADD COLUMN rules TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE participants ADD COLUMN role TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE participants ADD COLUMN joined FLOAT DEFAULT 0 NOT NULL",
+    # The last seq when the account left; NULL while it is a member.
+    "ALTER TABLE participants ADD COLUMN left_seq INTEGER",
+    "UPDATE participants SET role = 'owner' FROM conversations c "
+    "WHERE c.id = conversation_id AND c.creator = account_id AND c.key LIKE '#%'",
+    # Messages that an account may not read, because they were sent while it was not a member.
+    _table(
+        "absences",
+        "account_id INTEGER NOT NULL",
+        "conversation_id INTEGER NOT NULL",
+        "first INTEGER NOT NULL",
+        "last INTEGER NOT NULL",
+        "PRIMARY KEY (account_id, conversation_id, first)",
+        rowid=False,
+    ),
+    _table(
+        "room_sanctions",
+        "conversation_id INTEGER NOT NULL",
+        "kind TEXT NOT NULL",
+        "target TEXT NOT NULL",
+        "name TEXT NOT NULL",
+        '"by" TEXT NOT NULL',
+        "reason TEXT NOT NULL",
+        "since FLOAT NOT NULL",
+        "until FLOAT",
+        "PRIMARY KEY (conversation_id, kind, target)",
+        rowid=False,
+    ),
+    _table(
+        "invitations",
+        "conversation_id INTEGER NOT NULL",
+        '"key" TEXT NOT NULL',
+        "name TEXT NOT NULL",
+        '"by" TEXT NOT NULL',
+        "since FLOAT NOT NULL",
+        'PRIMARY KEY (conversation_id, "key")',
+        rowid=False,
+    ),
+    'CREATE INDEX invitations_by_key ON invitations ("key")',
+)
+ADD_MESSAGES_ABOUT: Final = (
+    "ALTER TABLE messages ADD COLUMN kind TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE messages ADD COLUMN about INTEGER",
+    "ALTER TABLE messages ADD COLUMN what TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE messages ADD COLUMN edited FLOAT",
+    "ALTER TABLE messages ADD COLUMN erased_by TEXT",
+    "ALTER TABLE messages ADD COLUMN erased_at FLOAT",
+    "CREATE INDEX messages_by_about ON messages (conversation_id, about) WHERE about IS NOT NULL",
+    _table(
+        "reactions",
+        "conversation_id INTEGER NOT NULL",
+        "seq INTEGER NOT NULL",
+        "text TEXT NOT NULL",
+        "account_id INTEGER NOT NULL",
+        "PRIMARY KEY (conversation_id, seq, text, account_id)",
+        rowid=False,
+    ),
+    "CREATE INDEX reactions_by_account ON reactions (account_id)",
+)
+ADD_ACCOUNT_CARE: Final = (
+    # A one-time password is valid until then; NULL for one that its owner has chosen.
+    "ALTER TABLE accounts ADD COLUMN password_until FLOAT",
+    "ALTER TABLE accounts ADD COLUMN settings TEXT DEFAULT '' NOT NULL",
+    # When the last connection with the token ended, or it was given.
+    "ALTER TABLE tokens ADD COLUMN used FLOAT DEFAULT 0 NOT NULL",
+    "UPDATE tokens SET used = coalesce((SELECT used FROM devices d WHERE d.id = device_id), created)",
+    "ALTER TABLE invites ADD COLUMN id TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE invites ADD COLUMN \"by\" TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE invites ADD COLUMN expires FLOAT",
+    "ALTER TABLE invites ADD COLUMN uses INTEGER DEFAULT 1 NOT NULL",
+    "UPDATE invites SET id = lower(substr(hex(hash), 1, 8))",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
     ADD_SANCTIONS_AND_BLOCKS,
     usage.SCHEMA,
     REPLACE_INDEX,
+    (*ADD_OWNED_ROOMS, *ADD_MESSAGES_ABOUT, *ADD_ACCOUNT_CARE),
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
