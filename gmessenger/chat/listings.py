@@ -24,7 +24,7 @@ MAX_ENTRY_BYTES: Final = 320
 
 
 class ListingService:
-    """Makes pages of users and rooms from memory; never blocks. A page fits `max_frame`.
+    """Makes pages of users and rooms from memory; never blocks. A protocol shortens a page that exceeds its frames.
 
     `is_hidden(key, viewer)` is whether a user has blocked the viewer; both are folded names.
     """

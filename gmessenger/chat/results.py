@@ -6,7 +6,7 @@ what is UNSET is left out there. `size` is what a result adds to the weight of i
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -22,6 +22,28 @@ class Result(Struct):
     @property
     def size(self) -> int:
         return 0
+
+
+class Page(Result):
+    """A result with a list, which a protocol shortens until its response fits a frame.
+
+    Its fields are declared in each page, in the order of the response: the list, and `more`.
+    """
+
+    list_field: ClassVar[str]
+    """The name of the field with the list."""
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * len(self)
+
+    def __len__(self) -> int:
+        return len(getattr(self, self.list_field))
+
+    def keep(self, count: int) -> None:
+        """Shorten the list to its first `count` entries; the next page begins after them."""
+        setattr(self, self.list_field, getattr(self, self.list_field)[:count])
+        setattr(self, "more", True)  # noqa: B010
 
 
 class MessageEntry(Struct, kw_only=True):
@@ -61,9 +83,10 @@ def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
     return MessageEntry(sender=stored.sender, to=stored.to, time=stored.time, text=stored.text, seq=stored.seq, **extra)
 
 
-class HistoryPage(Result):
+class HistoryPage(Page):
     """A page of a conversation, oldest first, which is shortened at its beginning."""
 
+    list_field = "messages"
     target: str = field(name="with")
     first_seq: int = field(name="first")
     messages: list[AnyMessageEntry]
@@ -74,7 +97,7 @@ class HistoryPage(Result):
         return _messages_size(self.messages)
 
     def keep(self, count: int) -> None:
-        """Shorten the page to so many messages, the newest of them."""
+        """Shorten the page to its last `count` messages, which are the newest."""
         self.messages, self.more = self.messages[-count:], True
 
 
@@ -82,13 +105,14 @@ class ForwardHistoryPage(HistoryPage):
     """A page after a seq, oldest first, which is shortened at its end."""
 
     def keep(self, count: int) -> None:
-        """Shorten the page to so many messages, the oldest of them."""
+        """Shorten the page to its first `count` messages."""
         self.messages, self.more = self.messages[:count], True
 
 
-class SearchPage(Result):
+class SearchPage(Page):
     """What a search found, newest first. `incomplete`: it ended before everything was searched."""
 
+    list_field = "messages"
     messages: list[AnyMessageEntry]
     more: bool
     incomplete: bool | UnsetType = UNSET
@@ -97,14 +121,11 @@ class SearchPage(Result):
     def size(self) -> int:
         return _messages_size(self.messages)
 
-    def keep(self, count: int) -> None:
-        """Shorten the page to so many messages, the newest of them."""
-        self.messages, self.more = self.messages[:count], True
 
-
-class ExportPage(Result):
+class ExportPage(Page):
     """A page of all that an account may read, oldest first. `after` is where the next page begins."""
 
+    list_field = "messages"
     messages: list[AnyMessageEntry]
     more: bool
     after: int
@@ -114,8 +135,8 @@ class ExportPage(Result):
         return _messages_size(self.messages)
 
     def keep(self, count: int) -> None:
-        """Shorten the page to so many messages, the oldest of them; the next page begins after the last."""
-        self.messages, self.more = self.messages[:count], True
+        """Shorten the page to its first `count` messages; the next page begins after them."""
+        super().keep(count)
         position = self.messages[-1].position
         assert position is not UNSET
         self.after = position
@@ -126,10 +147,6 @@ class DumpPage(Result):
 
     messages: list[AnyMessageEntry]
     after: int | None
-
-
-MessagesPage: TypeAlias = HistoryPage | SearchPage | ExportPage
-"""Pages of messages, which a protocol may have to shorten until they fit a frame."""
 
 
 def _messages_size(messages: list[AnyMessageEntry]) -> int:
@@ -146,15 +163,12 @@ class ConversationEntry(Struct):
     time: float | UnsetType = UNSET  # of the newest, Unix seconds
 
 
-class ConversationPage(Result):
+class ConversationPage(Page):
     """A page of conversations, by name."""
 
+    list_field = "conversations"
     conversations: list[ConversationEntry]
     more: bool
-
-    @property
-    def size(self) -> int:
-        return ENTRY_SIZE * len(self.conversations)
 
 
 class UserEntry(Struct):
@@ -164,16 +178,13 @@ class UserEntry(Struct):
     status: str | UnsetType = UNSET
 
 
-class UserPage(Result):
+class UserPage(Page):
     """A page of users, by name; of the members of a room, with its topic."""
 
+    list_field = "users"
     users: list[UserEntry]
     more: bool
     topic: str | UnsetType = UNSET
-
-    @property
-    def size(self) -> int:
-        return ENTRY_SIZE * len(self.users)
 
 
 class RoomEntry(Struct):
@@ -185,15 +196,12 @@ class RoomEntry(Struct):
     closed: bool | UnsetType = UNSET
 
 
-class RoomPage(Result):
+class RoomPage(Page):
     """A page of rooms, by name."""
 
+    list_field = "rooms"
     rooms: list[RoomEntry]
     more: bool
-
-    @property
-    def size(self) -> int:
-        return ENTRY_SIZE * len(self.rooms)
 
 
 class RoomState(Result):
@@ -234,23 +242,17 @@ class SanctionEntry(Struct, kw_only=True):
     until: float | UnsetType = UNSET  # Unix seconds
 
 
-class BanPage(Result):
+class BanPage(Page):
     """A page of bans of names and networks."""
 
+    list_field = "bans"
     bans: list[SanctionEntry]
     more: bool
 
-    @property
-    def size(self) -> int:
-        return ENTRY_SIZE * len(self.bans)
 
-
-class MutePage(Result):
+class MutePage(Page):
     """A page of mutes."""
 
+    list_field = "mutes"
     mutes: list[SanctionEntry]
     more: bool
-
-    @property
-    def size(self) -> int:
-        return ENTRY_SIZE * len(self.mutes)

@@ -1,6 +1,8 @@
 """Rooms: who is in them, what members get and others do not, course clients in them.
 Section 2 of the protocol, "Requests" and "Names and privacy", and section 3."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -182,6 +184,33 @@ def test_who_leaves_gets_no_more_and_who_returns_does_not_see_what_was_said_mean
     join(dale)
     hank.send_messages("#dev", "together again")
     assert texts(dale.receive_messages(1)) == texts(dale.history("#dev")) == ["together again"]
+
+
+def request_line(client: UserClient, **frame: Any) -> bytes:
+    """Send a request with an id; return the line that answers it."""
+    client.send({"id": "page", **frame})
+    while (line := client.receive_line()) and json.loads(line).get("id") != "page":
+        pass
+    return line
+
+
+def test_a_page_of_rooms_with_the_longest_topics_fits_a_frame_and_none_is_left_out(
+    start_chat_server: Callable[..., ChatServer],
+) -> None:
+    hank = start_chat_server(max_frame=4096).log_in("hank")
+    rooms = [f"#room{number}" for number in range(6)]
+    for room in rooms:
+        join(hank, room)
+        assert hank.request("topic", room=room, topic="東" * 400)["response"] == 200
+    found: list[str] = []
+    more = True
+    while more:
+        line = request_line(hank, action="rooms", **({"after": found[-1]} if found else {}))
+        assert len(line) <= 4096
+        answer = json.loads(line)
+        found += room_names(answer)
+        more = answer["more"]
+    assert found == rooms
 
 
 def test_rooms_and_members_after_a_name_go_on_behind_it(chat_server: ChatServer) -> None:

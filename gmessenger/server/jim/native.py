@@ -12,7 +12,7 @@ from gmessenger import __version__
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Response
-from gmessenger.chat.results import MessagesPage, Registration, Result
+from gmessenger.chat.results import Page, Registration, Result
 from gmessenger.chat.session import Session
 from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, StoreUnavailable, WireError
 from gmessenger.field_types import MAX_ID
@@ -167,20 +167,20 @@ class NativeHandler(ConnectionHandler):
         result = response.result
         if result is None:  # nearly always: the response to a message
             return make_response(response.status, response.id, response.time, response.error, response.seq)
-        if isinstance(result, MessagesPage):
+        if isinstance(result, Page):
             return self._fit_frame(response, result)
         return make_response(response.status, response.id, response.time, result)
 
-    def _fit_frame(self, response: Response, page: MessagesPage) -> Encodable:
-        """Encode a page of messages, shortened until it fits a frame, but to no less than one message."""
+    def _fit_frame(self, response: Response, page: Page) -> Encodable:
+        """Encode a page, shortened until it fits a frame, but to no less than one entry."""
         max_frame = self.connection.options.max_frame
         while True:
             frame = encode_response(response.status, response.id, response.time, page)
-            if len(frame) <= max_frame or len(page.messages) <= 1:
+            if len(frame) <= max_frame or len(page) <= 1:
                 return Raw(frame[:-1])
-            page.keep(max(1, len(page.messages) * max_frame // (len(frame) + 1)))
+            page.keep(max(1, len(page) * max_frame // (len(frame) + 1)))
 
-    def handle_presence(self, current: Session | None, request: events.PresenceRequest) -> None:
+    def handle_login(self, current: Session | None, request: events.PresenceRequest) -> None:
         """Log in, or confirm the login to a client that asks again. Raises as `log_in`, or `AlreadyLoggedIn`.
 
         Connections at rest keep the memory of their deepest calls, which are these: a few more take 4 kB for each.
@@ -201,7 +201,7 @@ class NativeHandler(ConnectionHandler):
         session, left_over = self.log_in(login, outbox)
         writer.set_source(self.encode_pending)
         outbox.push(self._login_response(session, request.id or None))
-        # An account's session that is not welcomed is never sent live messages.
+        # An account's session whose delivery was not started is never sent live messages.
         if request.receive or session.account is None:
             self.messenger.start_delivery(session, left_over)
 
