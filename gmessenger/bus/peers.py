@@ -59,7 +59,7 @@ class _NullListener:
     def on_node_gone(self, node: str) -> None:
         """Ignore the node."""
 
-    def on_gap(self, node: str) -> None:
+    def on_packets_lost(self, node: str) -> None:
         """Ignore the loss."""
 
     def on_connected(self) -> None:
@@ -74,7 +74,7 @@ class PeerTable:
         own: str,
         timeout: float,
         on_error: Callable[[str, BaseException], None],
-        on_gap: Callable[[str, int], None],
+        on_packets_lost: Callable[[str, int], None],
         request_presence: Callable[[str], None],
     ) -> None:
         """Create an empty table.
@@ -83,14 +83,14 @@ class PeerTable:
             own: id of this node.
             timeout: seconds of silence after which a peer is removed.
             on_error: called with exceptions of the listener.
-            on_gap: called with a node and how many of its packets were lost.
+            on_packets_lost: called with a node and how many of its packets were lost.
             request_presence: called with a node whose entries have to be requested.
         """
         self._listener: BusListener = _NullListener()
         self._own = own
         self._timeout = timeout
         self._on_error = on_error
-        self._on_gap = on_gap
+        self._on_packets_lost = on_packets_lost
         self._request_presence = request_presence
         self._nodes: dict[str, PeerState] = {}
         self._last_counters: LruMap[bytes, int] = LruMap(MAX_NODES)
@@ -127,7 +127,7 @@ class PeerTable:
             is_requested: the peer's entries have been requested, so that changes in this packet need not be applied.
         """
         node.heard_at = self.now
-        self._check_gap(node, packet, to_all)
+        self._check_lost_packets(node, packet, to_all)
         if packet.page:
             self._receive_page(node, packet)
         elif node.incoming_presence is not None:
@@ -147,7 +147,7 @@ class PeerTable:
         if packet.is_leaving:
             self.remove(node.name)
 
-    def _check_gap(self, node: PeerState, packet: Packet, to_all: bool) -> None:
+    def _check_lost_packets(self, node: PeerState, packet: Packet, to_all: bool) -> None:
         """Detect lost packets: a gap in the seqs, or fewer packets received than the heartbeat says were sent."""
         seq = node.seqs[to_all]
         missed = packet.seq - seq - 1 if seq is not None else 0
@@ -158,8 +158,8 @@ class PeerTable:
             node.seqs[False] = sent
         if missed > 0:  # negative if the peer has restarted its count after it had lost this node
             node.incoming_presence = None
-            self._on_gap(node.name, missed)
-            self._notify(self._listener.on_gap, node.name)
+            self._on_packets_lost(node.name, missed)
+            self._notify(self._listener.on_packets_lost, node.name)
 
     def _receive_page(self, node: PeerState, packet: Packet) -> None:
         """Apply one page of entries; after the last page, remove the entries that were on none."""
@@ -196,7 +196,7 @@ class PeerTable:
 
     def notify_unreadable(self) -> None:
         """Tell the listener that a packet came which cannot be decrypted: the cluster may have a new key."""
-        self._notify(self._listener.on_gap, "")
+        self._notify(self._listener.on_packets_lost, "")
 
     def remove(self, name: str) -> None:
         """Remove a peer, but keep its counter so that its packets cannot be replayed."""

@@ -109,7 +109,7 @@ class RedisBus:
             self._make_challenge,
         )
         self._requests = EntryRequests(self._request_presence, self._intervals.reply_timeout)
-        self._peers = PeerTable(node, self._intervals.node_timeout, on_error, self._on_gap, self._requests.add)
+        self._peers = PeerTable(node, self._intervals.node_timeout, on_error, self._on_packets_lost, self._requests.add)
         self._authenticator = PacketAuthenticator(
             self._channels,
             self._intervals,
@@ -237,7 +237,7 @@ class RedisBus:
             self._key_checked_at = self._monotonic()
             self._peers.notify_unreadable()
 
-    def _on_gap(self, node: str, count: int) -> None:
+    def _on_packets_lost(self, node: str, count: int) -> None:
         self.stats.missed += count
         self._missed_log.add(node, count)
 

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from gmessenger import log
 from gmessenger.chat.confusables import ConfusableIndex
-from gmessenger.chat.guests import GuestRegistry
+from gmessenger.chat.guests import GuestSessions
 from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.policy import Policy
@@ -183,8 +183,8 @@ class LoginRequest:
 class Authenticator:
     """Checks logins and registrations, and holds all accounts. Blocks as the store and `PasswordVerifier` do.
 
-    `accounts` and `accounts_by_id` are read by other services; only this class changes them. `guests` has the names
-    that are in use without an account.
+    `accounts` and `accounts_by_id` are read by other services; only this class changes them. `guests` has the
+    sessions without an account.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class Authenticator:
         self._clock = clock
         self._policy = policy
         self._check_login = check_login
-        self.guests = GuestRegistry(router.peers)
+        self.guests = GuestSessions(router.peers)
         self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
         self.accounts_by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
         self._account_names = ConfusableIndex(account.name for account in self.accounts.values())

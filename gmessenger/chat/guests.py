@@ -1,4 +1,4 @@
-"""The guests who are logged in: their names, which are free again when they leave, and the tokens that resume them."""
+"""The sessions of guests: the tokens that resume them, and the names that no other may resemble meanwhile."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from gmessenger.chat.peers import Peers
 from gmessenger.chat.session import Session
 
 
-class GuestRegistry:
+class GuestSessions:
     """Holds the sessions of guests by token. (An account's token is in the store.) No method blocks.
 
-    A guest's name is in use from `add` to `remove`.
+    A name itself is in use while the router, of this node or another, has a session of it.
     """
 
     def __init__(self, peers: Peers) -> None:
@@ -22,13 +22,13 @@ class GuestRegistry:
         return len(self._sessions_by_token)
 
     def add(self, session: Session) -> None:
-        """Add a session that has logged in, unless it is an account's."""
+        """Add a session that has logged in, unless it is an account's. No new name may look like its name now."""
         if session.account is None:
             self._sessions_by_token[session.token] = session
             self._names.add(session.name)
 
     def remove(self, session: Session) -> None:
-        """Remove a session that has ended, and free its name, on the cluster too."""
+        """Remove a session that has ended; on a cluster, release its name."""
         if self._sessions_by_token.get(session.token) is session:  # its successor has the same token
             del self._sessions_by_token[session.token]
             self._names.discard(session.name)

@@ -40,8 +40,8 @@ from gmessenger.names import is_room
 class Messenger:
     """The services of one server's chat, made from a store, and the lifecycle of its sessions.
 
-    A session begins with `login` and `welcome`, may become an account's with `register`, and ends with `logout`. What
-    else a session may ask for is a method of the service concerned: `message_service`, `room_service`,
+    A session begins with `login` and `start_delivery`, may become an account's with `register`, and ends with `logout`.
+    What else a session may ask for is a method of the service concerned: `message_service`, `room_service`,
     `history_service`, `listings`, `blocks`, `moderation` and `account_data` are used directly, by protocols, the
     cluster and the admin service alike. The table of requests of a protocol names the method of each.
 
@@ -89,7 +89,7 @@ class Messenger:
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, clock, self._limits, find_closure)
         self.blocks = blocks = BlockList(store, accounts_by_id)
-        self.seen_names = RecentNames(policy)
+        self.recent_names = RecentNames(policy)
         self.presence = presence = PresenceTracker(
             router, call_later, lambda key: rooms.roommates(accounts.get(key)), blocks.is_hidden
         )
@@ -98,9 +98,9 @@ class Messenger:
         self.fan_out = FanOut(rooms, router, delivery)
         store.set_batch_listener(self.fan_out.flush)
         quotas = StorageQuotas(store, policy, monotonic)
-        was_seen = self.seen_names.__contains__
+        is_recent = self.recent_names.__contains__
         dispatcher = MessageDispatcher(
-            store, router, rooms, self.fan_out, blocks, accounts, was_seen, clock, policy, quotas, stats
+            store, router, rooms, self.fan_out, blocks, accounts, is_recent, clock, policy, quotas, stats
         )
         self.message_service = MessageService(policy, throttle, sanctions, dispatcher, rooms, presence, router)
 
@@ -130,7 +130,7 @@ class Messenger:
 
     @traced("login")
     def login(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
-        """Log a session in. The caller puts its response into the outbox first, then calls `welcome`. Blocks.
+        """Log a session in. The caller puts its response into the outbox first, then calls `start_delivery`. Blocks.
 
         Returns:
             The session, and the messages that the guest's session which it resumes was not sent.
@@ -145,7 +145,7 @@ class Messenger:
         session.status_since = self._clock()
         self.router.add(session)
         widest_network = [network for network, _ in self.throttle.networks_of(session.address)[-1:]]
-        self.seen_names.add(session.key, session.name, *widest_network)
+        self.recent_names.add(session.key, session.name, *widest_network)
         self.authenticator.guests.add(session)
         return session, undelivered
 
@@ -210,7 +210,7 @@ class Messenger:
     def known_names(self) -> Iterator[str]:
         """Iterate over the names that are online, then those that were lately, the latest login first."""
         yield from self.router.names.values()
-        yield from (name for key, name in self.seen_names.newest_first() if key not in self.router)
+        yield from (name for key, name in self.recent_names.newest_first() if key not in self.router)
 
     def announce_shutdown(self, make_retry_delay: Callable[[], float]) -> None:
         """Tell each session that the server stops, and after how many seconds to reconnect."""

@@ -24,7 +24,7 @@ class Policy:
     greeting: str = ""  # the operator's; what is stored is added to it
     max_text: int = 16_384
     max_frame: int = 65_536
-    max_seen_names: int = 10_000
+    max_recent_names: int = 10_000
     retention: float | None = None  # days
     account_quota: int = 0  # bytes of text kept of one account; 0 is no limit
     guest_quota: int = 0  # bytes of text kept of all guests together

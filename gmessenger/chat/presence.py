@@ -21,7 +21,7 @@ CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class RecentNames:
-    """The names that were online lately, at most `max_seen_names` of the policy; the longest ago is dropped first.
+    """The names that were online lately, at most `max_recent_names` of the policy; the longest ago is dropped first.
 
     Names are free to choose, so those of one network can take a tenth of the table only.
     """
@@ -38,7 +38,7 @@ class RecentNames:
         """Add a name that is online, with its network, or without where networks are not counted."""
         self._forget(key)
         self._names[key] = (name, network)
-        max_size = self._policy.max_seen_names
+        max_size = self._policy.max_recent_names
         if network:
             names = self._names_by_network.setdefault(network, {})
             names[key] = None

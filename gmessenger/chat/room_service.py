@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.listings import USERS_PAGE, ListingService
-from gmessenger.chat.results import RoomPage, RoomState, UserPage
+from gmessenger.chat.results import RoomState, UserPage
 from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.session import Session
 
 
 class RoomService:
-    """Join, leave and change rooms, and list them.
+    """Join, leave and change rooms, and list their members.
 
     `join`, `leave`, `remove` and `set_topic` change what is stored and block on the store: a protocol runs them by
     `ChangeRunner`. Raises as the methods of `RoomRegistry`.
@@ -28,7 +28,7 @@ class RoomService:
         """`check_not_muted` raises `Muted` for the folded name of a user who may not speak."""
         self._rooms = rooms
         self._delivery = delivery
-        self._directory = listings
+        self._listings = listings
         self._check_not_muted = check_not_muted
 
     def join(self, session: Session, name: str) -> RoomState:
@@ -54,11 +54,7 @@ class RoomService:
 
     def members(self, session: Session, name: str, after: str | None = None) -> UserPage:
         """Return the members of a room that the session is in, by name, starting after `after`."""
-        return self._directory.members(self._rooms.require_member(name, session), session.key, after)
-
-    def list_rooms(self, after: str | None = None) -> RoomPage:
-        """Return the rooms there are, by name, starting after `after`."""
-        return self._directory.rooms(after)
+        return self._listings.members(self._rooms.require_member(name, session), session.key, after)
 
 
 def _room_state(room: Room, seq: int) -> RoomState:

@@ -79,7 +79,7 @@ PENDING_MESSAGE_OVERHEAD: Final = 256
 class MessageDispatcher:
     """Stores, relays or broadcasts messages that have passed the checks of `MessageService`.
 
-    `accounts` is the authenticator's, which changes it. `was_seen` tells of a folded name whether it was online lately.
+    `accounts` is the authenticator's, which changes it. `is_recent`: whether a folded name was online lately.
     A message to a room, or with an account at either end, is stored: the store calls back once it is on disk, and only
     then is the sender sent a response and the message delivered.
     """
@@ -92,7 +92,7 @@ class MessageDispatcher:
         fan_out: FanOut,
         blocks: BlockList,
         accounts: Mapping[str, Account],
-        was_seen: Callable[[str], bool],
+        is_recent: Callable[[str], bool],
         clock: Callable[[], float],
         policy: Policy,
         quotas: StorageQuotas,
@@ -104,7 +104,7 @@ class MessageDispatcher:
         self._fan_out = fan_out
         self._blocks = blocks
         self._accounts = accounts
-        self._was_seen = was_seen
+        self._is_recent = is_recent
         self._clock = clock
         self._policy = policy
         self._quotas = quotas
@@ -156,7 +156,7 @@ class MessageDispatcher:
         if presence is None:
             raise (
                 RecipientGone(f"{to} has left, and messages to guests are not stored.")
-                if self._was_seen(key)
+                if self._is_recent(key)
                 else NotFound
             )
         return presence.name

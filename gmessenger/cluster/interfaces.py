@@ -200,7 +200,7 @@ class BusListener(Protocol):
     def on_node_gone(self, node: str) -> None:
         """Discard all presence entries of a node, which has stopped or timed out."""
 
-    def on_gap(self, node: str) -> None:
+    def on_packets_lost(self, node: str) -> None:
         """Look into the store for what a lost frame of a node said; `node` is empty if a packet cannot be decrypted."""
 
     def on_connected(self) -> None:

@@ -60,7 +60,7 @@ class ClusterNode:
         self._ended: list[Event] = []
         router, rooms, presence = messenger.router, messenger.rooms, messenger.presence
         self._presence_sync = PresenceSync(
-            self.bus, peers, router, rooms, presence, messenger.seen_names, self.on_connected
+            self.bus, peers, router, rooms, presence, messenger.recent_names, self.on_connected
         )
         self.sequencer = Sequencer(self._store, messenger.fan_out, rooms, messenger.delivery, spawn, call_later)
         self._hint_exchange = HintExchange(self.bus, peers, rooms, presence, self.sequencer.accept)
@@ -140,7 +140,7 @@ class ClusterNode:
     def on_node_gone(self, node: str) -> None:
         self._presence_sync.on_node_gone(node)
 
-    def on_gap(self, node: str) -> None:
+    def on_packets_lost(self, node: str) -> None:
         self._follower.wake()
 
     def on_connected(self) -> None:

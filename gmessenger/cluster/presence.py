@@ -31,7 +31,7 @@ class PresenceSync:
         router: Router,
         rooms: RoomRegistry,
         presence: PresenceTracker,
-        seen_names: RecentNames,
+        recent_names: RecentNames,
         on_duplicate_device: Callable[[], None],
     ) -> None:
         """Create the synchronisation.
@@ -45,7 +45,7 @@ class PresenceSync:
         self._router = router
         self._rooms = rooms
         self._presence = presence
-        self._seen_names = seen_names
+        self._recent_names = recent_names
         self._on_duplicate_device = on_duplicate_device
         self._awaited: dict[str, Event] = {}
         self._devices_by_name: dict[str, tuple[int, ...]] = {}
@@ -95,7 +95,7 @@ class PresenceSync:
             self._peers.presences.setdefault(key, by_node)[node] = new
             if key in self._awaited:
                 self._awaited[key].set()
-            self._seen_names.add(key, name)
+            self._recent_names.add(key, name)
             if not self._names_by_device.keys().isdisjoint(new.devices):
                 self._on_duplicate_device()
         else:

@@ -31,7 +31,7 @@ from gmessenger.cluster.interfaces import Bus
 from gmessenger.errors import Blocked, RecipientBusy, RecipientGone, StoreUnavailable, WireError
 from gmessenger.lru_map import LruMap
 
-DEDUP_TTL: Final = 60.0
+RELAY_DEDUP_TTL: Final = 60.0
 """Seconds for which a repeated message is recognised and not delivered again."""
 MAX_DEDUP_KEYS: Final = 10_000
 RELEASE_DELAY: Final = 1.0
@@ -161,7 +161,7 @@ class RelayServer:
         now = self._monotonic()
         while self._relayed:
             oldest = next(iter(self._relayed))
-            if len(self._relayed) < MAX_DEDUP_KEYS and now - self._relayed[oldest][0] < DEDUP_TTL:
+            if len(self._relayed) < MAX_DEDUP_KEYS and now - self._relayed[oldest][0] < RELAY_DEDUP_TTL:
                 break
             del self._relayed[oldest]
         if dedup_key:

@@ -97,11 +97,11 @@ METRICS: Final = (
     MetricSpec(
         "messages",
         "counter",
-        "messages accepted, by outcome: stored, duplicate (sent again with the same id), or handed_over (not stored)",
+        "messages accepted, by outcome: stored, duplicate (sent again with the same id), or relayed (not stored)",
         lambda server, _: {
             "stored": server.messenger.stats.stored,
             "duplicate": server.messenger.stats.duplicates,
-            "handed_over": server.messenger.stats.relayed,
+            "relayed": server.messenger.stats.relayed,
         },
         ("outcome",),
     ),
@@ -142,7 +142,7 @@ METRICS: Final = (
         _from_bus(lambda bus: float(bus.connected)),
     ),
     MetricSpec(
-        "bus_hints",
+        "bus_frames",
         "counter",
         "frames on the bus: sent, received, or lost because they could not be sent",
         _from_bus(lambda bus: {"sent": bus.stats.sent, "received": bus.stats.received, "lost": bus.stats.lost}),

@@ -37,7 +37,7 @@ def policy_from_options(options: ServerOptions) -> Policy:
         greeting=options.greeting,
         max_text=options.max_text,
         max_frame=options.max_frame,
-        max_seen_names=options.names_remembered,
+        max_recent_names=options.names_remembered,
         retention=options.retention_days or None,
         account_quota=options.account_quota,
         guest_quota=options.guest_quota,

@@ -35,7 +35,7 @@ CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
 PAGE_SIZE: Final = 200  # messages read for a client at a time
 MAX_SENT_AS: Final = 20  # messages found by the id that their client gave them
-DEDUP_TTL: Final = 30 * 86_400.0  # seconds; for so long the ids of pruned messages stay known
+PAST_ID_TTL: Final = 30 * 86_400.0  # seconds; for so long the ids of pruned messages stay known
 
 PRUNE_BATCH: Final = 500  # messages pruned or blanked at a time
 PRUNE_DELAY: Final = 0.02  # seconds between two batches, in which other requests run

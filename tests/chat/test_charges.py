@@ -417,7 +417,7 @@ def test_a_change_is_answered_though_what_follows_it_fails() -> None:
 
 
 def test_names_of_one_network_do_not_push_out_all_others() -> None:
-    seen = RecentNames(Policy(max_seen_names=100))
+    seen = RecentNames(Policy(max_recent_names=100))
     for number in range(80):
         seen.add(f"old-{number}", f"Old-{number}")
     for number in range(1000):

@@ -67,7 +67,7 @@ def test_the_absent_and_the_unknown_are_told_apart(chat: InMemoryChat) -> None:
 
 
 def test_past_names_are_forgotten_oldest_first() -> None:
-    chat = InMemoryChat(max_seen_names=2)
+    chat = InMemoryChat(max_recent_names=2)
     for name in ("one", "two", "three"):
         chat.messenger.logout(chat.login(name))
     hank = chat.login("hank")

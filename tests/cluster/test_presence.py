@@ -34,7 +34,7 @@ class LocalRoom:
             messenger.router,
             messenger.rooms,
             messenger.presence,
-            messenger.seen_names,
+            messenger.recent_names,
             lambda: None,
         )
         self.hank = self.chat.login("hank")

@@ -107,7 +107,7 @@ def test_messages_are_counted_by_what_became_of_them(watched: Watched, connector
     assert grown == {
         ("gmessenger_messages_total", "stored"): 1,
         ("gmessenger_messages_total", "duplicate"): 1,
-        ("gmessenger_messages_total", "handed_over"): 2,
+        ("gmessenger_messages_total", "relayed"): 2,
         ("gmessenger_messages_refused_total", "id_reused"): 1,
         ("gmessenger_messages_refused_total", "never_seen"): 1,
         ("gmessenger_messages_refused_total", "too_long"): 1,
@@ -205,5 +205,5 @@ def test_what_a_server_tells_of_the_others(
             pass
     assert {key[0] for key in shown} >= set(OF_A_CLUSTER)
     assert shown["gmessenger_bus_connected",] == shown["gmessenger_other_servers",] == 1
-    assert {key[1] for key in shown if key[0] == "gmessenger_bus_hints_total"} == {"sent", "received", "lost"}
+    assert {key[1] for key in shown if key[0] == "gmessenger_bus_frames_total"} == {"sent", "received", "lost"}
     assert shown["gmessenger_messages_filled_total",] == shown["gmessenger_bus_returns_total",] == 0

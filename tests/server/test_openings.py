@@ -93,7 +93,7 @@ def test_another_protocol_is_closed_before_anything_of_it_is_acted_upon(
         answered = rest(sock)
     assert b'"response":200' not in answered
     assert "webpage" not in server.app.messenger.router.names
-    assert "webpage" not in server.app.messenger.seen_names
+    assert "webpage" not in server.app.messenger.recent_names
     assert server.app.messenger.stats.relayed == 0
     assert sum(server.app.acceptor.rejected_count.values()) == 1
 

@@ -74,7 +74,7 @@ class RecordingListener:
         self.presences.pop(node, None)
         self._changed.set()
 
-    def on_gap(self, node: str) -> None:
+    def on_packets_lost(self, node: str) -> None:
         self.gaps.append(node)
         self._changed.set()
 

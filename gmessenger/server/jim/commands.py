@@ -54,7 +54,7 @@ def _operator_change(method: Callable[[Moderation, str, Any], Result | None]) ->
 
 
 COMMANDS: Final[dict[type, NativeCommand]] = {
-    events.PresenceRequest: Command(NativeHandler.handle_presence, needs_login=False, flush_first=False, status=None),
+    events.PresenceRequest: Command(NativeHandler.handle_login, needs_login=False, flush_first=False, status=None),
     events.RegisterRequest: _change(
         NativeHandler.register,
         cost=10,
@@ -169,7 +169,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
 }
 
 COURSE_COMMANDS: Final[dict[type, CourseCommand]] = {
-    events.CoursePresence: Command(lambda course, _, request: course.handle_presence(request.name), needs_login=False),
+    events.CoursePresence: Command(lambda course, _, request: course.handle_login(request.name), needs_login=False),
     events.CourseMessage: Command(CourseHandler.handle_message, cost=0, is_message=True),
     events.CourseList: Command(CourseHandler.handle_list),
     events.CourseContact: Command(CourseHandler.handle_contact, cost=0.1),

@@ -99,7 +99,7 @@ class CourseHandler(ConnectionHandler):
         """Refuse a request of the native protocol within a course session, and close the connection."""
         self._reject(BadRequest("This connection is logged in as a course client."))
 
-    def handle_presence(self, name: str | None) -> None:
+    def handle_login(self, name: str | None) -> None:
         """Log in, or confirm the login to a client that asks again; a refusal closes the connection."""
         if self.session is not None:
             if name is None or fold(name) != self.session.key:

@@ -110,7 +110,7 @@ class Pruner(Database):
             after = max(after, finished)
             dropped += count
         else:  # not while another node prunes messages: finding the lock taken, it would leave them to this node
-            while self._run_exclusive(PRUNE_LOCK, lambda db: _delete_old_ids(db, before - common.DEDUP_TTL)):
+            while self._run_exclusive(PRUNE_LOCK, lambda db: _delete_old_ids(db, before - common.PAST_ID_TTL)):
                 pass
         self.finish_deletions()
         return dropped
@@ -179,7 +179,7 @@ def _drop_older(conversations: Sequence[int], before: float, db: PgConnection) -
     locked = {id for (id,) in db.execute(LOCK_CONVERSATIONS, (list({row[0] for row in old}),))}
     old = [row for row in old if row[0] in locked]
     if old:
-        _delete_messages(db, old, before - common.DEDUP_TTL)
+        _delete_messages(db, old, before - common.PAST_ID_TTL)
     return finished, len(old)
 
 

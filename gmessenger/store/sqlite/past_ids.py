@@ -1,4 +1,4 @@
-"""Ids of pruned messages, remembered for `DEDUP_TTL`: a message sent again is not stored again."""
+"""Ids of pruned messages, remembered for `PAST_ID_TTL`: a message sent again is not stored again."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Pruner(Database):
     def prune(self, before: float) -> int:
         # Seqs must have no gaps: nothing behind the first message that stays is pruned, even if it is older.
         rows = self.read(lambda db: db.execute(SELECT_PRUNABLE, (before,)).fetchall())
-        ids_from = before - common.DEDUP_TTL
+        ids_from = before - common.PAST_ID_TTL
         dropped = self._drop_older([(int(conversation), int(first)) for conversation, first in rows], ids_from)
         self.writer.execute(partial(self._delete_old_ids, ids_from))
         self.finish_deletions()
