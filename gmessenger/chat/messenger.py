@@ -125,7 +125,7 @@ class Messenger:
             return (
                 f"{intro}Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
             )
-        duration = f"for {self.policy.retention:g} days" if self.policy.retention else "for good"
+        duration = f"for {self.policy.announced_retention:g} days" if self.policy.announced_retention else "for good"
         return f"{intro}Messages of accounts and rooms are kept {duration}, messages between guests not at all."
 
     @traced("login")

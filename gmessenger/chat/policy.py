@@ -25,7 +25,7 @@ class Policy:
     max_text: int = 16_384
     max_frame: int = 65_536
     max_recent_names: int = 10_000
-    retention: float | None = None  # days
+    announced_retention: float | None = None  # days; the greeting tells it
     account_quota: int = 0  # bytes of text kept of one account; 0 is no limit
     guest_quota: int = 0  # bytes of text kept of all guests together
     max_pending_characters: int = 1_048_576  # characters of one session in the store's queue

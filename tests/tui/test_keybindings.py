@@ -23,9 +23,9 @@ def screen(tmp_path: Path) -> Iterator[TuiSession]:
     for number in range(60):
         add_message(dev, f"message {number}", seq=1000 + number)
     dale = model.open("dale")
-    dale.count_unread(add_message(dale, "psst", is_mention=True))
+    dale.add_unread(add_message(dale, "psst", is_mention=True))
     random = model.open("#random")
-    random.count_unread(add_message(random, "anybody?"))
+    random.add_unread(add_message(random, "anybody?"))
     model.switch_to(dev)
     with TuiSession(tmp_path, model, 90, 24) as screen:
         screen.actions.names = ["dale", "Дима", "dora"]

@@ -24,10 +24,10 @@ def model() -> Model:
     model = Model("hank")
     for name in ("#dev", "dale", "#random"):
         model.open(name)
-    model.open("dale").count_unread(add_message(model.open("dale"), "hi"))
+    model.open("dale").add_unread(add_message(model.open("dale"), "hi"))
     for mention in (False, True):
         room = model.open("#random")
-        room.count_unread(add_message(room, "hank?", is_mention=mention))
+        room.add_unread(add_message(room, "hank?", is_mention=mention))
     return model
 
 
@@ -59,7 +59,7 @@ def test_the_list_says_what_is_new_above_and_below(model: Model, symbols: Symbol
     panes = Panes(model, symbols)
     for number in range(200):
         friend = model.open(f"friend{number}")
-        friend.count_unread(add_message(friend, "psst", is_mention=number == 199))
+        friend.add_unread(add_message(friend, "psst", is_mention=number == 199))
     assert text(panes.conversations(20, 10))[-1].rstrip() == f"  {below} 195! new"
     model.switch_to(model.conversations[100])
     rows = text(panes.conversations(20, 10))
@@ -70,7 +70,7 @@ def test_the_list_says_what_is_new_above_and_below(model: Model, symbols: Symbol
     for conversation in model:
         conversation.mark_read()
     assert not any("new" in row for row in text(panes.conversations(20, 10)))
-    model.conversations[0].count_unread(add_message(model.home, "news"))
+    model.conversations[0].add_unread(add_message(model.home, "news"))
     assert len(text(panes.conversations(20, 2))) == 2
 
 
@@ -123,9 +123,9 @@ def test_as_much_of_what_is_new_elsewhere_as_there_is_room_for(model: Model, pan
     model.connection = ConnectionState(ConnectionPhase.CONNECTED)
     for number in range(100):
         friend = model.open(f"friend{number}")
-        friend.count_unread(add_message(friend, "psst"))
+        friend.add_unread(add_message(friend, "psst"))
     room = model.open("#dev")
-    room.count_unread(add_message(room, "anybody?"))
+    room.add_unread(add_message(room, "anybody?"))
     shown = [text(panes.status(columns, NOW, 0, OffscreenCounts()))[0].strip() for columns in (90, 54, 40, 30)]
     assert shown == [
         "[● connected] [hank] 0:gmessenger [Act: 3(2!),2(1),4(1),5(1),6(1),7(1),8(1),9(1),…+95]",

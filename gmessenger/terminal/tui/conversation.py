@@ -173,7 +173,7 @@ class Conversation:
             if entry.state is MessageState.STORED and entry.seq is not None and entry.seq <= seq:
                 entry.set_state(MessageState.DELIVERED)
 
-    def count_unread(self, entry: Entry) -> None:
+    def add_unread(self, entry: Entry) -> None:
         """Count an entry that arrived while another conversation was current."""
         if self.marker is None:
             self.marker = entry
@@ -187,7 +187,7 @@ class Conversation:
         self.unread = self.mentions = 0
         self.read_seq = max(self.read_seq, self.last_seq)
 
-    def mark_own_sent(self) -> None:
+    def recount_after_own_message(self) -> None:
         """Count again after an own message: the server's listing counted it as unread."""
         if self.unread and self.head_seq > self.read_seq:
             self._recount()

@@ -215,26 +215,26 @@ class Model:
         if not conversation.add(entry):
             return False
         if conversation is not self.current:
-            conversation.count_unread(entry)
+            conversation.add_unread(entry)
         return entry.is_mention or not is_room(delivery.to)
 
     def _on_sent_elsewhere(self, event: events.MessageSentElsewhere, now: float) -> None:
         conversation = self.open(event.conversation)
         conversation.add(self._make_entry(event.delivery))
-        conversation.mark_own_sent()
+        conversation.recount_after_own_message()
 
     def _on_accepted(self, event: events.Accepted, now: float) -> None:
         conversation, entry = self._own_entry(event.message, now)
         if event.response.seq is not None:
             conversation.assign_seq(entry, event.response.seq)
-            conversation.mark_own_sent()
+            conversation.recount_after_own_message()
         entry.set_state(MessageState.STORED if event.response.seq is not None else MessageState.RELAYED)
 
     def _on_rejected(self, event: events.Rejected, now: float) -> bool:
         conversation, entry = self._own_entry(event.message, now)
         entry.set_state(MessageState.REJECTED, format_events.format_reason(event.reason))
         if conversation is not self.current:
-            conversation.count_unread(entry)
+            conversation.add_unread(entry)
         return True
 
     def _on_deferred(self, event: events.Deferred, now: float) -> None:
