@@ -139,7 +139,7 @@ def test_mistakes_of_ours_are_answered_500_logged_and_counted(
         raise ZeroDivisionError
 
     hank = login(server, b"hank")
-    monkeypatch.setattr(server.app.messenger.directory, "users", broken)
+    monkeypatch.setattr(server.app.messenger.listings, "users", broken)
     hank.send(b'{"action":"users","id":"u"}\n{"action":"probe","id":"p"}\n')
     answers = [hank.frame() for _ in range(2)]
     assert [(answer["response"], answer["id"]) for answer in answers] == [(500, "u"), (200, "p")]
