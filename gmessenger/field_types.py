@@ -55,7 +55,7 @@ ErrorFactory: TypeAlias = Callable[[], WireError]
 LENGTH_ERRORS: Final[dict[str, ErrorFactory]] = {
     **dict.fromkeys(("account_name", "to", "with", "user", "room", "after"), BadName),
     "id": BadId,
-    "password": BadPassword,
+    **dict.fromkeys(("password", "old", "new"), BadPassword),
     "device": lambda: BadRequest(f"The name of a device has at most {MAX_DEVICE} characters."),
     "status": lambda: BadRequest(f"A status is 1 to {MAX_STATUS} printable characters, and not {OFFLINE!r}."),
     "topic": lambda: BadRequest(f"A topic is at most {MAX_TOPIC} printable characters."),

@@ -30,7 +30,6 @@ from gmessenger.errors import (
     BadRequest,
     NameTaken,
     NotFound,
-    PasswordRequired,
 )
 from gmessenger.field_types import Address as AddressText
 from gmessenger.field_types import Days, FilePath, Id, Name, Number, Password, Reason, Seconds, length_error
@@ -94,9 +93,8 @@ class AdminService:
     def set_password(self, name: Name, password: Password) -> None:
         """Change a password; sessions that logged in with the old one are closed. Raises `NotFound`, `BadPassword`."""
         account = self._find_account(name)
-        self._store.set_password(account.id, self._passwords.hash(password))
-        account.generation += 1
-        self._session_closer.close_all(account.key, PasswordRequired("The password has been changed: log in again."))
+        account.generation = self._store.set_password(account.id, self._passwords.hash(password))
+        self._session_closer.close_outdated(account)
 
     def disable(self, name: Name) -> None:
         """Disable an account until `enable`, and close its sessions. Raises `NotFound`."""

@@ -124,6 +124,11 @@ class LoginThrottle:
                 charge.commit()
         return is_correct
 
+    def hash(self, address: str, password: str) -> str:
+        """Return the hash of an account's new password. Raises `BadPassword` or `RateLimited`."""
+        networks = self._networks_of(address)
+        return self._passwords.hash(password, networks[0][0] if networks else None)
+
     @contextmanager
     def hash_for_registration(self, address: str, password: str) -> Iterator[str]:
         """Yield the hash of a new account's password. The block creates the account, which counts unless it raises.
@@ -137,7 +142,7 @@ class LoginThrottle:
                 charge, self._registrations_by_network, networks, self._limits().registrations, RegistrationThrottled
             )
             try:
-                yield self._passwords.hash(password, networks[0][0] if networks else None)
+                yield self.hash(address, password)
             except InvalidInvite:
                 charge.commit()
                 raise
@@ -305,7 +310,6 @@ class Authenticator:
         return session, undelivered
 
     def _log_in_account(self, account: Account, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
-        generation = account.generation
         session = Session(
             account.name, outbox, protocol=login.protocol, accepts_push=login.accepts_push, address=login.address
         )
@@ -319,7 +323,7 @@ class Authenticator:
         device = self._store.begin_session(account.id, device_login, self._clock(), credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
-        if account.generation != generation:
+        if device.generation < account.generation:  # the password was changed since
             raise PasswordRequired
         self._check_login(account.key, login.address)
         session.bind_device(device)

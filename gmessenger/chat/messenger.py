@@ -8,6 +8,7 @@ from functools import partial
 from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
 from gmessenger.chat.blocks import BlockList
+from gmessenger.chat.credentials import CredentialService
 from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.listings import ListingService
@@ -42,8 +43,8 @@ class Messenger:
 
     A session begins with `login` and `start_delivery`, may become an account's with `register`, and ends with `logout`.
     What else a session may ask for is a method of the service concerned: `message_service`, `room_service`,
-    `history_service`, `listings`, `blocks`, `moderation` and `account_data` are used directly, by protocols, the
-    cluster and the admin service alike. The table of requests of a protocol names the method of each.
+    `history_service`, `listings`, `blocks`, `moderation`, `credentials` and `account_data` are used directly, by
+    protocols, the cluster and the admin service alike. The table of requests of a protocol names the method of each.
 
     Methods return a result, of which the protocol makes a response; errors are raised as `WireError`; events go to the
     outboxes of sessions. What changes stored state blocks on the store; a protocol calls it by `change_runner`.
@@ -108,6 +109,7 @@ class Messenger:
         self.room_service = RoomService(rooms, delivery, listings, sanctions.check_not_muted)
         self.history_service = HistoryService(store, router, rooms, accounts, policy)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
+        self.credentials = CredentialService(store, login_throttle, session_closer)
         self.account_data = AccountData(
             store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers
         )

@@ -50,8 +50,7 @@ class PasswordVerifier:
 
     def hash(self, password: str, network: str | None = None) -> str:
         """Return a hash to store. Raises `BadPassword` for a length out of bounds, and `RateLimited` as `verify`."""
-        if not MIN_PASSWORD_BYTES <= len(password.encode()) <= MAX_PASSWORD_BYTES:
-            raise BadPassword
+        check_length(password)
         return str(self._run_in_pool(network, self._hasher.hash, password))
 
     def verify(self, password_hash: str | None, password: str, network: str | None = None) -> bool:
@@ -90,6 +89,12 @@ class PasswordVerifier:
             return self._hasher.verify(password_hash or self._dummy_hash, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def check_length(password: str) -> None:
+    """Raise `BadPassword` if a new password is too short or too long."""
+    if not MIN_PASSWORD_BYTES <= len(password.encode()) <= MAX_PASSWORD_BYTES:
+        raise BadPassword
 
 
 def _run_niced(function: Callable[..., Any], *args: Any) -> Any:

@@ -15,8 +15,7 @@ class Account(Struct):
     """A registered name with a password.
 
     `key`: the name folded. `role`: empty or `operator`.
-    `generation`: counts changes of the password, at least those since the process started: sessions that logged in with
-    an earlier password are ended.
+    `generation`: counts changes of the password: sessions that logged in with an earlier password are ended.
     """
 
     id: int
@@ -32,6 +31,7 @@ class Device(Struct):
 
     `cursors`: by conversation, the last seq that it has acknowledged.
     `evicted`: the ids of devices that were deleted to make room for it. `login_count`: where the store counts logins.
+    `generation`: that of the account when the session began, or when it changed the password itself.
     """
 
     id: int
@@ -39,6 +39,7 @@ class Device(Struct):
     cursors: dict[str, int]
     evicted: Sequence[int] = ()
     login_count: int = 0
+    generation: int = 0
 
 
 class DeviceLogin(Struct):

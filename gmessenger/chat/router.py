@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 from gmessenger.chat.outbox import Outbox, SessionClosed
 from gmessenger.chat.peers import Peers
+from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session
-from gmessenger.errors import WireError
+from gmessenger.errors import PasswordRequired, WireError
 
 
 class Router:
@@ -85,6 +86,14 @@ class SessionCloser:
         if session.accepts_push:
             session.outbox.push(SessionClosed(error, self._clock()))
         session.outbox.close_after_drain()
+
+    def close_outdated(self, account: Account) -> int:
+        """End the local sessions that logged in before the account's password was changed. Returns how many."""
+        error = PasswordRequired("The password has been changed: log in again.")
+        sessions = [one for one in self._router.sessions(account.key) if one.generation < account.generation]
+        for session in sessions:
+            self.close(session, error)
+        return len(sessions)
 
     def close_all(self, key: str, error: WireError, except_session: Session | None = None) -> int:
         """End the local sessions of a name, but one. Returns how many were ended."""

@@ -86,6 +86,11 @@ class Session:
         return self.account.role if self.account is not None else ""
 
     @property
+    def generation(self) -> int:
+        """The generation of the account with which the session logged in, or that it made by a new password."""
+        return self.device.generation if self.device is not None else 0
+
+    @property
     def contacts(self) -> list[str]:
         return list(self._contacts.values()) if self._contacts is not None else []
 

@@ -106,8 +106,14 @@ class Store(Protocol):
     def password_hash(self, account: int) -> str | None:
         """Return the hash of an account's password; None if there is no such account."""
 
-    def set_password(self, account: int, password_hash: str) -> None:
-        """Change the password hash, and revoke all tokens of the account."""
+    def set_password(self, account: int, password_hash: str) -> int:
+        """Change the password hash, and revoke all tokens of the account. Returns the account's new generation."""
+
+    def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
+        """Change the password hash if it still is `old_hash`, and revoke all tokens but one. Returns the generation.
+
+        Raises `WrongPassword` if another change came first.
+        """
 
     def set_disabled(self, account: int, disabled: bool) -> None:
         """Disable an account, or enable it again."""

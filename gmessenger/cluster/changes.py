@@ -18,7 +18,7 @@ from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import SanctionKind, SanctionRegistry, with_reason
 from gmessenger.chat.session import Session
 from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
-from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, PasswordRequired, WireError
+from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, WireError
 
 
 class RoomChangeApplier:
@@ -272,7 +272,7 @@ class ChangeApplier:
             self._messenger.moderation.set_role(known, stored.role)
         if stored.generation != known.generation:
             known.generation = stored.generation
-            self._close_sessions(known.key, PasswordRequired("The password has been changed: log in again."))
+            self._messenger.session_closer.close_outdated(known)
         if stored.disabled and not known.disabled:
             self._close_sessions(known.key, AccountDisabled())
         known.disabled = stored.disabled

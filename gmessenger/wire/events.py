@@ -70,6 +70,11 @@ class RegisterRequest(Request, tag="register", kw_only=True):
     invite: fields.Token | None = None
 
 
+class PasswordRequest(Request, tag="password", kw_only=True):
+    old: fields.Password
+    new: fields.Password
+
+
 class AckRequest(Request, tag="ack", kw_only=True):
     target: fields.Name = field(name="with")
     seq: Number
@@ -248,6 +253,7 @@ class ForeignProtocol(Struct):
 NativeRequest: TypeAlias = (
     PresenceRequest
     | RegisterRequest
+    | PasswordRequest
     | MessageRequest
     | AckRequest
     | ReadRequest

@@ -104,6 +104,41 @@ def test_who_got_in_on_the_old_password_a_moment_before_is_out_again(server: Run
     assert login.get(timeout=TIMEOUT)["code"] == "password_needed"
 
 
+def test_who_logs_in_while_the_owner_changes_the_password_is_out_again(server: RunningServer, log_in: LogIn) -> None:
+    hank = log_in("hank", account=True)
+    gate = Gate(server.app.store, "begin_session", after=True)
+    login = gevent.spawn(log_in().try_log_in, "hank", password=PASSWORD, device="late")
+    gate.wait_until_reached()
+    assert hank.request("password", old=PASSWORD, new="a brand new password")["response"] == 200
+    gate.open()
+    assert login.get(timeout=TIMEOUT)["code"] == "password_needed"
+
+
+def test_who_logs_in_with_the_new_password_before_the_change_is_answered_stays(
+    server: RunningServer, log_in: LogIn
+) -> None:
+    hank, new = log_in("hank", account=True), "a brand new password"
+    gate = Gate(server.app.store, "change_password", after=True)
+    hank.send({"action": "password", "id": "p", "old": PASSWORD, "new": new})
+    gate.wait_until_reached()
+    other = log_in("hank", password=new, device="other")
+    gate.open()
+    assert hank.receive()["response"] == 200
+    assert other.request("probe")["response"] == 200
+
+
+def test_of_two_new_passwords_at_once_the_second_is_refused(server: RunningServer, log_in: LogIn) -> None:
+    laptop, new = log_in("hank", account=True), ("the first new one", "the second new one")
+    phone = log_in("hank", password=PASSWORD, device="phone")
+    gate = Gate(server.app.store, "change_password")
+    laptop.send({"action": "password", "id": "p", "old": PASSWORD, "new": new[0]})
+    gate.wait_until_reached()
+    assert phone.request("password", old=PASSWORD, new=new[1])["response"] == 200
+    gate.open()
+    assert log_in().try_log_in("hank", password=new[0])["code"] == "wrong_password"
+    assert log_in().try_log_in("hank", password=new[1])["response"] == 200
+
+
 def test_registering_is_carried_through_when_the_line_breaks(server: RunningServer, log_in: LogIn) -> None:
     hank = log_in("hank")
     gate = Gate(server.app.store, "register", after=True)

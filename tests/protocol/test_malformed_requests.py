@@ -16,6 +16,7 @@ WORDS = ("", " ", "#", "##", "#dev", "#nowhere", "ALL", "server", "hank", "nobod
 LONG = ("x" * 33, "x" * 5000, "ж" * 20000, "#" + "x" * 5000)
 REQUESTS: dict[str, Frame] = {
     "register": {"password": PASSWORD, "invite": "x"},
+    "password": {"old": "not the password", "new": "another password"},
     "msg": {"to": "dale", "message": "hello"},
     "ack": {"with": "dale", "seq": 1},
     "read": {"with": "dale", "seq": 1},

@@ -79,4 +79,4 @@ def test_messages_are_charged_by_their_size_and_not_by_the_row() -> None:
 @pytest.mark.parametrize("name", ACTIONS)
 def test_only_a_login_and_a_goodbye_need_no_login(name: str) -> None:
     assert ACTIONS[name].needs_login is (name not in {"presence", "quit"})
-    assert ACTIONS[name].needs_secure_transport is (name in {"register", "forget"})
+    assert ACTIONS[name].needs_secure_transport is (name in {"register", "password", "forget"})

@@ -25,7 +25,16 @@ from gmessenger.chat.records import (
     StoredMessage,
 )
 from gmessenger.chat.storage import Store
-from gmessenger.errors import IdReused, InvalidInvite, NameTaken, NoSuchRoom, NotStorable, PasswordRequired, WireError
+from gmessenger.errors import (
+    IdReused,
+    InvalidInvite,
+    NameTaken,
+    NoSuchRoom,
+    NotStorable,
+    PasswordRequired,
+    WireError,
+    WrongPassword,
+)
 from gmessenger.store import common, group_commit, open_store
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -171,6 +180,22 @@ def test_tokens_stand_for_account_and_device_until_the_password_changes(driver: 
         with pytest.raises(PasswordRequired):
             driver.store.begin_session(driver.hank, DeviceLogin("laptop", "token"), 3.0, proof)
     assert (driver.store.find_token("token"), driver.store.password_hash(driver.hank)) == (None, "other")
+
+
+def test_of_two_changes_of_a_password_one_is_made_and_keeps_one_token(driver: StoreDriver) -> None:
+    store = driver.store
+    for device in ("laptop", "phone"):
+        driver.log_in(driver.hank, device)
+    assert store.change_password(driver.hank, "hash", "new", "token of phone") == 1
+    with pytest.raises(WrongPassword):
+        store.change_password(driver.hank, "hash", "newer", "token of laptop")
+    assert store.password_hash(driver.hank) == "new"
+    assert store.find_token("token of laptop") is None
+    assert store.find_token("token of phone") == (driver.hank, "phone")
+    proof = Credential(token="token of phone")
+    assert store.begin_session(driver.hank, DeviceLogin("phone", "token of phone"), 2.0, proof).generation == 1
+    assert store.set_password(driver.hank, "newest") == 2
+    assert {account.key: account.generation for account in store.accounts()} == {"hank": 2, "dale": 0}
 
 
 def test_a_cursor_only_moves_on_and_not_beyond_the_head(driver: StoreDriver) -> None:

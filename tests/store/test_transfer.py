@@ -22,7 +22,7 @@ from gmessenger.store.tables import TABLES, Table, TableRow
 from gmessenger.store.transfer import TransferReport
 
 OWN = {
-    "sqlite": {"messages": {"rowid"}},
+    "sqlite": {"accounts": {"generation"}, "messages": {"rowid"}},
     "postgres": {"accounts": {"generation"}, "devices": {"entry"}, "messages": {"words"}},
 }
 """Columns that only one kind of store has."""

@@ -24,7 +24,7 @@ BOUNDS: dict[str, int] = {
     "after": NAME,
     "device": 128,
     "invite": TOKEN,
-    "password": 1024,
+    **dict.fromkeys(("password", "old", "new"), 1024),
     "reason": 200,
     "room": NAME,
     "session": TOKEN,
@@ -54,7 +54,7 @@ NEEDED: dict[str, Any] = {
     "message": "hi",
     "seq": 1,
     "status": "away",
-    "password": "correct horse",
+    **dict.fromkeys(("password", "old", "new"), "correct horse"),
     "text": "words",
 }
 
@@ -118,7 +118,7 @@ STRINGS = [
 ]
 REFUSED_WITH: dict[str, type[WireError]] = {
     **dict.fromkeys(("account_name", "to", "with", "user", "room", "after"), BadName),
-    "password": BadPassword,
+    **dict.fromkeys(("password", "old", "new"), BadPassword),
 }
 
 

@@ -63,6 +63,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         flush_first=False,
         then=lambda native, session: native.messenger.delivery.start_catch_up(session),
     ),
+    events.PasswordRequest: _change(NativeHandler.change_password, cost=10, needs_secure_transport=True),
     events.MessageRequest: Command(
         lambda native, _, request: native.send_message(request),
         cost=0,
@@ -132,7 +133,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         lambda native, session, request: native.messenger.account_data.export(session, request.after), cost=2
     ),
     events.ForgetRequest: _change(
-        lambda native, session, request: native.messenger.account_data.erase(session, request.password),
+        NativeHandler.erase_account,
         cost=10,
         needs_secure_transport=True,
         then=lambda native, session: native.messenger.session_closer.close(session, AccountDeleted()),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -151,10 +152,9 @@ class ConnectionHandler(ABC):
         passwords on this connection.
         """
         try:
-            self._check_login_failures()
-            session, left_over = self.messenger.login(login, outbox)
+            with self.counting_failures():
+                session, left_over = self.messenger.login(login, outbox)
         except WireError as error:
-            self._failures += isinstance(error, WrongPassword)
             self.messenger.stats.logins[error.code] += 1
             log.log_event(
                 "login_refused", name=login.name, code=error.code, address=login.address, protocol=login.protocol
@@ -186,6 +186,16 @@ class ConnectionHandler(ABC):
         session = self.session
         if session is not None and self.messenger.logout(session):
             log.log_event("session_ended", name=session.name, address=session.address, reason=reason)
+
+    @contextmanager
+    def counting_failures(self) -> Iterator[None]:
+        """Count a wrong password within the block. Raises `LoginThrottled` where there were too many already."""
+        self._check_login_failures()
+        try:
+            yield
+        except WrongPassword:
+            self._failures += 1
+            raise
 
     def _check_login_failures(self) -> None:
         if self._failures >= MAX_LOGIN_FAILURES:

@@ -209,6 +209,16 @@ class NativeHandler(ConnectionHandler):
         """Make the session's name an account, whose first device is that of the login."""
         return self.messenger.register(session, request.password, request.invite, self._device_label)
 
+    def change_password(self, session: Session, request: events.PasswordRequest) -> None:
+        """Change the password of the session's account."""
+        with self.counting_failures():
+            self.messenger.credentials.change_password(session, request.old, request.new)
+
+    def erase_account(self, session: Session, request: events.ForgetRequest) -> None:
+        """Erase the session's account."""
+        with self.counting_failures():
+            self.messenger.account_data.erase(session, request.password)
+
     def _login_response(self, session: Session, id: str | None) -> Response:
         messenger = self.messenger
         is_account = session.account is not None

@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 from msgspec.structs import asdict
 
 from gmessenger.chat.records import Account, Device, DeviceLogin, Sanction
-from gmessenger.errors import InvalidInvite, NameTaken
+from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
 from gmessenger.store.common import hash_secret
 from gmessenger.store.postgres.devices import DeviceStore, log_in_device
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
@@ -35,10 +35,17 @@ ADD_MEMBER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %s, id, head + 1 FROM conversations "
     "WHERE key = %s FOR KEY SHARE ON CONFLICT DO NOTHING"  # no room that is being deleted
 )
-SET_PASSWORD: Final = "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s"  # noqa: S105
+SET_PASSWORD: Final = (
+    "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s RETURNING generation"  # noqa: S105
+)
+CHANGE_PASSWORD: Final = (
+    "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s AND password = %s "  # noqa: S105
+    "RETURNING generation"
+)
 DISABLE: Final = "UPDATE accounts SET disabled = %s WHERE id = %s"
 SET_ROLE: Final = "UPDATE accounts SET role = %s WHERE id = %s"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = %s"
+DROP_OTHER_TOKENS: Final = "DELETE FROM tokens WHERE account_id = %s AND hash <> %s"
 FIND_KEY: Final = "SELECT key FROM accounts WHERE id = %s"
 DELETE_ACCOUNT: Final = (
     "DELETE FROM accounts WHERE id = %s",  # first: it is what a login has locked
@@ -129,12 +136,25 @@ class AccountStore(DeviceStore):
         row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
         return str(row[0]) if row else None
 
-    def set_password(self, account: int, password_hash: str) -> None:
-        def change(db: PgConnection) -> None:
-            self._update_account(db, SET_PASSWORD, password_hash, account)
+    def set_password(self, account: int, password_hash: str) -> int:
+        def change(db: PgConnection) -> int:
+            row = db.execute(SET_PASSWORD, (password_hash, account)).fetchone()
             db.execute(DROP_TOKENS, (account,))
+            self.record_change(db, "account", account)
+            return int(row[0]) if row else 0
 
-        self.change(change)
+        return self.change(change)
+
+    def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
+        def change(db: PgConnection) -> int:
+            row = db.execute(CHANGE_PASSWORD, (new_hash, account, old_hash)).fetchone()
+            if row is None:
+                raise WrongPassword
+            db.execute(DROP_OTHER_TOKENS, (account, hash_secret(kept_token)))
+            self.record_change(db, "account", account)
+            return int(row[0])
+
+        return self.change(change)
 
     def set_disabled(self, account: int, disabled: bool) -> None:
         self.change(lambda db: self._update_account(db, DISABLE, disabled, account))

@@ -12,7 +12,7 @@ from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.tsvector import replace_nul
 
-LOCK_ACCOUNT: Final = "SELECT password, disabled FROM accounts WHERE id = %s FOR NO KEY UPDATE"
+LOCK_ACCOUNT: Final = "SELECT password, disabled, generation FROM accounts WHERE id = %s FOR NO KEY UPDATE"
 FIND_TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s"  # noqa: S105
 UPSERT_DEVICE: Final = (
     "INSERT INTO devices (account_id, name, used, entry) VALUES (%s, %s, %s, 1) "
@@ -53,8 +53,8 @@ class DeviceStore(Database):
 
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
         def change(db: PgConnection) -> Device:
-            _check_proof(db, account, credential)
-            device = log_in_device(db, account, login, time)
+            generation = _check_proof(db, account, credential)
+            device = log_in_device(db, account, login, time, generation)
             for id in (device.id, *device.evicted):  # another node may have counted some as unused
                 self.record_change(db, "device", id)
             return device
@@ -71,8 +71,8 @@ class DeviceStore(Database):
         return dict(self.read(lambda db: db.execute(SELECT_LOGIN_COUNTS, (list(devices),)).fetchall()))
 
 
-def _check_proof(db: PgConnection, account: int, proof: Credential) -> None:
-    """Check again a token or password hash that was checked before, and lock the account.
+def _check_proof(db: PgConnection, account: int, proof: Credential) -> int:
+    """Check again a token or password hash that was checked before, and lock the account. Returns its generation.
 
     Raises `AccountDisabled`, or `PasswordRequired` where it is not valid any more.
     """
@@ -86,11 +86,12 @@ def _check_proof(db: PgConnection, account: int, proof: Credential) -> None:
         is_valid = token_row is not None and token_row[0] == account
     else:
         is_valid = row is not None and row[0] == proof.password_hash
-    if not is_valid:
+    if row is None or not is_valid:
         raise PasswordRequired
+    return int(row[2])
 
 
-def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: float) -> Device:
+def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: float, generation: int = 0) -> Device:
     """Begin a session on a device, in a transaction that has the account locked; evict surplus devices."""
     ((device, login_count),) = db.execute(UPSERT_DEVICE, (account, replace_nul(login.device), time)).fetchall()
     if login_count == 1:
@@ -104,4 +105,4 @@ def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: floa
     evicted = [id for (id,) in unused.fetchall()]
     for statement in DELETE_DEVICES if evicted else ():
         db.execute(statement, (evicted,))
-    return Device(device, login.device, dict(cursors.fetchall()), evicted, login_count)
+    return Device(device, login.device, dict(cursors.fetchall()), evicted, login_count, generation)

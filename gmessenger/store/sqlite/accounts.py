@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import astuple
 
 from gmessenger.chat.records import Account, Credential, Device, DeviceLogin, Sanction
-from gmessenger.errors import InvalidInvite, NameTaken, PasswordRequired
+from gmessenger.errors import InvalidInvite, NameTaken, PasswordRequired, WrongPassword
 from gmessenger.store.common import MAX_DEVICES, hash_secret
 from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.database import Database
 
-ALL: Final = "SELECT id, key, name, disabled, role FROM accounts"
+ALL: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105
-SET_PASSWORD: Final = "UPDATE accounts SET password = ? WHERE id = ?"  # noqa: S105
+GENERATION: Final = "SELECT generation FROM accounts WHERE id = ?"
+SET_PASSWORD: Final = "UPDATE accounts SET password = ?, generation = generation + 1 WHERE id = ?"  # noqa: S105
+CHANGE_PASSWORD: Final = f"{SET_PASSWORD} AND password = ?"
 DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
 SET_ROLE: Final = "UPDATE accounts SET role = ? WHERE id = ?"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = ?"
+DROP_OTHER_TOKENS: Final = f"{DROP_TOKENS} AND hash != ?"
 DROP: Final = (
     past_ids.DELETE_IDS_OF_ACCOUNT,
     "DELETE FROM cursors WHERE device_id IN (SELECT id FROM devices WHERE account_id = ?)",
@@ -82,7 +85,7 @@ class AccountStore(Database):
 
     def accounts(self) -> Sequence[Account]:
         rows = self.read(lambda db: db.execute(ALL).fetchall())
-        return [Account(id, key, name, bool(disabled), role) for id, key, name, disabled, role in rows]
+        return [Account(id, key, name, bool(disabled), *rest) for id, key, name, disabled, *rest in rows]
 
     def create_account(
         self, key: str, name: str, password_hash: str, time: float, invite: str | None = None
@@ -132,13 +135,27 @@ class AccountStore(Database):
         row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
         return str(row[0]) if row else None
 
-    def set_password(self, account: int, password_hash: str) -> None:
-        def change(db: sqlite3.Connection) -> None:
+    def set_password(self, account: int, password_hash: str) -> int:
+        def change(db: sqlite3.Connection) -> int:
             db.execute(SET_PASSWORD, (password_hash, account))
             db.execute(DROP_TOKENS, (account,))
+            return _generation(db, account)
 
-        self.writer.execute(change)
+        return self._change_password(change)
+
+    def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
+        def change(db: sqlite3.Connection) -> int:
+            if not db.execute(CHANGE_PASSWORD, (new_hash, account, old_hash)).rowcount:
+                raise WrongPassword
+            db.execute(DROP_OTHER_TOKENS, (account, hash_secret(kept_token)))
+            return _generation(db, account)
+
+        return self._change_password(change)
+
+    def _change_password(self, change: Callable[[sqlite3.Connection], int]) -> int:
+        generation = self.writer.execute(change)
         self.schedule_purge(now=True)
+        return generation
 
     def set_disabled(self, account: int, disabled: bool) -> None:
         self.writer.execute(lambda db: db.execute(DISABLE, (disabled, account)))
@@ -200,6 +217,11 @@ class AccountStore(Database):
         self.schedule_purge()
 
 
+def _generation(db: sqlite3.Connection, account: int) -> int:
+    row = db.execute(GENERATION, (account,)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
     """Return whether a token or password hash that was checked before is still valid in this transaction."""
     if proof.token is not None:
@@ -219,7 +241,7 @@ def _log_in_device(db: sqlite3.Connection, account: int, login: DeviceLogin, tim
     db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time))
     evicted = _drop_unused_devices(db, account, {device, *login.live_devices})
     cursors = db.execute(CURSORS, (device, account)).fetchall()
-    return Device(device, login.device, dict(cursors), evicted)
+    return Device(device, login.device, dict(cursors), evicted, generation=_generation(db, account))
 
 
 def _drop_unused_devices(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:

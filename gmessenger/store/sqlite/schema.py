@@ -212,6 +212,8 @@ ADD_ACCOUNT_CARE: Final = (
     # A one-time password is valid until then; NULL for one that its owner has chosen.
     "ALTER TABLE accounts ADD COLUMN password_until FLOAT",
     "ALTER TABLE accounts ADD COLUMN settings TEXT DEFAULT '' NOT NULL",
+    # Counts changes of the password.
+    "ALTER TABLE accounts ADD COLUMN generation INTEGER DEFAULT 0 NOT NULL",
     # When the last connection with the token ended, or it was given.
     "ALTER TABLE tokens ADD COLUMN used FLOAT DEFAULT 0 NOT NULL",
     "UPDATE tokens SET used = coalesce((SELECT used FROM devices d WHERE d.id = device_id), created)",

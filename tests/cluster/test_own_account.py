@@ -1,0 +1,47 @@
+"""A password changed on one node, and the sessions of the account on the others."""
+
+from __future__ import annotations
+
+import gevent
+
+from tests.cluster.conftest import Cluster
+from tests.protocol.test_concurrency import Gate
+from tests.support.accounts import PASSWORD
+from tests.support.timeouts import TEST_TIMEOUT
+
+NEW = "a brand new password"
+
+
+def test_a_new_password_ends_sessions_and_tokens_on_every_node(cluster: Cluster) -> None:
+    laptop = cluster.register(cluster.first, "hank")
+    phone = cluster.log_in(cluster.second, "hank", "phone")
+    assert laptop.request("password", old=PASSWORD, new=NEW)["response"] == 200
+    assert [frame["code"] for frame in phone.receive_until_closed() if "response" in frame] == ["password_needed"]
+    for node in (cluster.first, cluster.second):
+        answer = cluster.connect(node).try_log_in("hank", device="phone", session=phone.session)
+        assert answer["code"] == "password_needed"
+    assert laptop.request("probe")["response"] == 200
+    assert cluster.connect(cluster.second).try_log_in("hank", session=laptop.session)["response"] == 200
+
+
+def test_who_logs_in_with_the_new_password_stays_also_where_the_change_is_not_known_yet(cluster: Cluster) -> None:
+    hank = cluster.register(cluster.first, "hank")
+    cluster.second.app.node._follower.sync()  # it knows the account
+    gate = Gate(cluster.second.app.node._follower, "_apply_change")
+    assert hank.request("password", old=PASSWORD, new=NEW)["response"] == 200
+    phone = cluster.log_in(cluster.second, "hank", "phone", password=NEW)
+    gate.wait_until_reached()
+    gate.open()
+    cluster.second.app.node._follower.sync()
+    assert phone.request("probe")["response"] == 200
+
+
+def test_a_login_under_way_on_another_node_is_refused_after_a_new_password(cluster: Cluster) -> None:
+    hank = cluster.register(cluster.first, "hank")
+    gate = Gate(cluster.second.app.store, "begin_session", after=True)
+    login = gevent.spawn(cluster.connect(cluster.second).try_log_in, "hank", password=PASSWORD, device="late")
+    gate.wait_until_reached()
+    assert hank.request("password", old=PASSWORD, new=NEW)["response"] == 200
+    cluster.second.app.node._follower.sync()
+    gate.open()
+    assert login.get(timeout=TEST_TIMEOUT)["code"] == "password_needed"
