@@ -1,4 +1,4 @@
-"""Accounts, invites, tokens, devices, sanctions and blocks in SQLite."""
+"""Accounts, invites, sanctions and blocks in SQLite."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Final
 
 from msgspec.structs import astuple
 
-from gmessenger.chat.records import Account, Credential, Device, DeviceLogin, Sanction
-from gmessenger.errors import InvalidInvite, NameTaken, PasswordRequired, WrongPassword
-from gmessenger.store.common import MAX_DEVICES, hash_secret
+from gmessenger.chat.records import Account, Device, DeviceLogin, Sanction
+from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
+from gmessenger.store.common import hash_secret
 from gmessenger.store.sqlite import past_ids
-from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, generation, log_in_device
 
 ALL: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
-PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105
-GENERATION: Final = "SELECT generation FROM accounts WHERE id = ?"
 SET_PASSWORD: Final = "UPDATE accounts SET password = ?, generation = generation + 1 WHERE id = ?"  # noqa: S105
 CHANGE_PASSWORD: Final = f"{SET_PASSWORD} AND password = ?"
 DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
@@ -37,29 +35,6 @@ DROP: Final = (
 """Delete all of an account but its messages, in this order."""
 ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (?,?)"
 USE_INVITE: Final = "DELETE FROM invites WHERE hash = ?"
-TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ?"  # noqa: S105
-ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created) VALUES (?,?,?,?)"  # noqa: S105
-DROP_TOKENS_OF_DEVICE: Final = "DELETE FROM tokens WHERE device_id = ?"
-DEVICE: Final = "SELECT id FROM devices WHERE account_id = ? AND name = ?"
-DEVICES_BY_USE: Final = "SELECT id FROM devices WHERE account_id = ? ORDER BY used DESC, id DESC"
-ADD_DEVICE: Final = "INSERT INTO devices (account_id, name, used) VALUES (?,?,?)"
-USE_DEVICE: Final = "UPDATE devices SET used = ? WHERE id = ?"
-DROP_DEVICE: Final = (
-    "DELETE FROM devices WHERE id = ?",
-    "DELETE FROM cursors WHERE device_id = ?",
-    DROP_TOKENS_OF_DEVICE,
-)
-CURSORS: Final = (
-    "SELECT c.key, max(coalesce(u.seq, 0), p.visible - 1) FROM participants p "
-    "JOIN conversations c ON c.id = p.conversation_id "
-    "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = ? "
-    "WHERE p.account_id = ? AND c.key NOT LIKE '!%'"
-)
-FURTHEST: Final = (
-    "SELECT u.conversation_id, max(u.seq) FROM cursors u JOIN devices d ON d.id = u.device_id "
-    "WHERE d.account_id = ? GROUP BY u.conversation_id"
-)
-ADD_CURSOR: Final = "INSERT INTO cursors VALUES (?,?,?)"
 JOIN_DIRECT: Final = "INSERT INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
 ADD_MEMBER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible) "
@@ -80,8 +55,8 @@ BLOCK: Final = "INSERT OR REPLACE INTO blocks (account_id, key, name) VALUES (?,
 UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = ? AND key = ?"
 
 
-class AccountStore(Database):
-    """The part of the store that has accounts, devices, sanctions and blocks."""
+class AccountStore(DeviceStore):
+    """The part of the store that has accounts, sanctions and blocks."""
 
     def accounts(self) -> Sequence[Account]:
         rows = self.read(lambda db: db.execute(ALL).fetchall())
@@ -111,7 +86,7 @@ class AccountStore(Database):
         def create(db: sqlite3.Connection) -> tuple[Account, Device]:
             account = self._insert_account(db, (key, name, password_hash, time), invite)
             db.executemany(ADD_MEMBER, [(account.id, room) for room in rooms])
-            return account, _log_in_device(db, account.id, login, time)
+            return account, log_in_device(db, account.id, login, time)
 
         registered = self.writer.execute(create)
         if invite is not None:
@@ -139,7 +114,7 @@ class AccountStore(Database):
         def change(db: sqlite3.Connection) -> int:
             db.execute(SET_PASSWORD, (password_hash, account))
             db.execute(DROP_TOKENS, (account,))
-            return _generation(db, account)
+            return generation(db, account)
 
         return self._change_password(change)
 
@@ -148,14 +123,14 @@ class AccountStore(Database):
             if not db.execute(CHANGE_PASSWORD, (new_hash, account, old_hash)).rowcount:
                 raise WrongPassword
             db.execute(DROP_OTHER_TOKENS, (account, hash_secret(kept_token)))
-            return _generation(db, account)
+            return generation(db, account)
 
         return self._change_password(change)
 
     def _change_password(self, change: Callable[[sqlite3.Connection], int]) -> int:
-        generation = self.writer.execute(change)
+        changed = self.writer.execute(change)
         self.schedule_purge(now=True)
-        return generation
+        return changed
 
     def set_disabled(self, account: int, disabled: bool) -> None:
         self.writer.execute(lambda db: db.execute(DISABLE, (disabled, account)))
@@ -174,21 +149,6 @@ class AccountStore(Database):
 
     def add_invite(self, invite: str, time: float) -> None:
         self.writer.execute(lambda db: db.execute(ADD_INVITE, (hash_secret(invite), time)))
-
-    def find_token(self, token: str) -> tuple[int, str] | None:
-        row = self.read(lambda db: db.execute(TOKEN, (hash_secret(token),)).fetchone())
-        return (int(row[0]), str(row[1])) if row else None
-
-    def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
-        def change(db: sqlite3.Connection) -> Device:
-            self.write_cursors(db)
-            if not _is_proof_valid(db, account, credential):
-                raise PasswordRequired
-            return _log_in_device(db, account, login, time)
-
-        device = self.writer.execute(change)
-        self.schedule_purge(thorough=bool(device.evicted), now=bool(device.evicted))
-        return device
 
     def sanctions(self) -> Sequence[Sanction]:
         return [Sanction(*row) for row in self.read(lambda db: db.execute(SANCTIONS).fetchall())]
@@ -215,47 +175,3 @@ class AccountStore(Database):
     def unblock(self, account: int, key: str) -> None:
         self.writer.execute(lambda db: db.execute(UNBLOCK, (account, key)))
         self.schedule_purge()
-
-
-def _generation(db: sqlite3.Connection, account: int) -> int:
-    row = db.execute(GENERATION, (account,)).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
-    """Return whether a token or password hash that was checked before is still valid in this transaction."""
-    if proof.token is not None:
-        row = db.execute(TOKEN, (hash_secret(proof.token),)).fetchone()
-        return row is not None and row[0] == account
-    row = db.execute(PASSWORD, (account,)).fetchone()
-    return row is not None and row[0] == proof.password_hash
-
-
-def _log_in_device(db: sqlite3.Connection, account: int, login: DeviceLogin, time: float) -> Device:
-    """Begin a session on a device, created where missing; evict the devices that exceed `MAX_DEVICES`."""
-    row = db.execute(DEVICE, (account, login.device)).fetchone()
-    device = row[0] if row else _add_device(db, account, login.device, time)
-    db.execute(USE_DEVICE, (time, device))
-    # One token per device: a new session replaces the one that the device had.
-    db.execute(DROP_TOKENS_OF_DEVICE, (device,))
-    db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time))
-    evicted = _drop_unused_devices(db, account, {device, *login.live_devices})
-    cursors = db.execute(CURSORS, (device, account)).fetchall()
-    return Device(device, login.device, dict(cursors), evicted, generation=_generation(db, account))
-
-
-def _drop_unused_devices(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:
-    by_use = [device for (device,) in db.execute(DEVICES_BY_USE, (account,)).fetchall()]
-    dropped = sorted(by_use, key=lambda device: device not in live)[MAX_DEVICES:]
-    for device in dropped:
-        for statement in DROP_DEVICE:
-            db.execute(statement, (device,))
-    return dropped
-
-
-def _add_device(db: sqlite3.Connection, account: int, name: str, time: float) -> int:
-    """Add a device whose cursors begin at the furthest of the account's other devices."""
-    device = int(db.execute(ADD_DEVICE, (account, name, time)).lastrowid or 0)
-    furthest = db.execute(FURTHEST, (account,)).fetchall()
-    db.executemany(ADD_CURSOR, [(device, conversation, seq) for conversation, seq in furthest])
-    return device

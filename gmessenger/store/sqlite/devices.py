@@ -1,0 +1,101 @@
+"""Devices, their tokens and their cursors, in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from gmessenger.chat.records import Credential, Device, DeviceLogin
+from gmessenger.errors import PasswordRequired
+from gmessenger.store.common import MAX_DEVICES, hash_secret
+from gmessenger.store.sqlite.database import Database
+
+PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105
+GENERATION: Final = "SELECT generation FROM accounts WHERE id = ?"
+TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ?"  # noqa: S105
+ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created) VALUES (?,?,?,?)"  # noqa: S105
+DROP_TOKENS_OF_DEVICE: Final = "DELETE FROM tokens WHERE device_id = ?"
+DEVICE: Final = "SELECT id FROM devices WHERE account_id = ? AND name = ?"
+DEVICES_BY_USE: Final = "SELECT id FROM devices WHERE account_id = ? ORDER BY used DESC, id DESC"
+ADD_DEVICE: Final = "INSERT INTO devices (account_id, name, used) VALUES (?,?,?)"
+USE_DEVICE: Final = "UPDATE devices SET used = ? WHERE id = ?"
+DROP_DEVICE: Final = (
+    "DELETE FROM devices WHERE id = ?",
+    "DELETE FROM cursors WHERE device_id = ?",
+    DROP_TOKENS_OF_DEVICE,
+)
+CURSORS: Final = (
+    "SELECT c.key, max(coalesce(u.seq, 0), p.visible - 1) FROM participants p "
+    "JOIN conversations c ON c.id = p.conversation_id "
+    "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = ? "
+    "WHERE p.account_id = ? AND c.key NOT LIKE '!%'"
+)
+FURTHEST: Final = (
+    "SELECT u.conversation_id, max(u.seq) FROM cursors u JOIN devices d ON d.id = u.device_id "
+    "WHERE d.account_id = ? GROUP BY u.conversation_id"
+)
+ADD_CURSOR: Final = "INSERT INTO cursors VALUES (?,?,?)"
+
+
+class DeviceStore(Database):
+    """The part of the store that has devices, their tokens and cursors."""
+
+    def find_token(self, token: str) -> tuple[int, str] | None:
+        row = self.read(lambda db: db.execute(TOKEN, (hash_secret(token),)).fetchone())
+        return (int(row[0]), str(row[1])) if row else None
+
+    def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
+        def change(db: sqlite3.Connection) -> Device:
+            self.write_cursors(db)
+            if not _is_proof_valid(db, account, credential):
+                raise PasswordRequired
+            return log_in_device(db, account, login, time)
+
+        device = self.writer.execute(change)
+        self.schedule_purge(thorough=bool(device.evicted), now=bool(device.evicted))
+        return device
+
+
+def generation(db: sqlite3.Connection, account: int) -> int:
+    """Return how often the password of an account was changed."""
+    row = db.execute(GENERATION, (account,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
+    """Return whether a token or password hash that was checked before is still valid in this transaction."""
+    if proof.token is not None:
+        row = db.execute(TOKEN, (hash_secret(proof.token),)).fetchone()
+        return row is not None and row[0] == account
+    row = db.execute(PASSWORD, (account,)).fetchone()
+    return row is not None and row[0] == proof.password_hash
+
+
+def log_in_device(db: sqlite3.Connection, account: int, login: DeviceLogin, time: float) -> Device:
+    """Begin a session on a device, created where missing; evict the devices that exceed `MAX_DEVICES`."""
+    row = db.execute(DEVICE, (account, login.device)).fetchone()
+    device = row[0] if row else _add_device(db, account, login.device, time)
+    db.execute(USE_DEVICE, (time, device))
+    # One token per device: a new session replaces the one that the device had.
+    db.execute(DROP_TOKENS_OF_DEVICE, (device,))
+    db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time))
+    evicted = _drop_unused_devices(db, account, {device, *login.live_devices})
+    cursors = db.execute(CURSORS, (device, account)).fetchall()
+    return Device(device, login.device, dict(cursors), evicted, generation=generation(db, account))
+
+
+def _drop_unused_devices(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:
+    by_use = [device for (device,) in db.execute(DEVICES_BY_USE, (account,)).fetchall()]
+    dropped = sorted(by_use, key=lambda device: device not in live)[MAX_DEVICES:]
+    for device in dropped:
+        for statement in DROP_DEVICE:
+            db.execute(statement, (device,))
+    return dropped
+
+
+def _add_device(db: sqlite3.Connection, account: int, name: str, time: float) -> int:
+    """Add a device whose cursors begin at the furthest of the account's other devices."""
+    device = int(db.execute(ADD_DEVICE, (account, name, time)).lastrowid or 0)
+    furthest = db.execute(FURTHEST, (account,)).fetchall()
+    db.executemany(ADD_CURSOR, [(device, conversation, seq) for conversation, seq in furthest])
+    return device
