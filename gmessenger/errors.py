@@ -26,7 +26,7 @@
     │   │   ├── RegistrationClosed     403  registration_closed
     │   │   ├── InvalidInvite          403  invite_refused
     │   │   ├── NotMember              403  not_member
-    │   │   ├── NotCreator             403  not_creator
+    │   │   ├── NotOwner               403  not_owner
     │   │   ├── OperatorsOnly          403  operators_only
     │   │   ├── Kicked                 403  kicked
     │   │   ├── Banned                 403  banned
@@ -244,9 +244,9 @@ class NotMember(Forbidden):
     message = "Only members may do this; join the room first."
 
 
-class NotCreator(Forbidden):
-    code = "not_creator"
-    message = "Only the creator of the room may do this."
+class NotOwner(Forbidden):
+    code = "not_owner"
+    message = "Your role in this room does not allow this."
 
 
 class OperatorsOnly(Forbidden):

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
 from gmessenger.chat.records import NewMessage, StoredMessage
-from gmessenger.chat.rooms import Room, RoomRegistry
+from gmessenger.chat.room import Room
+from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.stats import MessengerStats

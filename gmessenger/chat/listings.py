@@ -11,7 +11,8 @@ from msgspec import UNSET
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
 from gmessenger.chat.results import RoomEntry, RoomPage, UserEntry, UserPage
-from gmessenger.chat.rooms import Room, RoomRegistry
+from gmessenger.chat.room import Room
+from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.constants import OFFLINE
 from gmessenger.names import fold

@@ -12,6 +12,7 @@ from gmessenger.chat.credentials import CredentialService
 from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.listings import ListingService
+from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, ServerMoving
 from gmessenger.chat.passwords import PasswordVerifier
@@ -88,7 +89,8 @@ class Messenger:
         accounts, accounts_by_id = self.authenticator.accounts, self.authenticator.accounts_by_id
 
         find_closure = partial(sanctions.find, "close")
-        self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, clock, self._limits, find_closure)
+        self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
+        self.membership = membership = RoomMembership(store, router, rooms, clock, self._limits)
         self.blocks = blocks = BlockList(store, accounts_by_id)
         self.recent_names = RecentNames(policy)
         self.presence = presence = PresenceTracker(
@@ -103,10 +105,12 @@ class Messenger:
         dispatcher = MessageDispatcher(
             store, router, rooms, self.fan_out, blocks, accounts, is_recent, clock, policy, quotas, stats
         )
-        self.message_service = MessageService(policy, throttle, sanctions, dispatcher, rooms, presence, router)
+        self.message_service = MessageService(
+            policy, throttle, sanctions, dispatcher, rooms, membership, presence, router
+        )
 
         self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
-        self.room_service = RoomService(rooms, delivery, listings, sanctions.check_not_muted)
+        self.room_service = RoomService(rooms, membership, delivery, listings, sanctions.check_not_muted)
         self.history_service = HistoryService(store, router, rooms, accounts, policy)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.credentials = CredentialService(store, login_throttle, session_closer)
@@ -183,7 +187,7 @@ class Messenger:
                     other, NameTaken("This name has become an account: log in with its password.")
                 )
         self.throttle.promote_guest(session)
-        self.rooms.promote_guest(session, rooms)
+        self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         return Registration(token=session.token)
 
@@ -195,7 +199,7 @@ class Messenger:
             return False
         self.presence.before_change(session.key, session.name)
         self.router.remove(session)
-        self.rooms.remove_session(session)
+        self.membership.remove_session(session)
         if session.account is None:
             self.blocks.discard(session.key)
         return True

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import OPEN_ROOM, RoomRules
 
 MAX_PAGE_CHARACTERS: Final = 262_144
 """Characters of text after which a page ends: its size is bounded, however long the messages are."""
@@ -63,8 +66,8 @@ class Credential(Struct):
 class RoomRecord(Struct):
     """A room as it is stored.
 
-    `members`: by account id, the first seq that the member may read. `first_seq`: the oldest seq that is stored.
-    `id`: tells it from earlier rooms of its name.
+    `members`: by account id, the first seq that the member may read. `roles`: by account id, those that are higher than
+    `member`. `first_seq`: the oldest seq that is stored. `id`: tells it from earlier rooms of its name.
     """
 
     key: str
@@ -75,6 +78,8 @@ class RoomRecord(Struct):
     first_seq: int
     members: dict[int, int]
     id: int = 0
+    rules: RoomRules = OPEN_ROOM
+    roles: dict[int, RoomRole] = field(default_factory=dict)
 
 
 class NewMessage(Struct, gc=False):

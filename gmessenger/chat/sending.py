@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.delivery import CommittedMessage, FanOut
+from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Message, Outbox, Response, TextBatch
 from gmessenger.chat.peers import Reservation
 from gmessenger.chat.policy import Policy
@@ -17,7 +18,8 @@ from gmessenger.chat.presence import PresenceTracker
 from gmessenger.chat.quotas import QuotaReservation, StorageQuotas
 from gmessenger.chat.ratelimit import CHARACTERS_PER_UNIT, message_cost
 from gmessenger.chat.records import Account, NewMessage
-from gmessenger.chat.rooms import Room, RoomRegistry
+from gmessenger.chat.room import Room
+from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import SanctionRegistry
 from gmessenger.chat.session import Session
@@ -330,6 +332,7 @@ class MessageService:
         sanctions: SanctionRegistry,
         dispatcher: MessageDispatcher,
         rooms: RoomRegistry,
+        membership: RoomMembership,
         presence: PresenceTracker,
         router: Router,
     ) -> None:
@@ -338,6 +341,7 @@ class MessageService:
         self._sanctions = sanctions
         self._dispatcher = dispatcher
         self._rooms = rooms
+        self._membership = membership
         self._presence = presence
         self._router = router
 
@@ -401,8 +405,8 @@ class MessageService:
         return True
 
     def join_and_send(self, session: Session, room: str, text: str, action: str) -> None:
-        """Join a room and send a text to it, as course clients do. Raises as `RoomRegistry.join` and `send`."""
-        self._rooms.join(session, room)
+        """Join a room and send a text to it, as course clients do. Raises as `RoomMembership.join` and `send`."""
+        self._membership.join(session, room)
         self.send(session, room, text, action=action)
 
     def _recipient_count(self, room: str) -> int:

@@ -195,9 +195,9 @@ class Store(Protocol):
         """Return all rooms, with their members."""
 
     def create_room(self, key: str, name: str, creator: int | None, time: float) -> RoomRecord:
-        """Create a room without members, or return the one of that key."""
+        """Create a room with its creator as its only member and owner, or return the one of that key."""
 
-    def join(self, room: str, account: int) -> int:
+    def join(self, room: str, account: int, time: float = 0.0) -> int:
         """Make an account a member from the next seq on, unless it is one. Returns the last seq it may not read.
 
         Raises `NoSuchRoom`, or `AccountDeleted` where another node has deleted the account.

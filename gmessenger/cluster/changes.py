@@ -13,7 +13,8 @@ from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import RoomEvent, SessionReplaced
 from gmessenger.chat.records import Account, RoomRecord, Sanction
-from gmessenger.chat.rooms import Room, RoomRegistry
+from gmessenger.chat.room import Room
+from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import SanctionKind, SanctionRegistry, with_reason
 from gmessenger.chat.session import Session
@@ -64,6 +65,7 @@ class RoomChangeApplier:
             room = self._rooms.load(stored)
             self._on_room_loaded(room)
             for id, account in room.members.items():
+                self._notify_own(room, account)
                 self._set_visible_from(room, account, stored.members[id])
 
     def update_member(self, key: str, account: Account, visible_from: int | None, by: str) -> None:
@@ -92,6 +94,11 @@ class RoomChangeApplier:
         self._rooms.set_cursor(account.key, room.key, visible_from - 1)
         for session in self._router.sessions(account.key):
             self._delivery.catch_up_if_behind(session, room.key, room.head)
+
+    def _notify_own(self, room: Room, account: Account) -> None:
+        """Notify the sessions of an account that it is in a room, which it has created on another node."""
+        for session in self._router.sessions(account.key):
+            session.outbox.offer(RoomEvent("join", room.name, account.name))
 
     def update_closure(self, key: str, closure: Sanction | None, by: str) -> None:
         """Close a room, or reopen it (None)."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from gmessenger.chat.delivery import CommittedMessage
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.presence import PresenceTracker
-from gmessenger.chat.rooms import MAX_PRESENCE_MEMBERS, Room, RoomRegistry
+from gmessenger.chat.room import Room
+from gmessenger.chat.rooms import MAX_PRESENCE_MEMBERS, RoomRegistry
 from gmessenger.cluster.frames import HintBatch, MessageHint, encode
 from gmessenger.cluster.interfaces import Bus
 from gmessenger.cluster.sequencer import committed_from

@@ -11,7 +11,8 @@ from msgspec import MsgspecError, msgpack
 from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.peers import PeerPresence, Peers
 from gmessenger.chat.presence import PresenceTracker, RecentNames
-from gmessenger.chat.rooms import Room, RoomRegistry
+from gmessenger.chat.room import Room
+from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.cluster.interfaces import Bus
 

@@ -21,6 +21,7 @@ from gmessenger.chat.auth import MAX_TRUSTED_NETWORKS, LoginThrottle, TrustedNet
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.chat.delivery import DeliveryService
+from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.outbox import EndOfStream, Outbox
 from gmessenger.chat.passwords import MAX_PENDING_PER_NETWORK, PasswordVerifier
 from gmessenger.chat.policy import Policy
@@ -38,7 +39,8 @@ from gmessenger.chat.ratelimit import (
     charge_buckets,
     charge_buckets_ahead,
 )
-from gmessenger.chat.rooms import RoomQuotas, RoomRegistry
+from gmessenger.chat.room_quotas import RoomQuotas
+from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.sending import OutboxReservations
 from gmessenger.chat.session import Session
 from gmessenger.chat.stats import MessengerStats
@@ -386,10 +388,10 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
     store = open_store("memory:")
     account = store.create_account("hank", "Hank", "digest", 1.0)
     session: Any = SimpleNamespace(account=account, key="hank")
-    rooms = RoomRegistry(
-        store, cast(Any, None), {account.id: account}, lambda: 1.0, lambda: Limits(max_rooms_created=9), lambda _: None
-    )
-    creators = [gevent.spawn(rooms._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
+    router = cast(Any, None)
+    rooms = RoomRegistry(store, router, {account.id: account}, lambda _: None)
+    membership = RoomMembership(store, router, rooms, lambda: 1.0, lambda: Limits(max_rooms_created=9))
+    creators = [gevent.spawn(membership._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
     gevent.joinall(creators, raise_error=True, timeout=TEST_TIMEOUT)
     (room,) = rooms
     stored = ConfusableIndex([room.name])

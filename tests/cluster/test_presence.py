@@ -42,7 +42,7 @@ class LocalRoom:
         self.join(self.hank)
 
     def join(self, session: Session) -> None:
-        self.chat.messenger.rooms.join(session, "#dev")
+        self.chat.messenger.membership.join(session, "#dev")
 
     def show_guest(self, node: str, *rooms: str, since: float = 1.0) -> None:
         self.presence_sync.on_presence(node, "gus", msgpack.encode(PeerPresence("gus", "", since, True, 1, (), rooms)))

@@ -63,7 +63,7 @@ class StoreDriver:
 
     def create_room(self, key: str) -> None:
         """Create a room without members."""
-        self.store.create_room(key, key, self.hank, 1.0)
+        self.store.create_room(key, key, None, 1.0)
 
     def log_in(self, account: int, name: str, time: float = 1.0, live: Sequence[int] = ()) -> Device:
         """Begin a session of an account on a device."""
@@ -271,7 +271,7 @@ def test_rooms_are_kept_with_their_members(driver: StoreDriver, opened: Callable
     driver.store.set_topic("#dev", "work")
     (room,) = driver.store.rooms()
     assert (room.name, room.topic, room.creator, room.head) == ("#Dev", "work", driver.hank, 1)
-    assert room.members == {driver.hank: 1, driver.dale: 2}
+    assert (room.members, room.roles) == ({driver.hank: 1, driver.dale: 2}, {driver.hank: "owner"})
     driver.store.leave("#dev", driver.dale)
     assert driver.store.visible_from(driver.dale, "#dev") is None
     driver.store.delete_room("#dev")
@@ -291,7 +291,7 @@ def test_what_is_said_in_a_room_that_is_not_there_is_not_kept(driver: StoreDrive
 
 def test_conversations_are_listed_by_name_with_what_is_read_and_what_is_not(driver: StoreDriver) -> None:
     bill = driver.store.create_account("bill", "Bill", "hash", 1.0).id
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.append(driver.message("early", "#dev"))
     driver.store.join("#dev", driver.hank)
     driver.append(driver.message(time=6.0), driver.message(time=7.0), driver.message("so", "bill hank", time=8.0))
@@ -342,7 +342,7 @@ def test_conversations_with_nothing_to_read_are_not_listed(driver: StoreDriver) 
     assert driver.conversations(bill) == [ConversationRow("hank", "Hank", 2, 2, 0, 7.0)]
     driver.store.prune(6.5)
     assert driver.conversations(driver.hank) == [ConversationRow("bill", "Bill", 2, 2, 0, 7.0)]
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.store.join("#dev", bill)
     driver.store.delete_room("#dev")
     assert [item.key for item in driver.conversations(bill)] == ["hank"]
@@ -465,7 +465,7 @@ def test_a_dropped_devices_messages_are_forgotten_too(driver: StoreDriver) -> No
 
 
 def test_a_room_with_many_messages_is_deleted_and_may_come_again(driver: StoreDriver) -> None:
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.append(*[driver.message(conversation="#dev")] * 1200)
     driver.store.delete_room("#dev")
     driver.store.delete_room("#dev")
@@ -514,7 +514,7 @@ def test_who_registers_sees_what_comes_after_whatever_was_on_its_way(driver: Sto
 
 
 def test_who_registers_is_a_member_of_the_rooms_it_was_in(driver: StoreDriver) -> None:
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.append(driver.message("before", "#dev"))
     bill, laptop = driver.store.register(
         "bill", "Bill", "hash", 2.0, DeviceLogin("laptop", "secret"), ["#dev", "#gone"]
@@ -544,7 +544,7 @@ def test_pages_end_where_their_texts_are_long(driver: StoreDriver) -> None:
 
 
 def test_who_is_taken_out_reads_nothing_more(driver: StoreDriver) -> None:
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.append(driver.message("before", "#dev"))
     driver.store.join("#dev", driver.dale)
     driver.append(driver.message("within", "#dev"))
@@ -554,7 +554,7 @@ def test_who_is_taken_out_reads_nothing_more(driver: StoreDriver) -> None:
 
 
 def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_another(driver: StoreDriver) -> None:
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.append(*[driver.message("old", "#dev")] * 1200)
     deleting = gevent.spawn(driver.store.delete_room, "#dev")
     while driver.store.rooms():
@@ -569,7 +569,7 @@ def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_anoth
 def test_nobody_reads_in_a_deleted_room_while_what_was_said_there_is_still_going(
     driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.store.join("#dev", driver.dale)
     device = driver.log_in(driver.dale, "laptop").id
     driver.append(driver.message("secret", "#dev", account=driver.dale, device=device, id="m1"), driver.message())
@@ -596,7 +596,7 @@ def test_sanctions_and_roles_are_kept_until_they_are_lifted(driver: StoreDriver)
 
 
 def test_a_deleted_room_is_not_closed_any_more(driver: StoreDriver) -> None:
-    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.store.add_sanction(Sanction("close", "#dev", "hank", "", 1.0))
     driver.store.delete_room("#dev")
     assert driver.store.sanctions() == []

@@ -81,7 +81,7 @@ def prune(store_dir: StoreFolder) -> list[str | bytes]:
 
 
 def delete_room(store_dir: StoreFolder) -> list[str | bytes]:
-    store_dir.store.create_room("#secretroom", "#secretroom", store_dir.hank, 1.0)
+    store_dir.store.create_room("#secretroom", "#secretroom", None, 1.0)
     store_dir.store.set_topic("#secretroom", "a telling topic")
     store_dir.append_text(SAID, conversation="#secretroom")
     store_dir.store.delete_room("#secretroom")
@@ -96,7 +96,7 @@ def delete_account(store_dir: StoreFolder) -> list[str | bytes]:
 
 
 def set_topic(store_dir: StoreFolder) -> list[str | bytes]:
-    store_dir.store.create_room("#dev", "#dev", store_dir.hank, 1.0)
+    store_dir.store.create_room("#dev", "#dev", None, 1.0)
     store_dir.store.set_topic("#dev", "a telling topic")
     store_dir.store.set_topic("#dev", "")
     return ["telling topic"]

@@ -32,8 +32,8 @@ ADD_DIRECT_PARTICIPANT: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
 )
 ADD_MEMBER: Final = (
-    "INSERT INTO participants (account_id, conversation_id, visible) SELECT %s, id, head + 1 FROM conversations "
-    "WHERE key = %s FOR KEY SHARE ON CONFLICT DO NOTHING"  # no room that is being deleted
+    "INSERT INTO participants (account_id, conversation_id, visible, joined) SELECT %s, id, head + 1, %s "
+    "FROM conversations WHERE key = %s FOR KEY SHARE ON CONFLICT DO NOTHING"  # no room that is being deleted
 )
 SET_PASSWORD: Final = (
     "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s RETURNING generation"  # noqa: S105
@@ -111,7 +111,7 @@ class AccountStore(DeviceStore):
         def change(db: PgConnection) -> tuple[Account, Device]:
             account = self._insert_account(db, (key, name, password_hash, time), invite)
             for room in sorted(rooms):
-                if db.execute(ADD_MEMBER, (account.id, room)).rowcount:
+                if db.execute(ADD_MEMBER, (account.id, time, room)).rowcount:
                     self.record_change(db, "member", room, account.id)
             device = log_in_device(db, account.id, login, time)
             self.record_change(db, "device", device.id)

@@ -8,14 +8,18 @@ from typing import Any, Final
 
 from gmessenger.chat.records import RoomRecord
 from gmessenger.errors import AccountDeleted, NoSuchRoom, StoreUnavailable
+from gmessenger.room_rules import rules_from_json
 from gmessenger.store.postgres.pool import MAX_ATTEMPTS, PgConnection
 from gmessenger.store.postgres.pruning import Pruner
 
 ROOM_COLUMNS: Final = (
-    "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, "
-    "ARRAY(SELECT p.account_id FROM participants p WHERE p.conversation_id = c.id ORDER BY p.account_id), "
-    "ARRAY(SELECT p.visible FROM participants p WHERE p.conversation_id = c.id ORDER BY p.account_id) "
-    "FROM conversations c WHERE "
+    "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.visible, m.having_role, "
+    "m.roles FROM conversations c, LATERAL ("
+    " SELECT array_agg(account_id ORDER BY account_id) AS accounts, array_agg(visible ORDER BY account_id) AS visible,"
+    " array_agg(account_id ORDER BY account_id) FILTER (WHERE role <> '') AS having_role,"
+    " array_agg(role ORDER BY account_id) FILTER (WHERE role <> '') AS roles"
+    " FROM participants p WHERE p.conversation_id = c.id AND p.left_seq IS NULL"
+    ") AS m WHERE "
 )
 SELECT_ROOMS: Final = f"{ROOM_COLUMNS} c.key >= '#' AND c.key < '$' ORDER BY c.id"
 FIND_ROOM: Final = f"{ROOM_COLUMNS} c.key = %s"
@@ -25,8 +29,8 @@ INSERT_ROOM: Final = (
 LOCK_ROOM: Final = "SELECT id, head FROM conversations WHERE key = %s FOR KEY SHARE"
 JOIN: Final = (
     # Locked: nothing must be added to an account that is being deleted.
-    "INSERT INTO participants (account_id, conversation_id, visible) SELECT id, %s, %s FROM accounts WHERE id = %s "
-    "FOR KEY SHARE ON CONFLICT DO NOTHING"
+    "INSERT INTO participants (account_id, conversation_id, visible, joined, role) SELECT id, %s, %s, %s, %s "
+    "FROM accounts WHERE id = %s FOR KEY SHARE ON CONFLICT DO NOTHING"
 )
 VISIBLE: Final = "SELECT visible FROM participants WHERE account_id = %s AND conversation_id = %s"
 LEAVE: Final = (
@@ -50,7 +54,8 @@ class RoomStore(Pruner):
     def create_room(self, key: str, name: str, creator: int | None, time: float) -> RoomRecord:
         def change(db: PgConnection) -> RoomRecord:
             for _ in range(MAX_ATTEMPTS):
-                if db.execute(INSERT_ROOM, (key, name, creator)).fetchone():
+                if created := db.execute(INSERT_ROOM, (key, name, creator)).fetchone():
+                    db.execute(JOIN, (created[0], 1, time, "owner", creator))
                     self.record_change(db, "room", key)
                 if row := db.execute(FIND_ROOM, (key,)).fetchone():
                     return _room_from_row(row)
@@ -58,13 +63,13 @@ class RoomStore(Pruner):
 
         return self.change(change)
 
-    def join(self, room: str, account: int) -> int:
+    def join(self, room: str, account: int, time: float = 0.0) -> int:
         def change(db: PgConnection) -> int:
             row = db.execute(LOCK_ROOM, (room,)).fetchone()
             if row is None:
                 raise NoSuchRoom
             id, head = row
-            if db.execute(JOIN, (id, head + 1, account)).rowcount:
+            if db.execute(JOIN, (id, head + 1, time, "", account)).rowcount:
                 self.record_change(db, "member", room, account)
             visible = db.execute(VISIBLE, (account, id)).fetchone()
             if visible is None:
@@ -101,5 +106,7 @@ class RoomStore(Pruner):
 
 
 def _room_from_row(row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, accounts, visible = row
-    return RoomRecord(key, name, topic, creator, head, first, dict(zip(accounts, visible, strict=True)), id)
+    id, key, name, topic, creator, head, first, rules, accounts, visible, having_role, roles = row
+    members = dict(zip(accounts or (), visible or (), strict=True))
+    roles_by_id = dict(zip(having_role or (), roles or (), strict=True))
+    return RoomRecord(key, name, topic, creator, head, first, members, id, rules_from_json(rules), roles_by_id)

@@ -37,8 +37,8 @@ ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (?,?)"
 USE_INVITE: Final = "DELETE FROM invites WHERE hash = ?"
 JOIN_DIRECT: Final = "INSERT INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
 ADD_MEMBER: Final = (
-    "INSERT INTO participants (account_id, conversation_id, visible) "
-    "SELECT ?, id, head + 1 FROM conversations WHERE key = ?"
+    "INSERT INTO participants (account_id, conversation_id, visible, joined) "
+    "SELECT ?, id, head + 1, ? FROM conversations WHERE key = ?"
 )
 FIND_DIRECT_CONVERSATIONS: Final = (
     # Two ranges of indexes: there may be hundreds of thousands of conversations, and this runs on the loop.
@@ -85,7 +85,7 @@ class AccountStore(DeviceStore):
     ) -> tuple[Account, Device]:
         def create(db: sqlite3.Connection) -> tuple[Account, Device]:
             account = self._insert_account(db, (key, name, password_hash, time), invite)
-            db.executemany(ADD_MEMBER, [(account.id, room) for room in rooms])
+            db.executemany(ADD_MEMBER, [(account.id, time, room) for room in rooms])
             return account, log_in_device(db, account.id, login, time)
 
         registered = self.writer.execute(create)

@@ -1,0 +1,170 @@
+"""Changes of rooms and of who is in them: stored first, then made in memory and announced to those present."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gmessenger.chat.outbox import RoomEvent
+from gmessenger.chat.ratelimit import Limits
+from gmessenger.chat.records import Account
+from gmessenger.chat.room import Room
+from gmessenger.chat.room_quotas import RoomQuotas
+from gmessenger.chat.rooms import RoomRegistry
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+from gmessenger.chat.storage import Store
+from gmessenger.errors import BadRequest, NoSuchRoom, NotFound, NotOwner
+from gmessenger.field_types import MAX_TOPIC
+from gmessenger.names import check_name, fold, is_room
+from gmessenger.room_roles import may_act_on
+
+
+class RoomMembership:
+    """Create rooms, join and leave them. What changes an account's membership or a room blocks on the store.
+
+    `limits` returns the current limits.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        rooms: RoomRegistry,
+        clock: Callable[[], float],
+        limits: Callable[[], Limits],
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._rooms = rooms
+        self._clock = clock
+        self._limits = limits
+        self._quotas = RoomQuotas()
+
+    def join(self, session: Session, name: str) -> tuple[Room, int]:
+        """Join a room, which an account creates if there is none.
+
+        Returns:
+            The room, and the last seq before the join: what is up to there is not for the session.
+
+        Raises:
+            BadRequest: the name does not begin with `#`.
+            BadName: there is no such room, and the name is not allowed.
+            NameConfusable: there is no such room, and its name looks like another room's.
+            NoSuchRoom, RoomClosed, TooManyRooms, RoomFull
+        """
+        if not is_room(name):
+            raise BadRequest("The name of a room begins with '#'.")
+        self._router.peers.sync()  # the response lists the members
+        room = self._rooms.get(fold(name))
+        if room is None:
+            room = self._create(session, f"#{check_name(name[1:])}")
+            if room.has_member(session):  # else another node has created it meanwhile
+                self._notify_joined(room, session)
+        if room.is_being_deleted:
+            raise NoSuchRoom("This room is being deleted.")
+        head = room.head
+        if room.has_member(session):
+            return room, head
+        room.check_open()
+        with self._quotas.reserve_join(self._limits(), self._rooms, session, room):
+            head = self._add_member(room, session)
+        if room.remote_guests.pop(session.key, None) is None:  # else the guest came from another node, still a member
+            self._notify_joined(room, session)
+        return room, head
+
+    def _notify_joined(self, room: Room, session: Session) -> None:
+        self._rooms.notify(room, RoomEvent("join", room.name, session.name), session)
+
+    def _add_member(self, room: Room, session: Session) -> int:
+        """Store the membership, unless it is a guest's. Returns the last seq before it."""
+        if session.account is None:
+            room.guests[session.key] = session
+            session.sync.forget(room.key)  # what it was sent of an earlier room of this name
+            session.sync.set_start(room.key, room.head)
+            self._router.peers.presence_changed(session.key)
+            return room.head
+        head = self._store.join(room.key, session.account.id, self._clock())
+        room.members[session.account.id] = session.account
+        self._rooms.set_cursor(session.key, room.key, head)
+        return head
+
+    def _create(self, session: Session, name: str) -> Room:
+        """Create a room whose owner the session's account is, or return one that another node has just created."""
+        if session.account is None:
+            raise NoSuchRoom("There is no such room, and only accounts may create one.")
+        self._quotas.check_join_quota(self._limits(), self._rooms, session)
+        with self._rooms.reserve_name(name), self._quotas.reserve_room(self._limits(), self._rooms, session.account.id):
+            return self._rooms.load(self._store.create_room(fold(name), name, session.account.id, self._clock()))
+
+    def leave(self, session: Session, name: str) -> Room:
+        """Leave a room. Raises `NoSuchRoom` or `NotMember`."""
+        room = self._rooms.require_member(name, session)
+        self._remove_stored_member(
+            room, session.key, session.account, RoomEvent("leave", room.name, session.name), session
+        )
+        return room
+
+    def remove_user(self, session: Session, name: str, user: str) -> None:
+        """Remove a user of a lower role from a room. Raises `NotOwner`, or `NotFound` if the user is not in it."""
+        room = self._rooms.require_member(name, session)
+        room.require_role(session, "moderator")
+        key = fold(user)
+        account = next((member for member in room.members.values() if member.key == key), None)
+        if account is not None and not may_act_on(room.role_of(session), room.roles.get(account.id, "member")):
+            raise NotOwner
+        if key in room.remote_guests:
+            return self._router.peers.expel(room.key, key, session.name)
+        if account is None and key not in room.guests:
+            raise NotFound("There is no member of that name in the room.")
+        shown = account.name if account is not None else room.guests[key].name
+        return self._remove_stored_member(
+            room, key, account, RoomEvent("leave", room.name, shown, by=session.name), session
+        )
+
+    def set_topic(self, session: Session, name: str, topic: str) -> None:
+        """Set the topic of a room. Raises `AccountsOnly` for a guest, `BadRequest` if it is too long or unprintable."""
+        room = self._rooms.require_member(name, session)
+        session.require_account()
+        room.check_open()
+        if len(topic) > MAX_TOPIC or not topic.isprintable():
+            raise BadRequest(f"A topic is at most {MAX_TOPIC} printable characters.")
+        self._store.set_topic(room.key, topic, session.name)
+        room.topic = topic
+        self._rooms.notify(room, RoomEvent("topic", room.name, session.name, topic=topic), session)
+
+    def _remove_stored_member(
+        self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session
+    ) -> None:
+        """Remove a member from the store first: if that raises, nothing has happened."""
+        if account is not None:
+            self._store.leave(room.key, account.id, event.by or "")
+        self._rooms.remove_member(room, key, account, event, actor)
+
+    def remove_session(self, session: Session) -> None:
+        """Remove a guest's ended session from its rooms, unless the guest is there from another node by now.
+
+        Sessions that it has replaced, directly or not, are removed from rooms that it did not join again.
+        """
+        live = self._router.sessions(session.key)
+        for room in self._rooms:
+            guest = room.guests.get(session.key)
+            if guest is None or guest in live:
+                continue
+            if guest is not session and guest.account is not None:
+                continue  # it has registered meanwhile: `promote_guest` is about to make it a member
+            del room.guests[session.key]
+            if room.key in self._router.peers.rooms_of(session.key):
+                room.remote_guests[session.key] = session.name
+            else:
+                self._rooms.notify(room, RoomEvent("leave", room.name, session.name), session)
+
+    def promote_guest(self, session: Session, rooms: Sequence[Room]) -> None:
+        """Make a guest that has registered a member of its rooms. The store has the memberships already."""
+        account = session.account
+        assert account is not None
+        for room in rooms:
+            if room.guests.get(session.key) is session:
+                del room.guests[session.key]
+                room.members[account.id] = account
+            else:  # removed meanwhile
+                self._store.leave(room.key, account.id)

@@ -1,0 +1,75 @@
+"""A room, its members and their roles, as a node has them in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gmessenger.chat.records import Account, Sanction
+from gmessenger.chat.sanctions import with_reason
+from gmessenger.chat.session import Session
+from gmessenger.errors import NotOwner, RoomClosed
+from gmessenger.room_roles import RoomRole, has_rank
+from gmessenger.room_rules import OPEN_ROOM, RoomRules
+
+
+@dataclass(slots=True)
+class Room:
+    """A room, as this node knows it.
+
+    `key`: the name folded. `creator`: an account id; the account may be deleted.
+    `head`: the highest seq known here.
+    `members`: accounts by id, present or not. `roles`: by account id, those that are higher than `member`.
+    `guests`: local sessions by key. `remote_guests`: names by key.
+    `is_being_deleted`: no messages and no members are accepted.
+    `closure`: the sanction by which the room is closed: members can read its history, but nothing else.
+    `id`: tells it from earlier rooms of its name.
+    """
+
+    key: str
+    name: str
+    topic: str
+    creator: int | None
+    head: int = 0
+    members: dict[int, Account] = field(default_factory=dict)
+    guests: dict[str, Session] = field(default_factory=dict)
+    remote_guests: dict[str, str] = field(default_factory=dict)
+    is_being_deleted: bool = False
+    closure: Sanction | None = None
+    id: int = 0
+    rules: RoomRules = OPEN_ROOM
+    roles: dict[int, RoomRole] = field(default_factory=dict)
+
+    def has_member(self, session: Session) -> bool:
+        """Return whether the session's account, or this very session of a guest, is in the room."""
+        if session.account is not None:
+            return session.account.id in self.members
+        return self.guests.get(session.key) is session
+
+    def is_invited(self, key: str) -> bool:
+        """Return whether the folded name is invited to the room."""
+        return False
+
+    def role_of(self, session: Session) -> RoomRole:
+        """Return the role of the session's account; guests and who is not in the room have the lowest."""
+        return self.roles.get(session.account.id, "member") if session.account is not None else "member"
+
+    def require_role(self, session: Session, least: RoomRole) -> None:
+        """Raise `NotOwner` unless the session's account has at least that role in the room."""
+        if not has_rank(self.role_of(session), least):
+            raise NotOwner
+
+    def check_open(self) -> None:
+        """Raise `RoomClosed` if an operator has closed the room."""
+        if self.closure is not None:
+            raise with_reason(RoomClosed, self.closure.reason)
+
+    @property
+    def size(self) -> int:
+        """The number of members and guests, on all nodes."""
+        return len(self.members) + len(self.guests) + len(self.remote_guests)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of members, then of guests, as shown."""
+        local = [account.name for account in self.members.values()] + [guest.name for guest in self.guests.values()]
+        return local + list(self.remote_guests.values())

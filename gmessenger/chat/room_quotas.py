@@ -1,0 +1,55 @@
+"""The limits on rooms, their creation and their members, while what is being stored counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from gmessenger.chat.ratelimit import Limits, in_flight
+from gmessenger.chat.room import Room
+from gmessenger.chat.session import Session
+from gmessenger.errors import RoomFull, TooManyRooms
+
+
+class RoomQuotas:
+    """Checks the limits on rooms. What is being stored counts, or many requests at once would exceed them.
+
+    `pending_creations`: rooms that are being created, by account id.
+    `pending_joins_by_name`, `pending_joins_by_room`: joins that are being stored, by key.
+    """
+
+    def __init__(self) -> None:
+        self.pending_creations: Counter[int] = Counter()
+        self.pending_joins_by_name: Counter[str] = Counter()
+        self.pending_joins_by_room: Counter[str] = Counter()
+
+    @contextmanager
+    def reserve_room(self, limits: Limits, rooms: Iterable[Room], account: int) -> Iterator[None]:
+        """Count a room that the account creates within the block. Raises `TooManyRooms`."""
+        is_own = [room.creator == account for room in rooms]
+        if len(is_own) + self.pending_creations.total() >= limits.max_rooms:
+            raise TooManyRooms("This server has reached its limit of rooms.", limit=limits.max_rooms)
+        if sum(is_own) + self.pending_creations[account] >= limits.max_rooms_created:
+            raise TooManyRooms(
+                f"An account can create at most {limits.max_rooms_created} rooms.", limit=limits.max_rooms_created
+            )
+        with in_flight(self.pending_creations, account):
+            yield
+
+    @contextmanager
+    def reserve_join(self, limits: Limits, rooms: Iterable[Room], session: Session, room: Room) -> Iterator[None]:
+        """Count a join that is stored within the block. Raises `TooManyRooms` or `RoomFull`."""
+        if room.size + self.pending_joins_by_room[room.key] >= limits.max_members:
+            raise RoomFull(limit=limits.max_members)
+        self.check_join_quota(limits, rooms, session)
+        with in_flight(self.pending_joins_by_name, session.key), in_flight(self.pending_joins_by_room, room.key):
+            yield
+
+    def check_join_quota(self, limits: Limits, rooms: Iterable[Room], session: Session) -> None:
+        """Raise `TooManyRooms` if the session may not join one more room."""
+        joined = sum(room.has_member(session) for room in rooms)
+        if joined + self.pending_joins_by_name[session.key] >= limits.max_rooms_joined:
+            raise TooManyRooms(
+                f"You can be a member of at most {limits.max_rooms_joined} rooms.", limit=limits.max_rooms_joined
+            )
