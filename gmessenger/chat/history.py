@@ -85,13 +85,14 @@ class HistoryService:
         if before is not None and after is not None:
             raise BadRequest("Give before or after, not both.")
         conversation = conversation_key(session, target)
-        visible = self._store.visible_from(account.id, conversation)
-        if visible is None:
+        readable = self._store.read_range(account.id, conversation)
+        if readable is None:
             self._check_readable(target)
             return HistoryPage(target, 1, [], False)
-        page = self._store.history(conversation, visible, before, after, _page_size(limit))
+        page = self._store.history(conversation, readable, before, after, _page_size(limit))
         page_type = HistoryPage if after is None else ForwardHistoryPage
-        return page_type(target, page.first_seq, [message_entry(message) for message in page.messages], page.more)
+        messages = [message_entry(message) for message in page.messages]
+        return page_type(target, page.first_seq, messages, page.more, absences=page.absences or UNSET)
 
     def conversations(self, session: Session, after: str | None, limit: int) -> ConversationPage:
         """Return the conversations of a session by name, starting after `after`; of a guest, its rooms."""
@@ -110,7 +111,7 @@ class HistoryService:
         """Find messages that contain all words of `text`, newest first, in one conversation or in all."""
         account = session.require_account()
         conversation = conversation_key(session, target) if target is not None else None
-        if conversation is not None and self._store.visible_from(account.id, conversation) is None:
+        if conversation is not None and self._store.read_range(account.id, conversation) is None:
             self._check_readable(target or "")
         hits = self._store.search(account.id, text, conversation, _page_size(limit), self._policy.search_timeout)
         messages = [

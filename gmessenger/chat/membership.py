@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.ratelimit import Limits
-from gmessenger.chat.records import Account
+from gmessenger.chat.records import Account, ReadRange
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_quotas import RoomQuotas
 from gmessenger.chat.rooms import RoomRegistry
@@ -40,11 +40,11 @@ class RoomMembership:
         self._limits = limits
         self._quotas = RoomQuotas()
 
-    def join(self, session: Session, name: str) -> tuple[Room, int]:
+    def join(self, session: Session, name: str) -> tuple[Room, int, ReadRange]:
         """Join a room, which an account creates if there is none.
 
         Returns:
-            The room, and the last seq before the join: what is up to there is not for the session.
+            The room, the last seq before the join (the sessions are sent what comes after), and what may be read.
 
         Raises:
             BadRequest: the name does not begin with `#`.
@@ -64,29 +64,34 @@ class RoomMembership:
             raise NoSuchRoom("This room is being deleted.")
         head = room.head
         if room.has_member(session):
-            return room, head
+            return room, head, self._read_range(room, session)
         room.check_open()
         with self._quotas.reserve_join(self._limits(), self._rooms, session, room):
-            head = self._add_member(room, session)
+            readable = self._add_member(room, session)
         if room.remote_guests.pop(session.key, None) is None:  # else the guest came from another node, still a member
             self._notify_joined(room, session)
-        return room, head
+        return room, readable.start - 1, readable
 
     def _notify_joined(self, room: Room, session: Session) -> None:
         self._rooms.notify(room, RoomEvent("join", room.name, session.name), session)
 
-    def _add_member(self, room: Room, session: Session) -> int:
-        """Store the membership, unless it is a guest's. Returns the last seq before it."""
+    def _read_range(self, room: Room, session: Session) -> ReadRange:
+        """Return what a member may read; a guest, only what it is sent."""
+        stored = self._store.read_range(session.account.id, room.key) if session.account is not None else None
+        return stored or ReadRange(room.head + 1, room.head + 1)
+
+    def _add_member(self, room: Room, session: Session) -> ReadRange:
+        """Store the membership, unless it is a guest's. Returns what may be read."""
         if session.account is None:
             room.guests[session.key] = session
             session.sync.forget(room.key)  # what it was sent of an earlier room of this name
             session.sync.set_start(room.key, room.head)
             self._router.peers.presence_changed(session.key)
-            return room.head
-        head = self._store.join(room.key, session.account.id, self._clock())
+            return ReadRange(room.head + 1, room.head + 1)
+        readable = self._store.join(room.key, session.account.id, self._clock())
         room.members[session.account.id] = session.account
-        self._rooms.set_cursor(session.key, room.key, head)
-        return head
+        self._rooms.set_cursor(session.key, room.key, readable.start - 1)
+        return readable
 
     def _create(self, session: Session, name: str) -> Room:
         """Create a room whose owner the session's account is, or return one that another node has just created."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, field
 
@@ -63,11 +63,32 @@ class Credential(Struct):
     token: str | None = None
 
 
+Absence: TypeAlias = tuple[int, int]
+"""The first and the last seq of what was said in a room while an account was not a member, and may not read."""
+
+
+class ReadRange(Struct):
+    """What an account may read of a conversation: everything from `visible_from` on but its `absences`, ascending.
+
+    `start`: the first seq that its devices are sent, unless they have acknowledged more: in a room, of what was said
+    since it has joined.
+    """
+
+    visible_from: int
+    start: int
+    absences: list[Absence] = []
+
+
+EVERYTHING: Final = ReadRange(1, 1)
+"""All of a conversation, for those who read it for the service."""
+
+
 class RoomRecord(Struct):
     """A room as it is stored.
 
-    `members`: by account id, the first seq that the member may read. `roles`: by account id, those that are higher than
-    `member`. `first_seq`: the oldest seq that is stored. `id`: tells it from earlier rooms of its name.
+    `members`: by account id, the first seq that the member's devices are sent (`ReadRange.start`). `roles`: by account
+    id, those that are higher than `member`. `first_seq`: the oldest seq that is stored. `id`: tells it from earlier
+    rooms of its name.
     """
 
     key: str
@@ -148,12 +169,14 @@ class Sanction(Struct):
 class MessagePage(Struct):
     """Messages of one conversation, oldest first.
 
-    `more`: there are further ones. `first_seq`: the oldest seq that is stored and may be read.
+    `more`: there are further ones. `first_seq`: the oldest seq that is stored and may be read. `absences`: those after
+    it, of a page of the history.
     """
 
     messages: list[StoredMessage]
     more: bool
     first_seq: int = 1
+    absences: list[Absence] = []
 
 
 class SearchResult(Struct):
@@ -196,12 +219,16 @@ class DeviceCursor(Struct):
 
 
 class ReaderInfo(Struct):
-    """An account that may read a conversation from `visible_from` on, and has read it up to `read_seq`."""
+    """An account that may read a conversation from `visible_from` on, and has read it up to `read_seq`.
+
+    `is_absent`: it may not read the message in question, which was sent while it was not a member.
+    """
 
     account_id: int
     visible_from: int
     read_seq: int
     devices: list[DeviceCursor]
+    is_absent: bool = False
 
 
 class MessageTrace(Struct):

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from gmessenger.chat.records import StoredMessage
+from gmessenger.chat.records import Absence, StoredMessage
 
 ENTRY_SIZE: Final = 96
 """What an entry of a list weighs besides the text of a message."""
+ABSENCE_SIZE: Final = 24
 
 
 class Result(Struct):
@@ -84,17 +85,21 @@ def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
 
 
 class HistoryPage(Page):
-    """A page of a conversation, oldest first, which is shortened at its beginning."""
+    """A page of a conversation, oldest first, which is shortened at its beginning.
+
+    `absences`: what may not be read of the conversation, because the account was not a member of the room then.
+    """
 
     list_field = "messages"
     target: str = field(name="with")
     first_seq: int = field(name="first")
     messages: list[AnyMessageEntry]
     more: bool
+    absences: list[Absence] | UnsetType = field(name="absent", default=UNSET)
 
     @property
     def size(self) -> int:
-        return _messages_size(self.messages)
+        return _messages_size(self.messages) + _absences_size(self.absences)
 
     def keep(self, count: int) -> None:
         """Shorten the page to its last `count` messages, which are the newest."""
@@ -147,6 +152,10 @@ class DumpPage(Result):
 
     messages: list[AnyMessageEntry]
     after: int | None
+
+
+def _absences_size(absences: list[Absence] | UnsetType) -> int:
+    return 0 if absences is UNSET else ABSENCE_SIZE * len(absences)
 
 
 def _messages_size(messages: list[AnyMessageEntry]) -> int:
@@ -205,16 +214,21 @@ class RoomPage(Page):
 
 
 class RoomState(Result):
-    """A room as a member that joins or leaves it sees it. `seq` is that of its latest message."""
+    """A room as a member that joins or leaves it sees it. `seq` is that of its latest message.
+
+    `first_seq`: of who joins, the first seq that may be read. `absences`: as in `HistoryPage`.
+    """
 
     name: str = field(name="room")
     members: list[str]
     seq: int
     topic: str
+    first_seq: int | UnsetType = field(name="first", default=UNSET)
+    absences: list[Absence] | UnsetType = field(name="absent", default=UNSET)
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.members))
+        return sum(map(len, self.members)) + _absences_size(self.absences)
 
 
 class Registration(Result, kw_only=True):

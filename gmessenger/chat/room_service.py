@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import UNSET
+
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.listings import USERS_PAGE, ListingService
 from gmessenger.chat.membership import RoomMembership
@@ -37,10 +39,12 @@ class RoomService:
 
     def join(self, session: Session, name: str) -> RoomState:
         """Enter a room, which an account creates if there is none; `seq` is the last before that."""
-        room, head = self._membership.join(session, name)
+        room, head, readable = self._membership.join(session, name)
         for other in self._rooms.account_sessions(session):
             self._delivery.catch_up_if_behind(other, room.key, room.head)
-        return _room_state(room, head)
+        state = _room_state(room, head)
+        state.first_seq, state.absences = readable.visible_from, readable.absences or UNSET
+        return state
 
     def leave(self, session: Session, name: str) -> RoomState:
         """Leave a room."""

@@ -23,6 +23,7 @@ from gmessenger.chat.records import (
     MessagePage,
     MessageTrace,
     NewMessage,
+    ReadRange,
     RoomRecord,
     Sanction,
     SearchResult,
@@ -152,8 +153,8 @@ class Store(Protocol):
     def page(self, account: int, conversation: str, after: int) -> MessagePage:
         """Return the messages after a seq that an account may read, oldest first, up to `MAX_PAGE_CHARACTERS`."""
 
-    def visible_from(self, account: int, conversation: str) -> int | None:
-        """Return the first seq that an account may read of a conversation; None if it may not read it."""
+    def read_range(self, account: int, conversation: str) -> ReadRange | None:
+        """Return what an account may read of a conversation; None if it may read nothing there."""
 
     def conversations(self, account: int, after: str, limit: int) -> tuple[list[ConversationRow], bool]:
         """Return conversations of an account by key, those after `after`, and whether there are more.
@@ -162,9 +163,9 @@ class Store(Protocol):
         """
 
     def history(
-        self, conversation: str, visible_from: int, before: int | None, after: int | None, limit: int
+        self, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
     ) -> MessagePage:
-        """Return a page of a conversation from `visible_from` on: before a seq, after one, or the latest.
+        """Return a page of what may be read of a conversation: before a seq, after one, or the latest.
 
         As each page, it ends where its texts reach `MAX_PAGE_CHARACTERS`.
         """
@@ -197,8 +198,11 @@ class Store(Protocol):
     def create_room(self, key: str, name: str, creator: int | None, time: float) -> RoomRecord:
         """Create a room with its creator as its only member and owner, or return the one of that key."""
 
-    def join(self, room: str, account: int, time: float = 0.0) -> int:
-        """Make an account a member from the next seq on, unless it is one. Returns the last seq it may not read.
+    def join(self, room: str, account: int, time: float) -> ReadRange:
+        """Make an account a member, unless it is one. Returns what it may read; its devices are sent what comes next.
+
+        Who was a member before may read again what it could read then; what was sent since it has left is an absence,
+        unless the room's rule `history` is `all`. Who was not may read what is sent from now on, or then everything.
 
         Raises `NoSuchRoom`, or `AccountDeleted` where another node has deleted the account.
         """

@@ -74,7 +74,7 @@ class MessageTracer:
         account = self._authenticator.accounts_by_id.get(reader.account_id)
         sessions = self._router.sessions(account.key) if account is not None else []
         by_device = {session.device.id: session for session in sessions if session.device is not None}
-        may_read = reader.visible_from <= seq
+        may_read = reader.visible_from <= seq and not reader.is_absent
         devices = [
             DeviceTrace(
                 device.name,

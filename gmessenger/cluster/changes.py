@@ -66,19 +66,19 @@ class RoomChangeApplier:
             self._on_room_loaded(room)
             for id, account in room.members.items():
                 self._notify_own(room, account)
-                self._set_visible_from(room, account, stored.members[id])
+                self._set_start(room, account, stored.members[id])
 
-    def update_member(self, key: str, account: Account, visible_from: int | None, by: str) -> None:
+    def update_member(self, key: str, account: Account, start: int | None, by: str) -> None:
         """Add an account to a room, or remove it.
 
         Args:
-            visible_from: first seq that the account may read; None if it is not a member any more.
+            start: first seq that the account's devices are sent; None if it is not a member any more.
             by: name of the user who removed it, empty if it left by itself.
         """
         room = self._rooms.get(key)
         if room is None:
             return
-        if visible_from is None:
+        if start is None:
             self._rooms.remove_member(
                 room, account.key, account, RoomEvent("leave", room.name, account.name, by=by or None), None
             )
@@ -87,11 +87,11 @@ class RoomChangeApplier:
         room.members[account.id] = account
         if is_new:
             self._rooms.notify(room, RoomEvent("join", room.name, account.name), None)
-        self._set_visible_from(room, account, visible_from)
+        self._set_start(room, account, start)
 
-    def _set_visible_from(self, room: Room, account: Account, visible_from: int) -> None:
-        """Set the read position of a member, and have its sessions catch up on the messages after it."""
-        self._rooms.set_cursor(account.key, room.key, visible_from - 1)
+    def _set_start(self, room: Room, account: Account, start: int) -> None:
+        """Have a member's sessions begin with `start`, and catch up on the messages from there on."""
+        self._rooms.set_cursor(account.key, room.key, start - 1)
         for session in self._router.sessions(account.key):
             self._delivery.catch_up_if_behind(session, room.key, room.head)
 
@@ -288,10 +288,10 @@ class ChangeApplier:
         self._room_changes.update_room(key, self._read(lambda: self._store.room(key)), details.by)
 
     def _handle_member(self, room: str, account: int, details: ChangeDetails) -> None:
-        visible_from = self._read(lambda: self._store.visible_from(account, room))
+        readable = self._read(lambda: self._store.read_range(account, room))
         member = self._messenger.authenticator.accounts_by_id.get(account)
         if member is not None:
-            self._room_changes.update_member(room, member, visible_from, details.by)
+            self._room_changes.update_member(room, member, readable.start if readable else None, details.by)
 
     def _handle_sanction(self, kind: SanctionKind, target: str, details: ChangeDetails) -> None:
         stored = self._read(lambda: self._store.sanction(kind, target))

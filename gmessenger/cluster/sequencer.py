@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from gmessenger.chat.delivery import CommittedMessage, DeliveryService, FanOut, Spawn
 from gmessenger.chat.presence import CallLater
-from gmessenger.chat.records import NewMessage, StoredMessage
+from gmessenger.chat.records import EVERYTHING, NewMessage, StoredMessage
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.session import Session
 from gmessenger.cluster.interfaces import SharedStore
@@ -123,7 +123,7 @@ class Sequencer:
         """
         for conversation, head in cursors.items():
             while (sent := session.sync.delivered(conversation)) < head:
-                page = self._store.history(conversation, 1, None, sent, GAP_BATCH)
+                page = self._store.history(conversation, EVERYTHING, None, sent, GAP_BATCH)
                 for message in page.messages:
                     if session.sync.delivered(conversation) < message.seq <= head:
                         self._delivery.deliver(self._committed(message), (session,))
@@ -205,7 +205,7 @@ class Sequencer:
 
     def _read_page(self, conversation: str, state: SequenceState) -> None:
         before = state.delivered
-        page = self._store.history(conversation, 1, None, before, GAP_BATCH)
+        page = self._store.history(conversation, EVERYTHING, None, before, GAP_BATCH)
         for message in page.messages:
             if message.seq > state.delivered:
                 state.buffered[message.seq] = self._committed(message)

@@ -25,8 +25,8 @@ MessageColumns: TypeAlias = tuple[str, int, str, str, str, float, int | None, st
 """Conversation key, seq, sender, to, text, time, device id, the client's message id, erased: a `StoredMessage`."""
 ExportRow: TypeAlias = tuple[int, *MessageColumns]
 """The message's place among all that are stored, and its columns."""
-ReaderRow: TypeAlias = tuple[int, int, int, int | None, str, int]
-"""Account id, first visible seq, read seq; device id (None: no device), its name and cursor."""
+ReaderRow: TypeAlias = tuple[int, int, int, bool | int, int | None, str, int]
+"""Account id, first visible seq, read seq, whether it is absent; device id (None: no device), its name and cursor."""
 SeqGapRow: TypeAlias = tuple[str, int, int, int, int, int]
 """Name, first, head; the number of messages, and the lowest and highest seq."""
 CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
@@ -70,8 +70,8 @@ def text_digest(text: str) -> bytes:
 def readers_from_rows(rows: Iterable[ReaderRow]) -> list[ReaderInfo]:
     """Return the participants of a conversation, from one row per device (device None: none)."""
     readers: dict[int, ReaderInfo] = {}
-    for account, visible, read, device, name, cursor in rows:
-        reader = readers.setdefault(account, ReaderInfo(account, visible, read, []))
+    for account, visible, read, absent, device, name, cursor in rows:
+        reader = readers.setdefault(account, ReaderInfo(account, visible, read, [], bool(absent)))
         if device is not None:
             reader.devices.append(DeviceCursor(device, name, cursor))
     return list(readers.values())

@@ -59,7 +59,9 @@ TABLES: Final = (
     Table("tokens", ("hash", "account_id", "device_id", "created", "used")),
     Table("invites", ("hash", "created", "id", "by", "expires", "uses")),
     Table("conversations", ("id", "key", "name", "topic", "creator", "head", "first", "rules"), autoincrement=True),
-    Table("participants", ("account_id", "conversation_id", "visible", "read", "role", "joined", "left_seq")),
+    Table(
+        "participants", ("account_id", "conversation_id", "visible", "read", "role", "joined", "joined_seq", "left_seq")
+    ),
     Table("absences", ("account_id", "conversation_id", "first", "last")),
     Table("room_sanctions", ("conversation_id", "kind", "target", "name", "by", "reason", "since", "until")),
     Table("invitations", ("conversation_id", "key", "name", "by", "since")),

@@ -317,6 +317,7 @@ class ResponseFrame(Struct, omit_defaults=True):
     conversations: list[dict[str, Any]] | None = None
     messages: list[dict[str, Any]] | None = None
     first: int | None = None
+    absent: list[tuple[int, int]] | None = None
     topic: str | None = None
     more: bool | None = None
     incomplete: bool | None = None

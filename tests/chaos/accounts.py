@@ -28,7 +28,7 @@ def populate(
     for room, clients in rooms.items():
         store.create_room(room, room, accounts[clients[0]], 0.0)
         for name in clients:
-            store.join(room, accounts[name])
+            store.join(room, accounts[name], 1.0)
     for name, device in devices:
         store.begin_session(
             accounts[name], DeviceLogin(device, f"{name} {device}"), 0.0, Credential(password_hash=hashed)

@@ -186,6 +186,36 @@ def test_who_leaves_gets_no_more_and_who_returns_does_not_see_what_was_said_mean
     assert texts(dale.receive_messages(1)) == texts(dale.history("#dev")) == ["together again"]
 
 
+def test_who_returns_reads_again_what_it_could_read_and_is_told_what_it_may_not(chat_server: ChatServer) -> None:
+    hank, dale = log_in_and_join(chat_server, "hank", "dale")
+    phone = chat_server.log_in("dale", "phone")
+    hank.send_messages("#dev", "one", "two")
+    assert texts(phone.receive_messages(2)) == texts(dale.receive_messages(2)) == ["one", "two"]
+    dale.send({"action": "read", "with": "#dev", "seq": 1})
+    assert dale.request("leave", room="#dev")["response"] == 200
+    hank.send_messages("#dev", "three", "four")
+    phone.close()
+    answer = join(dale)
+    assert (answer["seq"], answer["first"], answer["absent"]) == (4, 1, [[3, 4]])
+    hank.send_messages("#dev", "five")
+    assert texts(dale.receive_messages(1)) == ["five"]
+    page = dale.request("history", **{"with": "#dev"})
+    assert (texts(page["messages"]), page["first"], page["more"]) == (["one", "two", "five"], 1, False)
+    assert page["absent"] == [[3, 4]]
+    assert dale.search("three") == [] and dale.search("two") == ["two"]
+    (listed,) = dale.request("conversations")["conversations"]
+    assert (listed["seq"], listed["first"], listed["read"]) == (5, 1, 1)
+    exported = dale.request("export")["messages"]
+    assert texts(exported) == ["one", "two", "five"]
+    assert texts(chat_server.log_in("dale", "phone").backlog) == ["five"]
+    chat_server.restart()
+    assert dale_reads(chat_server) == ["one", "two", "five"]
+
+
+def dale_reads(chat_server: ChatServer) -> list[str]:
+    return texts(chat_server.log_in("dale").history("#dev"))
+
+
 def request_line(client: UserClient, **frame: Any) -> bytes:
     """Send a request with an id; return the line that answers it."""
     client.send({"id": "page", **frame})

@@ -19,6 +19,7 @@ from gmessenger.chat.records import (
     DeviceLogin,
     NewMessage,
     ReaderInfo,
+    ReadRange,
     Sanction,
     SearchResult,
     SentInfo,
@@ -249,31 +250,32 @@ def test_history_is_paged_both_ways(
     driver: StoreDriver, before: int | None, after: int | None, seqs: list[int], more: bool
 ) -> None:
     driver.append(*[driver.message()] * 7)
-    page = driver.store.history(DIRECT, 1, before, after, 3)
+    page = driver.store.history(DIRECT, ReadRange(1, 1), before, after, 3)
     assert ([item.seq for item in page.messages], page.more, page.first_seq) == (seqs, more, 1)
 
 
 def test_who_registers_later_sees_nothing_from_before(driver: StoreDriver) -> None:
     driver.append(*[driver.message(conversation="bill hank")] * 3)
     bill = driver.store.create_account("bill", "Bill", "hash", 2.0).id
-    assert driver.store.visible_from(bill, "bill hank") == 4
+    assert driver.store.read_range(bill, "bill hank") == ReadRange(4, 4)
     assert driver.log_in(bill, "default", 3.0).cursors == {"bill hank": 3}
-    assert driver.store.visible_from(driver.hank, "bill hank") == 1
-    assert driver.store.visible_from(bill, DIRECT) is None
+    assert driver.store.read_range(driver.hank, "bill hank") == ReadRange(1, 1)
+    assert driver.store.read_range(bill, DIRECT) is None
 
 
 def test_rooms_are_kept_with_their_members(driver: StoreDriver, opened: Callable[[], Store]) -> None:
     driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
-    assert driver.store.join("#dev", driver.hank) == 0
+    assert driver.store.join("#dev", driver.hank, 1.0).start == 1
     driver.append(driver.message(conversation="#dev"))
-    assert [driver.store.join("#dev", member) for member in (driver.dale, driver.hank)] == [1, 0]
+    joined = [driver.store.join("#dev", member, 2.0) for member in (driver.dale, driver.hank)]
+    assert joined == [ReadRange(2, 2), ReadRange(1, 1)]
     assert driver.store.create_room("#dev", "#DEV", driver.dale, 2.0).creator == driver.hank
     driver.store.set_topic("#dev", "work")
     (room,) = driver.store.rooms()
     assert (room.name, room.topic, room.creator, room.head) == ("#Dev", "work", driver.hank, 1)
     assert (room.members, room.roles) == ({driver.hank: 1, driver.dale: 2}, {driver.hank: "owner"})
     driver.store.leave("#dev", driver.dale)
-    assert driver.store.visible_from(driver.dale, "#dev") is None
+    assert driver.store.read_range(driver.dale, "#dev") is None
     driver.store.delete_room("#dev")
     assert driver.store.rooms() == [] and driver.page(0, "#dev") == []
 
@@ -284,7 +286,7 @@ def test_what_is_said_in_a_room_that_is_not_there_is_not_kept(driver: StoreDrive
     outcomes = driver.append(driver.message("gone", "#dev"), driver.message("here"), driver.message("gone", "#dev"))
     assert [(seq, type(error)) for seq, _, error in outcomes] == [(0, NoSuchRoom), (1, type(None)), (0, NoSuchRoom)]
     with pytest.raises(NoSuchRoom):
-        driver.store.join("#dev", driver.hank)
+        driver.store.join("#dev", driver.hank, 1.0)
     driver.store.leave("#dev", driver.hank)
     assert driver.store.rooms() == []
 
@@ -293,7 +295,7 @@ def test_conversations_are_listed_by_name_with_what_is_read_and_what_is_not(driv
     bill = driver.store.create_account("bill", "Bill", "hash", 1.0).id
     driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.append(driver.message("early", "#dev"))
-    driver.store.join("#dev", driver.hank)
+    driver.store.join("#dev", driver.hank, 1.0)
     driver.append(driver.message(time=6.0), driver.message(time=7.0), driver.message("so", "bill hank", time=8.0))
     driver.append(
         NewMessage("hank joe", "Joe", "Hank", "hi", 9.0),
@@ -343,7 +345,7 @@ def test_conversations_with_nothing_to_read_are_not_listed(driver: StoreDriver) 
     driver.store.prune(6.5)
     assert driver.conversations(driver.hank) == [ConversationRow("bill", "Bill", 2, 2, 0, 7.0)]
     driver.store.create_room("#dev", "#Dev", None, 1.0)
-    driver.store.join("#dev", bill)
+    driver.store.join("#dev", bill, 1.0)
     driver.store.delete_room("#dev")
     assert [item.key for item in driver.conversations(bill)] == ["hank"]
 
@@ -390,7 +392,7 @@ def test_search_finds_newest_first_and_only_what_one_may_read(driver: StoreDrive
         driver.message("word one"), driver.message("word two", "bill joe", time=6.0), driver.message("word three")
     )
     bill = driver.store.create_account("bill", "Bill", "hash", 2.0).id
-    driver.store.join("#dev", bill)
+    driver.store.join("#dev", bill, 1.0)
     assert driver.find_texts("word", driver.dale, DIRECT) == ["word three", "word one"]
     assert driver.find_texts("word", bill) == []
     found = driver.search("word", limit=1)
@@ -409,7 +411,7 @@ def test_forgetting_leaves_tombstones(driver: StoreDriver) -> None:
 def test_pruning_moves_first_and_never_the_seq(driver: StoreDriver) -> None:
     driver.append(*[driver.message(f"old {number}", time=float(number)) for number in range(1, 6)])
     assert driver.store.prune(3.5) == 3
-    page = driver.store.history(DIRECT, 1, None, None, 9)
+    page = driver.store.history(DIRECT, ReadRange(1, 1), None, None, 9)
     assert ([item.seq for item in page.messages], page.first_seq) == ([4, 5], 4)
     assert driver.find_texts("old") == ["old 5", "old 4"]
     assert driver.store.prune(99.0) == 2
@@ -422,7 +424,7 @@ def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(d
     driver.create_room("#dev")
     driver.create_room("#other")
     driver.append(driver.message("a"), driver.message("b", "#other"), driver.message("c", "#dev"), driver.message("d"))
-    driver.store.join("#dev", driver.dale)
+    driver.store.join("#dev", driver.dale, 1.0)
     driver.append(driver.message("e", "#dev"))
     pages, index = [], 0
     more = True
@@ -451,7 +453,7 @@ def test_erasing_goes_in_slices_and_others_speak_meanwhile(
     assert said == list(range(49, 54)) and not all(job.ready() for job in jobs)
     gevent.joinall(jobs, timeout=20, raise_error=True)
     assert driver.find_texts("old") == []
-    assert driver.store.history(DIRECT, 1, None, None, 99).first_seq == 49
+    assert driver.store.history(DIRECT, ReadRange(1, 1), None, None, 99).first_seq == 49
     assert driver.texts(driver.page()) == ["new"] * 5
 
 
@@ -538,7 +540,7 @@ def test_pages_end_where_their_texts_are_long(driver: StoreDriver) -> None:
     assert (len(first.messages), first.more) == (5, True)
     rest = driver.store.page(driver.dale, DIRECT, 5)
     assert ([item.seq for item in rest.messages], rest.more) == ([6, 7, 8], False)
-    latest = driver.store.history(DIRECT, 1, None, None, 500)
+    latest = driver.store.history(DIRECT, ReadRange(1, 1), None, None, 500)
     assert ([item.seq for item in latest.messages], latest.more) == ([4, 5, 6, 7, 8], True)
     assert len(driver.store.export_page(0, 500)[0]) == 5
 
@@ -546,11 +548,123 @@ def test_pages_end_where_their_texts_are_long(driver: StoreDriver) -> None:
 def test_who_is_taken_out_reads_nothing_more(driver: StoreDriver) -> None:
     driver.store.create_room("#dev", "#Dev", None, 1.0)
     driver.append(driver.message("before", "#dev"))
-    driver.store.join("#dev", driver.dale)
+    driver.store.join("#dev", driver.dale, 1.0)
     driver.append(driver.message("within", "#dev"))
     assert driver.texts(driver.page(0, "#dev")) == ["within"]
     driver.store.leave("#dev", driver.dale)
     assert driver.page(0, "#dev") == []
+
+
+def make_absence(driver: StoreDriver, before: int = 2, meanwhile: int = 3, after: int = 2) -> ReadRange:
+    """Have dale in #dev for some messages, out for some, and in again for some; return what dale may read then."""
+    driver.create_room("#dev")
+    driver.store.join("#dev", driver.dale, 1.0)
+    driver.append(*[driver.message(f"before {number}", "#dev") for number in range(before)])
+    driver.store.leave("#dev", driver.dale)
+    driver.append(*[driver.message(f"meanwhile {number}", "#dev") for number in range(meanwhile)])
+    readable = driver.store.join("#dev", driver.dale, 2.0)
+    driver.append(*[driver.message(f"after {number}", "#dev") for number in range(after)])
+    return readable
+
+
+def test_who_comes_back_reads_what_it_could_and_not_what_was_said_meanwhile(driver: StoreDriver) -> None:
+    readable = make_absence(driver)
+    kept = ["before 0", "before 1", "after 0", "after 1"]
+    assert readable == driver.store.read_range(driver.dale, "#dev") == ReadRange(1, 6, [(3, 5)])
+    assert driver.texts(driver.page(0, "#dev")) == kept
+    history = driver.store.history("#dev", readable, None, None, 50)
+    assert (driver.texts(history.messages), history.more, history.first_seq) == (kept, False, 1)
+    assert history.absences == [(3, 5)]
+    assert sorted(driver.find_texts("before", driver.dale)) == kept[:2]
+    assert driver.find_texts("meanwhile", driver.dale) == driver.find_texts("meanwhile", driver.dale, "#dev") == []
+    assert driver.texts([item.message for item in driver.store.export_page(0, 9, driver.dale)[0]]) == kept
+    assert driver.store.backlog(driver.dale) == {"#dev": 7}
+    assert driver.conversations(driver.dale) == [ConversationRow("#dev", "#dev", 7, 1, 0, 5.0)]
+    traces = [driver.store.trace("#dev", seq) for seq in (2, 3, 6)]
+    assert [trace.readers[0].is_absent for trace in traces if trace is not None] == [False, True, False]
+
+
+def test_who_is_out_of_a_room_reads_nothing_there_but_exports_what_it_has_written(driver: StoreDriver) -> None:
+    driver.create_room("#dev")
+    driver.store.join("#dev", driver.dale, 1.0)
+    driver.append(driver.message("mine", "#dev", account=driver.dale), driver.message("theirs", "#dev"))
+    driver.log_in(driver.dale, "laptop")
+    driver.store.leave("#dev", driver.dale)
+    assert driver.store.read_range(driver.dale, "#dev") is None and driver.page(0, "#dev") == []
+    assert driver.find_texts("theirs", driver.dale) == driver.conversations(driver.dale) == []
+    assert driver.store.backlog(driver.dale) == driver.log_in(driver.dale, "laptop").cursors == {}
+    assert driver.store.mark_read(driver.dale, "#dev", 1) == 0
+    trace = driver.store.trace("#dev", 1)
+    assert trace is not None and trace.readers == []
+    assert driver.store.rooms()[0].members == {}
+    assert driver.texts([item.message for item in driver.store.export_page(0, 9, driver.dale)[0]]) == ["mine"]
+
+
+def test_who_joins_is_not_sent_the_room_on_any_device(driver: StoreDriver) -> None:
+    laptop = driver.log_in(driver.dale, "laptop").id
+    make_absence(driver, after=0)
+    driver.store.acknowledge(laptop, "#dev", 1)
+    driver.store.flush()
+    assert driver.log_in(driver.dale, "laptop").cursors == driver.log_in(driver.dale, "new").cursors == {"#dev": 5}
+    assert driver.store.rooms()[0].members == {driver.dale: 6}
+    assert driver.store.mark_read(driver.dale, "#dev", 1) == 1
+    assert driver.conversations(driver.dale) == [ConversationRow("#dev", "#dev", 2, 1, 1, 5.0)]
+
+
+def test_pages_go_over_absences_in_both_directions(driver: StoreDriver) -> None:
+    driver.create_room("#dev")
+    for _ in range(3):
+        driver.store.join("#dev", driver.dale, 1.0)
+        driver.append(*[driver.message("in", "#dev")] * 3)
+        driver.store.leave("#dev", driver.dale)
+        driver.append(*[driver.message("out", "#dev")] * 4)
+    readable = driver.store.join("#dev", driver.dale, 2.0)
+    assert readable.absences == [(4, 7), (11, 14), (18, 21)]
+
+    def history(before: int | None, after: int | None, limit: int) -> tuple[list[int], bool]:
+        page = driver.store.history("#dev", readable, before, after, limit)
+        return [message.seq for message in page.messages], page.more
+
+    assert history(None, 0, 5) == ([1, 2, 3, 8, 9], True)
+    assert history(None, 9, 5) == ([10, 15, 16, 17], False)
+    assert history(None, 12, 3) == ([15, 16, 17], False)
+    assert history(None, None, 4) == ([10, 15, 16, 17], True)
+    assert history(10, None, 9) == ([1, 2, 3, 8, 9], False)
+    assert history(13, None, 1) == ([10], True)
+    assert driver.conversations(driver.dale) == [ConversationRow("#dev", "#dev", 17, 1, 0, 5.0)]
+
+
+def test_a_page_over_an_absence_ends_where_its_texts_are_long(driver: StoreDriver) -> None:
+    readable = make_absence(driver)
+    driver.append(*[driver.message("x" * (MAX_PAGE_CHARACTERS // 2 + 1), "#dev")] * 3)
+    page = driver.store.history("#dev", readable, None, 0, 500)
+    assert ([message.seq for message in page.messages], page.more) == ([1, 2, 6, 7, 8, 9], True)
+    assert [message.seq for message in driver.page(9, "#dev")] == [10]
+    latest = driver.store.history("#dev", readable, None, None, 500)
+    assert ([message.seq for message in latest.messages], latest.more) == ([9, 10], True)
+
+
+def test_an_absence_that_nothing_was_said_in_is_none_and_two_that_adjoin_are_one(driver: StoreDriver) -> None:
+    assert make_absence(driver, meanwhile=0, after=0).absences == []
+    for _ in range(2):
+        driver.store.leave("#dev", driver.dale)
+        driver.append(driver.message("out", "#dev"))
+        readable = driver.store.join("#dev", driver.dale, 2.0)
+    assert readable == ReadRange(1, 5, [(3, 4)])
+
+
+def test_absences_go_with_the_messages_the_room_and_the_account(driver: StoreDriver) -> None:
+    make_absence(driver)
+    driver.append(driver.message("new", "#dev", time=50.0))
+    driver.store.prune(20.0)
+    readable = driver.store.read_range(driver.dale, "#dev")
+    assert readable == ReadRange(1, 6)
+    driver.store.leave("#dev", driver.dale)
+    driver.append(driver.message("out", "#dev", time=50.0))
+    driver.store.join("#dev", driver.dale, 3.0)
+    driver.store.delete_account(driver.dale)
+    again = driver.store.create_account("dale", "Dale", "hash", 4.0).id
+    assert driver.store.join("#dev", again, 4.0) == ReadRange(10, 10)
 
 
 def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_another(driver: StoreDriver) -> None:
@@ -570,7 +684,7 @@ def test_nobody_reads_in_a_deleted_room_while_what_was_said_there_is_still_going
     driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver.store.create_room("#dev", "#Dev", None, 1.0)
-    driver.store.join("#dev", driver.dale)
+    driver.store.join("#dev", driver.dale, 1.0)
     device = driver.log_in(driver.dale, "laptop").id
     driver.append(driver.message("secret", "#dev", account=driver.dale, device=device, id="m1"), driver.message())
     monkeypatch.setattr(driver.store, "finish_deletions", lambda: None)
@@ -618,9 +732,9 @@ def test_a_messages_way_is_who_may_read_it_and_how_far_each_device_is(driver: St
     phone = driver.log_in(driver.dale, "phone").id
     bill = driver.store.create_account("bill", "Bill", "hash", 1.0).id
     for account in (driver.hank, driver.dale):
-        driver.store.join("#dev", account)
+        driver.store.join("#dev", account, 1.0)
     driver.append(driver.message("naïve 🙂", "#dev", device=laptop, id="m1"), driver.message("later", "#dev"))
-    driver.store.join("#dev", bill)
+    driver.store.join("#dev", bill, 1.0)
     driver.store.acknowledge(phone, "#dev", 1)
     driver.store.mark_read(driver.dale, "#dev", 1)
     trace = driver.store.trace("#dev", 1)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import gevent
 import pytest
 
+from gmessenger.chat.records import EVERYTHING
 from gmessenger.errors import ConfigError, FileError, StoreLocked
 from gmessenger.store import open_store
 from gmessenger.store.sqlite import schema
@@ -107,7 +108,7 @@ def test_a_restored_store_goes_on_where_the_backup_was(file: Path) -> None:
     _, old = restore_file(backup, file)
     assert old is not None and verify_file(old).counts["messages"] == 6
     again = open_store(f"sqlite:///{file}")
-    assert again.history(DIRECT, 1, None, 4, 9).messages[-1].text == "text 4"
+    assert again.history(DIRECT, EVERYTHING, None, 4, 9).messages[-1].text == "text 4"
     again.close()
 
 
@@ -158,7 +159,7 @@ def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
     restore_file(old, other := file.with_name("other.db"))
     for path in (old, other):
         store = open_store(f"sqlite:///{path}")
-        assert store.identity and len(store.history(DIRECT, 1, None, None, 50).messages) == 10
+        assert store.identity and len(store.history(DIRECT, EVERYTHING, None, None, 50).messages) == 10
         store.close()
         assert verify_file(path).faults == []
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from gevent import Greenlet
 
-from gmessenger.chat.records import DeviceLogin
+from gmessenger.chat.records import DeviceLogin, ReadRange
 from gmessenger.errors import AccountDeleted, WireError
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
@@ -78,7 +78,7 @@ def concurrent(postgres: Postgres) -> Iterator[ConcurrentTransaction]:
 @pytest.mark.parametrize(
     ("ask", "answer"),
     [
-        (lambda driver: driver.store.join("#dev", driver.hank), AccountDeleted),
+        (lambda driver: driver.store.join("#dev", driver.hank, 1.0), AccountDeleted),
         (lambda driver: driver.store.block(driver.hank, {"dale": "Dale"}), None),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(con
             concurrent.driver.append, concurrent.driver.message(account=concurrent.driver.dale)
         )
     assert asked.get(timeout=TEST_TIMEOUT) == [(1, False, None)]
-    assert concurrent.driver.store.visible_from(concurrent.driver.dale, DIRECT) == 1
+    assert concurrent.driver.store.read_range(concurrent.driver.dale, DIRECT) == ReadRange(1, 1)
     assert [concurrent.asks(question) for question in STRAY] == [0, 0]
 
 

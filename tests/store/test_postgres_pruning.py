@@ -9,6 +9,7 @@ import gevent
 import psycopg
 import pytest
 
+from gmessenger.chat.records import EVERYTHING
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import common, open_store, verify_store
 from gmessenger.store.postgres import pool, rooms
@@ -67,14 +68,14 @@ def test_a_slice_is_bounded_by_its_text(driver: StoreDriver, monkeypatch: pytest
     assert driver.store.prune(2.0) == 18
     assert len(sizes) >= 9 and max(sizes) <= 100 + 600
     for room in names:
-        assert driver.texts(driver.store.history(room, 1, None, None, 50).messages) == ["young", "old again"]
+        assert driver.texts(driver.store.history(room, EVERYTHING, None, None, 50).messages) == ["young", "old again"]
 
 
 def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(driver: StoreDriver, url: str) -> None:
     names = [f"#room{number}" for number in range(4)]
     for room in names:
         driver.create_room(room)
-        driver.store.join(room, driver.dale)
+        driver.store.join(room, driver.dale, 1.0)
         driver.append(*(driver.message(str(number), room) for number in range(common.PRUNE_BATCH // 4)))
     gevent.joinall([gevent.spawn(driver.store.delete_room, room) for room in names], timeout=20, raise_error=True)
     assert set(left(url).values()) == {0}
@@ -85,7 +86,7 @@ def test_a_room_of_which_a_part_is_gone_is_whole_to_who_verifies(
 ) -> None:
     monkeypatch.setattr(common, "PRUNE_BATCH", 5)
     driver.create_room("#dev")
-    driver.store.join("#dev", driver.dale)
+    driver.store.join("#dev", driver.dale, 1.0)
     device = driver.log_in(driver.dale, "laptop").id
     driver.append(*(driver.message(str(number), "#dev", device=device, id=f"m{number}") for number in range(12)))
     driver.store.acknowledge(device, "#dev", 12)

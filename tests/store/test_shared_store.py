@@ -11,7 +11,7 @@ import gevent
 import psycopg
 import pytest
 
-from gmessenger.chat.records import Credential, DeviceLogin, NewMessage, Sanction
+from gmessenger.chat.records import EVERYTHING, Credential, DeviceLogin, NewMessage, Sanction
 from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken
 from gmessenger.launcher.services import Postgres
@@ -74,7 +74,7 @@ def test_two_nodes_number_the_messages_of_one_conversation_without_a_gap(nodes: 
         seqs = {number: seq for number, seq, _ in told if number % 2 == remainder}
         assert sorted(seqs.values()) == list(range(1, 201))
         assert all(seqs[number] == seq for number, seq, _ in told if number % 2 == remainder)
-    assert len(nodes.there.history(DIRECT, 1, None, None, 999).messages) == 200
+    assert len(nodes.there.history(DIRECT, EVERYTHING, None, None, 999).messages) == 200
 
 
 def test_an_id_that_another_node_has_kept_is_not_kept_for_another_text(nodes: Nodes) -> None:
@@ -96,7 +96,8 @@ def test_whoever_becomes_an_account_takes_part_in_what_is_begun_at_the_same_time
         gevent.sleep(0.01)
         accounts = {account.key: account.id for account in nodes.there.accounts()}
     nodes.here.flush()
-    assert all(nodes.here.visible_from(accounts[name], f"{name} hank") in (1, 2) for name in names)
+    ranges = [nodes.here.read_range(accounts[name], f"{name} hank") for name in names]
+    assert all(readable is not None and readable.visible_from in (1, 2) for readable in ranges)
 
 
 ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
@@ -113,8 +114,8 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
     (lambda on: on.driver.create_room("#new"), [("room", "#new", None)]),
     (lambda on: on.driver.create_room("#dev"), []),
     (lambda on: on.here.set_topic("#dev", "work", "dale"), [("room", "#dev", "dale")]),
-    (lambda on: on.here.join("#dev", on.dale), [("member", "#dev", 2, None)]),
-    (lambda on: on.here.join("#dev", on.hank), []),
+    (lambda on: on.here.join("#dev", on.dale, 1.0), [("member", "#dev", 2, None)]),
+    (lambda on: on.here.join("#dev", on.hank, 1.0), []),
     (lambda on: on.here.leave("#dev", on.hank, "dale"), [("member", "#dev", 1, "dale")]),
     (lambda on: on.here.delete_room("#dev"), [("room", "#dev", None), ("sanction", "close", "#dev", None)]),
     (
@@ -138,7 +139,7 @@ def test_what_one_node_changes_the_others_hear_once(
     nodes: Nodes, act: Callable[[Nodes], Any], heard: list[tuple[Any, ...]]
 ) -> None:
     nodes.driver.create_room("#dev")
-    nodes.here.join("#dev", nodes.hank)
+    nodes.here.join("#dev", nodes.hank, 1.0)
     nodes.here.add_sanction(Sanction("close", "#dev", "hank", "", 1.0))
     nodes.other.poll_changes()
     told: list[bool] = []
@@ -156,7 +157,7 @@ def test_what_has_changed_is_as_the_other_node_says(nodes: Nodes) -> None:
     account = there.account(nodes.hank)
     assert account is not None and (account.generation, there.account_by_name("hank")) == (1, account)
     nodes.driver.create_room("#dev")
-    nodes.here.join("#dev", nodes.dale)
+    nodes.here.join("#dev", nodes.dale, 1.0)
     assert there.room("#dev") == nodes.here.rooms()[0] and there.room("#not") is None
     nodes.here.add_sanction(muted := Sanction("mute", "dale", "hank", "", 1.0))
     assert there.sanction("mute", "dale") == muted and there.sanction("mute", "hank") is None

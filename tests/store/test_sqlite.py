@@ -14,7 +14,7 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from gmessenger.chat.records import NewMessage
+from gmessenger.chat.records import EVERYTHING, NewMessage
 from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable
 from gmessenger.store import group_commit, open_store
 from gmessenger.store.sqlite import messages, schema
@@ -183,7 +183,7 @@ def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: 
     append_one(store)
     with closing(sqlite3.connect(file, isolation_level=None)) as other, other:
         other.execute("BEGIN IMMEDIATE")
-        assert len(store.history("dale hank", 1, None, None, 9).messages) == 1
+        assert len(store.history("dale hank", EVERYTHING, None, None, 9).messages) == 1
         waiting = gevent.spawn(append_one, store)
         gevent.sleep(0.05)
         assert not waiting.ready()

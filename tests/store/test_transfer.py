@@ -55,7 +55,7 @@ def populate(store: Store) -> None:
     store.add_invite("one may come", 4.0)
     for key in ("#dev", "#gone"):
         store.create_room(key, key.title(), hank, 5.0)
-        store.join(key, hank)
+        store.join(key, hank, 1.0)
     store.set_topic("#dev", "Ёжики и 東京都")
     for number in range(1, 21):
         text = f"число {number} in 東京都 \U0001f389"

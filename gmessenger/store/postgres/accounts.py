@@ -12,12 +12,17 @@ from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
 from gmessenger.store.common import hash_secret
 from gmessenger.store.postgres.devices import DeviceStore, log_in_device
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
+from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
 
 SELECT_ACCOUNTS: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
 FIND_ACCOUNT_BY_ID: Final = f"{SELECT_ACCOUNTS} WHERE id = %s"
 FIND_ACCOUNT_BY_KEY: Final = f"{SELECT_ACCOUNTS} WHERE key = %s"
 LOCK_NAME: Final = f"SELECT pg_advisory_xact_lock({NAME_LOCK_BASE} + abs(hashtext(%s) %% {NAME_LOCK_COUNT}))"
+LOCK_ROOMS: Final = (
+    # Before direct conversations, whose keys come later: the writers of messages lock them in this order, too.
+    "SELECT FROM conversations WHERE key = ANY(%s) ORDER BY key FOR NO KEY UPDATE"
+)
 USE_INVITE: Final = "DELETE FROM invites WHERE hash = %s"
 INSERT_ACCOUNT: Final = "INSERT INTO accounts (key, name, password, created) VALUES (%s, %s, %s, %s) RETURNING id"
 FIND_DIRECT_CONVERSATIONS: Final = (
@@ -30,10 +35,6 @@ ADD_DIRECT_PARTICIPANT: Final = (
     f"WITH mine AS (SELECT id, head FROM conversations WHERE id IN ({FIND_DIRECT_CONVERSATIONS}) "  # noqa: S608
     "ORDER BY key FOR NO KEY UPDATE) "
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
-)
-ADD_MEMBER: Final = (
-    "INSERT INTO participants (account_id, conversation_id, visible, joined) SELECT %s, id, head + 1, %s "
-    "FROM conversations WHERE key = %s FOR KEY SHARE ON CONFLICT DO NOTHING"  # no room that is being deleted
 )
 SET_PASSWORD: Final = (
     "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s RETURNING generation"  # noqa: S105
@@ -54,6 +55,7 @@ DELETE_ACCOUNT: Final = (
     DROP_TOKENS,
     "DELETE FROM devices WHERE account_id = %s",
     "DELETE FROM participants WHERE account_id = %s",
+    "DELETE FROM absences WHERE account_id = %s",
     "DELETE FROM blocks WHERE account_id = %s",
 )
 ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (%s, %s)"
@@ -109,9 +111,11 @@ class AccountStore(DeviceStore):
         invite: str | None = None,
     ) -> tuple[Account, Device]:
         def change(db: PgConnection) -> tuple[Account, Device]:
+            db.execute(LOCK_NAME, (key,))
+            db.execute(LOCK_ROOMS, (list(rooms),))
             account = self._insert_account(db, (key, name, password_hash, time), invite)
             for room in sorted(rooms):
-                if db.execute(ADD_MEMBER, (account.id, time, room)).rowcount:
+                if join_room(db, room, account.id, time):
                     self.record_change(db, "member", room, account.id)
             device = log_in_device(db, account.id, login, time)
             self.record_change(db, "device", device.id)

@@ -36,10 +36,10 @@ DELETE_DEVICES: Final = (
     "DELETE FROM tokens WHERE device_id = ANY(%s)",
 )
 SELECT_CURSORS: Final = (
-    "SELECT c.key, greatest(u.seq, p.visible - 1) FROM participants p "
+    "SELECT c.key, greatest(u.seq, p.visible - 1, p.joined_seq) FROM participants p "
     "JOIN conversations c ON c.id = p.conversation_id "
     "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = %s "
-    "WHERE p.account_id = %s AND left(c.key, 1) <> '!'"
+    "WHERE p.account_id = %s AND p.left_seq IS NULL AND left(c.key, 1) <> '!'"
 )
 SELECT_LOGIN_COUNTS: Final = "SELECT id, entry FROM devices WHERE id = ANY(%s)"
 

@@ -15,12 +15,20 @@ from gmessenger.chat.records import (
     MessagePage,
     MessageTrace,
     NewMessage,
+    ReadRange,
     SearchResult,
     SentInfo,
     StoredMessage,
 )
 from gmessenger.chat.storage import AppendCallback
 from gmessenger.errors import FileError, StoreUnavailable
+from gmessenger.store.absences import (
+    absences_after,
+    first_readable,
+    ranges_after,
+    ranges_before,
+    readable_ranges,
+)
 from gmessenger.store.common import (
     MAX_SENT_AS,
     PAGE_SIZE,
@@ -31,6 +39,7 @@ from gmessenger.store.common import (
     readers_from_rows,
 )
 from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.membership import NOT_ABSENT, find_read_range
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.reindex import FIND_UNINDEXED
 from gmessenger.store.postgres.tsvector import make_tsquery, replace_nul
@@ -52,17 +61,30 @@ SELECT_BEFORE: Final = (
     " AND seq >= greatest(%(visible)s, least(%(before)s, c.head + 1) - %(limit)s) ORDER BY seq DESC LIMIT %(limit)s"
     ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq DESC"
 )
+SELECT_BETWEEN: Final = (
+    f"SELECT {MESSAGE_COLUMNS} FROM conversations c CROSS JOIN LATERAL ("  # noqa: S608
+    " SELECT m.* FROM unnest(%(starts)s::bigint[], %(ends)s::bigint[]) AS range(first, last)"
+    " JOIN messages m ON m.conversation_id = c.id AND m.seq BETWEEN range.first AND range.last"
+    ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq"
+)
 SELECT_SCOPES: Final = (
     "SELECT c.id, c.key, p.visible, m.id FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = %(account)s "
-    "AND m.seq >= p.visible AND left(c.key, 1) <> '!' "
+    "AND p.left_seq IS NULL AND m.seq >= p.visible AND left(c.key, 1) <> '!' "
     "AND (%(conversation)s::text IS NULL OR c.key = %(conversation)s) ORDER BY m.id DESC"
 )
-SEARCH: Final = (
+HAS_ABSENCES: Final = "SELECT EXISTS (SELECT FROM absences WHERE account_id = %s)"
+FIND_WORDS: Final = (
     # `+ 0`: use the index of words alone; else the planner may choose to read whole conversations.
     "SELECT m.id FROM messages m JOIN unnest(%(ids)s::bigint[], %(visible)s::bigint[]) AS scope(id, visible) "
     "ON scope.id = m.conversation_id + 0 WHERE m.words @@ %(words)s::tsquery AND m.seq + 0 >= scope.visible "
-    "AND NOT m.erased ORDER BY m.id + 0 DESC LIMIT %(limit)s"
+    "AND NOT m.erased "
+)
+NEWEST: Final = "ORDER BY m.id + 0 DESC LIMIT %(limit)s"
+SEARCH: Final = FIND_WORDS + NEWEST
+SEARCH_BETWEEN_ABSENCES: Final = (
+    f"{FIND_WORDS} AND NOT EXISTS (SELECT FROM absences a WHERE a.account_id = %(account)s "
+    f"AND a.conversation_id = m.conversation_id AND a.first <= m.seq AND a.last >= m.seq) {NEWEST}"
 )
 SELECT_HITS: Final = (
     f"SELECT {MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
@@ -77,8 +99,9 @@ EXPORT_READABLE: Final = (
     f"SELECT m.id, {MESSAGE_COLUMNS} FROM ("  # noqa: S608
     " SELECT * FROM messages WHERE id > %(after)s AND id <= %(end)s ORDER BY id OFFSET 0"
     ") AS m JOIN conversations c ON c.id = m.conversation_id "
-    "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
-    "WHERE left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
+    "LEFT JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND p.left_seq IS NULL "
+    f"WHERE (m.account_id = %(account)s OR m.seq >= p.visible AND {NOT_ABSENT}) "
+    "AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 FIND_NEXT_ID: Final = "SELECT min(id) FROM messages WHERE id > %s"
 EXPORT_CHUNK: Final = 50_000  # ids that are read through at a time
@@ -97,15 +120,12 @@ SEARCH_SETTINGS: Final = (
 )
 MARK_READ: Final = (
     "UPDATE participants p SET read = greatest(p.read, least(%(seq)s, c.head)) FROM conversations c "
-    "WHERE c.key = %(conversation)s AND p.conversation_id = c.id AND p.account_id = %(account)s RETURNING p.read"
+    "WHERE c.key = %(conversation)s AND p.conversation_id = c.id AND p.account_id = %(account)s "
+    "AND p.left_seq IS NULL RETURNING p.read"
 )
 HEADS: Final = (
     "SELECT c.key, c.head FROM participants p JOIN conversations c ON c.id = p.conversation_id "
-    "WHERE p.account_id = %s AND left(c.key, 1) <> '!'"
-)
-VISIBLE: Final = (
-    "SELECT p.visible FROM participants p JOIN conversations c ON c.id = p.conversation_id "
-    "WHERE c.key = %s AND p.account_id = %s"
+    "WHERE p.account_id = %s AND p.left_seq IS NULL AND left(c.key, 1) <> '!'"
 )
 CONVERSATION: Final = "SELECT id, head, first FROM conversations WHERE key = %s"
 SENT: Final = (
@@ -113,10 +133,11 @@ SENT: Final = (
     "FROM messages m LEFT JOIN devices d ON d.id = m.device_id WHERE m.conversation_id = %s AND m.seq = %s"
 )
 READERS: Final = (
-    "SELECT p.account_id, p.visible, p.read, d.id, d.name, greatest(u.seq, p.visible - 1) FROM participants p "
+    f"SELECT p.account_id, p.visible, p.read, NOT {NOT_ABSENT}, d.id, d.name, "  # noqa: S608
+    "greatest(u.seq, p.visible - 1, p.joined_seq) FROM (SELECT %s::bigint AS seq) AS m CROSS JOIN participants p "
     "LEFT JOIN devices d ON d.account_id = p.account_id "
     "LEFT JOIN cursors u ON u.device_id = d.id AND u.conversation_id = p.conversation_id "
-    "WHERE p.conversation_id = %s ORDER BY p.account_id, d.name"
+    "WHERE p.conversation_id = %s AND p.left_seq IS NULL ORDER BY p.account_id, d.name"
 )
 SENT_AS: Final = (
     "SELECT c.key, m.seq FROM devices d JOIN messages m ON m.device_id = d.id AND m.client_id = %s "
@@ -131,10 +152,15 @@ WITH mine AS (
             WHEN split_part(c.key, ' ', 1) = me.key THEN split_part(c.key, ' ', 2)
             ELSE split_part(c.key, ' ', 1) END AS other
     FROM participants p JOIN conversations c ON c.id = p.conversation_id JOIN accounts me ON me.id = p.account_id
-    WHERE p.account_id = %(account)s AND left(c.key, 1) <> '!'
+    WHERE p.account_id = %(account)s AND p.left_seq IS NULL AND left(c.key, 1) <> '!'
 ), page AS (
-    -- Cut before anything is joined to it.
-    SELECT * FROM mine WHERE other > %(after)s AND (head >= first OR is_room) ORDER BY other LIMIT %(limit)s
+    -- Cut before anything is joined to it. Neither the first nor the last is one that may not be read.
+    SELECT id, name, other, is_room, read,
+        coalesce((SELECT max(a.last) + 1 FROM absences a WHERE a.account_id = %(account)s
+            AND a.conversation_id = mine.id AND a.first <= mine.first AND a.last >= mine.first), first) AS first,
+        coalesce((SELECT min(a.first) - 1 FROM absences a WHERE a.account_id = %(account)s
+            AND a.conversation_id = mine.id AND a.last >= mine.head), head) AS head
+    FROM mine WHERE other > %(after)s AND (head >= first OR is_room) ORDER BY other LIMIT %(limit)s
 )
 SELECT other,
     CASE WHEN is_room THEN page.name
@@ -168,25 +194,27 @@ class MessageStore(Database):
     def page(self, account: int, conversation: str, after: int) -> MessagePage:
         def find(db: PgConnection) -> MessagePage:
             # Two queries: one would enter the index at the first visible message, not behind `after`.
-            row = db.execute(VISIBLE, (conversation, account)).fetchone()
-            if row is None:
+            readable = find_read_range(db, account, conversation)
+            if readable is None:
                 return MessagePage([], False)
-            return MessagePage(
-                *_select_page(db, SELECT_AFTER, PAGE_SIZE, conversation=conversation, after=max(after, row[0] - 1))
-            )
+            if readable.absences:
+                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE)
+            start = max(after, readable.visible_from - 1)
+            return MessagePage(*_select_page(db, SELECT_AFTER, PAGE_SIZE, conversation=conversation, after=start))
 
         return self.read(find)
 
-    def visible_from(self, account: int, conversation: str) -> int | None:
-        row = self.read(lambda db: db.execute(VISIBLE, (conversation, account)).fetchone())
-        return int(row[0]) if row else None
+    def read_range(self, account: int, conversation: str) -> ReadRange | None:
+        return self.read(lambda db: find_read_range(db, account, conversation))
 
     def history(
-        self, conversation: str, visible_from: int, before: int | None, after: int | None, limit: int
+        self, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
     ) -> MessagePage:
         def find(db: PgConnection) -> MessagePage:
+            if readable.absences:
+                return _page_between_absences(db, conversation, readable, before, after, limit)
             row = db.execute(CONVERSATION, (conversation,)).fetchone()
-            first = max(visible_from, row[2] if row else 1)
+            first = max(readable.visible_from, row[2] if row else 1)
             if after is not None:
                 start = max(after, first - 1)
                 return MessagePage(
@@ -194,7 +222,7 @@ class MessageStore(Database):
                 )
             end = before if before is not None else 2**62
             messages, more = _select_page(
-                db, SELECT_BEFORE, limit, conversation=conversation, before=end, visible=visible_from
+                db, SELECT_BEFORE, limit, conversation=conversation, before=end, visible=readable.visible_from
             )
             return MessagePage(messages[::-1], more, first)
 
@@ -214,9 +242,13 @@ class MessageStore(Database):
                     "ids": [scope.id for scope in scopes],
                     "visible": [scope.visible for scope in scopes],
                     "words": make_tsquery([scope.index_key for scope in scopes], words),
+                    "account": account,
+                    "has_absences": has_absences,
                     "limit": limit + 1,
                 }
                 return _search_ids(db, parameters, deadline)
+
+            ((has_absences,),) = db.execute(HAS_ABSENCES, (account,)).fetchall()
 
             unindexed = db.execute(FIND_UNINDEXED).fetchone()
             scopes = db.execute(SELECT_SCOPES, {"account": account, "conversation": conversation}).fetchall()
@@ -238,9 +270,8 @@ class MessageStore(Database):
                 return None
             id, head, first = row
             sent = db.execute(SENT, (id, seq)).fetchone()
-            return MessageTrace(
-                first, head, SentInfo(*sent) if sent else None, readers_from_rows(db.execute(READERS, (id,)).fetchall())
-            )
+            readers = readers_from_rows(db.execute(READERS, (seq, id)).fetchall())
+            return MessageTrace(first, head, SentInfo(*sent) if sent else None, readers)
 
         uncommitted = self.writer.cursors.uncommitted(conversation)  # before they can be committed unseen
         return advance_cursors(self.read(find), uncommitted)
@@ -307,9 +338,31 @@ def _search_ids(db: PgConnection, parameters: dict[str, Any], deadline: float) -
     try:
         with db.transaction():
             db.execute(SEARCH_SETTINGS, (f"{remaining}ms",))
-            return [id for (id,) in db.execute(SEARCH, parameters).fetchall()]
+            statement = SEARCH_BETWEEN_ABSENCES if parameters["has_absences"] else SEARCH
+            return [id for (id,) in db.execute(statement, parameters).fetchall()]
     except QueryCanceled as error:
         raise SearchTimeout from error
+
+
+def _page_between_absences(
+    db: PgConnection, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
+) -> MessagePage:
+    """Return a page of a conversation of which some ranges may not be read: after a seq, else before one."""
+    _, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
+    ranges = readable_ranges(readable, first, head)
+    if after is not None:
+        taken, more = ranges_after(ranges, after, limit)
+    else:
+        taken, more = ranges_before(ranges, before if before is not None else head + 1, limit)
+    parameters = {
+        "conversation": conversation,
+        "starts": [start for start, _ in taken],
+        "ends": [end for _, end in taken],
+    }
+    rows = db.execute(SELECT_BETWEEN, parameters).fetchall()
+    messages, is_cut = page_from_rows(rows if after is not None else reversed(rows), limit)
+    ordered = messages if after is not None else messages[::-1]
+    return MessagePage(ordered, more or is_cut, first_readable(readable, first), absences_after(readable, first))
 
 
 def _select_page(

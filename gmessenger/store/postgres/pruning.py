@@ -64,6 +64,9 @@ ADVANCE_FIRST: Final = (
 DELETE_OLD_IDS: Final = (
     "DELETE FROM past_ids WHERE ctid = ANY(ARRAY(SELECT ctid FROM past_ids WHERE time < %s LIMIT %s))"
 )
+DELETE_OLD_ABSENCES: Final = (
+    "DELETE FROM absences a USING conversations c WHERE c.id = a.conversation_id AND a.last < c.first"
+)
 SELECT_DELETED: Final = "SELECT id FROM conversations WHERE key >= '!' AND key < '\"'"
 LOCK_CONVERSATION: Final = "SELECT first, head FROM conversations WHERE id = %s FOR NO KEY UPDATE"
 DELETE_CHUNK: Final = "DELETE FROM messages WHERE conversation_id = %s AND seq >= %s AND seq < %s"
@@ -72,6 +75,9 @@ DELETE_CONVERSATION: Final = (
     "DELETE FROM conversations WHERE id = %s",
     "DELETE FROM messages WHERE conversation_id = %s",
     "DELETE FROM participants WHERE conversation_id = %s",
+    "DELETE FROM absences WHERE conversation_id = %s",
+    "DELETE FROM room_sanctions WHERE conversation_id = %s",
+    "DELETE FROM invitations WHERE conversation_id = %s",
     "DELETE FROM cursors WHERE conversation_id = %s",
     "DELETE FROM past_ids WHERE conversation_id = %s",
 )
@@ -112,6 +118,7 @@ class Pruner(Database):
         else:  # not while another node prunes messages: finding the lock taken, it would leave them to this node
             while self._run_exclusive(PRUNE_LOCK, lambda db: _delete_old_ids(db, before - common.PAST_ID_TTL)):
                 pass
+            self.write(lambda db: db.execute(DELETE_OLD_ABSENCES))
         self.finish_deletions()
         return dropped
 

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from gmessenger.chat.records import RoomRecord
-from gmessenger.errors import AccountDeleted, NoSuchRoom, StoreUnavailable
+from gmessenger.chat.records import ReadRange, RoomRecord
+from gmessenger.errors import NoSuchRoom, StoreUnavailable
 from gmessenger.room_rules import rules_from_json
+from gmessenger.store.postgres.membership import find_read_range, join_room, leave_room
 from gmessenger.store.postgres.pool import MAX_ATTEMPTS, PgConnection
 from gmessenger.store.postgres.pruning import Pruner
 
 ROOM_COLUMNS: Final = (
-    "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.visible, m.having_role, "
+    "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.starts, m.having_role, "
     "m.roles FROM conversations c, LATERAL ("
-    " SELECT array_agg(account_id ORDER BY account_id) AS accounts, array_agg(visible ORDER BY account_id) AS visible,"
+    " SELECT array_agg(account_id ORDER BY account_id) AS accounts, array_agg(start ORDER BY account_id) AS starts,"
     " array_agg(account_id ORDER BY account_id) FILTER (WHERE role <> '') AS having_role,"
     " array_agg(role ORDER BY account_id) FILTER (WHERE role <> '') AS roles"
-    " FROM participants p WHERE p.conversation_id = c.id AND p.left_seq IS NULL"
+    " FROM (SELECT *, greatest(visible, joined_seq + 1) AS start FROM participants) AS p"
+    " WHERE p.conversation_id = c.id AND p.left_seq IS NULL"
     ") AS m WHERE "
 )
 SELECT_ROOMS: Final = f"{ROOM_COLUMNS} c.key >= '#' AND c.key < '$' ORDER BY c.id"
@@ -26,15 +28,10 @@ FIND_ROOM: Final = f"{ROOM_COLUMNS} c.key = %s"
 INSERT_ROOM: Final = (
     "INSERT INTO conversations (key, name, creator) VALUES (%s, %s, %s) ON CONFLICT (key) DO NOTHING RETURNING id"
 )
-LOCK_ROOM: Final = "SELECT id, head FROM conversations WHERE key = %s FOR KEY SHARE"
-JOIN: Final = (
+ADD_OWNER: Final = (
     # Locked: nothing must be added to an account that is being deleted.
-    "INSERT INTO participants (account_id, conversation_id, visible, joined, role) SELECT id, %s, %s, %s, %s "
+    "INSERT INTO participants (account_id, conversation_id, visible, joined, role) SELECT id, %s, 1, %s, 'owner' "
     "FROM accounts WHERE id = %s FOR KEY SHARE ON CONFLICT DO NOTHING"
-)
-VISIBLE: Final = "SELECT visible FROM participants WHERE account_id = %s AND conversation_id = %s"
-LEAVE: Final = (
-    "DELETE FROM participants WHERE account_id = %s AND conversation_id = (SELECT id FROM conversations WHERE key = %s)"
 )
 SET_TOPIC: Final = "UPDATE conversations SET topic = %s WHERE key = %s"
 MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = %s"
@@ -55,7 +52,7 @@ class RoomStore(Pruner):
         def change(db: PgConnection) -> RoomRecord:
             for _ in range(MAX_ATTEMPTS):
                 if created := db.execute(INSERT_ROOM, (key, name, creator)).fetchone():
-                    db.execute(JOIN, (created[0], 1, time, "owner", creator))
+                    db.execute(ADD_OWNER, (created[0], time, creator))
                     self.record_change(db, "room", key)
                 if row := db.execute(FIND_ROOM, (key,)).fetchone():
                     return _room_from_row(row)
@@ -63,24 +60,21 @@ class RoomStore(Pruner):
 
         return self.change(change)
 
-    def join(self, room: str, account: int, time: float = 0.0) -> int:
-        def change(db: PgConnection) -> int:
-            row = db.execute(LOCK_ROOM, (room,)).fetchone()
-            if row is None:
+    def join(self, room: str, account: int, time: float) -> ReadRange:
+        def change(db: PgConnection) -> ReadRange:
+            is_new = join_room(db, room, account, time)
+            readable = find_read_range(db, account, room)
+            if is_new is None or readable is None:
                 raise NoSuchRoom
-            id, head = row
-            if db.execute(JOIN, (id, head + 1, time, "", account)).rowcount:
+            if is_new:
                 self.record_change(db, "member", room, account)
-            visible = db.execute(VISIBLE, (account, id)).fetchone()
-            if visible is None:
-                raise AccountDeleted
-            return int(visible[0]) - 1
+            return readable
 
         return self.change(change)
 
     def leave(self, room: str, account: int, by: str = "") -> None:
         def change(db: PgConnection) -> None:
-            if db.execute(LEAVE, (account, room)).rowcount:
+            if leave_room(db, room, account):
                 self.record_change(db, "member", room, account, by=by)
 
         self.change(change)
@@ -106,7 +100,7 @@ class RoomStore(Pruner):
 
 
 def _room_from_row(row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules, accounts, visible, having_role, roles = row
-    members = dict(zip(accounts or (), visible or (), strict=True))
+    id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, roles = row
+    members = dict(zip(accounts or (), starts or (), strict=True))
     roles_by_id = dict(zip(having_role or (), roles or (), strict=True))
     return RoomRecord(key, name, topic, creator, head, first, members, id, rules_from_json(rules), roles_by_id)

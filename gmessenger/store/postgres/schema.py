@@ -194,6 +194,8 @@ ADD_OWNED_ROOMS: Final = """
 ALTER TABLE conversations ADD COLUMN rules text NOT NULL DEFAULT '';
 ALTER TABLE participants ADD COLUMN role text NOT NULL DEFAULT '';
 ALTER TABLE participants ADD COLUMN joined double precision NOT NULL DEFAULT 0;
+-- The last seq when the account joined a room: its devices are sent what came after.
+ALTER TABLE participants ADD COLUMN joined_seq bigint NOT NULL DEFAULT 0;
 -- The last seq when the account left; NULL while it is a member.
 ALTER TABLE participants ADD COLUMN left_seq bigint;
 UPDATE participants SET role = 'owner' FROM conversations c

@@ -109,6 +109,21 @@ ORPHAN_QUERIES: Final = {
         "SELECT count(*) FROM devices d WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.id = d.account_id)"
     ),
 }
+HAS_ABSENCES: Final = "SELECT (to_regclass('absences') IS NOT NULL)::int"
+ROOM_ORPHAN_QUERIES: Final = {
+    "absences belong to no conversation": (
+        "SELECT count(*) FROM absences a WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = a.conversation_id)"
+    ),
+    "room sanctions belong to no conversation": (
+        "SELECT count(*) FROM room_sanctions s "
+        "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = s.conversation_id)"
+    ),
+    "invitations belong to no conversation": (
+        "SELECT count(*) FROM invitations i "
+        "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = i.conversation_id)"
+    ),
+}
+"""Those of tables that a store of an earlier schema does not have."""
 
 COUNT_MISCOUNTED: Final = (
     "SELECT count(*) FROM (SELECT account FROM ("
@@ -141,7 +156,8 @@ def verify_transaction(db: Connection[Any], report: VerifyReport) -> None:
     """Verify what a transaction sees; add the counts and faults to a report."""
     report.counts = {what: _select_count(db, query) for what, query in COUNT_QUERIES.items()}
     report.faults += describe_seq_gaps(db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts)
-    orphans = {what: _select_count(db, query) for what, query in ORPHAN_QUERIES.items()}
+    queries = ORPHAN_QUERIES | (ROOM_ORPHAN_QUERIES if _select_count(db, HAS_ABSENCES) else {})
+    orphans = {what: _select_count(db, query) for what, query in queries.items()}
     report.faults += [f"{count} {what}." for what, count in orphans.items() if count]
     report.faults += describe_miscounted(_select_count(db, COUNT_MISCOUNTED) if _select_count(db, HAS_USAGE) else 0)
 

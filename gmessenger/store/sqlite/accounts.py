@@ -13,6 +13,7 @@ from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
 from gmessenger.store.common import hash_secret
 from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, generation, log_in_device
+from gmessenger.store.sqlite.membership import join_room
 
 ALL: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
@@ -29,6 +30,7 @@ DROP: Final = (
     DROP_TOKENS,
     "DELETE FROM devices WHERE account_id = ?",
     "DELETE FROM participants WHERE account_id = ?",
+    "DELETE FROM absences WHERE account_id = ?",
     "DELETE FROM blocks WHERE account_id = ?",
     "DELETE FROM accounts WHERE id = ?",
 )
@@ -36,10 +38,6 @@ DROP: Final = (
 ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (?,?)"
 USE_INVITE: Final = "DELETE FROM invites WHERE hash = ?"
 JOIN_DIRECT: Final = "INSERT INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
-ADD_MEMBER: Final = (
-    "INSERT INTO participants (account_id, conversation_id, visible, joined) "
-    "SELECT ?, id, head + 1, ? FROM conversations WHERE key = ?"
-)
 FIND_DIRECT_CONVERSATIONS: Final = (
     # Two ranges of indexes: there may be hundreds of thousands of conversations, and this runs on the loop.
     "SELECT id, head FROM conversations WHERE key >= :key || ' ' AND key < :key || '!' "
@@ -85,7 +83,8 @@ class AccountStore(DeviceStore):
     ) -> tuple[Account, Device]:
         def create(db: sqlite3.Connection) -> tuple[Account, Device]:
             account = self._insert_account(db, (key, name, password_hash, time), invite)
-            db.executemany(ADD_MEMBER, [(account.id, time, room) for room in rooms])
+            for room in rooms:
+                join_room(db, room, account.id, time)
             return account, log_in_device(db, account.id, login, time)
 
         registered = self.writer.execute(create)

@@ -25,10 +25,10 @@ DROP_DEVICE: Final = (
     DROP_TOKENS_OF_DEVICE,
 )
 CURSORS: Final = (
-    "SELECT c.key, max(coalesce(u.seq, 0), p.visible - 1) FROM participants p "
+    "SELECT c.key, max(coalesce(u.seq, 0), p.visible - 1, p.joined_seq) FROM participants p "
     "JOIN conversations c ON c.id = p.conversation_id "
     "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = ? "
-    "WHERE p.account_id = ? AND c.key NOT LIKE '!%'"
+    "WHERE p.account_id = ? AND p.left_seq IS NULL AND c.key NOT LIKE '!%'"
 )
 FURTHEST: Final = (
     "SELECT u.conversation_id, max(u.seq) FROM cursors u JOIN devices d ON d.id = u.device_id "

@@ -7,14 +7,30 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from gmessenger.chat.records import ConversationRow, MessagePage, MessageTrace, NewMessage, SearchResult, SentInfo
+from gmessenger.chat.records import (
+    ConversationRow,
+    MessagePage,
+    MessageTrace,
+    NewMessage,
+    ReadRange,
+    SearchResult,
+    SentInfo,
+)
 from gmessenger.chat.storage import AppendCallback
+from gmessenger.store.absences import (
+    absences_after,
+    first_readable,
+    ranges_after,
+    ranges_before,
+    readable_ranges,
+)
 from gmessenger.store.common import MAX_SENT_AS, PAGE_SIZE, advance_cursors, page_from_rows, readers_from_rows
 from gmessenger.store.search import NewestFirstSearch, SearchScope, SearchTimeout
 from gmessenger.store.search_text import parse_query
 from gmessenger.store.sqlite import usage
 from gmessenger.store.sqlite.database import Database
 from gmessenger.store.sqlite.inserter import CONVERSATION
+from gmessenger.store.sqlite.membership import NOT_ABSENT, find_read_range
 from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, fts_query
 
 COLUMNS: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
@@ -27,18 +43,18 @@ BEFORE: Final = (
     f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "WHERE c.key = ? AND m.seq < ? AND m.seq >= ? ORDER BY m.seq DESC LIMIT ?"
 )
-VISIBLE: Final = (
-    "SELECT p.visible FROM participants p JOIN conversations c ON c.id = p.conversation_id "
-    "WHERE c.key = ? AND p.account_id = ?"
+BETWEEN: Final = (
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE c.key = ? AND m.seq BETWEEN ? AND ? ORDER BY m.seq "
 )
 HEADS: Final = (
     "SELECT c.key, c.head FROM conversations c JOIN participants p ON p.conversation_id = c.id "
-    "WHERE p.account_id = ? AND c.key NOT LIKE '!%'"
+    "WHERE p.account_id = ? AND p.left_seq IS NULL AND c.key NOT LIKE '!%'"
 )
 READ: Final = (
     "UPDATE participants SET read = max(participants.read, min(:seq, c.head)) FROM conversations c "
     "WHERE participants.account_id = :account AND participants.conversation_id = c.id AND c.key = :conversation "
-    "RETURNING read"
+    "AND participants.left_seq IS NULL RETURNING read"
 )
 SENT: Final = (
     'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id '
@@ -50,21 +66,22 @@ SENT_AS: Final = (
     "WHERE d.account_id = ? AND m.client_id = ? AND c.key NOT LIKE '!%' ORDER BY m.rowid DESC LIMIT ?"
 )
 READERS: Final = (
-    "SELECT p.account_id, p.visible, p.read, d.id, d.name, max(coalesce(u.seq, 0), p.visible - 1) "
-    "FROM participants p LEFT JOIN devices d ON d.account_id = p.account_id "
+    f"SELECT p.account_id, p.visible, p.read, NOT {NOT_ABSENT}, d.id, d.name, "  # noqa: S608
+    "max(coalesce(u.seq, 0), p.visible - 1, p.joined_seq) FROM (SELECT ? AS seq) AS m CROSS JOIN participants p "
+    "LEFT JOIN devices d ON d.account_id = p.account_id "
     "LEFT JOIN cursors u ON u.device_id = d.id AND u.conversation_id = p.conversation_id "
-    "WHERE p.conversation_id = ? ORDER BY p.account_id, d.name"
+    "WHERE p.conversation_id = ? AND p.left_seq IS NULL ORDER BY p.account_id, d.name"
 )
 SELECT_SCOPES: Final = (
     "SELECT c.id, c.key, p.visible, m.rowid FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = :account "
-    "AND m.seq >= p.visible AND c.key NOT LIKE '!%' AND (:conversation IS NULL OR c.key = :conversation) "
-    "ORDER BY m.rowid DESC"
+    "AND p.left_seq IS NULL AND m.seq >= p.visible AND c.key NOT LIKE '!%' "
+    "AND (:conversation IS NULL OR c.key = :conversation) ORDER BY m.rowid DESC"
 )
 SEARCH: Final = (
-    "SELECT m.rowid FROM words w CROSS JOIN messages m ON m.rowid = w.rowid CROSS JOIN participants p "
-    "ON p.account_id = :account AND p.conversation_id = m.conversation_id AND m.seq >= p.visible "
-    "WHERE words MATCH :words ORDER BY w.rowid DESC LIMIT :limit"
+    "SELECT m.rowid FROM words w CROSS JOIN messages m ON m.rowid = w.rowid CROSS JOIN participants p "  # noqa: S608
+    "ON p.account_id = :account AND p.conversation_id = m.conversation_id AND p.left_seq IS NULL "
+    f"AND m.seq >= p.visible AND {NOT_ABSENT} WHERE words MATCH :words ORDER BY w.rowid DESC LIMIT :limit"
 )
 SELECT_FIRST_INDEXED: Final = f"SELECT coalesce(({FIND_UNINDEXED}), 0)"
 SELECT_HIT: Final = (
@@ -83,9 +100,13 @@ SELECT_CONVERSATIONS: Final = (
     " WHEN substr(c.key, 1, length(me.key) + 1) = me.key || ' ' THEN substr(c.key, length(me.key) + 2)"
     " ELSE substr(c.key, 1, instr(c.key, ' ') - 1) END AS other"
     " FROM participants p JOIN conversations c ON c.id = p.conversation_id JOIN accounts me ON me.id = p.account_id"
-    " WHERE p.account_id = :account AND c.key NOT LIKE '!%'"
+    " WHERE p.account_id = :account AND p.left_seq IS NULL AND c.key NOT LIKE '!%'"
     "), page AS ("
-    " SELECT * FROM mine WHERE other > :after AND (head >= first OR other LIKE '#%') ORDER BY other LIMIT :limit"
+    " SELECT id, name, other, read, coalesce((SELECT max(a.last) + 1 FROM absences a WHERE a.account_id = :account"
+    "  AND a.conversation_id = mine.id AND a.first <= mine.first AND a.last >= mine.first), first) AS first,"
+    " coalesce((SELECT min(a.first) - 1 FROM absences a WHERE a.account_id = :account"
+    "  AND a.conversation_id = mine.id AND a.last >= mine.head), head) AS head"
+    " FROM mine WHERE other > :after AND (head >= first OR other LIKE '#%') ORDER BY other LIMIT :limit"
     ") SELECT other, CASE WHEN other LIKE '#%' THEN page.name"
     ' ELSE coalesce(a.name, CASE WHEN m.account_id = :account THEN m."to" ELSE m.sender END, other) END,'
     " CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END"
@@ -122,30 +143,33 @@ class MessageStore(Database):
     def page(self, account: int, conversation: str, after: int) -> MessagePage:
         def find(db: sqlite3.Connection) -> MessagePage:
             # Two queries: one would enter the index at the first visible message, not behind `after`.
-            row = db.execute(VISIBLE, (conversation, account)).fetchone()
-            if row is None:
+            readable = find_read_range(db, account, conversation)
+            if readable is None:
                 return MessagePage([], False)
-            start = max(after, row[0] - 1)
+            if readable.absences:
+                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE)
+            start = max(after, readable.visible_from - 1)
             return MessagePage(*page_from_rows(db.execute(AFTER, (conversation, start, PAGE_SIZE + 1)), PAGE_SIZE))
 
         return self.read(find)
 
-    def visible_from(self, account: int, conversation: str) -> int | None:
-        row = self.read(lambda db: db.execute(VISIBLE, (conversation, account)).fetchone())
-        return int(row[0]) if row else None
+    def read_range(self, account: int, conversation: str) -> ReadRange | None:
+        return self.read(lambda db: find_read_range(db, account, conversation))
 
     def history(
-        self, conversation: str, visible_from: int, before: int | None, after: int | None, limit: int
+        self, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
     ) -> MessagePage:
         def find(db: sqlite3.Connection) -> MessagePage:
+            if readable.absences:
+                return _page_between_absences(db, conversation, readable, before, after, limit)
             row = db.execute(CONVERSATION, (conversation,)).fetchone()
-            first = max(visible_from, row[2] if row else 1)
+            first = max(readable.visible_from, row[2] if row else 1)
             if after is not None:
                 start = max(after, first - 1)
                 rows = db.execute(AFTER, (conversation, start, limit + 1))
                 return MessagePage(*page_from_rows(rows, limit), first)
             end = before if before is not None else 2**62
-            rows = db.execute(BEFORE, (conversation, end, visible_from, limit + 1))
+            rows = db.execute(BEFORE, (conversation, end, readable.visible_from, limit + 1))
             messages, more = page_from_rows(rows, limit)
             return MessagePage(messages[::-1], more, first)
 
@@ -185,7 +209,7 @@ class MessageStore(Database):
                 return None
             id, head, first = row
             sent = db.execute(SENT, (id, seq)).fetchone()
-            readers = readers_from_rows(db.execute(READERS, (id,)))
+            readers = readers_from_rows(db.execute(READERS, (seq, id)))
             return MessageTrace(first, head, _sent_from_row(sent) if sent else None, readers)
 
         uncommitted = self.cursors.uncommitted(conversation)  # before they can be committed unseen
@@ -201,6 +225,23 @@ class MessageStore(Database):
 
         rows = self.read(find)
         return rows[:limit], len(rows) > limit
+
+
+def _page_between_absences(
+    db: sqlite3.Connection, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
+) -> MessagePage:
+    """Return a page of a conversation of which some ranges may not be read: after a seq, else before one."""
+    _, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
+    ranges = readable_ranges(readable, first, head)
+    if after is not None:
+        taken, more = ranges_after(ranges, after, limit)
+    else:
+        taken, more = ranges_before(ranges, before if before is not None else head + 1, limit)
+    statement = BETWEEN if after is not None else f"{BETWEEN} DESC"
+    rows = (row for start, end in taken for row in db.execute(statement, (conversation, start, end)))
+    messages, is_cut = page_from_rows(rows, limit)
+    ordered = messages if after is not None else messages[::-1]
+    return MessagePage(ordered, more or is_cut, first_readable(readable, first), absences_after(readable, first))
 
 
 def execute_interruptible(db: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Any]:

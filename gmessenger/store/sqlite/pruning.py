@@ -40,8 +40,14 @@ CLEAR_STALE: Final = _statement_step("DELETE FROM stale")
 MERGE_CHUNK: Final = 500  # pages of the index
 DROP_CONVERSATION: Final = (
     "DELETE FROM participants WHERE conversation_id = ?",
+    "DELETE FROM absences WHERE conversation_id = ?",
+    "DELETE FROM room_sanctions WHERE conversation_id = ?",
+    "DELETE FROM invitations WHERE conversation_id = ?",
     "DELETE FROM cursors WHERE conversation_id = ?",
     "DELETE FROM conversations WHERE id = ?",
+)
+DELETE_OLD_ABSENCES: Final = (
+    "DELETE FROM absences WHERE last < (SELECT first FROM conversations c WHERE c.id = conversation_id)"
 )
 SELECT_DELETED: Final = "SELECT id, head FROM conversations WHERE key LIKE '!%'"
 SELECT_PRUNABLE: Final = (
@@ -79,6 +85,7 @@ class Pruner(Database):
         ids_from = before - common.PAST_ID_TTL
         dropped = self._drop_older([(int(conversation), int(first)) for conversation, first in rows], ids_from)
         self.writer.execute(partial(self._delete_old_ids, ids_from))
+        self.writer.execute(lambda db: db.execute(DELETE_OLD_ABSENCES))
         self.finish_deletions()
         return dropped
 

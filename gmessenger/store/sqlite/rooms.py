@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from gmessenger.chat.records import RoomRecord
+from gmessenger.chat.records import ReadRange, RoomRecord
 from gmessenger.errors import NoSuchRoom, StoreUnavailable
 from gmessenger.room_rules import rules_from_json
 from gmessenger.store.sqlite.accounts import LIFT
-from gmessenger.store.sqlite.messages import VISIBLE
+from gmessenger.store.sqlite.membership import find_read_range, join_room, leave_room
 from gmessenger.store.sqlite.pruning import Pruner
 
 ROOM: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key = ?"
 ROOMS: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key LIKE '#%'"
-MEMBERS: Final = "SELECT account_id, visible, role FROM participants WHERE conversation_id = ? AND left_seq IS NULL"
-JOIN: Final = (
-    "INSERT OR IGNORE INTO participants (account_id, conversation_id, visible, joined, role) VALUES (?,?,?,?,?)"
+MEMBERS: Final = (
+    "SELECT account_id, max(visible, joined_seq + 1), role FROM participants "
+    "WHERE conversation_id = ? AND left_seq IS NULL"
 )
-LEAVE: Final = "DELETE FROM participants WHERE conversation_id = ? AND account_id = ?"
+ADD_OWNER: Final = (
+    "INSERT INTO participants (account_id, conversation_id, visible, joined, role) VALUES (?,?,1,?,'owner')"
+)
 SET_TOPIC: Final = "UPDATE conversations SET topic = ? WHERE key = ?"
 MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"
 
@@ -36,29 +38,21 @@ class RoomStore(Pruner):
             is_new = db.execute(ROOM, (key,)).fetchone() is None
             conversation = self.inserter.conversation(db, key, name, creator)
             if is_new and creator is not None and conversation is not None:
-                db.execute(JOIN, (creator, conversation.id, 1, time, "owner"))
+                db.execute(ADD_OWNER, (creator, conversation.id, time))
             return _room_from_row(db, db.execute(ROOM, (key,)).fetchone())
 
         return self.writer.execute(change)
 
-    def join(self, room: str, account: int, time: float = 0.0) -> int:
-        def change(db: sqlite3.Connection) -> int:
-            conversation = self.inserter.conversation(db, room)
-            if conversation is None:
-                raise NoSuchRoom
-            db.execute(JOIN, (account, conversation.id, conversation.head + 1, time, ""))
-            visible: int = db.execute(VISIBLE, (room, account)).fetchone()[0]
-            return visible - 1
+    def join(self, room: str, account: int, time: float) -> ReadRange:
+        def change(db: sqlite3.Connection) -> ReadRange | None:
+            return find_read_range(db, account, room) if join_room(db, room, account, time) else None
 
-        return self.writer.execute(change)
+        if (readable := self.writer.execute(change)) is None:
+            raise NoSuchRoom
+        return readable
 
     def leave(self, room: str, account: int, by: str = "") -> None:
-        def change(db: sqlite3.Connection) -> None:
-            conversation = self.inserter.conversation(db, room)
-            if conversation is not None:
-                db.execute(LEAVE, (conversation.id, account))
-
-        self.writer.execute(change)
+        self.writer.execute(lambda db: leave_room(db, room, account))
 
     def set_topic(self, room: str, topic: str, by: str = "") -> None:
         self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, room)))
@@ -84,6 +78,6 @@ def _select_rooms(db: sqlite3.Connection) -> list[RoomRecord]:
 def _room_from_row(db: sqlite3.Connection, row: tuple[Any, ...]) -> RoomRecord:
     id, key, name, topic, creator, head, first, rules = row
     members = db.execute(MEMBERS, (id,)).fetchall()
-    visible = {account: first_visible for account, first_visible, _ in members}
+    starts = {account: start for account, start, _ in members}
     roles = {account: role for account, _, role in members if role}
-    return RoomRecord(key, name, topic, creator, head, first, visible, id, rules_from_json(rules), roles)
+    return RoomRecord(key, name, topic, creator, head, first, starts, id, rules_from_json(rules), roles)

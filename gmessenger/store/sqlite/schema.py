@@ -150,6 +150,8 @@ ADD_OWNED_ROOMS: Final = (
     "ALTER TABLE conversations ADD COLUMN rules TEXT DEFAULT '' NOT NULL",
     "ALTER TABLE participants ADD COLUMN role TEXT DEFAULT '' NOT NULL",
     "ALTER TABLE participants ADD COLUMN joined FLOAT DEFAULT 0 NOT NULL",
+    # The last seq when the account joined a room: its devices are sent what came after.
+    "ALTER TABLE participants ADD COLUMN joined_seq INTEGER DEFAULT 0 NOT NULL",
     # The last seq when the account left; NULL while it is a member.
     "ALTER TABLE participants ADD COLUMN left_seq INTEGER",
     "UPDATE participants SET role = 'owner' FROM conversations c "

@@ -40,7 +40,14 @@ COUNT_MISCOUNTED: Final = (
 """Accounts (0: all guests) whose stored bytes differ from those in `usage`."""
 SELECT_VERSION: Final = "PRAGMA user_version"
 COUNT_TABLES: Final = "SELECT count(*) FROM sqlite_master"
-COUNT_ORPHANS: Final = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELECT id FROM conversations)"
+COUNT_ORPHANS: Final = "SELECT count(*) FROM {} WHERE conversation_id NOT IN (SELECT id FROM conversations)"
+OF_CONVERSATIONS: Final = {
+    "messages": "messages",
+    "absences": "absences",
+    "room_sanctions": "room sanctions",
+    "invitations": "invitations",
+}
+"""Tables whose rows belong to conversations; a store of an earlier schema has not all of them."""
 
 ORDINARY_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
 
@@ -149,8 +156,13 @@ def _integrity_check(db: sqlite3.Connection, what: object) -> list[str]:
 
 
 def _check_orphans(db: sqlite3.Connection) -> list[str]:
-    orphans = int(db.execute(COUNT_ORPHANS).fetchone()[0])
-    return [f"{orphans} messages belong to no conversation."] if orphans else []
+    tables = {name for (name,) in db.execute(ORDINARY_TABLES)}
+    orphans = {
+        what: int(db.execute(COUNT_ORPHANS.format(table)).fetchone()[0])
+        for table, what in OF_CONVERSATIONS.items()
+        if table in tables
+    }
+    return [f"{count} {what} belong to no conversation." for what, count in orphans.items() if count]
 
 
 def _check_search_index(db: sqlite3.Connection) -> list[str]:

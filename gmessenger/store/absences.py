@@ -1,0 +1,77 @@
+"""Absences of the members of a room, and the seqs that may be read between them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+from gmessenger.chat.records import Absence, ReadRange
+
+SeqRange: TypeAlias = tuple[int, int]
+"""The first and the last seq of some messages without a gap."""
+MAX_ABSENCES: Final = 100  # of an account in a room
+
+
+def add_absence(absences: Sequence[Absence], first: int, last: int) -> list[Absence]:
+    """Return the absences with a later one, which may adjoin the last. None is added where `first` is after `last`.
+
+    Beyond `MAX_ABSENCES`, the two with the fewest messages between them become one: so few cannot be read any more.
+    """
+    merged = list(absences)
+    if first > last:
+        return merged
+    if merged and merged[-1][1] >= first - 1:
+        merged[-1] = (merged[-1][0], last)
+    else:
+        merged.append((first, last))
+    if len(merged) > MAX_ABSENCES:
+        index = min(range(len(merged) - 1), key=lambda index: merged[index + 1][0] - merged[index][1])
+        merged[index : index + 2] = [(merged[index][0], merged[index + 1][1])]
+    return merged
+
+
+def first_readable(readable: ReadRange, first: int) -> int:
+    """Return the first seq that may be read of a conversation that is stored from `first` on; there may be none yet."""
+    start = max(readable.visible_from, first)
+    for absent_from, absent_to in readable.absences:
+        if absent_from <= start <= absent_to:
+            start = absent_to + 1
+    return start
+
+
+def absences_after(readable: ReadRange, first: int) -> list[Absence]:
+    """Return the absences from messages that are still stored, which begin with `first`."""
+    start = max(readable.visible_from, first)
+    return [absence for absence in readable.absences if absence[1] >= start]
+
+
+def readable_ranges(readable: ReadRange, first: int, head: int) -> list[SeqRange]:
+    """Return what may be read of a conversation that is stored from `first` to `head`, ascending."""
+    start = max(readable.visible_from, first)
+    ranges = []
+    for absent_from, absent_to in readable.absences:
+        ranges.append((start, absent_from - 1))
+        start = max(start, absent_to + 1)
+    ranges.append((start, head))
+    return [(start, end) for start, end in ranges if start <= end]
+
+
+def ranges_after(ranges: Iterable[SeqRange], after: int, limit: int) -> tuple[list[SeqRange], bool]:
+    """Return the ranges of the first `limit` seqs after one, and whether there are more."""
+    taken: list[SeqRange] = []
+    for start, end in ((max(start, after + 1), end) for start, end in ranges if end > after):
+        if limit == 0:
+            return taken, True
+        last = min(end, start + limit - 1)
+        taken.append((start, last))
+        limit -= last - start + 1
+        if last < end:
+            return taken, True
+    return taken, False
+
+
+def ranges_before(ranges: Iterable[SeqRange], before: int, limit: int) -> tuple[list[SeqRange], bool]:
+    """Return the ranges of the last `limit` seqs before one, the last range first, and whether there are more."""
+    mirrored = [(-end, -start) for start, end in ranges]
+    taken, more = ranges_after(reversed(mirrored), -before, limit)
+    return [(-end, -start) for start, end in taken], more
