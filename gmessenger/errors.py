@@ -38,6 +38,7 @@
     │   │   └── RoomFull               403  room_full
     │   ├── NotFound                   404  never_seen
     │   ├── NoSuchRoom                 404  no_such_room
+    │   ├── NoSuchDevice               404  no_such_device
     │   ├── NameInUse                  409  name_in_use
     │   ├── NameTaken                  409  name_taken
     │   ├── IdReused                   409  id_reused
@@ -304,6 +305,12 @@ class NoSuchRoom(WireError):
     status = 404
     code = "no_such_room"
     message = "There is no such room."
+
+
+class NoSuchDevice(WireError):
+    status = 404
+    code = "no_such_device"
+    message = "No device of that name is logged in to this account."
 
 
 class NameInUse(WireError):

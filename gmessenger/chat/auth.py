@@ -21,7 +21,7 @@ from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, Sess
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import BucketTable, Charge, Limits, RateLimit, TokenBucket
-from gmessenger.chat.records import Account, Credential, DeviceLogin
+from gmessenger.chat.records import Account, Credential, Device, DeviceLogin
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
@@ -170,6 +170,7 @@ def _charge_or_refuse(
 
 
 DEFAULT_DEVICE: Final = "default"
+SECONDS_PER_DAY: Final = 86_400.0
 
 
 @dataclass(slots=True)
@@ -211,6 +212,8 @@ class Authenticator:
         self.guests = GuestSessions(router.peers)
         self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
         self.accounts_by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
+        self._logins_under_way: set[Session] = set()
+        self._doubted_logins: set[Session] = set()
         self._account_names = ConfusableIndex(account.name for account in self.accounts.values())
 
     def log_in(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
@@ -260,6 +263,11 @@ class Authenticator:
         session.bind_device(found)
         self._router.peers.release(session.key)
         self._router.peers.presence_changed(session.key)
+
+    def token_horizon(self) -> float:
+        """Return the time, in Unix seconds, since when a token must have been used to be valid."""
+        days = self._policy.token_days
+        return self._clock() - days * SECONDS_PER_DAY if days else 0.0
 
     def check_not_confusable(self, name: str) -> None:
         """Raise `NameConfusable` if a name can be mistaken for an account's or an online guest's."""
@@ -320,7 +328,7 @@ class Authenticator:
         live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
         live += self._router.peers.devices_of(account.key)
         device_login = DeviceLogin(device_name, session.token, live)
-        device = self._store.begin_session(account.id, device_login, self._clock(), credential)
+        device = self._begin_session(session, account, device_login, credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
         if device.generation < account.generation:  # the password was changed since
@@ -332,17 +340,35 @@ class Authenticator:
                 self.replace_session(other)
         return session, []
 
+    def doubt_logins(self) -> None:
+        """Have logins that are under way look again whether their tokens are valid: some were revoked."""
+        self._doubted_logins.update(self._logins_under_way)
+
+    def _begin_session(self, session: Session, account: Account, login: DeviceLogin, credential: Credential) -> Device:
+        """Begin a session in the store. Raises `PasswordRequired` if its token was revoked at the same time."""
+        self._logins_under_way.add(session)
+        try:
+            device = self._store.begin_session(account.id, login, self._clock(), credential)
+            while session in self._doubted_logins:
+                self._doubted_logins.discard(session)
+                if self._store.find_token(session.token) is None:
+                    raise PasswordRequired
+            return device
+        finally:
+            self._logins_under_way.discard(session)
+            self._doubted_logins.discard(session)
+
     def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str, Credential]:
         """Check a login's token or password. Returns the device's name, and what proved it; keeps a valid token.
 
         Raises `PasswordRequired`, `WrongPassword`, and as `LoginThrottle.verify`.
         """
-        known = self._store.find_token(login.token) if login.token else None
-        if known is not None and known[0] == account.id:
-            device = login.device or known[1]
-            if device == known[1] and login.token is not None:
-                session.token = login.token
-            return device, Credential(token=login.token)
+        used_after = self.token_horizon()
+        known = self._store.find_token(login.token, used_after) if login.token else None
+        if known is not None and known[0] == account.id and login.device in (None, "", known[1]):
+            assert login.token is not None
+            session.token = login.token
+            return known[1], Credential(token=login.token, used_after=used_after)
         if login.password is None:
             raise PasswordRequired
         password_hash = self._store.password_hash(account.id)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from gmessenger import log
-from gmessenger.chat.auth import LoginThrottle
+from gmessenger.chat.auth import Authenticator, LoginThrottle
 from gmessenger.chat.passwords import check_length
-from gmessenger.chat.router import SessionCloser
+from gmessenger.chat.results import DeviceEntry, DeviceList
+from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import WrongPassword
+from gmessenger.errors import BadRequest, NoSuchDevice, WrongPassword
 
 
 class CredentialService:
-    """Changes the password of the account that asks. Methods block on the store, and on hashing."""
+    """Changes the password of the account that asks, and logs its devices out. Methods block on store and hashing."""
 
-    def __init__(self, store: Store, login_throttle: LoginThrottle, session_closer: SessionCloser) -> None:
+    def __init__(
+        self,
+        store: Store,
+        authenticator: Authenticator,
+        router: Router,
+        login_throttle: LoginThrottle,
+        session_closer: SessionCloser,
+    ) -> None:
         self._store = store
+        self._authenticator = authenticator
+        self._router = router
         self._login_throttle = login_throttle
         self._session_closer = session_closer
 
@@ -36,3 +48,40 @@ class CredentialService:
             session.device.generation = generation
         self._session_closer.close_outdated(account)
         log.log_event("password_changed", name=account.name, address=session.address)
+
+    def devices(self, session: Session) -> DeviceList:
+        """Return the account's devices that are logged in. Raises `AccountsOnly`."""
+        account = session.require_account()
+        devices = self._store.devices(account.id, self._authenticator.token_horizon())
+        own = session.device.id if session.device is not None else None
+        here = {one.device.id for one in self._router.sessions(account.key) if one.device is not None}
+        here.update(self._router.peers.devices_of(account.key))
+        return DeviceList(
+            [DeviceEntry(each.name, each.used, each.id in here, each.id == own or UNSET) for each in devices]
+        )
+
+    def drop(self, session: Session, device: str | None, is_all: bool) -> None:
+        """Log a device out, or all but this one: its token is void, and its session ended, on all nodes.
+
+        Where it is this one, `end_if_dropped` ends the session after the response. Raises `AccountsOnly`, `BadRequest`,
+        or `NoSuchDevice`.
+        """
+        account = session.require_account()
+        if (device is None) is not is_all:
+            raise BadRequest("Give device, or all.")
+        own = session.device.id if session.device is not None else None
+        dropped = self._store.drop_tokens(account.id, device, own if is_all else None)
+        if not dropped and not is_all:
+            raise NoSuchDevice
+        self._authenticator.doubt_logins()
+        for other in list(self._router.sessions(account.key)):
+            if other.device is not None and other.device.id in dropped:
+                other.token = ""
+                if other is not session:
+                    self.end_if_dropped(other)
+        log.log_event("device_dropped", name=account.name, address=session.address, count=len(dropped))
+
+    def end_if_dropped(self, session: Session) -> None:
+        """End a session whose token was revoked. Does not block."""
+        if not session.token:
+            self._session_closer.close_dropped(session)

@@ -10,6 +10,7 @@ from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.credentials import CredentialService
 from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
+from gmessenger.chat.device_use import DeviceUseRecorder
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.listings import ListingService
 from gmessenger.chat.membership import RoomMembership
@@ -113,7 +114,8 @@ class Messenger:
         self.room_service = RoomService(rooms, membership, delivery, listings, sanctions.check_not_muted)
         self.history_service = HistoryService(store, router, rooms, accounts, policy)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
-        self.credentials = CredentialService(store, login_throttle, session_closer)
+        self.device_use = DeviceUseRecorder(store, router, clock)
+        self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
         self.account_data = AccountData(
             store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers
         )
@@ -199,6 +201,7 @@ class Messenger:
             return False
         self.presence.before_change(session.key, session.name)
         self.router.remove(session)
+        self.device_use.add(session)
         self.membership.remove_session(session)
         if session.account is None:
             self.blocks.discard(session.key)

@@ -25,6 +25,7 @@ class Policy:
     max_text: int = 16_384
     max_frame: int = 65_536
     max_recent_names: int = 10_000
+    token_days: float = 90.0  # days after its last use for which a token is valid; 0 is for good
     announced_retention: float | None = None  # days; the greeting tells it
     account_quota: int = 0  # bytes of text kept of one account; 0 is no limit
     guest_quota: int = 0  # bytes of text kept of all guests together

@@ -45,6 +45,17 @@ class Device(Struct):
     generation: int = 0
 
 
+class DeviceInfo(Struct):
+    """A device that is logged in, as it has a token.
+
+    `used`: when a session on it began or ended last, in Unix seconds.
+    """
+
+    id: int
+    name: str
+    used: float
+
+
 class DeviceLogin(Struct):
     """A session's login: the name of the device, and the token that resumes it, of which the store keeps a hash.
 
@@ -57,10 +68,11 @@ class DeviceLogin(Struct):
 
 
 class Credential(Struct):
-    """What has proved a login: the hash of the password that was given, or a token."""
+    """What has proved a login: the hash of the password that was given, or a token that was used after a time."""
 
     password_hash: str | None = None
     token: str | None = None
+    used_after: float = 0.0
 
 
 Absence: TypeAlias = tuple[int, int]

@@ -238,6 +238,25 @@ class Registration(Result, kw_only=True):
     token: str = field(name="session")
 
 
+class DeviceEntry(Struct):
+    """A device of the account that asks. `here`: connected now, on any node; `this`: it is the one that asks."""
+
+    name: str = field(name="device")
+    used: float  # Unix seconds
+    here: bool
+    this: bool | UnsetType = UNSET
+
+
+class DeviceList(Result):
+    """The devices of an account that are logged in, those used last first."""
+
+    devices: list[DeviceEntry]
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * len(self.devices)
+
+
 class SessionCount(Result):
     """How many sessions an action concerned; `address`: the banned network, as it was understood."""
 

@@ -95,6 +95,10 @@ class SessionCloser:
             self.close(session, error)
         return len(sessions)
 
+    def close_dropped(self, session: Session) -> None:
+        """End a session whose device was logged out."""
+        self.close(session, PasswordRequired("This device has been logged out: log in again with the password."))
+
     def close_all(self, key: str, error: WireError, except_session: Session | None = None) -> int:
         """End the local sessions of a name, but one. Returns how many were ended."""
         sessions = [session for session in self._router.sessions(key) if session is not except_session]

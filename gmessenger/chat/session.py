@@ -30,7 +30,7 @@ class Session:
     `sync`: what the session was sent and has acknowledged.
     `pending_characters`: the size of its messages that were handed to the store and are not committed.
     `buckets`: the rate limit's state of the name, shared by all its sessions; `network_buckets`: a guest's network's.
-    `token`: resumes a guest's session, or logs in an account's again without a password.
+    `token`: resumes a guest's session, or logs in an account's again without a password; empty once it was revoked.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     """
 

@@ -18,6 +18,7 @@ from gmessenger.chat.records import (
     ConversationRow,
     Credential,
     Device,
+    DeviceInfo,
     DeviceLogin,
     ExportedMessage,
     MessagePage,
@@ -128,14 +129,26 @@ class Store(Protocol):
     def add_invite(self, invite: str, time: float) -> None:
         """Store an invite, with which one person may register."""
 
-    def find_token(self, token: str) -> tuple[int, str] | None:
-        """Return the account id and the device name of a token, or None."""
+    def find_token(self, token: str, used_after: float = 0.0) -> tuple[int, str] | None:
+        """Return the account id and the device name of a token, or None. One used before that time is not valid."""
+
+    def devices(self, account: int, used_after: float = 0.0) -> Sequence[DeviceInfo]:
+        """Return the devices of an account that have a token, those used last first."""
+
+    def drop_tokens(self, account: int, device: str | None = None, kept: int | None = None) -> Sequence[int]:
+        """Revoke the token of a device, or with None those of all but the device with the id `kept`.
+
+        Returns the ids of these devices. They keep their cursors, and begin with a new token at their next login.
+        """
+
+    def note_use(self, devices: Mapping[int, float]) -> None:
+        """Record when devices, and their tokens, were used last, by the device's id. Never moves a time back."""
 
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
         """Begin a session on a device, which is created if need be, with the account's furthest cursors.
 
-        Of more than 20 devices the longest unused are evicted, those with a session last. Raises `PasswordRequired` if
-        the credential is not valid any more.
+        Of more than 20 devices the longest unused are evicted: those without a token first, those with a session last.
+        Raises `PasswordRequired` if the credential is not valid any more.
         """
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:

@@ -18,7 +18,7 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import SanctionKind, SanctionRegistry, with_reason
 from gmessenger.chat.session import Session
-from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
+from gmessenger.cluster.interfaces import DROPPED, Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, WireError
 
 
@@ -226,6 +226,7 @@ class ChangeApplier:
 
     def _resync_sessions(self) -> None:
         """End sessions whose device has logged in elsewhere; have the others check for unsent messages."""
+        self._messenger.authenticator.doubt_logins()
         sessions = [(session, session.device) for session in self._messenger.router if session.device is not None]
         login_counts = self._store.login_counts([device.id for _, device in sessions])
         for session, device in sessions:
@@ -324,11 +325,18 @@ class ChangeApplier:
             self._messenger.blocks.load(account.key, names)
 
     def _handle_device(self, id: int, details: ChangeDetails) -> None:
+        is_dropped = details.reason == DROPPED
         if self._session_on_device(id) is None:
+            if is_dropped:
+                self._messenger.authenticator.doubt_logins()
             return
         login_count = self._read(lambda: self._store.login_counts([id])).get(id, UNKNOWN_LOGIN_COUNT)
         session = self._session_on_device(id)
-        if session is not None and session.device is not None and login_count > session.device.login_count:
+        if session is None or session.device is None or login_count <= session.device.login_count:
+            return
+        if is_dropped:
+            self._messenger.session_closer.close_dropped(session)
+        else:
             self.replace_session(session)
 
     def _session_on_device(self, device: int) -> Session | None:

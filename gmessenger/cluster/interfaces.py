@@ -7,7 +7,7 @@ reordered costs time, never a message.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, TypeGuard
+from typing import Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from msgspec import Struct, field
 
@@ -19,12 +19,16 @@ ChangeKind: TypeAlias = Literal[
 ]
 
 
+DROPPED: Final = "dropped"
+"""The reason of a change of a device whose owner has revoked its token."""
+
+
 class ChangeDetails(Struct, frozen=True, omit_defaults=True):
     """Facts about a change that the store keeps nowhere else.
 
     Attributes:
         by: name of the user who made the change; empty where no client is notified of it.
-        reason: reason given for a kick.
+        reason: reason given for a kick; `DROPPED` for a device that was logged out.
     """
 
     by: str = ""
@@ -41,7 +45,7 @@ class Change(Struct):
     | member | room key, account id | joined or left |
     | sanction | sanction kind, target | imposed or lifted |
     | blocks | account id | the account blocked or unblocked a name |
-    | device | device id | a session logged in on it, or it was replaced by another device |
+    | device | device id | a session logged in on it, its token was revoked, or it was replaced by another device |
     | guest | folded name | the guest resumed its session on another node |
     | kick | folded name | to be applied once; `details.reason` |
     | expel | room key, folded name of a guest | to be applied once |

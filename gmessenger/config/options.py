@@ -394,6 +394,12 @@ class ServerOptions(LogOptions):
         "the most bytes of message text stored for all guests together; 0 is no limit",
         "to limit the disk space that guests can use",
     )
+    token_days: float = option(
+        90.0,
+        days(),
+        "days after its last connection for which a device logs in without the password; 0 is for good",
+        "to have devices that are lost or not used any more ask for the password sooner",
+    )
     retention_days: float = option(
         0.0,
         days(),

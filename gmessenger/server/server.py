@@ -210,6 +210,7 @@ class Server:
             spawn("certificate", self.certificate.watch, self.options.tls_check, wait_stopped)
         spawn("timeouts", self.acceptor.sweep, wait_stopped)
         spawn("deletions", self._finish_deletions)
+        spawn("device use", self.messenger.device_use.run, wait_stopped)
         self._reindex_greenlet = spawn("reindex", reindex, self.store, wait_stopped)
         spawn("store files", watch_store_files, self.store, wait_stopped)
         spawn("loop lag", self.loop_lag.run, wait_stopped)
@@ -274,6 +275,8 @@ class Server:
             self.store.flush()  # what is not committed by then has no response either
         self.messenger.close()
         undelivered = self._close_connections(max(0.0, timeout - (time.monotonic() - started)))
+        with contextlib.suppress(StoreUnavailable, gevent.Timeout), gevent.Timeout(KILL_TIMEOUT):
+            self.messenger.device_use.write()
         if self.node is not None:
             self.node.stop()
         check_store_files(self.store, "")

@@ -38,6 +38,7 @@ def policy_from_options(options: ServerOptions) -> Policy:
         max_text=options.max_text,
         max_frame=options.max_frame,
         max_recent_names=options.names_remembered,
+        token_days=options.token_days,
         announced_retention=options.retention_days or None,
         account_quota=options.account_quota,
         guest_quota=options.guest_quota,

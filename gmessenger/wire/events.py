@@ -75,6 +75,15 @@ class PasswordRequest(Request, tag="password", kw_only=True):
     new: fields.Password
 
 
+class DevicesRequest(Request, tag="devices", kw_only=True):
+    pass
+
+
+class DropRequest(Request, tag="drop", kw_only=True):
+    device: fields.Device | None = None
+    all: bool = False
+
+
 class AckRequest(Request, tag="ack", kw_only=True):
     target: fields.Name = field(name="with")
     seq: Number
@@ -254,6 +263,8 @@ NativeRequest: TypeAlias = (
     PresenceRequest
     | RegisterRequest
     | PasswordRequest
+    | DevicesRequest
+    | DropRequest
     | MessageRequest
     | AckRequest
     | ReadRequest
@@ -326,6 +337,7 @@ class ResponseFrame(Struct, omit_defaults=True):
     address: str | None = None
     bans: list[dict[str, Any]] | None = None
     mutes: list[dict[str, Any]] | None = None
+    devices: list[dict[str, Any]] | None = None
 
 
 class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gevent
 
-from tests.cluster.conftest import Cluster
+from tests.cluster.conftest import Cluster, wait_until
 from tests.protocol.test_concurrency import Gate
-from tests.support.accounts import PASSWORD
+from tests.support.accounts import PASSWORD, UserClient
 from tests.support.timeouts import TEST_TIMEOUT
 
 NEW = "a brand new password"
@@ -42,6 +42,39 @@ def test_a_login_under_way_on_another_node_is_refused_after_a_new_password(clust
     login = gevent.spawn(cluster.connect(cluster.second).try_log_in, "hank", password=PASSWORD, device="late")
     gate.wait_until_reached()
     assert hank.request("password", old=PASSWORD, new=NEW)["response"] == 200
+    cluster.second.app.node._follower.sync()
+    gate.open()
+    assert login.get(timeout=TEST_TIMEOUT)["code"] == "password_needed"
+
+
+def test_a_device_is_dropped_whichever_node_it_is_on(cluster: Cluster) -> None:
+    laptop = cluster.register(cluster.first, "hank")
+    phone, tablet = (
+        cluster.log_in(node, "hank", device) for node, device in ((cluster.second, "phone"), (cluster.first, "tablet"))
+    )
+    wait_until(lambda: laptop.request("devices")["devices"] and all_here(laptop, 3))
+    assert laptop.request("drop", device="phone")["response"] == 200
+    assert [frame["code"] for frame in phone.receive_until_closed() if "response" in frame] == ["password_needed"]
+    answer = cluster.connect(cluster.second).try_log_in("hank", device="phone", session=phone.session)
+    assert answer["code"] == "password_needed"
+    again = cluster.log_in(cluster.second, "hank", "phone")
+    assert again.request("drop", all=True)["response"] == 200
+    for client in (laptop, tablet):
+        assert [frame["code"] for frame in client.receive_until_closed() if "response" in frame] == ["password_needed"]
+    cluster.first.app.node._follower.sync()
+    assert again.request("probe")["response"] == 200
+
+
+def all_here(client: UserClient, count: int) -> bool:
+    return [device["here"] for device in client.request("devices")["devices"]] == [True] * count
+
+
+def test_a_login_under_way_on_another_node_is_refused_once_its_device_is_dropped(cluster: Cluster) -> None:
+    hank = cluster.register(cluster.first, "hank")
+    gate = Gate(cluster.second.app.store, "begin_session", after=True)
+    login = gevent.spawn(cluster.connect(cluster.second).try_log_in, "hank", password=PASSWORD, device="late")
+    gate.wait_until_reached()
+    assert hank.request("drop", device="late")["response"] == 200
     cluster.second.app.node._follower.sync()
     gate.open()
     assert login.get(timeout=TEST_TIMEOUT)["code"] == "password_needed"

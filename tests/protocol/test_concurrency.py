@@ -71,11 +71,12 @@ def take_texts(client: UserClient) -> list[str]:
     return [event["message"] for event in client.take_events()]
 
 
-def test_a_session_resumed_on_another_device_is_another_token(server: RunningServer, log_in: LogIn) -> None:
+def test_a_token_opens_no_other_device(server: RunningServer, log_in: LogIn) -> None:
     hank = log_in("hank", account=True)
     token = hank.session
-    phone = log_in()
-    answer = phone.try_log_in("hank", session=token, device="phone")
+    answer = log_in().try_log_in("hank", session=token, device="phone")
+    assert answer["response"] == 401 and answer["code"] == "password_needed"
+    answer = log_in().try_log_in("hank", session=token, device="phone", password=PASSWORD)
     assert answer["response"] == 200 and answer["session"] != token
     assert hank.request("probe")["response"] == 200
     assert log_in().try_log_in("hank", session=token)["response"] == 200
@@ -137,6 +138,17 @@ def test_of_two_new_passwords_at_once_the_second_is_refused(server: RunningServe
     gate.open()
     assert log_in().try_log_in("hank", password=new[0])["code"] == "wrong_password"
     assert log_in().try_log_in("hank", password=new[1])["response"] == 200
+
+
+def test_a_device_that_is_dropped_while_it_logs_in_is_not_let_in(server: RunningServer, log_in: LogIn) -> None:
+    hank = log_in("hank", account=True)
+    gate = Gate(server.app.store, "begin_session", after=True)
+    login = gevent.spawn(log_in().try_log_in, "hank", password=PASSWORD, device="late")
+    gate.wait_until_reached()
+    assert hank.request("drop", device="late")["response"] == 200
+    gate.open()
+    assert login.get(timeout=TIMEOUT)["code"] == "password_needed"
+    assert [each["device"] for each in hank.request("devices")["devices"]] == ["default"]
 
 
 def test_registering_is_carried_through_when_the_line_breaks(server: RunningServer, log_in: LogIn) -> None:

@@ -17,6 +17,8 @@ LONG = ("x" * 33, "x" * 5000, "ж" * 20000, "#" + "x" * 5000)
 REQUESTS: dict[str, Frame] = {
     "register": {"password": PASSWORD, "invite": "x"},
     "password": {"old": "not the password", "new": "another password"},
+    "devices": {"after": "x"},
+    "drop": {"device": "nowhere", "all": False},
     "msg": {"to": "dale", "message": "hello"},
     "ack": {"with": "dale", "seq": 1},
     "read": {"with": "dale", "seq": 1},

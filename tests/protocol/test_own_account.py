@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.accounts import PASSWORD, ChatServer, UserClient
+from tests.support.course_clients import settle
 
 NEW = "a brand new password"
 
@@ -102,3 +104,128 @@ def test_a_new_password_outlives_the_server(chat_server: ChatServer) -> None:
     chat_server.restart()
     assert chat_server.connect().try_log_in("hank", password=PASSWORD)["response"] == 402
     assert chat_server.connect().try_log_in("hank", password=NEW)["response"] == 200
+
+
+def devices_of(client: UserClient) -> dict[str, dict[str, Any]]:
+    answer = client.request("devices")
+    assert answer["response"] == 200, answer
+    return {device.pop("device"): device for device in answer["devices"]}
+
+
+def test_a_user_sees_where_the_account_is_logged_in(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    phone = chat_server.connect().start_session("hank", password=PASSWORD, device="phone")
+    tablet = chat_server.connect().start_session("hank", password=PASSWORD, device="tablet")
+    tablet.send({"action": "quit"})
+    tablet.receive_until_closed()
+    settle(chat_server, always=True)
+    listed = laptop.request("devices")["devices"]
+    assert all(isinstance(device.pop("used"), float) for device in listed)
+    assert sorted(listed, key=lambda device: device["device"]) == [
+        {"device": "laptop", "here": True, "this": True},
+        {"device": "phone", "here": True},
+        {"device": "tablet", "here": False},
+    ]
+    assert devices_of(phone)["phone"]["this"] is True
+
+
+def test_a_device_that_is_dropped_needs_the_password_again_and_goes_on_where_it_was(chat_server: ChatServer) -> None:
+    laptop, phone, dale = chat_server.log_in("hank"), chat_server.log_in("hank", "phone"), chat_server.log_in("dale")
+    dale.send_messages("hank", "one", "two")
+    phone.acknowledge("dale", 1)
+    token = chat_server.populated_store.sessions["hank", "phone"]
+    assert laptop.request("drop", device="phone")["response"] == 200
+    assert closed_with(phone) == (401, "password_needed")
+    assert set(devices_of(laptop)) == {"laptop"}
+    answer = chat_server.connect().try_log_in("hank", device="phone", session=token)
+    assert (answer["response"], answer["code"]) == (401, "password_needed")
+    again = chat_server.connect().start_session("hank", device="phone", password=PASSWORD)
+    assert [frame["message"] for frame in again.backlog] == ["two"]
+    assert laptop.request("probe")["response"] == 200
+
+
+def test_all_other_devices_are_dropped_at_once(chat_server: ChatServer) -> None:
+    laptop, phone = chat_server.log_in("hank"), chat_server.log_in("hank", "phone")
+    assert laptop.request("drop", all=True)["response"] == 200
+    assert closed_with(phone) == (401, "password_needed")
+    assert set(devices_of(laptop)) == {"laptop"}
+    assert laptop.request("drop", all=True)["response"] == 200
+    assert laptop.request("probe")["response"] == 200
+
+
+def test_a_user_logs_the_own_device_out(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    assert laptop.request("drop", device="laptop")["response"] == 200
+    assert closed_with(laptop) == (401, "password_needed")
+    answer = chat_server.connect().try_log_in("hank", device="laptop", session=laptop.session)
+    assert answer["code"] == "password_needed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "response", "code"),
+    [
+        ({"device": "nowhere"}, 404, "no_such_device"),
+        ({"device": ""}, 404, "no_such_device"),
+        ({}, 400, "bad_request"),
+        ({"all": False}, 400, "bad_request"),
+        ({"all": True, "device": "phone"}, 400, "bad_request"),
+        ({"device": "x" * 129}, 400, "bad_request"),
+    ],
+)
+def test_a_device_that_is_not_there_is_not_dropped(
+    fields: dict[str, Any], response: int, code: str, chat_server: ChatServer
+) -> None:
+    laptop, phone = chat_server.log_in("hank"), chat_server.log_in("hank", "phone")
+    answer = laptop.request("drop", **fields)
+    assert (answer["response"], answer["code"]) == (response, code)
+    assert phone.request("probe")["response"] == 200
+
+
+def test_a_device_of_another_account_is_not_dropped(chat_server: ChatServer) -> None:
+    dale = chat_server.connect().start_session("dale", password=PASSWORD, device="desk")
+    assert chat_server.log_in("hank").request("drop", device="desk")["code"] == "no_such_device"
+    assert dale.request("probe")["response"] == 200
+
+
+def test_guests_have_no_devices(chat_server: ChatServer) -> None:
+    gus = chat_server.log_in_guest("gus")
+    assert gus.request("devices")["code"] == gus.request("drop", all=True)["code"] == "accounts_only"
+
+
+def test_a_token_expires_after_its_last_connection_ended_and_not_before(
+    start_chat_server: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat_server = start_chat_server(token_days=30.0)
+    started = time.time()
+    days = 0.0
+    for app in [node.app for node in getattr(chat_server.server, "nodes", [chat_server.server])]:
+        for service in (app.messenger.authenticator, app.messenger.device_use):
+            monkeypatch.setattr(service, "_clock", lambda: started + days * 86_400)
+
+    def record_use() -> None:
+        settle(chat_server, always=True)
+        for node in getattr(chat_server.server, "nodes", [chat_server.server]):
+            node.app.messenger.device_use.write()
+
+    phone = chat_server.connect().start_session("hank", password=PASSWORD, device="phone")
+    days = 40.0  # it was connected all the time
+    phone.send({"action": "quit"})
+    phone.receive_until_closed()
+    record_use()
+    days = 69.0
+    again = chat_server.connect().start_session("hank", device="phone", session=phone.session)
+    again.send({"action": "quit"})
+    again.receive_until_closed()
+    record_use()
+    days = 100.0
+    answer = chat_server.connect().try_log_in("hank", device="phone", session=phone.session)
+    assert (answer["response"], answer["code"]) == (401, "password_needed")
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    assert "phone" not in devices_of(laptop)
+
+
+def test_the_use_of_a_device_is_stored_when_the_server_stops(chat_server: ChatServer) -> None:
+    phone = chat_server.connect().start_session("hank", password=PASSWORD, device="phone")
+    before = devices_of(phone)["phone"]["used"]
+    chat_server.restart()
+    assert devices_of(chat_server.log_in("hank"))["phone"]["used"] > before

@@ -183,6 +183,46 @@ def test_tokens_stand_for_account_and_device_until_the_password_changes(driver: 
     assert (driver.store.find_token("token"), driver.store.password_hash(driver.hank)) == (None, "other")
 
 
+def test_devices_with_a_token_are_listed_and_lose_it(driver: StoreDriver) -> None:
+    store = driver.store
+    laptop, phone, tablet = (
+        driver.log_in(driver.hank, name, time) for name, time in (("laptop", 1.0), ("phone", 3.0), ("tablet", 2.0))
+    )
+    driver.log_in(driver.dale, "other")
+    assert [(each.name, each.used) for each in store.devices(driver.hank)] == [
+        ("phone", 3.0),
+        ("tablet", 2.0),
+        ("laptop", 1.0),
+    ]
+    store.note_use({laptop.id: 5.0, phone.id: 2.5, 999: 7.0})
+    assert [(each.name, each.used) for each in store.devices(driver.hank)] == [
+        ("laptop", 5.0),
+        ("phone", 3.0),
+        ("tablet", 2.0),
+    ]
+    assert [each.name for each in store.devices(driver.hank, 2.5)] == ["laptop", "phone"]
+    assert store.find_token("token of laptop", 5.0) == (driver.hank, "laptop")
+    assert store.find_token("token of laptop", 5.1) is None
+    with pytest.raises(PasswordRequired):
+        store.begin_session(
+            driver.hank, DeviceLogin("laptop", "x"), 6.0, Credential(token="token of laptop", used_after=5.1)
+        )
+    assert store.drop_tokens(driver.hank, "phone") == [phone.id]
+    assert store.drop_tokens(driver.hank, "phone") == store.drop_tokens(driver.hank, "other") == []
+    assert store.find_token("token of phone") is None
+    assert driver.log_in(driver.hank, "phone", 8.0).id == phone.id
+    assert sorted(store.drop_tokens(driver.hank, kept=laptop.id)) == [phone.id, tablet.id]
+    assert [each.name for each in store.devices(driver.hank)] == ["laptop"]
+    assert store.drop_tokens(driver.hank) == [laptop.id]
+    assert [each.name for each in store.devices(driver.dale)] == ["other"]
+
+
+def test_of_more_than_twenty_devices_one_that_is_logged_out_goes_first(driver: StoreDriver) -> None:
+    ids = [driver.log_in(driver.hank, f"d{number}", float(number)).id for number in range(20)]
+    driver.store.drop_tokens(driver.hank, "d19")
+    assert driver.log_in(driver.hank, "one more", 30.0).evicted == [ids[19]]
+
+
 def test_of_two_changes_of_a_password_one_is_made_and_keeps_one_token(driver: StoreDriver) -> None:
     store = driver.store
     for device in ("laptop", "phone"):

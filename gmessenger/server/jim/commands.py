@@ -64,6 +64,11 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         then=lambda native, session: native.messenger.delivery.start_catch_up(session),
     ),
     events.PasswordRequest: _change(NativeHandler.change_password, cost=10, needs_secure_transport=True),
+    events.DevicesRequest: Command(lambda native, session, _: native.messenger.credentials.devices(session)),
+    events.DropRequest: _change(
+        lambda native, session, request: native.messenger.credentials.drop(session, request.device, request.all),
+        then=lambda native, session: native.messenger.credentials.end_if_dropped(session),
+    ),
     events.MessageRequest: Command(
         lambda native, _, request: native.send_message(request),
         cost=0,

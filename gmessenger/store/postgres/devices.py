@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gmessenger.chat.records import Credential, Device, DeviceLogin
+from gmessenger.chat.records import Credential, Device, DeviceInfo, DeviceLogin
+from gmessenger.cluster.interfaces import DROPPED
 from gmessenger.errors import AccountDisabled, PasswordRequired
 from gmessenger.store.common import MAX_DEVICES, hash_secret
 from gmessenger.store.postgres.database import Database
@@ -13,7 +14,25 @@ from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.tsvector import replace_nul
 
 LOCK_ACCOUNT: Final = "SELECT password, disabled, generation FROM accounts WHERE id = %s FOR NO KEY UPDATE"
-FIND_TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s"  # noqa: S105
+FIND_BY_HASH: Final = (
+    "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s AND t.used >= %s"
+)
+SELECT_LOGGED_IN: Final = (
+    "SELECT d.id, d.name, greatest(d.used, t.used) AS last FROM devices d JOIN tokens t ON t.device_id = d.id "
+    "WHERE d.account_id = %s AND t.used >= %s ORDER BY last DESC, d.id DESC"
+)
+REVOKE: Final = (
+    "DELETE FROM tokens t USING devices d "
+    "WHERE d.id = t.device_id AND d.account_id = %s AND d.name = %s RETURNING t.device_id"
+)
+REVOKE_OTHERS: Final = (
+    "DELETE FROM tokens WHERE account_id = %s AND device_id IS DISTINCT FROM %s::bigint RETURNING device_id"
+)
+COUNT_LOGIN: Final = "UPDATE devices SET entry = entry + 1 WHERE id = ANY(%s)"  # so that no session on it is the last
+NOTE_USE: Final = (
+    "UPDATE devices SET used = greatest(used, %(time)s) WHERE id = %(device)s",
+    "UPDATE tokens SET used = greatest(used, %(time)s) WHERE device_id = %(device)s",
+)
 UPSERT_DEVICE: Final = (
     "INSERT INTO devices (account_id, name, used, entry) VALUES (%s, %s, %s, 1) "
     # The first login creates the device; one that was transferred from another store has had none here.
@@ -26,9 +45,10 @@ INHERIT_CURSORS: Final = (
     "ON CONFLICT DO NOTHING"
 )
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE device_id = %s"
-ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created) VALUES (%s, %s, %s, %s)"  # noqa: S105
+ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created, used) VALUES (%s, %s, %s, %s, %s)"  # noqa: S105
 SELECT_UNUSED_DEVICES: Final = (
-    "SELECT id FROM devices WHERE account_id = %s ORDER BY id = ANY(%s::bigint[]) DESC, used DESC, id DESC OFFSET %s"
+    "SELECT id FROM devices d WHERE account_id = %s ORDER BY id = ANY(%s::bigint[]) DESC, "
+    "EXISTS (SELECT 1 FROM tokens t WHERE t.device_id = d.id) DESC, used DESC, id DESC OFFSET %s"
 )
 DELETE_DEVICES: Final = (
     "DELETE FROM devices WHERE id = ANY(%s)",
@@ -47,9 +67,38 @@ SELECT_LOGIN_COUNTS: Final = "SELECT id, entry FROM devices WHERE id = ANY(%s)"
 class DeviceStore(Database):
     """The part of the store that has devices, their tokens and cursors."""
 
-    def find_token(self, token: str) -> tuple[int, str] | None:
-        row = self.read(lambda db: db.execute(FIND_TOKEN, (hash_secret(token),)).fetchone())
+    def find_token(self, token: str, used_after: float = 0.0) -> tuple[int, str] | None:
+        row = self.read(lambda db: db.execute(FIND_BY_HASH, (hash_secret(token), used_after)).fetchone())
         return (int(row[0]), str(row[1])) if row else None
+
+    def devices(self, account: int, used_after: float = 0.0) -> Sequence[DeviceInfo]:
+        rows = self.read(lambda db: db.execute(SELECT_LOGGED_IN, (account, used_after)).fetchall())
+        return [DeviceInfo(*row) for row in rows]
+
+    def drop_tokens(self, account: int, device: str | None = None, kept: int | None = None) -> Sequence[int]:
+        def change(db: PgConnection) -> list[int]:
+            db.execute(LOCK_ACCOUNT, (account,))  # as a login does: it comes before or after
+            if device is not None:
+                rows = db.execute(REVOKE, (account, device)).fetchall()
+            else:
+                rows = db.execute(REVOKE_OTHERS, (account, kept)).fetchall()
+            dropped = sorted(id for (id,) in rows)
+            db.execute(COUNT_LOGIN, (dropped,))
+            for id in dropped:
+                self.record_change(db, "device", id, reason=DROPPED)
+            return dropped
+
+        return self.change(change)
+
+    def note_use(self, devices: Mapping[int, float]) -> None:
+        # In the order of their ids: another node may record the use of the same devices.
+        rows = [{"device": device, "time": time} for device, time in sorted(devices.items())]
+
+        def change(db: PgConnection) -> None:
+            for statement in NOTE_USE:
+                db.cursor().executemany(statement, rows)
+
+        self.write(change)
 
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
         def change(db: PgConnection) -> Device:
@@ -78,7 +127,8 @@ def _check_proof(db: PgConnection, account: int, proof: Credential) -> int:
     """
     with db.pipeline():
         locked = db.execute(LOCK_ACCOUNT, (account,))
-        selected = db.execute(FIND_TOKEN, (hash_secret(proof.token),)) if proof.token is not None else None
+        token = proof.token
+        selected = db.execute(FIND_BY_HASH, (hash_secret(token), proof.used_after)) if token is not None else None
     row, token_row = locked.fetchone(), selected.fetchone() if selected is not None else None
     if row is not None and row[1]:
         raise AccountDisabled
@@ -99,7 +149,7 @@ def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: floa
     with db.pipeline():
         # One token per device: a new session replaces the one that the device had.
         db.execute(DROP_TOKENS, (device,))
-        db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time))
+        db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time, time))
         unused = db.execute(SELECT_UNUSED_DEVICES, (account, [device, *login.live_devices], MAX_DEVICES))
         cursors = db.execute(SELECT_CURSORS, (device, account))
     evicted = [id for (id,) in unused.fetchall()]

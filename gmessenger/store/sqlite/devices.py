@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gmessenger.chat.records import Credential, Device, DeviceLogin
+from gmessenger.chat.records import Credential, Device, DeviceInfo, DeviceLogin
 from gmessenger.errors import PasswordRequired
 from gmessenger.store.common import MAX_DEVICES, hash_secret
 from gmessenger.store.sqlite.database import Database
 
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105
 GENERATION: Final = "SELECT generation FROM accounts WHERE id = ?"
-TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ?"  # noqa: S105
-ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created) VALUES (?,?,?,?)"  # noqa: S105
+FIND_BY_HASH: Final = (
+    "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ? AND t.used >= ?"
+)
+ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created, used) VALUES (?,?,?,?,?)"  # noqa: S105
 DROP_TOKENS_OF_DEVICE: Final = "DELETE FROM tokens WHERE device_id = ?"
 DEVICE: Final = "SELECT id FROM devices WHERE account_id = ? AND name = ?"
-DEVICES_BY_USE: Final = "SELECT id FROM devices WHERE account_id = ? ORDER BY used DESC, id DESC"
+DEVICES_BY_USE: Final = (
+    "SELECT d.id FROM devices d LEFT JOIN tokens t ON t.device_id = d.id WHERE d.account_id = ? "
+    "ORDER BY t.hash IS NULL, d.used DESC, d.id DESC"
+)
+LOGGED_IN: Final = (
+    "SELECT d.id, d.name, max(d.used, t.used) AS last FROM devices d JOIN tokens t ON t.device_id = d.id "
+    "WHERE d.account_id = ? AND t.used >= ? ORDER BY last DESC, d.id DESC"
+)
+SELECT_TOKENS_OF_DEVICE: Final = (
+    "SELECT d.id FROM devices d JOIN tokens t ON t.device_id = d.id WHERE d.account_id = ? AND d.name = ?"
+)
+SELECT_OTHER_TOKENS: Final = "SELECT device_id FROM tokens WHERE account_id = ? AND device_id IS NOT ?"
+NOTE_USE: Final = (
+    "UPDATE devices SET used = max(used, :time) WHERE id = :device",
+    "UPDATE tokens SET used = max(used, :time) WHERE device_id = :device",
+)
 ADD_DEVICE: Final = "INSERT INTO devices (account_id, name, used) VALUES (?,?,?)"
 USE_DEVICE: Final = "UPDATE devices SET used = ? WHERE id = ?"
 DROP_DEVICE: Final = (
@@ -40,9 +58,35 @@ ADD_CURSOR: Final = "INSERT INTO cursors VALUES (?,?,?)"
 class DeviceStore(Database):
     """The part of the store that has devices, their tokens and cursors."""
 
-    def find_token(self, token: str) -> tuple[int, str] | None:
-        row = self.read(lambda db: db.execute(TOKEN, (hash_secret(token),)).fetchone())
+    def find_token(self, token: str, used_after: float = 0.0) -> tuple[int, str] | None:
+        row = self.read(lambda db: db.execute(FIND_BY_HASH, (hash_secret(token), used_after)).fetchone())
         return (int(row[0]), str(row[1])) if row else None
+
+    def devices(self, account: int, used_after: float = 0.0) -> Sequence[DeviceInfo]:
+        rows = self.read(lambda db: db.execute(LOGGED_IN, (account, used_after)).fetchall())
+        return [DeviceInfo(*row) for row in rows]
+
+    def drop_tokens(self, account: int, device: str | None = None, kept: int | None = None) -> Sequence[int]:
+        def change(db: sqlite3.Connection) -> list[int]:
+            if device is not None:
+                rows = db.execute(SELECT_TOKENS_OF_DEVICE, (account, device)).fetchall()
+            else:
+                rows = db.execute(SELECT_OTHER_TOKENS, (account, kept)).fetchall()
+            db.executemany(DROP_TOKENS_OF_DEVICE, rows)
+            return [id for (id,) in rows]
+
+        dropped = self.writer.execute(change)
+        self.schedule_purge(now=bool(dropped))
+        return dropped
+
+    def note_use(self, devices: Mapping[int, float]) -> None:
+        rows = [{"device": device, "time": time} for device, time in devices.items()]
+
+        def change(db: sqlite3.Connection) -> None:
+            for statement in NOTE_USE:
+                db.executemany(statement, rows)
+
+        self.writer.execute(change)
 
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
         def change(db: sqlite3.Connection) -> Device:
@@ -65,7 +109,7 @@ def generation(db: sqlite3.Connection, account: int) -> int:
 def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
     """Return whether a token or password hash that was checked before is still valid in this transaction."""
     if proof.token is not None:
-        row = db.execute(TOKEN, (hash_secret(proof.token),)).fetchone()
+        row = db.execute(FIND_BY_HASH, (hash_secret(proof.token), proof.used_after)).fetchone()
         return row is not None and row[0] == account
     row = db.execute(PASSWORD, (account,)).fetchone()
     return row is not None and row[0] == proof.password_hash
@@ -78,7 +122,7 @@ def log_in_device(db: sqlite3.Connection, account: int, login: DeviceLogin, time
     db.execute(USE_DEVICE, (time, device))
     # One token per device: a new session replaces the one that the device had.
     db.execute(DROP_TOKENS_OF_DEVICE, (device,))
-    db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time))
+    db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time, time))
     evicted = _drop_unused_devices(db, account, {device, *login.live_devices})
     cursors = db.execute(CURSORS, (device, account)).fetchall()
     return Device(device, login.device, dict(cursors), evicted, generation=generation(db, account))
