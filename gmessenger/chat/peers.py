@@ -17,7 +17,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
     """The presence of a name on another node.
 
     `since`: when the status was set, in Unix seconds. `devices`: the ids of the sessions' devices.
-    `rooms`: the keys of the rooms that a guest is in.
+    `rooms`: the keys of the rooms that a guest is in. `public_key`: with which others can encrypt for a guest.
     """
 
     name: str
@@ -27,6 +27,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
     session_count: int
     devices: tuple[int, ...] = ()
     rooms: tuple[str, ...] = ()
+    public_key: str = ""
 
 
 class Reservation(Protocol):

@@ -41,6 +41,12 @@ class Router:
         remote = {key: next(iter(by_node.values())).name for key, by_node in self.peers.presences.items()}
         return remote | {key: sessions[0].name for key, sessions in self._sessions.items()}
 
+    def public_key(self, key: str) -> str:
+        """Return the public key of a name on any node; empty if there is none."""
+        local = next((session.public_key for session in self.sessions(key) if session.public_key), "")
+        remote = self.peers.latest(key)
+        return local or (remote.public_key if remote is not None else "")
+
     def sessions(self, key: str) -> list[Session]:
         """Return the local sessions of a name, the earliest login first. Do not change the list."""
         return self._sessions.get(key, [])

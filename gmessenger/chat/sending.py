@@ -255,7 +255,7 @@ class MessageDispatcher:
     def _respond_relayed(self, session: Session, id: str | None, time: float, deliveries: int) -> None:
         self._stats.relayed += 1
         self._stats.deliveries += deliveries
-        if id is not None:
+        if id is not None or session.answers_all:
             flush_acknowledgements(session, self._store)
             session.outbox.push(Response(202, id, time))
 
@@ -285,7 +285,7 @@ class MessageDispatcher:
             self._stats.refused[error.code] += 1
             session.outbox.push(Response(error.status, message.id, self._clock(), error=error.to_fields()))
             return
-        if message.id is not None:
+        if message.id is not None or session.answers_all:
             session.outbox.push(Response(200, message.id, self._clock(), seq=seq))
         if room is not None:
             room.head = max(room.head, seq)
@@ -349,7 +349,8 @@ class MessageService:
         """Send a text to a name, a room, or `BROADCAST_TARGET`.
 
         The response is 200 with the seq once the message is on disk, or 202 if a session accepted it and it is not
-        stored. Without an id there is none, unless the message is refused after this returns.
+        stored. Without an id there is none, unless the session `answers_all`, or the message is refused after this
+        returns.
 
         Blocks while the session is over its rate, or has too much pending in the store.
 

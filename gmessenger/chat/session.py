@@ -31,6 +31,8 @@ class Session:
     `pending_characters`: the size of its messages that were handed to the store and are not committed.
     `buckets`: the rate limit's state of the name, shared by all its sessions; `network_buckets`: a guest's network's.
     `token`: resumes a guest's session, or logs in an account's again without a password; empty once it was revoked.
+    `answers_all`: messages without an id have a response, too; only of course clients.
+    `public_key`: with which others can encrypt for it; only of course clients.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     """
 
@@ -40,6 +42,7 @@ class Session:
         "accepts_push",
         "account",
         "address",
+        "answers_all",
         "buckets",
         "device",
         "key",
@@ -48,6 +51,7 @@ class Session:
         "outbox",
         "pending_characters",
         "protocol",
+        "public_key",
         "status",
         "status_since",
         "sync",
@@ -71,6 +75,8 @@ class Session:
         self._progress: Event | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
+        self.answers_all = False
+        self.public_key = ""
         self._contacts: LruMap[str, str] | None = None  # only course clients have any
 
     def __repr__(self) -> str:

@@ -69,6 +69,7 @@ class PresenceSync:
             len(sessions),
             self._devices_by_name.get(key, ()),
             tuple(rooms),
+            latest.public_key,
         )
         self._bus.set_presence(key, _encode(entry))
 

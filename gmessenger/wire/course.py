@@ -6,22 +6,26 @@ The dialect is chosen at the presence and refined at the first message; before, 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
 
 from msgspec import json
 
 from gmessenger.errors import BadRequest, BadText
 from gmessenger.names import MAX_RAW_NAME
 from gmessenger.wire import dialects
-from gmessenger.wire.dialects import Dialect, JsonMapping, first_string, lower_keys
+from gmessenger.wire.dialects import Dialect, JsonMapping, Spelling, first_string, lower_keys
 from gmessenger.wire.events import (
     CourseContact,
+    CourseKey,
     CourseList,
     CourseMessage,
     CoursePresence,
     CourseQuit,
     CourseRequest,
+    CourseRoom,
+    CourseUnknown,
     InvalidFrame,
 )
 
@@ -47,26 +51,30 @@ class CourseCodec:
         self.dialect: Dialect = dialects.DEFAULT
         self.fetches_lists = False
         self._list_in_alert = False
-        self._observed: tuple[str, str] | None = None
+        self._observed: Spelling | None = None
+
+    @property
+    def expects_answers(self) -> bool:
+        """Whether the client waits for a response to each of its messages."""
+        return self.fetches_lists or self.dialect.expects_answers
+
+    @property
+    def interval(self) -> float:
+        """Seconds that the client needs between two frames."""
+        is_slow = self.fetches_lists or self.dialect.reads_slowly
+        return dialects.LIST_INTERVAL if is_slow else dialects.FRAME_INTERVAL
 
     def decode(self, raw: JsonObject) -> CourseRequest | InvalidFrame | None:
-        """Return the request of an object; None for an unknown action, which is ignored."""
+        """Return the request of an object; None for a response, which is ignored."""
         lowered = lower_keys(raw)
         action = str(lowered.get("action")).lower()
-        if action in dialects.PRESENCE_ACTIONS:
+        if action.startswith(dialects.PRESENCE_PREFIX):
             return self._decode_presence(raw, lowered)
-        if action in dialects.MESSAGE_ACTIONS:
-            return self._decode_message(lowered, action)
-        if action in dialects.QUIT_ACTIONS:
-            return CourseQuit()
-        if action in dialects.LIST_ACTIONS:
-            self.fetches_lists = True
-            self._list_in_alert = "user_login" in lowered
-            return CourseList(dialects.LIST_ACTIONS[action])
-        if action in dialects.CONTACT_ACTIONS:
-            name = _cut_name(first_string(lowered, dialects.CONTACT_PATHS))
-            return CourseContact(name, dialects.CONTACT_ACTIONS[action])
-        return None
+        for actions, decode in ACTION_DECODERS:
+            if action in actions:
+                return decode(self, lowered, action)
+        is_response = "action" not in lowered and "response" in lowered
+        return None if is_response else CourseUnknown(action in dialects.REFUSED_ACTIONS)
 
     def encode_ok(self, time: float) -> bytes:
         """Encode the response to a successful request."""
@@ -75,6 +83,14 @@ class CourseCodec:
     def encode_error(self, message: str, time: float) -> bytes:
         """Encode the response to a refused request."""
         return self._encode_response(400, time, message)
+
+    def encode_key(self, public_key: str, field: str, time: float) -> bytes | None:
+        """Encode a public key: under both names for it if they fit into a frame, else under `field`; or None."""
+        for fields in ("bin", "key"), (field,):
+            frame = self._encode_response(511, time, "OK", **dict.fromkeys(fields, public_key))
+            if len(frame) <= self.dialect.max_frame:
+                return frame
+        return None
 
     def encode_list(self, names: Iterable[str], time: float) -> bytes:
         """Encode as many names as fit into a frame: as `data_list`, or as `alert` if the client said `user_login`."""
@@ -96,19 +112,23 @@ class CourseCodec:
         """Yield the frames of a message, in order; a long text takes several.
 
         `action` is that of the sender's client. If it is `msg` and the receiving client has not shown its own action,
-        it is sent the `msg` form as well: users of the same client usually talk to each other.
+        it is sent the `msg` form as well: users of the same client usually talk to each other. Both forms have all text
+        keys, since many clients look for theirs before they look at the action.
         """
         dialect = self.dialect
         forms = [dialect]
         if action == "msg" and not dialect.action_known and dialect.form == "open" and not dialect.text_known:
-            forms.insert(0, dialect.refined_by("msg", "message"))
+            forms.insert(0, replace(dialect, action="msg", text_keys=dialects.MSG_TEXT_KEYS))
         for form in forms:
             yield from _encode_frames(form, sender, recipient, text, time)
 
     def _decode_presence(self, raw: JsonObject, lowered: JsonMapping) -> CoursePresence:
         if self._observed is None:
             self.dialect = dialects.detect_dialect(raw, lowered)
-        return CoursePresence(_cut_name(first_string(lowered, dialects.NAME_PATHS)))
+        public_key = first_string(lowered, dialects.PUBLIC_KEY_PATHS)
+        is_kept = public_key is not None and len(public_key[1]) <= dialects.MAX_PUBLIC_KEY
+        name = _cut_name(first_string(lowered, dialects.NAME_PATHS))
+        return CoursePresence(name, public_key[1] if public_key is not None and is_kept else None)
 
     def _decode_message(self, lowered: JsonMapping, action: str) -> CourseMessage | InvalidFrame:
         text = first_string(lowered, dialects.TEXT_PATHS)
@@ -116,23 +136,55 @@ class CourseCodec:
             return InvalidFrame(BadRequest("The message has no text."))
         if "\0" in text[1]:
             return InvalidFrame(BadText())
-        to = self._recipient(lowered)
+        recipient = self._recipient(lowered)
+        to = _cut_name(recipient)
         if to is not None and "\0" in to:
             return InvalidFrame(BadText())
         if not to and not self.dialect.expects_greeting and lowered.get("type") != "status":
             return InvalidFrame(BadRequest("The message has no recipient."))
-        if self._observed != (action, text[0]):
-            self._observed = (action, text[0])
-            self.dialect = self.dialect.refined_by(*self._observed)
+        sender = first_string(lowered, dialects.SENDER_PATHS)
+        spelling = Spelling(action, text[0], recipient[0] if recipient else "", sender[0] if sender else "")
+        if self._observed != spelling:
+            self._observed = spelling
+            self.dialect = self.dialect.refined_by(spelling)
         return CourseMessage(None if not to or to.lower() in dialects.BROADCAST_NAMES else to, text[1], action)
 
-    def _recipient(self, lowered: JsonMapping) -> str | None:
+    def _decode_list(self, lowered: JsonMapping, action: str) -> CourseList:
+        self.fetches_lists = True
+        self._list_in_alert = "user_login" in lowered
+        return CourseList(dialects.LIST_ACTIONS[action])
+
+    def _decode_contact(self, lowered: JsonMapping, action: str) -> CourseContact:
+        name = _cut_name(first_string(lowered, dialects.CONTACT_PATHS))
+        return CourseContact(name, dialects.CONTACT_ACTIONS[action])
+
+    def _decode_key(self, lowered: JsonMapping, action: str) -> CourseKey:
+        self.fetches_lists = True  # a client that fetches keys reads and waits as one that fetches lists
+        return CourseKey(_cut_name(first_string(lowered, dialects.KEY_OWNER_PATHS)), dialects.KEY_ACTIONS[action])
+
+    def _decode_room(self, lowered: JsonMapping, action: str) -> CourseRoom:
+        return CourseRoom(_cut_name(first_string(lowered, dialects.ROOM_PATHS)), dialects.ROOM_ACTIONS[action])
+
+    def _decode_quit(self, lowered: JsonMapping, action: str) -> CourseQuit:
+        return CourseQuit()
+
+    def _recipient(self, lowered: JsonMapping) -> tuple[str, str] | None:
         is_uppercase = self.dialect.from_is_recipient
-        paths = dialects.UPPERCASE_RECIPIENT_PATHS if is_uppercase else dialects.RECIPIENT_PATHS
-        return _cut_name(first_string(lowered, paths))
+        return first_string(lowered, dialects.UPPERCASE_RECIPIENT_PATHS if is_uppercase else dialects.RECIPIENT_PATHS)
 
     def _encode_response(self, status: int, time: float, alert: Any, **fields: Any) -> bytes:
         return _encode(ENVELOPE_BUILDERS[self.dialect.envelope](status, time, alert) | fields)
+
+
+ActionDecoder: TypeAlias = Callable[[CourseCodec, JsonMapping, str], CourseRequest | InvalidFrame]
+ACTION_DECODERS: Final[tuple[tuple[Container[str], ActionDecoder], ...]] = (
+    (dialects.MESSAGE_ACTIONS, CourseCodec._decode_message),
+    (dialects.QUIT_ACTIONS, CourseCodec._decode_quit),
+    (dialects.LIST_ACTIONS, CourseCodec._decode_list),
+    (dialects.CONTACT_ACTIONS, CourseCodec._decode_contact),
+    (dialects.KEY_ACTIONS, CourseCodec._decode_key),
+    (dialects.ROOM_ACTIONS, CourseCodec._decode_room),
+)
 
 
 def _cut_name(found: tuple[str, str] | None) -> str | None:
@@ -150,6 +202,11 @@ def _plain_envelope(status: int, time: float, alert: Any) -> JsonObject:
     return envelope | {"error": alert} if status >= 400 else envelope
 
 
+def _bare_envelope(status: int, time: float, alert: Any) -> JsonObject:
+    # To the client that is sent this, any further key is a refusal.
+    return {"response": status} if status == 200 else _plain_envelope(status, time, alert)
+
+
 def _uppercase_envelope(status: int, time: float, alert: Any) -> JsonObject:
     return {"ACTION": "ALERT", "RESPONSE": status, "ALERT": alert, "TIME": time}
 
@@ -160,6 +217,7 @@ def _typed_envelope(status: int, time: float, alert: Any) -> JsonObject:
 
 ENVELOPE_BUILDERS: Final[dict[str, Callable[[int, float, Any], JsonObject]]] = {
     "plain": _plain_envelope,
+    "bare": _bare_envelope,
     "uppercase": _uppercase_envelope,
     "typed": _typed_envelope,
 }
@@ -167,15 +225,21 @@ ENVELOPE_BUILDERS: Final[dict[str, Callable[[int, float, Any], JsonObject]]] = {
 
 def _open_form(dialect: Dialect, sender: str, recipient: str, text: str, time: float) -> JsonObject:
     frame: JsonObject = {"action": dialect.action, "time": time, "from": sender, "sender": sender, "to": recipient}
-    frame |= {"destination": recipient, "user": {"account_name": sender}}
+    frame["destination"] = recipient
+    frame |= {"user": {"account_name": sender}} if dialect.names_user else {"encoding": "utf-8"}
     if dialect.duplicate_users:
         frame |= {"from_user": sender, "to_user": recipient}
-    return frame | dict.fromkeys(dialect.text_keys, text)
+    return frame | _further_keys(dialect, sender, recipient, text)
 
 
 def _strict_form(dialect: Dialect, sender: str, recipient: str, text: str, time: float) -> JsonObject:
     frame = {"action": dialect.action, "time": time, "to": recipient, "from": sender, "encoding": "utf-8"}
-    return frame | dict.fromkeys(dialect.text_keys, text)
+    return frame | _further_keys(dialect, sender, recipient, text)
+
+
+def _further_keys(dialect: Dialect, sender: str, recipient: str, text: str) -> JsonObject:
+    names = dict.fromkeys(dialect.sender_keys, sender) | dict.fromkeys(dialect.recipient_keys, recipient)
+    return names | dict.fromkeys(dialect.text_keys, text)
 
 
 def _uppercase_form(dialect: Dialect, sender: str, recipient: str, text: str, time: float) -> JsonObject:
@@ -217,6 +281,8 @@ def _keys_to_omit(dialect: Dialect, empty: JsonObject) -> frozenset[str]:
     """Return the redundant keys without which a frame without text leaves enough space for text."""
     omitted: set[str] = set()
     for key in OPTIONAL_KEYS:
+        if key in dialect.text_keys and len(dialect.text_keys) == 1:
+            continue
         if len(_encode(empty)) + MIN_TEXT_SPACE * 3 <= dialect.max_frame:
             break
         if empty.pop(key, None) is not None:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from gmessenger import field_types as fields
 from gmessenger.errors import WireError
 from gmessenger.field_types import MAX_SEQ, Number, Seconds
+from gmessenger.wire.dialects import NameList
 
 
 class LoginInfo(Struct, omit_defaults=True):
@@ -215,9 +216,10 @@ class Pong(Struct):
 
 
 class CoursePresence(Struct):
-    """A course client logs in; `name` is None if none was found."""
+    """A course client logs in; `name` is None if none was found. `public_key`: so that others can encrypt for it."""
 
     name: str | None
+    public_key: str | None = None
 
 
 class CourseMessage(Struct):
@@ -229,9 +231,29 @@ class CourseMessage(Struct):
 
 
 class CourseList(Struct):
-    """A course client requests its contacts, or else all names ever seen."""
+    """A course client requests names."""
 
-    contacts: bool
+    names: NameList
+
+
+class CourseKey(Struct):
+    """A course client requests the public key of a user, to find it under `key` of the response."""
+
+    name: str | None
+    key: str
+
+
+class CourseRoom(Struct):
+    """A course client joins a room or leaves it; `room` is None if none was named."""
+
+    room: str | None
+    join: bool
+
+
+class CourseUnknown(Struct):
+    """A course client requests what is not supported; `awaited`: it waits for the answer."""
+
+    awaited: bool
 
 
 class CourseContact(Struct):
@@ -297,7 +319,9 @@ NativeRequest: TypeAlias = (
     | QuitRequest
 )
 NativeEvent: TypeAlias = NativeRequest | Pong
-CourseRequest: TypeAlias = CoursePresence | CourseMessage | CourseList | CourseContact | CourseQuit
+CourseRequest: TypeAlias = (
+    CoursePresence | CourseMessage | CourseList | CourseContact | CourseKey | CourseRoom | CourseQuit | CourseUnknown
+)
 ClientEvent: TypeAlias = NativeEvent | CourseRequest | InvalidFrame | ForeignProtocol
 
 

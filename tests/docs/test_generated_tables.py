@@ -57,7 +57,8 @@ def test_the_protocol_lists_every_course_spelling() -> None:
         *dialects.MESSAGE_ACTIONS,
         *dialects.QUIT_ACTIONS,
     }
-    spellings |= {*dialects.PRESENCE_ACTIONS, *dialects.LIST_ACTIONS, *dialects.CONTACT_ACTIONS}
+    spellings |= {dialects.PRESENCE_PREFIX, *dialects.LIST_ACTIONS, *dialects.CONTACT_ACTIONS, *dialects.KEY_ACTIONS}
+    spellings |= {*dialects.ROOM_ACTIONS, *dialects.REFUSED_ACTIONS}
     assert [spelling for spelling in sorted(spellings) if f"`{spelling}`" not in course] == []
 
 

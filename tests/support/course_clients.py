@@ -17,6 +17,7 @@ import gevent
 from gevent.queue import Queue
 
 from tests.support.course_forms import (
+    BARE,
     ORDINARY,
     REQUEST,
     TEXT_KEYS,
@@ -73,6 +74,8 @@ class CourseVariant:
     response_form: ResponseForm = ORDINARY
     max_frame: int = 1000
     is_greeted: bool = False
+    is_answered: bool = False
+    """It waits for a response to each message it sends, and takes responses among its messages."""
 
 
 def presence_form(index: str, action: str = "presence", clock: Callable[[], Any] = time.time, **user: Any) -> Any:
@@ -116,8 +119,10 @@ def plain_variant(
     """Create a variant with the ordinary response form; `own` is its action, recipient key and text key."""
     action, to, text = own
     texts = more.pop("texts", TEXT_KEYS if form == "message" else None)
-    read = ordinary_reader(form, (action, text), texts, from_user="from_user" in presence("x"))
-    return CourseVariant(name, presence, message_form(action, to, text, **more), leave, read)
+    reading = {key: more.pop(key) for key in ("names_user", "recipient", "own_recipient") if key in more}
+    client = {key: more.pop(key) for key in ("response_form", "max_frame", "is_answered") if key in more}
+    read = ordinary_reader(form, (action, text), texts, from_user="from_user" in presence("x"), **reading)
+    return CourseVariant(name, presence, message_form(action, to, text, **more), leave, read, **client)
 
 
 def status_variant(name: str, leave: Any, action: str = "presence", encoding: str = "ascii") -> CourseVariant:
@@ -190,7 +195,7 @@ PRESENSE = plain_variant(
     presence_form("user.account_name", "presense"),
     ("message", "to", "msg_txt"),
     quit_form("exit"),
-    texts=("msg_txt",),
+    texts=("msg_txt", "mess_text"),
 )
 MSG = plain_variant("msg", account_presence, ("msg", "to", "message"), quit_form("quit", "account_name"))
 ONLINE_PRESENCE = presence_form("user.account_name", status="online")
@@ -220,15 +225,57 @@ VARIANTS = (
         ("message", "destination", "text"),
         quit_form("quit"),
     ),
-    plain_variant("away", ONLINE_PRESENCE, ("msg", "to", "message"), quit_form("quit"), "msg"),
-    plain_variant("away.text", ONLINE_PRESENCE, ("msg", "to", "text"), quit_form("exit", "account_name"), "msg"),
+    plain_variant("away", ONLINE_PRESENCE, ("msg", "to", "message"), quit_form("quit"), "msg", names_user=False),
+    plain_variant(
+        "away.text",
+        ONLINE_PRESENCE,
+        ("msg", "to", "text"),
+        quit_form("exit", "account_name"),
+        "msg",
+        names_user=False,
+    ),
     plain_variant("clock.message", presence_form("account_name", clock=clock), ("m", "to", "message"), no_quit, "m"),
     plain_variant(
         "presense.msg",
         presence_form("user", "presense"),
         ("msg", "to", "msg_txt"),
         quit_form("q", "user"),
-        texts=("msg_txt",),
+        texts=("msg_txt", "mess_text"),
+    ),
+    plain_variant(
+        "presense.mess_text",
+        presence_form("user.account_name", "presense"),
+        ("message", "to", "mess_text"),
+        quit_form("exit"),
+        texts=("msg_txt", "mess_text"),
+        sender="sender",
+    ),
+    plain_variant(
+        "presenc", presence_form("user.account_name", "presenc"), ("message", "to", "message_text"), quit_form("exit")
+    ),
+    plain_variant(
+        "sender",
+        presence_form("sender"),
+        ("message", "recipient", "mess_text"),
+        quit_form("exit", "sender"),
+        sender="sender",
+        recipient="recipient",
+        response_form=BARE,
+    ),
+    plain_variant("from", presence_form("from"), ("msg", "to", "message"), quit_form("quit", "from")),
+    *(
+        plain_variant("text." + key.replace(" ", "_"), account_presence, ("message", "to", key), quit_form("exit"))
+        for key in ("message_txt", "message text", "msg_text", "msg")
+    ),
+    plain_variant(
+        "specified",
+        presence_form("user.account_name", clock=time.time_ns, status="here"),
+        ("msg", "to", "message"),
+        quit_form("quit"),
+        "msg",
+        names_user=False,
+        max_frame=640,
+        is_answered=True,
     ),
     status_variant("status.presense", quit_form("exit", "account_name"), action="presense", encoding="utf-8"),
     status_variant("status.vanishing", no_quit),
@@ -237,6 +284,22 @@ VARIANTS = (
     request_variant("asking.vanishing", None),
     mixed_case_variant("mixed"),
 )
+
+
+TALKATIVE = plain_variant(
+    "client", account_presence, ("message", "client", "text"), quit_form("exit"), own_recipient="client"
+)
+"""It needs its own key for the recipient in each frame, which is not known before it has sent a message."""
+GUI = CourseVariant(
+    "gui",
+    presence_form("user.account_name", pubkey="-----BEGIN PUBLIC KEY-----\n" + "M" * 400),
+    message_form("message", "destination", "mess_text", "sender"),
+    quit_form("exit", "account_name"),
+    ordinary_reader("message", ("message", "mess_text"), ("mess_text",)),
+    max_frame=10_240,
+    is_answered=True,
+)
+"""A client with windows and encryption: it fetches lists, keys, and waits for an answer to everything."""
 
 
 class CourseClient:
@@ -248,6 +311,8 @@ class CourseClient:
 
     def __init__(self, server: Address, variant: CourseVariant, name: str) -> None:
         self.variant, self.name, self.has_sent = variant, name, False
+        self.answers: list[Frame] = []
+        """Responses to its messages, of a variant that waits for them."""
         self.arrivals: list[float] = []
         """When each received frame arrived, in seconds of the monotonic clock."""
         self._unread, self._started_at = b"", time.monotonic()
@@ -301,7 +366,7 @@ class CourseClient:
         chunk: bytes | OSError = b"\n"
         while chunk and not isinstance(chunk, OSError):
             try:
-                chunk = self.sock.recv(1024)
+                chunk = self.sock.recv(max(1024, self.variant.max_frame))
             except TimeoutError:
                 continue
             except OSError as error:
@@ -335,9 +400,18 @@ class CourseClient:
         self.has_sent = True
 
     def receive_message(self) -> ReceivedText:
-        while (received := self.variant.read(self.receive(), self.name, self.has_sent)) is None:
-            pass
-        return received
+        while True:
+            frame = self.receive()
+            if self.variant.is_answered and "response" in frame:
+                self.answers.append(frame)
+            elif (received := self.variant.read(frame, self.name, self.has_sent)) is not None:
+                return received
+
+    def receive_answer(self) -> Frame:
+        """Return the next response to a message; what is not one would be taken for it."""
+        frame = self.receive()
+        assert "response" in frame, f"{self.name} waits for an answer, and got {frame}"
+        return frame
 
     def receive_messages(self, expected: Iterable[ReceivedText]) -> None:
         missing = set(expected)

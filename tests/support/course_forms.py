@@ -24,6 +24,9 @@ class ResponseForm:
     time_field: str = "time"
 
     def check_accepted(self, answer: Frame) -> None:
+        if not self.time_field:
+            assert answer == self.accepted, f"any further key is a refusal: {answer}"
+            return
         assert isinstance(answer.get(self.time_field), float), f"{self.time_field} is not a float: {answer}"
         assert answer == {**self.accepted, self.time_field: answer[self.time_field]}, (
             f"not the promised answer: {answer}"
@@ -38,6 +41,7 @@ ORDINARY = ResponseForm({"response": 200, "responce": 200, "alert": "OK"}, {"res
 UPPERCASE = ResponseForm(
     {"ACTION": "ALERT", "RESPONSE": 200, "ALERT": "OK"}, {"ACTION": "ALERT", "RESPONSE": 400}, ("ALERT",), "TIME"
 )
+BARE = ResponseForm({"response": 200}, {"response": 400}, ("error",), "")
 REQUEST = ResponseForm(
     {"type": "response", "code": 200, "message": "OK"}, {"type": "response", "code": 400}, ("message",)
 )
@@ -53,20 +57,36 @@ def sender_name(value: Any) -> str:
 
 
 def ordinary_reader(
-    action: str, own: tuple[str, str], texts: tuple[str, ...] | None = TEXT_KEYS, from_user: bool = False
+    action: str,
+    own: tuple[str, str],
+    texts: tuple[str, ...] | None = TEXT_KEYS,
+    from_user: bool = False,
+    *,
+    names_user: bool = True,
+    recipient: str = "",
+    own_recipient: str = "",
 ) -> FrameReader:
-    """Create a reader of ordinary frames: `action` and `texts` before the first message sent, `own` after."""
+    """Create a reader of ordinary frames: `action` and `texts` before the first message sent, `own` after.
+
+    `names_user`: there must be `user`; else there must not be, but `encoding`. `recipient`: a further key with the
+    recipient in every frame, `own_recipient`: after the first message sent.
+    """
 
     def read(frame: Frame, name: str, has_sent: bool) -> ReceivedText | None:
         if not has_sent and action == "message" and frame.get("action") == "msg":
-            return None  # the msg form sent ahead of the one that is understood
+            # The msg form sent ahead of the one that is understood; the text is looked for before the action.
+            assert set(texts or ()) <= set(frame), f"dies without its text key: {frame}"
+            return None
         expected = own[0] if has_sent else action
         assert frame.get("action") == expected, f"knows only action {expected}: {frame}"
         keys = {own[1]} if has_sent else set(texts or {*frame} & {*TEXT_KEYS, "message"})
-        check_keys(frame, ORDINARY_KEYS | keys | ({"from_user", "to_user"} if from_user else set()))
+        further = {recipient, own_recipient if has_sent else ""} - {""}
+        names = ORDINARY_KEYS if names_user else ORDINARY_KEYS - {"user"} | {"encoding"}
+        check_keys(frame, names | keys | further | ({"from_user", "to_user"} if from_user else set()))
         assert isinstance(frame["time"], int | float), f"time is not a number: {frame}"
-        senders = {frame["from"], frame["sender"], frame["user"]["account_name"]}
-        addressees, message_texts = {frame["to"], frame["destination"]}, {frame[key] for key in keys}
+        senders = {frame["from"], frame["sender"]} | ({frame["user"]["account_name"]} if names_user else set())
+        addressees = {frame["to"], frame["destination"]} | {frame[key] for key in further}
+        message_texts = {frame[key] for key in keys}
         if from_user:
             senders.add(sender_name(frame["from_user"]))
             addressees.add(sender_name(frame["to_user"]))

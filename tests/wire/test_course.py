@@ -20,16 +20,24 @@ NAMES: list[dict[str, Any]] = [
     {"action": "presence", "type": "request", "body": "hank"},
     {"Action": "Presence", "User": {"Account_Name": "hank"}},
     {"action": "presence", "user": {"account_name": 5, "client_name": "hank"}},
+    {"action": "presenc", "user": {"account_name": "hank"}},
+    {"action": "presence", "sender": "hank"},
+    {"action": "presence", "from": "hank"},
+    {"action": "presence", "user": "hank", "sender": "no", "from": "no"},
 ]
-MESSAGES: list[dict[str, Any]] = [
-    {"action": action, to: "dale", text: "hi"}
-    for action in ("message", "msg", "m")
-    for to in ("to", "destination", "to_user", "message_receiver", "TO")
-    for text in ("mess_text", "message_text", "msg_txt", "text", "message", "Message_Text")
-] + [
-    {"action": "msg", "body": {"to": "dale", "text": "hi"}},
-    {"action": "msg", "to": "dale", "text": 5, "message": "hi"},
-]
+MESSAGES: list[dict[str, Any]] = (
+    [
+        {"action": action, to: "dale", text: "hi"}
+        for action in ("message", "msg", "m")
+        for to in ("to", "destination", "to_user", "message_receiver", "TO", "recipient", "client")
+        for text in ("mess_text", "message_text", "msg_txt", "text", "message", "Message_Text")
+    ]
+    + [{"action": "message", "to": "dale", text: "hi"} for text in ("message_txt", "message text", "msg_text", "msg")]
+    + [
+        {"action": "msg", "body": {"to": "dale", "text": "hi"}},
+        {"action": "msg", "to": "dale", "text": 5, "message": "hi"},
+    ]
+)
 FORMS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"action": "presence", "user": {"account_name": "hank"}},
@@ -72,7 +80,23 @@ VARIATIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"action": "presence", "time": "1:30:59", "from_user": {"account_name": "hank"}},
         {"action": "m", "to_user": "hank"},
     ),
-    ({"action": "presense", "user": {"account_name": "hank"}}, {"action": "message", "msg_txt": "hi", "text": None}),
+    (
+        {"action": "presense", "user": {"account_name": "hank"}},
+        {"action": "message", "msg_txt": "hi", "mess_text": "hi", "text": None},
+    ),
+    (
+        {"action": "presense", "user": {"account_name": "hank", "status": "here"}},
+        {"action": "msg", "msg_txt": "hi", "mess_text": "hi", "message": None},
+    ),
+    (
+        {"action": "presence", "user": {"account_name": "hank", "status": "here"}},
+        {"user": None, "encoding": "utf-8", "from": "dale", "to": "hank", "message_text": "hi", "message": "hi"},
+    ),
+    ({"action": "presence", "sender": "hank"}, {"recipient": "hank", "to": "hank", "mess_text": "hi"}),
+    (
+        {"action": "presence", "user": {"account_name": "hank", "pubkey": "MFww"}},
+        {"action": "message", "mess_text": "hi", "message_text": None, "text": None},
+    ),
 ]
 
 
@@ -131,9 +155,18 @@ def test_a_message_without_a_text_that_can_be_sent_is_refused(message: dict[str,
     assert isinstance(CourseCodec().decode(message), events.InvalidFrame)
 
 
-@pytest.mark.parametrize("raw", [{"action": "dance"}, {}, {"response": 200}, {"action": None}, {"action": ["x"]}])
-def test_what_is_not_in_the_table_is_met_with_silence(raw: dict[str, Any]) -> None:
-    assert CourseCodec().decode(raw) is None
+@pytest.mark.parametrize("raw", [{"action": "dance"}, {}, {"action": None}, {"action": ["x"]}, {"type": "hello"}])
+def test_what_is_not_in_the_table_is_unknown(raw: dict[str, Any]) -> None:
+    assert CourseCodec().decode(raw) == events.CourseUnknown(False)
+
+
+@pytest.mark.parametrize("action", ["get_messages", "authenticate", "Sign Up", "log in"])
+def test_some_unknown_actions_are_waited_for(action: str) -> None:
+    assert CourseCodec().decode({"action": action}) == events.CourseUnknown(True)
+
+
+def test_a_response_is_no_request() -> None:
+    assert CourseCodec().decode({"response": 200}) is None
 
 
 @pytest.mark.parametrize(("presence", "form"), FORMS)
@@ -154,10 +187,116 @@ def test_its_first_message_teaches_how_to_speak_to_it() -> None:
     assert not {"text", "mess_text", "message"} & set(frame)
 
 
+MIRRORED: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    (
+        {"action": "presence", "user": {"account_name": "hank"}},
+        {"action": "message", "client": "dale", "text": "x"},
+        {"client": "hank", "to": "hank", "text": "hi"},
+    ),
+    (
+        {"action": "presence", "user": {"account_name": "hank"}},
+        {"action": "message", "recipient": "dale", "message": "x"},
+        {"recipient": "hank", "message": "hi"},
+    ),
+    (
+        {"action": "presence", "type": "status", "user": {"account_name": "hank"}},
+        {"action": "msg", "account_name": "hank", "destination": "dale", "message_text": "x"},
+        {"action": "msg", "account_name": "dale", "destination": "hank", "message_text": "hi", "message": None},
+    ),
+    (
+        {"action": "presence", "type": "status", "user": {"account_name": "hank"}},
+        {"action": "msg", "from": "hank", "account_name": "hank", "to": "dale", "message": "x"},
+        {"account_name": None, "destination": None, "message": "hi"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("presence", "message", "form"), MIRRORED)
+def test_keys_of_its_own_come_back_after_its_first_message(
+    presence: dict[str, Any], message: dict[str, Any], form: dict[str, Any]
+) -> None:
+    (frame,) = frames(codec_after(presence, message))
+    assert {key: frame.get(key) for key in form} == form
+
+
+KEYED = {"action": "presence", "user": {"account_name": "hank", "pubkey": "MFww"}}
+SPECIFIED = {"action": "presence", "time": 1_795_922_379_000_000_000, "user": {"account_name": "hank", "status": "x"}}
+
+
+@pytest.mark.parametrize("presence", [KEYED, {**KEYED, "type": "status"}])
+def test_an_encrypted_text_is_not_cut(presence: dict[str, Any]) -> None:
+    codec = codec_after(presence)
+    for size in (344, 8000):
+        (frame,) = codec.encode_message("林" * 32, "林" * 32, "x" * size, "msg", 1.5)
+        assert len(frame) <= dialects.MAX_ENCRYPTED_FRAME
+
+
+def test_the_public_key_comes_with_the_presence_unless_it_is_too_long() -> None:
+    assert CourseCodec().decode(KEYED) == events.CoursePresence("hank", "MFww")
+    too_long = {"action": "presence", "user": {"account_name": "hank", "pubkey": "x" * 2049}}
+    assert CourseCodec().decode(too_long) == events.CoursePresence("hank")
+
+
+@pytest.mark.parametrize(
+    ("presence", "expects_answers", "interval"),
+    [
+        (KEYED, True, dialects.LIST_INTERVAL),
+        (SPECIFIED, True, dialects.FRAME_INTERVAL),
+        ({**SPECIFIED, "time": 1_795_922_379}, False, dialects.FRAME_INTERVAL),
+        ({"action": "presence", "user": "hank"}, False, dialects.FRAME_INTERVAL),
+    ],
+)
+def test_the_presence_tells_who_waits_for_answers(
+    presence: dict[str, Any], expects_answers: bool, interval: float
+) -> None:
+    codec = codec_after(presence)
+    assert (codec.expects_answers, codec.interval) == (expects_answers, interval)
+    codec.decode({"action": "get_contacts"})
+    assert (codec.expects_answers, codec.interval) == (True, dialects.LIST_INTERVAL)
+
+
+def test_what_keeps_to_the_specification_is_sent_no_longer_frames() -> None:
+    written = list(codec_after(SPECIFIED).encode_message("林" * 32, "林" * 32, "слово " * 100, "message", 1.5))
+    assert max(map(len, written)) <= 640
+    assert "".join(json.loads(frame)["message"] for frame in written) == "слово " * 100
+
+
+@pytest.mark.parametrize("action", ["pubkey_need", "get_pubkey", "pubkey_request", "get_public_key"])
+def test_a_public_key_comes_under_both_names_for_it_or_its_own(action: str) -> None:
+    codec = codec_after(KEYED)
+    request = codec.decode({"action": action, "account_name": "dale"})
+    assert isinstance(request, events.CourseKey) and request.name == "dale"
+    answer = json.loads(codec.encode_key("k" * 2048, request.key, 1.5) or b"")
+    assert (answer["response"], answer["bin"], answer["key"]) == (511, "k" * 2048, "k" * 2048)
+    console = codec_after({"action": "presence", "user": "hank"})
+    answer = json.loads(console.encode_key("k" * 800, request.key, 1.5) or b"")
+    assert {"bin", "key"} & set(answer) == {request.key}
+    assert console.encode_key("k" * 2048, request.key, 1.5) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "event"),
+    [
+        ({"action": "join", "room": "#dev"}, events.CourseRoom("#dev", True)),
+        ({"action": "leave", "room": "dev"}, events.CourseRoom("dev", False)),
+        ({"action": "join"}, events.CourseRoom(None, True)),
+    ],
+)
+def test_rooms_are_joined_and_left(raw: dict[str, Any], event: events.CourseRoom) -> None:
+    assert CourseCodec().decode(raw) == event
+
+
 def test_who_has_not_spoken_hears_a_msg_in_both_forms() -> None:
     first, second = frames(codec_after({"action": "presence", "user": "hank"}), action="msg")
     assert (first["action"], first["message"], second["action"], second["text"]) == ("msg", "hi", "message", "hi")
-    assert "text" not in first
+    assert "message" not in second
+
+
+@pytest.mark.parametrize("text_key", ["mess_text", "message_text", "text"])
+def test_every_frame_to_who_has_not_spoken_has_every_text_key(text_key: str) -> None:
+    # Clients look for their text before they look at the action.
+    heard = frames(codec_after({"action": "presence", "user": {"account_name": "hank"}}), action="msg")
+    assert [frame[text_key] for frame in heard] == ["hi", "hi"]
 
 
 ENVELOPES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
@@ -176,6 +315,11 @@ ENVELOPES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         {"type": "response", "code": 200, "message": "OK", "time": 1.5},
         {"type": "response", "code": 400, "message": "No.", "time": 1.5},
     ),
+    (
+        {"action": "presence", "sender": "hank"},
+        {"response": 200},
+        {"response": 400, "responce": 400, "time": 1.5, "alert": "No.", "error": "No."},
+    ),
 ]
 
 
@@ -191,10 +335,12 @@ def test_answers_come_in_the_envelope_of_the_presence(
 @pytest.mark.parametrize(
     ("request_", "key", "event"),
     [
-        ({"action": "get_users", "account_name": "hank"}, "data_list", events.CourseList(False)),
-        ({"action": "get_users", "user_login": "hank"}, "alert", events.CourseList(False)),
-        ({"action": "get_contacts", "user": "hank"}, "data_list", events.CourseList(True)),
-        ({"action": "get_contacts", "user_login": "hank"}, "alert", events.CourseList(True)),
+        ({"action": "get_users", "account_name": "hank"}, "data_list", events.CourseList("seen")),
+        ({"action": "get_users", "user_login": "hank"}, "alert", events.CourseList("seen")),
+        ({"action": "get_contacts", "user": "hank"}, "data_list", events.CourseList("contacts")),
+        ({"action": "get_contacts", "user_login": "hank"}, "alert", events.CourseList("contacts")),
+        ({"action": "get_clients"}, "data_list", events.CourseList("seen")),
+        ({"action": "action_users", "time": 1}, "data_list", events.CourseList("present")),
     ],
 )
 def test_lists_come_where_they_are_looked_for(request_: dict[str, Any], key: str, event: events.CourseList) -> None:
@@ -240,6 +386,7 @@ TEXTS = [
 @pytest.mark.parametrize("presence", [form[0] for form in FORMS] + [variation[0] for variation in VARIATIONS])
 def test_long_texts_are_split_within_the_cap_and_lose_nothing(presence: dict[str, Any], text: str) -> None:
     codec = codec_after(presence)
+    text *= 1 + codec.dialect.max_frame // dialects.MAX_COURSE_FRAME
     written = list(codec.encode_message("dale", "hank", text, "message", 1.5))
     assert len(written) > 1
     assert all(len(frame) <= codec.dialect.max_frame for frame in written)
@@ -248,7 +395,7 @@ def test_long_texts_are_split_within_the_cap_and_lose_nothing(presence: dict[str
 
 def text_of(frame: dict[str, Any]) -> str:
     body = frame.get("body", frame)
-    return next(str(body[key]) for key in ("text", "message", "msg_txt", "MESSAGE_TEXT") if key in body)
+    return next(str(body[key]) for key in ("text", "mess_text", "message", "MESSAGE_TEXT") if key in body)
 
 
 @pytest.mark.parametrize("name", ["x" * 32, "я" * 32, "林" * 32, "𐌰" * 32])

@@ -175,10 +175,13 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
 }
 
 COURSE_COMMANDS: Final[dict[type, CourseCommand]] = {
-    events.CoursePresence: Command(lambda course, _, request: course.handle_login(request.name), needs_login=False),
+    events.CoursePresence: Command(lambda course, _, request: course.handle_login(request), needs_login=False),
     events.CourseMessage: Command(CourseHandler.handle_message, cost=0, is_message=True),
     events.CourseList: Command(CourseHandler.handle_list),
     events.CourseContact: Command(CourseHandler.handle_contact, cost=0.1),
+    events.CourseKey: Command(CourseHandler.handle_key),
+    events.CourseRoom: Command(CourseHandler.handle_room, cost=2),
+    events.CourseUnknown: Command(CourseHandler.handle_unknown, needs_login=False),
     events.CourseQuit: Command(lambda course, _, request: course.close_gracefully("quit"), cost=0, needs_login=False),
 }
 NATIVE_REQUEST_ON_COURSE: Final[CourseCommand] = Command(
