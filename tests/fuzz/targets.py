@@ -464,7 +464,7 @@ def exchange(app: Server, draw: Draw) -> None:
 def leaks(app: Server) -> dict[str, Any]:
     """Return the counts that are not zero after all connections have ended."""
     messenger = app.messenger
-    rooms = messenger.rooms._quotas
+    rooms = messenger.membership._quotas
     counts = {
         "connections": app.connection_count,
         "sessions": len(list(messenger.router)),

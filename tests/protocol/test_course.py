@@ -62,7 +62,7 @@ def test_every_spelling_exchanges_messages_with_every_other_both_ways(server: Ad
         )
         for one in clients
     }
-    assert run_together(jobs) == {}
+    assert run_together(jobs, seconds=90) == {}
     for client in clients:
         client.check_pacing()
 
