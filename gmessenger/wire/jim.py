@@ -11,7 +11,6 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, json
-from msgspec.structs import astuple
 
 from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction, WireError
 from gmessenger.field_types import MAX_ID, length_error
@@ -23,7 +22,6 @@ from gmessenger.wire.events import (
     NativeEvent,
     NativeRequest,
     Pong,
-    PresenceRequest,
     PushEvent,
     ResponseFrame,
     ServerEvent,
@@ -76,8 +74,8 @@ def decode_request(frame: bytes) -> NativeEvent | InvalidFrame:
         return InvalidFrame(BadFrame())
     if request.id is not UNSET and not _is_valid_id(request.id):
         return InvalidFrame(BadId())
-    if b"\\" in frame and b"\\u0000" in frame and _has_nul(request):
-        return InvalidFrame(BadText(), request.id or None)
+    if b"\\" in frame and b"\\u0000" in frame:
+        return _refuse_nul(request, frame)
     return request
 
 
@@ -129,9 +127,21 @@ def _decode_frame(frame: bytes | OversizedFrame, max_frame: int) -> ClientEvent:
     return InvalidFrame(FrameTooLong(limit=max_frame), fatal=frame.is_fatal)
 
 
-def _has_nul(request: NativeRequest) -> bool:
-    values = astuple(request) + (astuple(request.user) if isinstance(request, PresenceRequest) else ())
-    return any(isinstance(value, str) and "\0" in value for value in values)
+def _refuse_nul(request: NativeRequest, frame: bytes) -> NativeRequest | InvalidFrame:
+    """Return a request, or an error if a string of its frame has U+0000, at any depth and under any key."""
+    try:
+        pending = [json.decode(frame)]
+    except RecursionError:
+        return InvalidFrame(BadFrame())
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str) and "\0" in value:
+            return InvalidFrame(BadText(), request.id or None)
+        if isinstance(value, dict):
+            pending += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            pending += value
+    return request
 
 
 def _is_valid_id(id: Any) -> bool:

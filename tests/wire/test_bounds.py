@@ -194,3 +194,31 @@ BAD_ARGUMENTS = [
 def test_an_operators_arguments_are_held_to_their_bounds(verb: str, arguments: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         check_arguments(verb, arguments)
+
+
+PLACES = [
+    *((action, name) for action, name, _ in STRINGS),
+    *((action, name) for action in REQUESTS for name in ("unknown", "message", "id")),
+]
+NUL_WITHIN = (
+    '"a\\u0000b"',
+    '["a\\u0000b"]',
+    '{"x":"a\\u0000b"}',
+    '{"a\\u0000b":1}',
+    '{"x":[1,{"y":["\\u0000"]}]}',
+)
+
+
+@pytest.mark.parametrize(("action", "field"), PLACES)
+@pytest.mark.parametrize("value", NUL_WITHIN)
+def test_nul_is_refused_in_every_field_and_at_any_depth(value: str, action: str, field: str) -> None:
+    frame = asked_with(action, field, 7).replace(b": 7", b": " + value.encode(), 1)
+    assert b"0000" in frame
+    refused = decode_request(frame)
+    assert isinstance(refused, InvalidFrame) and refused.error.status == 400
+
+
+@pytest.mark.parametrize("action", REQUESTS)
+def test_an_escaped_backslash_is_no_nul(action: str) -> None:
+    frame = asked_with(action, "unknown", 7).replace(b": 7", b': ["a\\\\u0000b"]', 1)
+    assert not isinstance(decode_request(frame), InvalidFrame)
