@@ -18,6 +18,7 @@ from gmessenger.errors import BadId, BadName, BadPassword, BadRequest, WireError
 from gmessenger.names import MAX_RAW_NAME
 
 MAX_STATUS: Final = 32
+MAX_NOTE: Final = 200
 MAX_TOPIC: Final = 400
 MAX_REASON: Final = 200
 MAX_DEVICE: Final = 128
@@ -38,6 +39,7 @@ Token: TypeAlias = Annotated[str, Meta(max_length=256)]
 """A secret that the server has made: a session token or an invite."""
 Device: TypeAlias = Annotated[str, Meta(max_length=MAX_DEVICE)]
 Status: TypeAlias = Annotated[str, Meta(max_length=MAX_STATUS)]
+Note: TypeAlias = Annotated[str, Meta(max_length=MAX_NOTE)]
 Topic: TypeAlias = Annotated[str, Meta(max_length=MAX_TOPIC)]
 Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
 Address: TypeAlias = Annotated[str, Meta(max_length=64)]
@@ -58,6 +60,7 @@ LENGTH_ERRORS: Final[dict[str, ErrorFactory]] = {
     **dict.fromkeys(("password", "old", "new"), BadPassword),
     "device": lambda: BadRequest(f"The name of a device has at most {MAX_DEVICE} characters."),
     "status": lambda: BadRequest(f"A status is 1 to {MAX_STATUS} printable characters, and not {OFFLINE!r}."),
+    "note": lambda: BadRequest(f"A note is at most {MAX_NOTE} printable characters."),
     "topic": lambda: BadRequest(f"A topic is at most {MAX_TOPIC} printable characters."),
     "reason": lambda: BadRequest(f"A reason is at most {MAX_REASON} printable characters."),
     "text": lambda: BadRequest(f"A search has at most {MAX_QUERY} characters."),

@@ -9,19 +9,18 @@ from typing import Final
 from msgspec import UNSET
 
 from gmessenger.chat.policy import Policy
-from gmessenger.chat.presence import PresenceTracker
+from gmessenger.chat.presence import ABSENT, PresenceTracker
 from gmessenger.chat.results import RoomEntry, RoomPage, UserEntry, UserPage
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
-from gmessenger.constants import OFFLINE
 from gmessenger.names import fold
 
 USERS_PAGE: Final = 200
 ROOMS_PAGE: Final = USERS_PAGE // 4
 """Topics are long."""
 MAX_ENTRY_BYTES: Final = 320
-"""Bytes that an entry of a list may take: the longest name and status, with the JSON around them."""
+"""Bytes that an entry of a list may take without a note: the longest name and status, with the JSON around them."""
 
 
 class ListingService:
@@ -84,8 +83,9 @@ class ListingService:
             keys += [key for key in next_keys if not is_excluded(key)]
             more = len(next_keys) == wanted
             start = next_keys[-1] if next_keys else start
-        entries = [UserEntry(names[key], self._status(key, viewer)) for key in keys[: self.page_size]]
+        entries = [self._user_entry(key, names[key], viewer) for key in keys[: self.page_size]]
         return UserPage(entries, len(keys) > self.page_size)
 
-    def _status(self, key: str, viewer: str) -> str:
-        return OFFLINE if self._is_hidden(key, viewer) else self._presence.status(key)
+    def _user_entry(self, key: str, name: str, viewer: str) -> UserEntry:
+        status, note = ABSENT if self._is_hidden(key, viewer) else self._presence.status(key)
+        return UserEntry(name, status, note or UNSET)

@@ -35,7 +35,7 @@ from gmessenger.chat.tasks import ChangeRunner
 from gmessenger.chat.throttle import Throttle, WeightedNetworks
 from gmessenger.constants import OFFLINE
 from gmessenger.errors import BadRequest, NameTaken
-from gmessenger.field_types import MAX_STATUS
+from gmessenger.field_types import MAX_NOTE, MAX_STATUS
 from gmessenger.log import traced
 from gmessenger.names import is_room
 
@@ -207,13 +207,18 @@ class Messenger:
             self.blocks.discard(session.key)
         return True
 
-    def set_status(self, session: Session, status: str) -> None:
-        """Set the session's status: 1 to 32 printable characters, not `offline`. Raises `BadRequest` or `Muted`."""
+    def set_status(self, session: Session, status: str, note: str = "") -> None:
+        """Set the session's status, and the note on it. Raises `BadRequest` or `Muted`.
+
+        A status is 1 to 32 printable characters, not `offline`; a note at most 200.
+        """
         if not 0 < len(status) <= MAX_STATUS or not status.isprintable() or status == OFFLINE:
             raise BadRequest(f"A status is 1 to {MAX_STATUS} printable characters, and not {OFFLINE!r}.")
+        if len(note) > MAX_NOTE or not note.isprintable():
+            raise BadRequest(f"A note is at most {MAX_NOTE} printable characters.")
         self.sanctions.check_not_muted(session.key)
         self.presence.before_change(session.key, session.name)
-        session.status, session.status_since = status, self._clock()
+        session.status, session.note, session.status_since = status, note, self._clock()
         self.router.peers.presence_changed(session.key)
 
     def known_names(self) -> Iterator[str]:

@@ -126,11 +126,12 @@ class RoomEvent(Struct):
 class PresenceUpdate(Struct):
     """A user whom this session shares a conversation with has logged in or out, or has set a status.
 
-    `encoded` as in `Message`.
+    `note`: of the status, or empty. `encoded` as in `Message`.
     """
 
     name: str
     status: str
+    note: str = ""
     size: int = 128
     encoded: Any = None
 

@@ -18,6 +18,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
 
     `since`: when the status was set, in Unix seconds. `devices`: the ids of the sessions' devices.
     `rooms`: the keys of the rooms that a guest is in. `public_key`: with which others can encrypt for a guest.
+    `note`: of the status, or empty.
     """
 
     name: str
@@ -28,6 +29,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
     devices: tuple[int, ...] = ()
     rooms: tuple[str, ...] = ()
     public_key: str = ""
+    note: str = ""
 
 
 class Reservation(Protocol):

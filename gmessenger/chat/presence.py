@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from gmessenger.chat.outbox import PresenceUpdate
 from gmessenger.chat.policy import Policy
@@ -59,6 +59,16 @@ class RecentNames:
             self._names_by_network.pop(network, None)
 
 
+class UserStatus(NamedTuple):
+    """What users say about themselves: a status, and a note on it."""
+
+    status: str
+    note: str = ""
+
+
+ABSENT: Final = UserStatus(OFFLINE)
+
+
 class PresenceTracker:
     """Sends status changes of a name to those who share a conversation with it.
 
@@ -78,16 +88,16 @@ class PresenceTracker:
         self._roommates = roommates
         self._is_hidden = is_hidden
         self._links: dict[str, dict[str, None]] = {}
-        self._changed: dict[str, tuple[str, str]] = {}
+        self._changed: dict[str, tuple[str, UserStatus]] = {}
         self._steps: Iterator[None] | None = None
 
-    def status(self, key: str) -> str:
+    def status(self, key: str) -> UserStatus:
         """Return the status of a name: that of its latest session, on any node."""
         sessions = self._router.sessions(key)
         remote = self._router.peers.latest(key)
         if sessions and (remote is None or sessions[-1].status_since >= remote.since):
-            return sessions[-1].status
-        return remote.status if remote is not None else OFFLINE
+            return UserStatus(sessions[-1].status, sessions[-1].note)
+        return UserStatus(remote.status, remote.note) if remote is not None else ABSENT
 
     def link(self, one: str, other: str) -> None:
         """Record that two names share a conversation, until both are offline."""
@@ -131,7 +141,7 @@ class PresenceTracker:
             self._steps = steps
             self._call_later(0.0, self._run_steps)
 
-    def _notify_steps(self, changed: dict[str, tuple[str, str]]) -> Iterator[None]:
+    def _notify_steps(self, changed: dict[str, tuple[str, UserStatus]]) -> Iterator[None]:
         """Examine each name that changed, then send each recipient all its updates together. Yields after each name.
 
         (After a restart all names have changed: an own write for each pair of members of a room would be too much.)
@@ -140,7 +150,7 @@ class PresenceTracker:
         for key, (name, before) in changed.items():
             now = self.status(key)
             linked = list(self._links.get(key, ()))
-            update = PresenceUpdate(name, now)
+            update = PresenceUpdate(name, now.status, now.note)
             for other in {*linked, *self._roommates(key)} - {key} if now != before else ():
                 if not self._is_hidden(key, other):
                     updates_by_key.setdefault(other, []).append(update)

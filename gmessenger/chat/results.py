@@ -181,10 +181,11 @@ class ConversationPage(Page):
 
 
 class UserEntry(Struct):
-    """A user in a list; of a blocked name, the status is not shown."""
+    """A user in a list; of a blocked name, neither status nor its note is shown."""
 
     name: str = field(name="account_name")
     status: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
 
 
 class UserPage(Page):
@@ -194,6 +195,10 @@ class UserPage(Page):
     users: list[UserEntry]
     more: bool
     topic: str | UnsetType = UNSET
+
+    @property
+    def size(self) -> int:
+        return super().size + sum(len(user.note) for user in self.users if user.note is not UNSET)
 
 
 class RoomEntry(Struct):

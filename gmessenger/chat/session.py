@@ -34,6 +34,7 @@ class Session:
     `answers_all`: messages without an id have a response, too; only of course clients.
     `public_key`: with which others can encrypt for it; only of course clients.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
+    `note`: what it says about the status, or empty.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Session:
         "key",
         "name",
         "network_buckets",
+        "note",
         "outbox",
         "pending_characters",
         "protocol",
@@ -77,6 +79,7 @@ class Session:
         self.status = ONLINE
         self.answers_all = False
         self.public_key = ""
+        self.note = ""
         self._contacts: LruMap[str, str] | None = None  # only course clients have any
 
     def __repr__(self) -> str:

@@ -70,6 +70,7 @@ class PresenceSync:
             self._devices_by_name.get(key, ()),
             tuple(rooms),
             latest.public_key,
+            latest.note,
         )
         self._bus.set_presence(key, _encode(entry))
 

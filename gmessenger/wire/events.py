@@ -34,6 +34,7 @@ class UserInfo(Struct, omit_defaults=True):
     device: str | None = None
     session: str | None = None
     status: str | None = None
+    note: str | None = None
 
 
 Seq: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
@@ -64,6 +65,7 @@ class UsersRequest(Request, tag="users", kw_only=True):
 
 class StatusRequest(Request, tag="status", kw_only=True):
     status: fields.Status
+    note: fields.Note = ""
 
 
 class RegisterRequest(Request, tag="register", kw_only=True):

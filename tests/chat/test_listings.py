@@ -9,6 +9,7 @@ import pytest
 
 from gmessenger.chat.listings import USERS_PAGE, ListingService
 from gmessenger.chat.policy import Policy
+from gmessenger.chat.presence import UserStatus
 
 NAMES = {f"name{number:05}": f"Name{number:05}" for number in range(3000)}
 
@@ -27,7 +28,7 @@ class HiddenNames:
 
 def make_listings(is_hidden: HiddenNames) -> ListingService:
     router: Any = SimpleNamespace(names=NAMES)
-    presence: Any = SimpleNamespace(status=lambda key: "online")
+    presence: Any = SimpleNamespace(status=lambda key: UserStatus("online"))
     return ListingService(router, [], presence, is_hidden, Policy())  # type: ignore[arg-type]
 
 

@@ -31,7 +31,7 @@ REQUESTS: dict[str, Frame] = {
     "members": {"room": "#dev", "after": "dale", "limit": 5},
     "users": {"after": "dale", "limit": 5},
     "rooms": {"after": "#dev", "limit": 5},
-    "status": {"status": "away"},
+    "status": {"status": "away", "note": "back at three"},
 }
 UNANSWERED = {"ack", "read"}
 DEVICES = (5, None, [], {}, True, "", " ", "x" * 5000, "\x1b[31m", "\u200b", "ноутбук", "../../etc", "'", "😀")

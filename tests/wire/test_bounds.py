@@ -24,6 +24,7 @@ BOUNDS: dict[str, int] = {
     "after": NAME,
     "device": 128,
     "invite": TOKEN,
+    "note": 200,
     **dict.fromkeys(("password", "old", "new"), 1024),
     "reason": 200,
     "room": NAME,

@@ -131,7 +131,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         lambda native, session, request: native.messenger.listings.users(session.key, request.after)
     ),
     events.StatusRequest: Command(
-        lambda native, session, request: native.messenger.set_status(session, request.status)
+        lambda native, session, request: native.messenger.set_status(session, request.status, request.note)
     ),
     events.ProbeRequest: Command(lambda native, _, request: None, cost=0.1),
     events.ExportRequest: Command(

@@ -58,7 +58,8 @@ def _message_event(message: Message) -> MessageEvent:
 
 
 def _encode_presence(change: PresenceUpdate) -> Encodable:
-    encoded: Raw = change.encoded or pre_encode(events.PresenceEvent(UserInfo(change.name, status=change.status)))
+    user = UserInfo(change.name, status=change.status, note=change.note or None)
+    encoded: Raw = change.encoded or pre_encode(events.PresenceEvent(user))
     change.encoded = encoded
     return encoded
 
