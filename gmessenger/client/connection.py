@@ -23,6 +23,7 @@ SEND_CHUNK: Final = 16_384
 MAX_FRAME: Final = 1_048_576
 """Bytes of the longest frame that is accepted from a server."""
 
+MAX_FIRST_BYTES: Final = 1000
 TLS_ALERT_PREFIX: Final = b"\x15\x03"
 """The beginning of the alert by which a TLS server answers plain text."""
 
@@ -53,6 +54,8 @@ class ServerConnection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self._decoder = EventDecoder(MAX_FRAME)
+        self.first_bytes = b""
+        """How the server began, at most `MAX_FIRST_BYTES`: what it speaks if that is not JIM 2."""
         self._received: deque[ReceivedFrame] = deque()
         self._error: Exception | None = None
         self._sending = False
@@ -134,6 +137,8 @@ class ServerConnection:
         return data
 
     def _decode(self, data: bytes) -> None:
+        if len(self.first_bytes) < MAX_FIRST_BYTES:
+            self.first_bytes = (self.first_bytes + data)[:MAX_FIRST_BYTES]
         try:
             # A line at a time, so that the frames before an invalid one are received.
             for line in data.splitlines(keepends=True):

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from gevent import socket
+from msgspec import MsgspecError, Raw, json
 
 from gmessenger.client.config import Timeouts, TlsConfig
-from gmessenger.client.connection import ServerConnection
+from gmessenger.client.connection import TLS_ALERT_PREFIX, ServerConnection
 from gmessenger.client.dialer import dial
 from gmessenger.client.responses import encode_request, error_from_response, is_error, is_retryable
 from gmessenger.errors import BadName, BadText, InsecureTransport, NameInUse, WireError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from gmessenger.client.tls import TlsContext
 
 LOGIN_OK: Final = 200
+NEWLINE_TIMEOUT: Final = 1.0
+"""Seconds that a server has to end its answer with a newline."""
+MAX_SHOWN_ANSWER: Final = 100  # characters
 
 
 class ServerBusy(ConnectionError):
@@ -30,6 +34,47 @@ class ServerBusy(ConnectionError):
     def __init__(self, message: str, retry_after: float | None) -> None:
         super().__init__(message)
         self.retry_after = retry_after or 0.0
+
+
+class ForeignServer(ConnectionError):
+    """The server speaks something else than JIM 2; trying again does not help."""
+
+    def __init__(self, answer: bytes) -> None:
+        """`answer`: the first bytes that it has sent."""
+        line = answer.decode(errors="replace").strip().partition("\n")[0]
+        shown = line if len(line) <= MAX_SHOWN_ANSWER else f"{line[:MAX_SHOWN_ANSWER]}…"
+        super().__init__(Text("this server does not speak JIM 2; it answered {answer}", answer=shown))
+
+
+def _read_response(connection: ServerConnection, deadline: float) -> ResponseFrame | None:
+    """Return the first response; None if there is none before the deadline. Blocks.
+
+    Raises `ForeignServer` if the server answers with something else than an object and a newline, and OSError.
+    """
+    while (remaining := deadline - time.monotonic()) > 0:
+        received = connection.read(min(remaining, NEWLINE_TIMEOUT))
+        if received is not None and isinstance(received[1], ResponseFrame):
+            return received[1]
+        if _may_be_foreign(connection) and _is_no_frame(connection.first_bytes):
+            raise ForeignServer(connection.first_bytes)
+    return None
+
+
+def _is_no_frame(first_bytes: bytes) -> bool:
+    """Return whether this cannot be, or become, a frame of JIM 2: no object, or a complete one without its newline."""
+    if not first_bytes.startswith(b"{"):
+        return bool(first_bytes.strip())
+    try:
+        json.decode(first_bytes, type=dict[str, Raw])
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return not first_bytes.endswith(b"\n")
+
+
+def _may_be_foreign(connection: ServerConnection) -> bool:
+    """Return whether a connection that failed before the response has shown another protocol than JIM 2 or TLS."""
+    begins = connection.first_bytes
+    return bool(begins) and not begins.startswith(TLS_ALERT_PREFIX)
 
 
 def _make_tls_context(tls: TlsConfig) -> TlsContext:
@@ -88,7 +133,8 @@ class Handshake:
         """Connect and log in; return the connection and the response to the login. Blocks.
 
         Raises:
-            OSError: no server responds within `timeouts.connect`, or it has no room (`ServerBusy`).
+            OSError: no server responds within `timeouts.connect`, it has no room (`ServerBusy`), or it does not speak
+                JIM 2 (`ForeignServer`).
             WireError: the server refuses the name or password.
             CertificateNotTrusted: the server did not prove its identity; nothing was sent to it.
         """
@@ -122,10 +168,12 @@ class Handshake:
         if self._token is not None and self._is_token_rejected(response):
             self._token = None
             response = self._send_presence(connection, deadline)
-        if response.response != LOGIN_OK:
+        # Every error of JIM 2 has a code.
+        is_refused = is_error(response) and (response.code is not None or is_retryable(response))
+        if is_refused:
             raise self._login_error(response)
-        if (response.jim or 0) < JIM_VERSION:
-            raise ConnectionError(Text("this server does not speak JIM 2"))
+        if response.response != LOGIN_OK or (response.jim or 0) < JIM_VERSION:
+            raise ForeignServer(connection.first_bytes)
         self._token = response.session
         return response
 
@@ -141,11 +189,15 @@ class Handshake:
         presence = self._encode_presence()
         with suppress(OSError):  # a full server responds and closes, perhaps before the presence is sent
             connection.send(presence, self._timeouts)
-        while (received := connection.read(deadline - time.monotonic())) is not None:
-            _frame, event = received
-            if isinstance(event, ResponseFrame):
-                return event
-        raise TimeoutError(Text("connected, but no answer within {seconds:g} s", seconds=self._timeouts.connect))
+        try:
+            response = _read_response(connection, deadline)
+        except ConnectionError as error:
+            if _may_be_foreign(connection):
+                raise ForeignServer(connection.first_bytes) from error
+            raise
+        if response is None:
+            raise TimeoutError(Text("connected, but no answer within {seconds:g} s", seconds=self._timeouts.connect))
+        return response
 
     def _encode_presence(self) -> bytes:
         password = self._password if self._token is None else None

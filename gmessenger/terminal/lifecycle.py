@@ -11,6 +11,7 @@ import gevent
 from gmessenger.backoff import Backoff
 from gmessenger.client import Client, Timeouts
 from gmessenger.client.dialer import is_resolution_error, is_unknown_host
+from gmessenger.client.handshake import ForeignServer
 from gmessenger.errors import MessagesNotSent, Unreachable
 from gmessenger.terminal import format_events
 from gmessenger.terminal.dates import format_duration
@@ -58,7 +59,8 @@ class StartupRetry:
             gevent.sleep(delay)
 
     def _is_final(self, cause: BaseException | None) -> bool:
-        return is_resolution_error(cause) if self._interactive else is_unknown_host(cause)
+        is_no_host = is_resolution_error(cause) if self._interactive else is_unknown_host(cause)
+        return is_no_host or isinstance(cause, ForeignServer)
 
 
 UNSENT_KEPT: Final = N_("Messages without an answer, saved and sent at the next start: {count}.")

@@ -68,12 +68,46 @@ def test_a_server_that_says_nothing(fake: FakeServer, make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b'{"response":200,"responce":200,"time":1.0,"alert":"OK"}\n']
+    "banner",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b'{"response":200,"responce":200,"time":1.0,"alert":"OK"}\n',
+        b'{"response": 200}',
+        b'{"response": 400, "error": "Bad Request"}',
+        b'{"response":400,"time":1.0,"error":"Bad Request"}\n',
+    ],
 )
-def test_a_server_of_another_kind(fake: FakeServer, make: Any, banner: bytes) -> None:
+def test_a_server_of_another_kind_is_shown_with_its_answer(fake: FakeServer, make: Any, banner: bytes) -> None:
     starting = started(make())
     fake.accept().send_bytes(banner)
-    assert isinstance(failure(starting), Unreachable)
+    error = failure(starting)
+    assert isinstance(error, Unreachable)
+    assert str(error).endswith(f"this server does not speak JIM 2; it answered {banner.decode().strip()}.")
+
+
+def test_a_server_of_another_kind_that_closes_without_a_newline(fake: FakeServer, make: Any) -> None:
+    starting = started(make())
+    connection = fake.accept()
+    connection.expect("presence")
+    connection.send_bytes(b"HTTP/1.1 400 Bad Request")
+    connection.close()
+    assert "does not speak JIM 2; it answered HTTP/1.1 400 Bad Request" in str(failure(starting))
+
+
+def test_a_slow_server_may_send_its_newline_later(fake: FakeServer, make: Any) -> None:
+    starting = started(make())
+    connection = fake.accept()
+    connection.expect("presence")
+    connection.send_bytes(b'{"response":200,"jim":2,"account":false,"session":"s","server":"fake/1","time":1.0')
+    gevent.sleep(1.2)  # half a frame may take as long as it likes
+    connection.send_bytes(b',"limits":{"frame":65536,"text":16384}}\n')
+    starting.get(timeout=TIMEOUT)
+
+
+def test_a_foreign_answer_is_cut(fake: FakeServer, make: Any) -> None:
+    starting = started(make())
+    fake.accept().send_bytes(b"220 " + b"x" * 5000 + b"\r\n")
+    assert str(failure(starting)).endswith("x….")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,22 @@ def test_the_whole_input_is_one_message(fake: FakeServer, start_client: StartCli
     assert finish(process) == (0, "", "")
 
 
+@pytest.mark.parametrize("answer", [b'{"response": 400, "error": "Bad Request"}', b'{"response": 200}'])
+def test_a_server_that_does_not_speak_jim_2_is_named_at_once(
+    fake: FakeServer, start_client: StartClient, answer: bytes
+) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank")
+    peer = fake.accept()
+    peer.expect("presence")
+    peer.send_bytes(answer)
+    reason = f"this server does not speak JIM 2; it answered {answer.decode()}"
+    code, _, errors = finish(process, b"backup done\n")
+    assert (code, errors) == (
+        69,
+        f"gmessenger-client: Cannot reach 127.0.0.1:{fake.port}: {reason}.\n",
+    )
+
+
 def test_a_whole_input_of_nothing_is_no_message(fake: FakeServer, start_client: StartClient) -> None:
     process, peer = start_sending(start_client, fake, b"\n \n", "hank", "--whole")
     assert peer.receive() == {"action": "quit"}
