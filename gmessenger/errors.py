@@ -35,6 +35,7 @@
     │   │   ├── RoomClosed             403  room_closed
     │   │   ├── QuotaExceeded          403  quota_exceeded
     │   │   ├── TooManyRooms           403  too_many_rooms
+    │   │   ├── TooManySettings        403  too_many_settings
     │   │   └── RoomFull               403  room_full
     │   ├── NotFound                   404  never_seen
     │   ├── NoSuchRoom                 404  no_such_room
@@ -288,6 +289,11 @@ class QuotaExceeded(Forbidden):
 class TooManyRooms(Forbidden):
     code = "too_many_rooms"
     message = "The limit on the number of rooms is reached."
+
+
+class TooManySettings(Forbidden):
+    code = "too_many_settings"
+    message = "The limit on your settings is reached."
 
 
 class RoomFull(Forbidden):

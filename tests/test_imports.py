@@ -20,6 +20,7 @@ STORAGE = ("chat.storage", "chat.records", "chat.stats")
 SHARED = ("cluster.interfaces",)
 """What a node, the shared store and the bus between nodes have in common."""
 GROUND = {
+    "account_settings",
     "backoff",
     "console",
     "constants",
@@ -42,6 +43,7 @@ GROUND = {
 }
 """Modules that import nothing of ours, or only each other; everything may import them."""
 MAY_IMPORT: dict[str, set[str]] = {
+    "account_settings": {"errors", "field_types", "names"},
     "backoff": set(),
     "console": {"errors", "sanitize", "text"},
     "constants": set(),

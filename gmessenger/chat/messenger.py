@@ -29,6 +29,7 @@ from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.sanctions import SanctionRegistry
 from gmessenger.chat.sending import MessageDispatcher, MessageService, flush_acknowledgements
 from gmessenger.chat.session import Session
+from gmessenger.chat.settings_service import SettingsService
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tasks import ChangeRunner
@@ -116,6 +117,7 @@ class Messenger:
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
+        self.settings_service = SettingsService(store, router, clock)
         self.account_data = AccountData(
             store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers
         )

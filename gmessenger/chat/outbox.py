@@ -14,6 +14,7 @@ from gevent.event import Event
 from gevent.queue import SimpleQueue
 from msgspec import Struct
 
+from gmessenger.account_settings import AccountSettings
 from gmessenger.chat.results import Result
 from gmessenger.errors import ErrorFields, WireError
 
@@ -136,6 +137,13 @@ class PresenceUpdate(Struct):
     encoded: Any = None
 
 
+class SettingsUpdate(Struct):
+    """Another session of the account has changed its settings."""
+
+    settings: AccountSettings
+    size: int = 512
+
+
 class CatchUpDone(Struct):
     """The session was sent its whole backlog; live messages follow."""
 
@@ -185,6 +193,7 @@ Outbound: TypeAlias = (
     | ReadReceipt
     | RoomEvent
     | PresenceUpdate
+    | SettingsUpdate
     | CatchUpDone
     | LivenessProbe
     | ServerMoving

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from gmessenger.account_settings import AccountSettings
 from gmessenger.chat.records import Absence, StoredMessage
 
 ENTRY_SIZE: Final = 96
@@ -234,6 +235,16 @@ class RoomState(Result):
     @property
     def size(self) -> int:
         return sum(map(len, self.members)) + _absences_size(self.absences)
+
+
+class SettingsResult(Result):
+    """The settings of an account."""
+
+    settings: AccountSettings
+
+    @property
+    def size(self) -> int:
+        return 512
 
 
 class Registration(Result, kw_only=True):

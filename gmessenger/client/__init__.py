@@ -1,5 +1,6 @@
 """The client library, for bots and the terminal client: one session that reconnects, resends and loses nothing."""
 
+from gmessenger.account_settings import AccountSettings, NotifySetting, SettingsChange
 from gmessenger.client.client import Client
 from gmessenger.client.config import Timeouts, TlsConfig
 from gmessenger.client.events import (
@@ -20,6 +21,7 @@ from gmessenger.client.events import (
     Rejected,
     RoomClosedByOperator,
     RoomReopened,
+    SettingsChanged,
     Synced,
     TopicChanged,
 )
@@ -30,6 +32,7 @@ from gmessenger.wire.events import MessageEvent, UserInfo
 
 __all__ = [
     "Accepted",
+    "AccountSettings",
     "ChatEvent",
     "Client",
     "Connected",
@@ -44,6 +47,7 @@ __all__ = [
     "MessageReceived",
     "MessageSentElsewhere",
     "Notice",
+    "NotifySetting",
     "OutgoingMessage",
     "PresenceChanged",
     "ReadMarkerMoved",
@@ -54,6 +58,8 @@ __all__ = [
     "SanctionInfo",
     "SearchHit",
     "SearchResults",
+    "SettingsChange",
+    "SettingsChanged",
     "Synced",
     "Timeouts",
     "TlsConfig",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from gmessenger.account_settings import AccountSettings
 from gmessenger.client.responses import error_from_response
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.constants import OPERATOR_ROLE
@@ -208,6 +209,13 @@ class PresenceChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """Another device of the account has changed its settings."""
+
+    settings: AccountSettings
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """An error that belongs to no message or request: of the server, or of this machine if `is_local`."""
 
@@ -228,6 +236,7 @@ ChatEvent: TypeAlias = (
     | Rejected
     | Deferred
     | PresenceChanged
+    | SettingsChanged
     | MemberJoined
     | MemberLeft
     | TopicChanged

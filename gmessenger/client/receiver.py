@@ -21,6 +21,7 @@ from gmessenger.client.events import (
     Rejected,
     RoomClosedByOperator,
     RoomReopened,
+    SettingsChanged,
     Synced,
     TopicChanged,
 )
@@ -58,6 +59,7 @@ from gmessenger.wire.events import (
     ReadEvent,
     ResponseFrame,
     ServerEvent,
+    SettingsEvent,
     SyncedEvent,
     TopicEvent,
 )
@@ -189,6 +191,9 @@ class Receiver:
     def _on_room_opened(self, event: OpenEvent, frame: bytes) -> None:
         self._event_queue.put(RoomReopened(event.room, event.user.account_name))
 
+    def _on_settings(self, event: SettingsEvent, frame: bytes) -> None:
+        self._event_queue.put(SettingsChanged(event.settings))
+
     def _on_synced(self, event: SyncedEvent, frame: bytes) -> None:
         # The server repeats it when it had to catch up a slow connection; only the first one ends the login.
         if not self._caught_up:
@@ -256,6 +261,7 @@ FRAME_HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], N
     TopicEvent: Receiver._on_topic,
     CloseEvent: Receiver._on_room_closed,
     OpenEvent: Receiver._on_room_opened,
+    SettingsEvent: Receiver._on_settings,
     SyncedEvent: Receiver._on_synced,
     ProbeEvent: Receiver._on_probe,
     MovingEvent: Receiver._on_moving,

@@ -11,6 +11,7 @@ from typing import Final
 import gevent
 from gevent.event import AsyncResult
 
+from gmessenger.account_settings import AccountSettings, SettingsChange
 from gmessenger.client.responses import (
     ConversationInfo,
     RoomInfo,
@@ -53,6 +54,7 @@ from gmessenger.wire.events import (
     ResponseFrame,
     RoomsRequest,
     SearchRequest,
+    SettingsRequest,
     StatusRequest,
     TopicRequest,
     UnbanRequest,
@@ -256,6 +258,14 @@ class ChatRequests(OperatorRequests):
         """Set the own status, also after each reconnection."""
         self._request(StatusRequest(status=status))
         self._session_state["status"] = encode_request(StatusRequest(status=status))
+
+    def settings(self) -> AccountSettings:
+        """Return the settings of the account, which are the same on all its devices."""
+        return self._request(SettingsRequest()).settings or AccountSettings()
+
+    def change_settings(self, change: SettingsChange) -> AccountSettings:
+        """Change some settings of the account, and return all; its other devices get a `SettingsChanged`."""
+        return self._request(SettingsRequest(set=change)).settings or AccountSettings()
 
     def join(self, room: str) -> ResponseFrame:
         """Join a room, also after each reconnection; the response has its `topic` and `members`."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from gmessenger import log
+from gmessenger.account_settings import decode_settings
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import RoomEvent, SessionReplaced
@@ -324,6 +325,12 @@ class ChangeApplier:
         if account is not None:
             self._messenger.blocks.load(account.key, names)
 
+    def _handle_settings(self, id: int, details: ChangeDetails) -> None:
+        account = self._messenger.authenticator.accounts_by_id.get(id)
+        if account is not None and self._messenger.router.sessions(account.key):
+            stored = self._read(lambda: self._store.settings(id))
+            self._messenger.settings_service.notify(account.key, decode_settings(stored))
+
     def _handle_device(self, id: int, details: ChangeDetails) -> None:
         is_dropped = details.reason == DROPPED
         if self._session_on_device(id) is None:
@@ -381,6 +388,7 @@ CHANGE_HANDLERS: Final[dict[str, Callable[..., None]]] = {
     "member": ChangeApplier._handle_member,
     "sanction": ChangeApplier._handle_sanction,
     "blocks": ChangeApplier._handle_blocks,
+    "settings": ChangeApplier._handle_settings,
     "device": ChangeApplier._handle_device,
     "guest": ChangeApplier._handle_guest,
     "kick": ChangeApplier._handle_kick,

@@ -15,7 +15,7 @@ from gmessenger.chat.records import Account, RoomRecord, Sanction
 from gmessenger.chat.storage import Store
 
 ChangeKind: TypeAlias = Literal[
-    "account", "room", "member", "sanction", "blocks", "device", "guest", "kick", "expel", "bus key"
+    "account", "room", "member", "sanction", "blocks", "settings", "device", "guest", "kick", "expel", "bus key"
 ]
 
 
@@ -45,6 +45,7 @@ class Change(Struct):
     | member | room key, account id | joined or left |
     | sanction | sanction kind, target | imposed or lifted |
     | blocks | account id | the account blocked or unblocked a name |
+    | settings | account id | the account changed its settings |
     | device | device id | a session logged in on it, its token was revoked, or it was replaced by another device |
     | guest | folded name | the guest resumed its session on another node |
     | kick | folded name | to be applied once; `details.reason` |

@@ -286,6 +286,7 @@ EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]
         _("{name} has received all your messages", name=sanitize(event.name))
     ),
     events.ReadMarkerMoved: lambda event: None,  # lines have no unread counts
+    events.SettingsChanged: lambda event: None,
     events.Accepted: lambda event: as_notice(_("sent to {name}", name=sanitize(event.message.to))),
     events.Rejected: _rejected,
     events.Deferred: _deferred,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from gmessenger import field_types as fields
+from gmessenger.account_settings import AccountSettings, SettingsChange
 from gmessenger.errors import WireError
 from gmessenger.field_types import MAX_SEQ, Number, Seconds
 from gmessenger.wire.dialects import NameList
@@ -85,6 +86,10 @@ class DevicesRequest(Request, tag="devices", kw_only=True):
 class DropRequest(Request, tag="drop", kw_only=True):
     device: fields.Device | None = None
     all: bool = False
+
+
+class SettingsRequest(Request, tag="settings", kw_only=True):
+    set: SettingsChange | None = None
 
 
 class AckRequest(Request, tag="ack", kw_only=True):
@@ -289,6 +294,7 @@ NativeRequest: TypeAlias = (
     | PasswordRequest
     | DevicesRequest
     | DropRequest
+    | SettingsRequest
     | MessageRequest
     | AckRequest
     | ReadRequest
@@ -364,6 +370,7 @@ class ResponseFrame(Struct, omit_defaults=True):
     bans: list[dict[str, Any]] | None = None
     mutes: list[dict[str, Any]] | None = None
     devices: list[dict[str, Any]] | None = None
+    settings: AccountSettings | None = None
 
 
 class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
@@ -421,6 +428,10 @@ class OpenEvent(Struct, tag_field="action", tag="open"):
     user: UserInfo
 
 
+class SettingsEvent(Struct, tag_field="action", tag="settings"):
+    settings: AccountSettings
+
+
 class SyncedEvent(Struct, tag_field="action", tag="synced"):
     pass
 
@@ -449,6 +460,7 @@ PushEvent: TypeAlias = (
     | TopicEvent
     | CloseEvent
     | OpenEvent
+    | SettingsEvent
     | SyncedEvent
     | MovingEvent
     | ProbeEvent

@@ -19,6 +19,7 @@ REQUESTS: dict[str, Frame] = {
     "password": {"old": "not the password", "new": "another password"},
     "devices": {"after": "x"},
     "drop": {"device": "nowhere", "all": False},
+    "settings": {"set": {"joins": "hidden", "highlights": ["deploy"], "notify": {"#dev": {"level": "none"}}}},
     "msg": {"to": "dale", "message": "hello"},
     "ack": {"with": "dale", "seq": 1},
     "read": {"with": "dale", "seq": 1},

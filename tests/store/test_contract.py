@@ -27,6 +27,7 @@ from gmessenger.chat.records import (
 )
 from gmessenger.chat.storage import Store
 from gmessenger.errors import (
+    BadRequest,
     IdReused,
     InvalidInvite,
     NameTaken,
@@ -734,6 +735,18 @@ def test_nobody_reads_in_a_deleted_room_while_what_was_said_there_is_still_going
     assert [placed.message.conversation for placed in driver.store.export_page(0, 9)[0]] == [DIRECT]
     assert driver.log_in(driver.dale, "laptop").cursors == {DIRECT: 0}
     assert driver.store.find_by_message_id(driver.dale, "m1") == []
+
+
+def test_settings_are_replaced_and_a_change_that_raises_changes_nothing(driver: StoreDriver) -> None:
+    def refuse(stored: str) -> str:
+        raise BadRequest
+
+    assert driver.store.settings(driver.hank) == ""
+    assert driver.store.change_settings(driver.hank, lambda stored: f"{stored}1") == "1"
+    with pytest.raises(BadRequest):
+        driver.store.change_settings(driver.hank, refuse)
+    assert driver.store.change_settings(driver.hank, lambda stored: f"{stored}2") == "12"
+    assert driver.store.settings(driver.hank) == "12" and driver.store.settings(driver.dale) == ""
 
 
 def test_sanctions_and_roles_are_kept_until_they_are_lifted(driver: StoreDriver) -> None:

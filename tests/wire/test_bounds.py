@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,8 +23,10 @@ BOUNDS: dict[str, int] = {
     "address": 64,
     "after": NAME,
     "device": 128,
+    "highlights": 64,
     "invite": TOKEN,
     "note": 200,
+    "notify": NAME,
     **dict.fromkeys(("password", "old", "new"), 1024),
     "reason": 200,
     "room": NAME,
@@ -68,6 +70,11 @@ def leaves(kind: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(kind, inspect.UnionType):
         for one in kind.types:
             yield from leaves(one, name)
+    elif isinstance(kind, inspect.DictType | inspect.ListType):
+        assert kind.max_length is not None, name
+        inner = (kind.key_type, kind.value_type) if isinstance(kind, inspect.DictType) else (kind.item_type,)
+        for one in inner:
+            yield from leaves(one, name)
     else:
         yield name, kind
 
@@ -99,6 +106,14 @@ def test_every_field_has_a_row_in_the_table_of_bounds(struct: Any, bounds: dict[
             assert type(kind).__name__ == "UnsetType" or is_bounded(kind), (struct, name, kind)
 
 
+NESTED: dict[tuple[str, str], Callable[[Any], dict[str, Any]]] = {
+    ("settings", "notify"): lambda value: {"set": {"notify": {value: {"level": "none"}}}},
+    ("settings", "until"): lambda value: {"set": {"notify": {"dale": {"level": "none", "until": value}}}},
+    ("settings", "highlights"): lambda value: {"set": {"highlights": [value]}},
+}
+"""How a field that is deeper within a request is written there."""
+
+
 def asked_with(action: str, field: str, value: Any) -> Any:
     """Return a request in which one field, also of the `user` object, has a value."""
     names = [each.encode_name for each in inspect.type_info(REQUESTS[action]).fields if each.required]
@@ -108,7 +123,7 @@ def asked_with(action: str, field: str, value: Any) -> Any:
         if field != "jim" and field != "session":
             frame["user"][field] = value
             return json.dumps(frame).encode()
-    return json.dumps(frame | {field: value}).encode()
+    return json.dumps(frame | NESTED.get((action, field), lambda value: {field: value})(value)).encode()
 
 
 STRINGS = [

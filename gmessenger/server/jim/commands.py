@@ -69,6 +69,9 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         lambda native, session, request: native.messenger.credentials.drop(session, request.device, request.all),
         then=lambda native, session: native.messenger.credentials.end_if_dropped(session),
     ),
+    events.SettingsRequest: _change(
+        lambda native, session, request: native.messenger.settings_service.settings(session, request.set), cost=2
+    ),
     events.MessageRequest: Command(
         lambda native, _, request: native.send_message(request),
         cost=0,

@@ -20,6 +20,7 @@ from gmessenger.chat.outbox import (
     ServerMoving,
     SessionClosed,
     SessionReplaced,
+    SettingsUpdate,
     TextBatch,
 )
 from gmessenger.errors import LoggedInElsewhere as ReplacedError
@@ -93,6 +94,7 @@ ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
     ReadReceipt: lambda receipt: events.ReadEvent(target=receipt.name, seq=receipt.seq),
     RoomEvent: lambda change: ROOM_EVENT_ENCODERS[change.action](change),
     PresenceUpdate: _encode_presence,
+    SettingsUpdate: lambda update: events.SettingsEvent(update.settings),
     CatchUpDone: lambda _: events.SyncedEvent(),
     LivenessProbe: lambda _: events.ProbeEvent(),
     ServerMoving: lambda moving: events.MovingEvent(moving.retry_after),

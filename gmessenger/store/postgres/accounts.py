@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, LiteralString
 
 from msgspec.structs import asdict
@@ -58,6 +58,9 @@ DELETE_ACCOUNT: Final = (
     "DELETE FROM absences WHERE account_id = %s",
     "DELETE FROM blocks WHERE account_id = %s",
 )
+SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s"
+LOCK_SETTINGS: Final = f"{SETTINGS} FOR NO KEY UPDATE"
+SET_SETTINGS: Final = "UPDATE accounts SET settings = %s WHERE id = %s"
 ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (%s, %s)"
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = %s"  # noqa: S105
 
@@ -169,6 +172,19 @@ class AccountStore(DeviceStore):
     def _update_account(self, db: PgConnection, statement: LiteralString, value: object, account: int) -> None:
         db.execute(statement, (value, account))
         self.record_change(db, "account", account)
+
+    def settings(self, account: int) -> str:
+        row = self.read(lambda db: db.execute(SETTINGS, (account,)).fetchone())
+        return str(row[0]) if row else ""
+
+    def change_settings(self, account: int, change: Callable[[str], str]) -> str:
+        def replace(db: PgConnection) -> str:
+            row = db.execute(LOCK_SETTINGS, (account,)).fetchone()
+            db.execute(SET_SETTINGS, (changed := change(str(row[0]) if row else ""), account))
+            self.record_change(db, "settings", account)
+            return changed
+
+        return self.change(replace)
 
     def delete_account(self, account: int) -> None:
         def change(db: PgConnection) -> None:

@@ -22,6 +22,8 @@ SET_PASSWORD: Final = "UPDATE accounts SET password = ?, generation = generation
 CHANGE_PASSWORD: Final = f"{SET_PASSWORD} AND password = ?"
 DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
 SET_ROLE: Final = "UPDATE accounts SET role = ? WHERE id = ?"
+SETTINGS: Final = "SELECT settings FROM accounts WHERE id = ?"
+SET_SETTINGS: Final = "UPDATE accounts SET settings = ? WHERE id = ?"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = ?"
 DROP_OTHER_TOKENS: Final = f"{DROP_TOKENS} AND hash != ?"
 DROP: Final = (
@@ -136,6 +138,18 @@ class AccountStore(DeviceStore):
 
     def set_role(self, account: int, role: str) -> None:
         self.writer.execute(lambda db: db.execute(SET_ROLE, (role, account)))
+
+    def settings(self, account: int) -> str:
+        row = self.read(lambda db: db.execute(SETTINGS, (account,)).fetchone())
+        return str(row[0]) if row else ""
+
+    def change_settings(self, account: int, change: Callable[[str], str]) -> str:
+        def replace(db: sqlite3.Connection) -> str:
+            row = db.execute(SETTINGS, (account,)).fetchone()
+            db.execute(SET_SETTINGS, (changed := change(str(row[0]) if row else ""), account))
+            return changed
+
+        return self.writer.execute(replace)
 
     def delete_account(self, account: int) -> None:
         def change(db: sqlite3.Connection) -> None:

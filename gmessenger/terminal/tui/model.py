@@ -321,6 +321,7 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
     events.TopicChanged: Model._on_topic,
     events.RoomClosedByOperator: Model._on_room_state,
     events.RoomReopened: Model._on_room_state,
+    events.SettingsChanged: lambda model, event, now: None,
     events.Notice: Model._on_notice,
 }
 """The method that applies each kind of event."""
