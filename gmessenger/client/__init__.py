@@ -25,7 +25,7 @@ from gmessenger.client.events import (
     Synced,
     TopicChanged,
 )
-from gmessenger.client.responses import ConversationInfo, RoomInfo, SanctionInfo, SearchHit, SearchResults
+from gmessenger.client.responses import ConversationInfo, History, RoomInfo, SanctionInfo, SearchHit, SearchResults
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.names import fold
 from gmessenger.wire.events import MessageEvent, UserInfo
@@ -40,6 +40,7 @@ __all__ = [
     "Deferred",
     "Disconnected",
     "GapDetected",
+    "History",
     "MemberJoined",
     "MemberLeft",
     "MessageDelivered",

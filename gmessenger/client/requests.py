@@ -14,6 +14,7 @@ from gevent.event import AsyncResult
 from gmessenger.account_settings import AccountSettings, SettingsChange
 from gmessenger.client.responses import (
     ConversationInfo,
+    History,
     RoomInfo,
     SanctionInfo,
     SearchHit,
@@ -44,7 +45,6 @@ from gmessenger.wire.events import (
     KickRequest,
     LeaveRequest,
     MembersRequest,
-    MessageEvent,
     MuteRequest,
     MutesRequest,
     OpenRequest,
@@ -282,16 +282,22 @@ class ChatRequests(OperatorRequests):
         """Set the topic of a room."""
         self._request(TopicRequest(room=room, topic=topic))
 
-    def history(self, conversation: str, count: int, before: int | None = None) -> list[MessageEvent]:
-        """Return the last `count` messages of a conversation, or those before a seq; the oldest first."""
-        messages: list[MessageEvent] = []
+    def history(self, conversation: str, count: int, before: int | None = None) -> History:
+        """Return the last `count` messages of a conversation, or those before a seq; the oldest first.
+
+        The result has the `first_seq` that one may read, and the `absences`: what one may not, because one was not a
+        member of the room then.
+        """
+        messages = History()
         more = True
         while more and len(messages) < count:
             response = self._request(
                 HistoryRequest(target=conversation, before=before, limit=min(count - len(messages), MAX_HISTORY_PAGE))
             )
             page = [message for _, message in parse_messages(response, conversation)]
-            messages = page + messages
+            messages[:0] = page
+            messages.first_seq = response.first or 1
+            messages.absences = response.absent or ()
             before = page[0].seq or None if page else None
             more = bool(response.more) and before is not None
         return messages

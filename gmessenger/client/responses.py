@@ -87,6 +87,19 @@ class SearchResults(list[SearchHit]):
     is_incomplete = False
 
 
+class History(list[MessageEvent]):
+    """A part of a conversation, the oldest message first.
+
+    Attributes:
+        first_seq: the oldest seq that one may read; what is before it is of a time before one joined the room or
+            registered, or is no longer kept.
+        absences: the first and the last seq of each time at which one was not a member of the room.
+    """
+
+    first_seq: int = 1
+    absences: Sequence[tuple[int, int]] = ()
+
+
 class ConversationInfo(Struct, frozen=True):
     """One of the own conversations.
 

@@ -24,6 +24,7 @@ from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.format_events import format_reason, format_topic
+from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
 from gmessenger.terminal.handler_base import NOT_CONNECTED, room_name
 from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
 from gmessenger.terminal.moderation_handlers import ModerationHandlers
@@ -213,7 +214,8 @@ class CommandHandlers(ModerationHandlers):
     def _join(self, room: str) -> str:
         response = self._client.join(room)
         self.recipient = room
-        return format_results.joined(room, response.members or (), response.topic or "")
+        readable = readable_messages(response.seq, response.first, response.absent or ())
+        return format_results.joined(room, response.members or (), response.topic or "", readable)
 
     @traced("room")
     def leave_room(self, room: str) -> None:
@@ -259,9 +261,11 @@ class CommandHandlers(ModerationHandlers):
 
     def _history(self, to: str, count: int) -> str:
         messages = self._client.history(to, count)
-        return format_results.history(
-            to, [message for message in messages if not is_room(to) or not self.is_from_blocked(message)]
-        )
+        shown = [message for message in messages if not is_room(to) or not self.is_from_blocked(message)]
+        is_complete = len(messages) < count
+        hidden = messages.first_seq - 1 if is_complete else 0
+        note = hidden_messages(to, hidden, is_pruned=self._is_pruned) if hidden else ""
+        return format_results.history(to, shown, messages.absences, note)
 
     @traced()
     def search(self, words: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from gmessenger.client import MessageEvent, RoomInfo, SanctionInfo, SearchHit, SearchResults, UserInfo, fold
@@ -20,6 +20,7 @@ from gmessenger.terminal.format_events import (
     operator_name,
     reason_suffix,
 )
+from gmessenger.terminal.format_rooms import absent_messages
 from gmessenger.terminal.i18n import _, as_notice, ngettext
 
 IPV4_PATTERN: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}", re.ASCII)
@@ -36,10 +37,12 @@ def members(room: str, users: Sequence[UserInfo], own_name: str) -> str:
     return _format_list(head, _user_names(users, own_name))
 
 
-def joined(room: str, names: Sequence[str], topic: str) -> str:
-    """Format the members and the topic of a room that the user has joined."""
-    notice = as_notice(_("you are in {room}, with {names}", room=sanitize(room), names=sanitize(", ".join(names))))
-    return f"{notice}\n{format_topic(room, topic)}" if topic else notice
+def joined(room: str, names: Sequence[str], topic: str, readable: str | None) -> str:
+    """Format the members and the topic of a room that the user has joined, and how much of it can be read."""
+    lines = [as_notice(_("you are in {room}, with {names}", room=sanitize(room), names=sanitize(", ".join(names))))]
+    if topic:
+        lines.append(format_topic(room, topic))
+    return "\n".join([*lines, as_notice(readable)] if readable else lines)
 
 
 def rooms(infos: Sequence[RoomInfo]) -> str:
@@ -126,15 +129,23 @@ def _format_sanction(sanction: SanctionInfo) -> str:
     return text + reason_suffix(sanction.reason)
 
 
-def history(conversation: str, messages: Sequence[MessageEvent]) -> str:
-    """Format the latest messages of a conversation."""
+def history(
+    conversation: str, messages: Sequence[MessageEvent], absences: Sequence[tuple[int, int]] = (), note: str = ""
+) -> str:
+    """Format the latest messages of a conversation.
+
+    absences: the first and the last seq of what the user may not read between them.
+    note: why there are no earlier ones; empty if there may be, or never were any.
+    """
     name, in_room, count = sanitize(conversation), is_room(conversation), len(messages)
+    notes = [as_notice(note)] if note else []
     if not messages:
-        return as_notice(
+        nothing = (
             _("there is nothing earlier in {name}", name=name)
             if in_room
             else _("there is nothing earlier with {name}", name=name)
         )
+        return "\n".join(notes or [as_notice(nothing)])
     head = (
         ngettext("the last {count} message in {name}:", "the last {count} messages in {name}:", count, name=name)
         if in_room
@@ -142,7 +153,19 @@ def history(conversation: str, messages: Sequence[MessageEvent]) -> str:
             "the last {count} message with {name}:", "the last {count} messages with {name}:", count, name=name
         )
     )
-    return "\n".join([as_notice(head), *map(format_message, messages), as_notice(_("end of earlier messages"))])
+    lines = _with_absences(messages, absences)
+    return "\n".join([*notes, as_notice(head), *lines, as_notice(_("end of earlier messages"))])
+
+
+def _with_absences(messages: Sequence[MessageEvent], absences: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Yield the lines of messages, and between them how many are not shown."""
+    above: int | None = None
+    for message in messages:
+        seq = message.seq or 0
+        if above is not None and (hidden := sum(last - first + 1 for first, last in absences if above < first < seq)):
+            yield as_notice(absent_messages(hidden))
+        yield format_message(message)
+        above = seq
 
 
 def status(status: str) -> str:

@@ -171,6 +171,11 @@ KEPT_FOR_DAYS_PATTERN: Final = re.compile(
 """The retention notice that the server appends to its greeting."""
 
 
+def is_pruned(greeting: str) -> bool:
+    """Return whether a server's greeting says that it keeps messages for some time only."""
+    return KEPT_FOR_DAYS_PATTERN.search(greeting) is not None
+
+
 def localize_greeting(line: str) -> str:
     """Translate a line of a server's greeting if it is the retention notice.
 

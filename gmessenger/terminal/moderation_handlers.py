@@ -8,7 +8,7 @@ from gmessenger.names import fold
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.handler_base import HandlerBase
-from gmessenger.terminal.i18n import _, as_notice
+from gmessenger.terminal.i18n import _, as_notice, is_pruned
 
 SECONDS_PER_MINUTE = 60.0
 
@@ -20,6 +20,7 @@ class ModerationHandlers(HandlerBase):
         super().__init__(client)
         self._blocked: set[str] = set()
         self._is_operator = False
+        self._is_pruned = False
 
     @property
     def is_operator(self) -> bool:
@@ -27,8 +28,9 @@ class ModerationHandlers(HandlerBase):
         return self._is_operator
 
     def on_connected(self, event: Connected) -> None:
-        """Note whether the session is an operator's, and load the block list if there is one."""
+        """Note what the server says of the session and of itself, and load the block list if there is one."""
         self._is_operator = event.is_operator
+        self._is_pruned = is_pruned(event.greeting)
         if event.block_count:
             self.load_blocks()
 

@@ -3,6 +3,7 @@
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,39 @@ def test_a_room(fake: FakeServer, open_terminal: OpenTerminal) -> None:
     hank.type_line("/leave")
     peer.respond(next_request(peer), 200)
     hank.wait_for("-- you have left #dev\r\n> ")
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            {"seq": 17, "first": 18},
+            "17 messages were sent here before you joined; you can read what is sent from now on",
+        ),
+        ({"seq": 17, "first": 1}, "you can read the 17 messages that were sent here before"),
+        ({"seq": 17, "first": 3, "absent": [[9, 12]]}, "of 17 messages that were sent here before, you can read 11"),
+    ],
+)
+def test_who_joins_is_told_what_can_be_read(
+    fake: FakeServer, open_terminal: OpenTerminal, told: dict[str, Any], said: str
+) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line("/join dev")
+    peer.respond(peer.expect("join"), 200, members=["hank", "dale"], topic="", **told)
+    hank.wait_for(rf"-- you are in #dev, with hank, dale\r\n-- {said}\r\n")
+
+
+def test_what_may_not_be_read_is_counted(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line("/go #dev")
+    hank.type_line("/history 5")
+    page = [entry(3, "three"), entry(7, "seven")]
+    peer.respond(peer.expect("history"), 200, messages=page, more=False, first=3, absent=[[4, 6]])
+    hank.wait_for(
+        r"-- 2 messages not shown: before you joined\r\n-- the last 2 messages in #dev:\r\n"
+        r"\[\d\d:\d\d\] #dev dale: three\r\n-- 3 messages not shown: you were not in the room\r\n"
+        r"\[\d\d:\d\d\] #dev dale: seven\r\n-- end of earlier messages\r\n"
+    )
 
 
 def next_request(peer: ClientConnection) -> Frame:

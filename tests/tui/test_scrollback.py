@@ -75,6 +75,19 @@ def test_what_comes_above_does_not_move_the_view() -> None:
     assert reader.numbers()[0] == -3
 
 
+def test_what_one_may_not_read_is_counted_and_never_called_the_beginning() -> None:
+    reader = PaneReader(count=3)
+    reader.room.is_complete = True
+    assert reader.visible_rows()[-5].strip("─ ") == "the beginning"
+    reader.room.first_readable = 18
+    assert reader.visible_rows()[-5].strip("─ ") == "17 messages not shown: before you joined"
+    reader.model.is_pruned = True
+    assert reader.visible_rows()[-5].strip("─ ").endswith("before you joined, or too old")
+    add_message(reader.room, "back again", seq=1020, at=NOON)
+    reader.room.absences = [(1003, 1019)]
+    assert "17 messages not shown: you were not in the room" in reader.visible_rows()[-2]
+
+
 def test_the_upper_end_is_told_and_not_passed() -> None:
     reader = PaneReader(count=12)
     assert not reader.scrollback.scroll(-1)

@@ -13,6 +13,7 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.command_handlers import CommandHandlers, Dialogue
 from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.format_rooms import readable_messages
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.jobs import JobQueue
@@ -162,9 +163,10 @@ class TuiCommandHandlers(CommandHandlers):
         conversation.set_members(response.members or ())
         conversation.topic = sanitize(response.topic or "")
         self._view.on_joined(conversation)
-        self._view.show(
-            format_results.joined(room, _first_names(response.members or ()), response.topic or ""), conversation
-        )
+        conversation.first_readable, conversation.absences = response.first or 1, response.absent or ()
+        readable = readable_messages(response.seq, response.first, response.absent or ())
+        names = _first_names(response.members or ())
+        self._view.show(format_results.joined(room, names, response.topic or "", readable), conversation)
         if self._model.current is current:  # the user may have switched meanwhile
             self._view.switch_to(conversation)
         return ""

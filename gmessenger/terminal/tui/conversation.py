@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -86,7 +86,11 @@ class Conversation:
     unread_after: int | None = None
     """The read_seq from before the user switched here, while there were unread messages."""
     is_complete: bool = False
-    """Whether there is nothing before the first loaded entry."""
+    """Whether there is nothing to load before the first loaded entry."""
+    first_readable: int = 1
+    """The lowest seq that the user may read, as far as the server has told it."""
+    absences: Sequence[tuple[int, int]] = ()
+    """The first and the last seq of what the user may not read, not having been a member of the room."""
     had_rejected: bool = False
     """Whether a rejected message was taken back."""
     is_loading: bool = False
@@ -112,6 +116,21 @@ class Conversation:
     def last_seq(self) -> int:
         """The highest seq that is loaded; 0 if there is none."""
         return next((entry.seq for entry in reversed(self.entries) if entry.seq is not None), 0)
+
+    @property
+    def hidden_count(self) -> int:
+        """The number of messages before the first one that the user may read."""
+        return self.first_readable - 1
+
+    def absent_count(self, index: int) -> int:
+        """Return how many messages above an entry the user may not read, not having been a member then."""
+        seq = self.entries[index].seq
+        if not self.absences or seq is None:
+            return 0
+        above = next((entry.seq for entry in reversed(self.entries[:index]) if entry.seq is not None), None)
+        if above is None and not self.is_complete:
+            return 0  # there is more to load
+        return sum(last - first + 1 for first, last in self.absences if (above or 0) < first and last < seq)
 
     def set_members(self, names: Iterable[str]) -> None:
         """Replace the members of the room."""
@@ -216,6 +235,7 @@ class Conversation:
         for entry in self.entries:
             entry.seq = None
         self.head_seq = self.read_seq = 0
+        self.first_readable, self.absences = 1, ()
         self.unread_after = None
 
     def clear_markers(self) -> None:

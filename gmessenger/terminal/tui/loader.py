@@ -209,6 +209,7 @@ class Loader:
         while not new_count and not conversation.is_complete and len(conversation.entries) < MAX_ENTRIES:
             page = self._client.history(conversation.name, count, before_seq)
             conversation.is_complete = len(page) < count
+            conversation.first_readable, conversation.absences = page.first_seq, page.absences
             new_count = self._model.add_history(conversation, page)
             before_seq = page[0].seq or None if page else None
 

@@ -16,7 +16,7 @@ from gmessenger.names import ROOM_PREFIX, is_room
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
 from gmessenger.terminal.format_events import ERASED_MESSAGE, mention_matcher
-from gmessenger.terminal.i18n import _
+from gmessenger.terminal.i18n import _, is_pruned
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 
 MAX_CONVERSATIONS: Final = 1000
@@ -110,6 +110,8 @@ class Model:
         self.presence: dict[str, str] = {}
         """Statuses by folded name: `online`, `offline`, or the user's own words."""
         self.is_operator = False
+        self.is_pruned = False
+        """Whether the server keeps messages for some time only."""
         self._is_from_blocked = is_from_blocked
         self._is_mention = mention_matcher(own_name)
 
@@ -291,6 +293,7 @@ class Model:
         for conversation in self.conversations if event.seqs_reset else ():
             conversation.reset_seqs()
         self.is_operator = event.is_operator
+        self.is_pruned = is_pruned(event.greeting)
         self._on_notice(event, now)
 
     def _on_disconnected(self, event: events.Disconnected, now: float) -> None:

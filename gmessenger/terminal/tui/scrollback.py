@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gmessenger.terminal import dates
+from gmessenger.terminal.format_rooms import absent_messages, hidden_messages
 from gmessenger.terminal.i18n import N_, _
 from gmessenger.terminal.tui.conversation import Conversation, Entry
 from gmessenger.terminal.tui.entries import EntryRenderer
@@ -204,6 +205,8 @@ class Scrollback:
         previous_day = dates.local_date(current.entries[index - 1].timestamp) if index else None
         if day is not None and day != previous_day:
             separators.append(self._separator(dates.format_day(day), "class:day"))
+        if absent_count := current.absent_count(index):
+            separators.append(self._separator(absent_messages(absent_count), "class:notice"))
         if entry is current.search_hit:
             separators.append(self._separator(_(FOUND_LABEL), "class:unread"))
         if entry is current.marker:
@@ -215,6 +218,10 @@ class Scrollback:
         current = self._model.current
         if current is self._model.home:
             return []
+        if current.is_complete and not current.is_loading and (count := current.hidden_count):
+            return self._separator(
+                hidden_messages(current.name, count, is_pruned=self._model.is_pruned), "class:notice"
+            )
         label = LOADING_LABEL if current.is_loading else BEGINNING_LABEL if current.is_complete else LOAD_MORE_LABEL
         return self._separator(_(label), "class:notice")
 
