@@ -77,7 +77,7 @@ compare the code. Errors below `ExitError` end a program: the message is one lin
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 ErrorFields: TypeAlias = dict[str, str | int | float]
 """What a response says of an error: its sentence, its code, and a limit or a delay."""
@@ -204,6 +204,15 @@ class Forbidden(WireError):
 class GuestsDisabled(Forbidden):
     code = "guests_refused"
     message = "This server admits accounts only, not guests."
+
+    def __init__(self, message: str | None = None, *, registration: str = "", **more: Any) -> None:
+        """`registration`: whether one may register here, `open`, `invite` or `closed`."""
+        super().__init__(message, **more)
+        self.registration = registration
+
+    def to_fields(self) -> ErrorFields:
+        fields = super().to_fields()
+        return fields | {"registration": self.registration} if self.registration else fields
 
 
 class BroadcastDisabled(Forbidden):

@@ -15,11 +15,11 @@ from msgspec.structs import astuple
 
 from gmessenger import log
 from gmessenger.chat.admin_results import AccountRow, RoomRow, StatusReport, TraceResult
-from gmessenger.chat.auth import invite_fingerprint, make_invite
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.records import Account
+from gmessenger.chat.registration import invite_fingerprint, make_invite
 from gmessenger.chat.results import BanPage, DumpPage, MutePage, message_entry
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer

@@ -1,4 +1,4 @@
-"""Who may log in under which name, as guest or account, and how accounts are registered.
+"""Who may log in under which name, as guest or account.
 
 Failed logins are limited by network and by name. Strangers who guess passwords cannot lock an owner out: from a network
 from which the account logged in lately, only the network's own failures count, and a login by token is no guess. A
@@ -7,14 +7,11 @@ gone) does not count."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from gmessenger import log
 from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.chat.guests import GuestSessions
 from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
@@ -32,28 +29,12 @@ from gmessenger.errors import (
     InvalidInvite,
     LoginThrottled,
     NameInUse,
-    NameTaken,
     PasswordRequired,
-    RegistrationClosed,
     RegistrationThrottled,
     WrongPassword,
 )
 from gmessenger.lru_map import LruMap
 from gmessenger.names import check_name, fold
-
-INVITE_BYTES: Final = 18  # bytes
-INVITE_FINGERPRINT_SIZE: Final = 8  # characters
-
-
-def make_invite() -> str:
-    """Make a secret with which one person may register, once."""
-    return secrets.token_urlsafe(INVITE_BYTES)
-
-
-def invite_fingerprint(invite: str) -> str:
-    """Return what names an invite in the log when it is made and when it is used. It is of no use for registering."""
-    return hashlib.sha256(invite.encode()).hexdigest()[:INVITE_FINGERPRINT_SIZE]
-
 
 MAX_TRUSTED_NETWORKS: Final = 16  # of an account
 MAX_TRUSTED_ACCOUNTS: Final = 10_000
@@ -233,37 +214,6 @@ class Authenticator:
             raise PasswordRequired("This name belongs to an account.")
         return self._log_in_account(account, login, outbox)
 
-    def register(
-        self, session: Session, password: str, rooms: Sequence[str], invite: str | None, device: str | None
-    ) -> None:
-        """Make a guest's name an account, a member of these rooms, and its session the account's.
-
-        Raises `NameTaken`, `NameConfusable`, `RegistrationClosed`, `InvalidInvite`, and as
-        `LoginThrottle.hash_for_registration`.
-        """
-        if session.account is not None:
-            raise NameTaken
-        if self._policy.registration == "closed":
-            raise RegistrationClosed
-        if self._policy.registration == "invite" and invite is None:
-            raise InvalidInvite
-        device_login = DeviceLogin(device or DEFAULT_DEVICE, session.token)
-        with self._login_throttle.hash_for_registration(session.address, password) as password_hash:
-            self.check_not_confusable(session.name)  # after the hash, which takes a while
-            now = self._clock()
-            account, found = self._store.register(
-                session.key, session.name, password_hash, now, device_login, rooms, invite
-            )
-        fingerprint = invite_fingerprint(invite) if invite is not None else None
-        log.log_event("registered", name=account.name, address=session.address, invite=fingerprint)
-        self.guests.promote(session)
-        self.add_account(account)
-        self._router.peers.deliver_owed(session, found.cursors)
-        session.bind_account(account)
-        session.bind_device(found)
-        self._router.peers.release(session.key)
-        self._router.peers.presence_changed(session.key)
-
     def token_horizon(self) -> float:
         """Return the time, in Unix seconds, since when a token must have been used to be valid."""
         days = self._policy.token_days
@@ -297,7 +247,7 @@ class Authenticator:
             self._login_throttle.verify(fold(name), login.address, None, login.password)
             raise WrongPassword
         if not self._policy.guests:
-            raise GuestsDisabled
+            raise GuestsDisabled(registration=self._policy.registration)
         if predecessor is None and self._router.sessions(fold(name)):
             raise NameInUse
         if predecessor is None:

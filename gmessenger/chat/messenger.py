@@ -22,6 +22,7 @@ from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import CallLater, PresenceTracker, RecentNames
 from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
+from gmessenger.chat.registration import RegistrationService
 from gmessenger.chat.results import Registration
 from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import RoomRegistry
@@ -88,6 +89,9 @@ class Messenger:
         self.sanctions = sanctions = SanctionRegistry(store, clock)
         login_throttle = LoginThrottle(passwords or PasswordVerifier(), self._limits, monotonic, networks_of)
         self.authenticator = Authenticator(store, router, login_throttle, clock, sanctions.check_login, policy)
+        self.registration = RegistrationService(
+            store, router, self.authenticator, login_throttle, clock, sanctions.check_login, policy
+        )
         accounts, accounts_by_id = self.authenticator.accounts, self.authenticator.accounts_by_id
 
         find_closure = partial(sanctions.find, "close")
@@ -150,6 +154,11 @@ class Messenger:
             Banned, LoginThrottled, RateLimited, StoreUnavailable
         """
         session, undelivered = self.authenticator.log_in(login, outbox)
+        self.add_session(session)
+        return session, undelivered
+
+    def add_session(self, session: Session) -> None:
+        """Let a session in that has logged in, or was registered: it gets what is sent to its name. Does not block."""
         self.throttle.attach(session)
         self.presence.before_change(session.key, session.name)
         session.status_since = self._clock()
@@ -157,7 +166,6 @@ class Messenger:
         widest_network = [network for network, _ in self.throttle.networks_of(session.address)[-1:]]
         self.recent_names.add(session.key, session.name, *widest_network)
         self.authenticator.guests.add(session)
-        return session, undelivered
 
     def start_delivery(self, session: Session, undelivered: list[Outbound]) -> None:
         """Send a session that has just logged in what it was not sent, and then `CatchUpDone`.
@@ -184,16 +192,30 @@ class Messenger:
         Raises `NameTaken`, `BadPassword`, or why registration is refused.
         """
         rooms = self.rooms.guest_rooms(session)
-        self.authenticator.register(session, password, [room.key for room in rooms], invite, device)
-        for other in list(self.router.sessions(session.key)):
-            if other.account is None:  # a session that has resumed the guest's meanwhile
-                self.session_closer.close(
-                    other, NameTaken("This name has become an account: log in with its password.")
-                )
+        self.registration.register_guest(session, password, [room.key for room in rooms], invite, device)
+        self._close_guests(session.key)  # one that has resumed the guest's session meanwhile
         self.throttle.promote_guest(session)
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         return Registration(token=session.token)
+
+    @traced("login")
+    def register_stranger(self, login: LoginRequest, invite: str | None, outbox: Outbox) -> Session:
+        """Make a name an account without a guest before it. `add_session` lets the session in that is returned.
+
+        Raises as `RegistrationService.register_stranger`.
+        """
+        session = self.registration.register_stranger(login, invite, outbox)
+        self._close_guests(session.key)  # one that has logged in while the password was hashed
+        return session
+
+    def _close_guests(self, key: str) -> None:
+        """End the sessions of guests whose name has become an account's."""
+        for other in list(self.router.sessions(key)):
+            if other.account is None:
+                self.session_closer.close(
+                    other, NameTaken("This name has become an account: log in with its password.")
+                )
 
     @traced("session")
     def logout(self, session: Session) -> bool:

@@ -106,6 +106,7 @@ SERVER_TEXTS: Final = (
     N_("A message has at most {count} characters."),
     N_("The name of a device has at most {count} characters."),
     N_("A search has at most {count} characters."),
+    N_("A note is at most {count} printable characters."),
     N_("A topic is at most {count} printable characters."),
     N_("A reason is at most {count} printable characters."),
     N_("A status is 1 to {count} printable characters, and not {word}."),

@@ -69,9 +69,20 @@ class StatusRequest(Request, tag="status", kw_only=True):
     note: fields.Note = ""
 
 
+class RegistrantInfo(Struct):
+    """The `user` object of a request that registers before a login."""
+
+    account_name: fields.Name
+    device: fields.Device | None = None
+
+
 class RegisterRequest(Request, tag="register", kw_only=True):
+    """Registers the guest's name; with `user`, and `jim` as in a presence, it logs in as the account as well."""
+
     password: fields.Password
     invite: fields.Token | None = None
+    jim: Number = 2
+    user: RegistrantInfo | None = None
 
 
 class PasswordRequest(Request, tag="password", kw_only=True):

@@ -38,6 +38,8 @@ from gmessenger.wire.framing import (
 from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
 
 JIM_VERSION: Final = 2
+NATIVE_OPENINGS: Final = ("presence", "register")
+"""The requests that, with `jim` of 2 or more, make a connection native."""
 MAX_BATCH_BRACKETS: Final = MAX_LINE_DEPTH // 2
 """Brackets in several frames together, above which each is decoded alone, which checks how deep it is nested. Half the
 depth, since arrays and objects may alternate.
@@ -172,7 +174,7 @@ class RequestDecoder:
     """A server's decoder of one connection: bytes in, events out, in order.
 
     A connection that begins as another protocol gives one `ForeignProtocol` and nothing else. It becomes native at the
-    first presence with `jim` 2 or above, and stays native.
+    first presence or registration with `jim` 2 or above, and stays native.
 
     Args:
         max_frame: bytes of the largest frame.
@@ -244,7 +246,7 @@ class RequestDecoder:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             stream.reject(frame)
             return InvalidFrame(BadFrame())
-        if raw.get("action") == "presence" and _is_native_version(raw.get("jim")):
+        if raw.get("action") in NATIVE_OPENINGS and _is_native_version(raw.get("jim")):
             self._lines = LineReader(self._max_frame)
             return decode_request(frame)
         return self.course_codec.decode(raw)

@@ -33,6 +33,7 @@ SINGLE_NODE_TESTS = {
     "test_one_address_has_only_so_many_connections": "each node has its own bound",
     "test_one_address_comes_only_so_often": "each node counts for itself",
     "test_only_so_many_names_are_registered_from_one_address": "each node counts for itself",
+    "test_registrations_are_limited_by_address": "each node counts for itself",
     "test_all_devices_of_an_account_share_what_it_may_say_and_coming_back_does_not_renew_it": "each node has its own",
     "test_strangers_who_guess_are_stopped_and_the_owner_comes_in": "each node counts for itself",
     "test_where_somebody_logged_in_before_strangers_cannot_lock_them_out": "each node counts for itself",

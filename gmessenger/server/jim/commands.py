@@ -33,6 +33,7 @@ def _change(
     needs_secure_transport: bool = False,
     flush_first: bool = True,
     then: Callable[[NativeHandler, Session], object] | None = None,
+    opening: Callable[[NativeHandler, Any], object] | None = None,
 ) -> NativeCommand:
     """Return the row of a request that changes stored state."""
     return Command(
@@ -43,6 +44,7 @@ def _change(
         flush_first=flush_first,
         is_change=True,
         then=then,
+        opening=opening,
     )
 
 
@@ -62,6 +64,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         needs_secure_transport=True,
         flush_first=False,
         then=lambda native, session: native.messenger.delivery.start_catch_up(session),
+        opening=NativeHandler.register_stranger,
     ),
     events.PasswordRequest: _change(NativeHandler.change_password, cost=10, needs_secure_transport=True),
     events.DevicesRequest: Command(lambda native, session, _: native.messenger.credentials.devices(session)),

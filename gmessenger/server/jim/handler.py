@@ -38,7 +38,8 @@ class Command(Generic[HandlerT]):
     the session has acknowledged is committed before the handler runs. `is_message`: a refusal counts in the metric
     `messages_refused`. `batchable`: consecutive requests to the same name or room may be handled as one batch.
     `is_change`: the handler runs by `ChangeRunner`, to its end whatever becomes of the connection; `then(connection,
-    session)` runs after the response. `status` is that of the response; None: the handler responds, or nothing does.
+    session)` runs after the response. `opening(connection, request)` handles the request instead before the login.
+    `status` is that of the response; None: the handler responds, or nothing does.
     """
 
     handler: Callable[[HandlerT, Session, Any], Result | None]
@@ -51,6 +52,7 @@ class Command(Generic[HandlerT]):
     batchable: bool = False
     is_change: bool = False
     then: Callable[[HandlerT, Session], object] | None = None
+    opening: Callable[[HandlerT, Any], object] | None = None
     status: int | None = 200
 
 
@@ -151,15 +153,25 @@ class ConnectionHandler(ABC):
         Raises as `Messenger.login`, and `LoginThrottled` for LOGIN_FAILURE_DELAY after MAX_LOGIN_FAILURES wrong
         passwords on this connection.
         """
+        with self.logging_refusal(login), self.counting_failures():
+            session, left_over = self.messenger.login(login, outbox)
+        self.set_session(session, login)
+        return session, left_over
+
+    @contextmanager
+    def logging_refusal(self, login: LoginRequest) -> Iterator[None]:
+        """Log and count a login that is refused within the block."""
         try:
-            with self.counting_failures():
-                session, left_over = self.messenger.login(login, outbox)
+            yield
         except WireError as error:
             self.messenger.stats.logins[error.code] += 1
             log.log_event(
                 "login_refused", name=login.name, code=error.code, address=login.address, protocol=login.protocol
             )
             raise
+
+    def set_session(self, session: Session, login: LoginRequest) -> None:
+        """Continue as a session that has logged in; log and count it."""
         self.session = session
         self._anonymous_buckets = None
         self.messenger.stats.logins["ok" if login.token is None else "resumed"] += 1
@@ -171,7 +183,6 @@ class ConnectionHandler(ABC):
             address=login.address,
             protocol=login.protocol,
         )
-        return session, left_over
 
     def require_secure_transport(self) -> None:
         """Raise `InsecureTransport` where a password on this connection could be read by others."""

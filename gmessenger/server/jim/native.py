@@ -30,6 +30,8 @@ from gmessenger.wire.jim import (
     make_response,
 )
 
+LOGIN_COST: Final = 1.0
+"""What a registration before the login costs besides, as it is a login, too."""
 SERVER_VERSION: Final = f"gmessenger/{__version__}"
 
 
@@ -66,6 +68,9 @@ class NativeHandler(ConnectionHandler):
 
     def handle(self, command: Command[Any], request: Any) -> None:
         session = self.session
+        if session is None and command.opening is not None:
+            command.opening(self, request)
+            return
         if command.needs_login:
             if session is None:
                 raise NotLoggedIn
@@ -206,8 +211,37 @@ class NativeHandler(ConnectionHandler):
             self.messenger.start_delivery(session, left_over)
 
     def register(self, session: Session, request: events.RegisterRequest) -> Registration:
-        """Make the session's name an account, whose first device is that of the login."""
+        """Make the session's name an account, whose first device is that of the login. Raises `AlreadyLoggedIn`."""
+        if request.user is not None and fold(request.user.account_name) != session.key:
+            raise AlreadyLoggedIn
         return self.messenger.register(session, request.password, request.invite, self._device_label)
+
+    def register_stranger(self, request: events.RegisterRequest) -> None:
+        """Register an account and log in as it, in one request: the first of the connection.
+
+        The account is made also if the connection is lost meanwhile. Raises `NotLoggedIn` without a name, and as
+        `Messenger.register_stranger`.
+        """
+        if request.user is None:
+            raise NotLoggedIn
+        self.require_secure_transport()
+        self.charge(LOGIN_COST)
+        writer, address = self.connection.writer, self.connection.address
+        name, device = request.user.account_name, request.user.device
+        login = LoginRequest(name, "native", True, address, request.password, None, device)
+        outbox = self.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
+
+        def begin(session: Session) -> None:
+            self.messenger.add_session(session)
+            self.set_session(session, login)
+            writer.set_source(self.encode_pending)
+            outbox.push(self._login_response(session, request.id or None, 201))
+            self.messenger.start_delivery(session, [])
+
+        with self.logging_refusal(login):
+            self.messenger.change_runner.run(
+                lambda: self.messenger.register_stranger(login, request.invite, outbox), begin
+            )
 
     def change_password(self, session: Session, request: events.PasswordRequest) -> None:
         """Change the password of the session's account."""
@@ -219,7 +253,7 @@ class NativeHandler(ConnectionHandler):
         with self.counting_failures():
             self.messenger.account_data.erase(session, request.password)
 
-    def _login_response(self, session: Session, id: str | None) -> Response:
+    def _login_response(self, session: Session, id: str | None, status: int = 200) -> Response:
         messenger = self.messenger
         is_account = session.account is not None
         result = LoginResult(
@@ -234,4 +268,4 @@ class NativeHandler(ConnectionHandler):
             limits=messenger.policy.announced_limits(session) | {"id": MAX_ID},
             alert=messenger.greeting,
         )
-        return Response(200, id, self.now(), result)
+        return Response(status, id, self.now(), result)
