@@ -147,10 +147,11 @@ class CourseHandler(ConnectionHandler):
 
     def handle_unknown(self, session: Session | None, request: events.CourseUnknown) -> None:
         """Refuse what is not supported, where an answer is expected: clients without lists may crash on one."""
-        if session is None:
-            raise UnknownAction
+        if session is None:  # it has no dialect yet: the error has the native form
+            return self._pacer.respond(encode_error(UnknownAction(), self.now()))
         if request.awaited or self._codec.expects_answers:
             self._answer_error(UnknownAction())
+        return None
 
     def reject_native_request(self) -> None:
         """Refuse a request of the native protocol within a course session, and close the connection."""
