@@ -27,6 +27,9 @@
     │   │   ├── InvalidInvite          403  invite_refused
     │   │   ├── NotMember              403  not_member
     │   │   ├── NotOwner               403  not_owner
+    │   │   ├── NotYours               403  not_yours
+    │   │   ├── TooLate                403  too_late
+    │   │   ├── TooManyReactions       403  too_many_reactions
     │   │   ├── OperatorsOnly          403  operators_only
     │   │   ├── Kicked                 403  kicked
     │   │   ├── Banned                 403  banned
@@ -40,6 +43,7 @@
     │   ├── NotFound                   404  never_seen
     │   ├── NoSuchRoom                 404  no_such_room
     │   ├── NoSuchDevice               404  no_such_device
+    │   ├── NoSuchMessage              404  no_such_message
     │   ├── NameInUse                  409  name_in_use
     │   ├── NameTaken                  409  name_taken
     │   ├── IdReused                   409  id_reused
@@ -260,6 +264,21 @@ class NotOwner(Forbidden):
     message = "Your role in this room does not allow this."
 
 
+class NotYours(Forbidden):
+    code = "not_yours"
+    message = "Only who wrote a message may change it."
+
+
+class TooLate(Forbidden):
+    code = "too_late"
+    message = "This message is too old to be edited."
+
+
+class TooManyReactions(Forbidden):
+    code = "too_many_reactions"
+    message = "This message has as many different reactions as a message may have."
+
+
 class OperatorsOnly(Forbidden):
     code = "operators_only"
     message = "Only operators of this server may do this."
@@ -326,6 +345,12 @@ class NoSuchDevice(WireError):
     status = 404
     code = "no_such_device"
     message = "No device of that name is logged in to this account."
+
+
+class NoSuchMessage(WireError):
+    status = 404
+    code = "no_such_message"
+    message = "There is no such message in this conversation, or it was erased."
 
 
 class NameInUse(WireError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -31,6 +31,11 @@ MAX_SEQ: Final = 2**53
 MAX_SECONDS: Final = 3_155_760_000
 """A hundred years: longer than any sanction needs."""
 MAX_DAYS: Final = 100_000
+
+Kind: TypeAlias = Literal["action", "notice"]
+"""Of a message: that its sender does it, or that no program answers it."""
+What: TypeAlias = Literal["edit", "erase", "react", "unreact"]
+"""What a message does to the one that it is about."""
 
 Name: TypeAlias = Annotated[str, Meta(max_length=MAX_RAW_NAME)]
 """Of an account, a guest or a room; also of the last item of the previous page of a list."""

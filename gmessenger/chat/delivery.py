@@ -34,7 +34,7 @@ class CommittedMessage(Struct, gc=False):
     `action`: the sender's word for the request; see `Message`.
     `sender_key`: the sender's name folded. `sender_session`: the session that sent it, None if it is on another node.
     `room`, or `to_key` for a direct message: the recipient; exactly one is set.
-    `erased`: its text was erased since, and is empty.
+    `erased`: its text was erased since, and is empty. `edited`: as in `StoredMessage`.
     """
 
     message: NewMessage
@@ -45,6 +45,7 @@ class CommittedMessage(Struct, gc=False):
     room: Room | None = None
     to_key: str = ""
     erased: bool = False
+    edited: float | None = None
 
 
 CommittedHandler: TypeAlias = Callable[[list[CommittedMessage]], object]
@@ -197,7 +198,14 @@ def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
 def message_from_committed(committed: CommittedMessage, id: str | None = None) -> Message:
     """Return the event for a committed message; with its `id` for its sender's other devices."""
     new = committed.message
-    return Message(new.sender, new.to, new.text, new.time, committed.action, committed.seq, id, committed.erased)
+    message = Message(new.sender, new.to, new.text, new.time, committed.action, committed.seq, id, committed.erased)
+    if new.about is not None:
+        message.about, message.what = new.about.seq, new.about.what
+    if new.kind:
+        message.kind = new.kind
+    if committed.edited is not None:
+        message.edited = committed.edited
+    return message
 
 
 def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
@@ -210,6 +218,10 @@ def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
         seq=stored.seq,
         id=stored.id if is_own else None,
         erased=stored.erased,
+        kind=stored.kind,
+        about=stored.about,
+        what=stored.what,
+        edited=stored.edited,
     )
 
 

@@ -75,9 +75,16 @@ class HistoryService:
                 other.outbox.offer(read)
 
     def history(
-        self, session: Session, target: str, before: int | None, after: int | None, limit: int | None
+        self,
+        session: Session,
+        target: str,
+        before: int | None,
+        after: int | None,
+        limit: int | None,
+        *,
+        amendments: bool = False,
     ) -> HistoryPage:
-        """Return a page of a conversation: before a seq, after one, or the latest.
+        """Return a page of a conversation: before a seq, after one, or the latest; with `amendments` also those.
 
         Raises `AccountsOnly`, `NotMember`, `NotFound`, `NoSuchRoom` or `BadRequest`.
         """
@@ -89,7 +96,7 @@ class HistoryService:
         if readable is None:
             self._check_readable(target)
             return HistoryPage(target, 1, [], False)
-        page = self._store.history(conversation, readable, before, after, _page_size(limit))
+        page = self._store.history(conversation, readable, before, after, _page_size(limit), amendments=amendments)
         page_type = HistoryPage if after is None else ForwardHistoryPage
         messages = [message_entry(message) for message in page.messages]
         return page_type(target, page.first_seq, messages, page.more, absences=page.absences or UNSET)
@@ -143,7 +150,7 @@ def target_of(session: Session, conversation: str, message: StoredMessage) -> st
 
 def _conversation_entry(row: ConversationRow) -> ConversationEntry:
     time = row.time if row.time is not None else UNSET
-    return ConversationEntry(row.target, row.seq, row.first_seq, row.read_seq, time)
+    return ConversationEntry(row.target, row.seq, row.first_seq, row.read_seq, time, row.quiet or UNSET)
 
 
 def _page_size(limit: int | None) -> int:

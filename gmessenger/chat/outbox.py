@@ -31,7 +31,8 @@ class Message(Struct, gc=False):
     `action`: the sender's word for the request, by which the recipient's protocol may choose its own.
     `seq`: its number in the conversation; None if it is not stored.
     `id`: the sender's own id of it; only for the sender's other devices.
-    `erased`: the text was erased, and is empty.
+    `erased`: the text was erased, and is empty. `edited`: when it was edited last, Unix seconds.
+    `kind`, `about`, `what`: as in `StoredMessage`.
     `encoded`: a cache of the protocol's: the message is encoded once for all its recipients.
     """
 
@@ -44,6 +45,10 @@ class Message(Struct, gc=False):
     id: str | None = None
     erased: bool = False
     encoded: Any = None
+    kind: str = ""
+    about: int | None = None
+    what: str = ""
+    edited: float | None = None
 
     @property
     def size(self) -> int:

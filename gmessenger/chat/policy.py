@@ -31,6 +31,7 @@ class Policy:
     guest_quota: int = 0  # bytes of text kept of all guests together
     max_pending_characters: int = 1_048_576  # characters of one session in the store's queue
     store_timeout: float = 30.0  # seconds
+    edit_for: float = 86_400.0  # seconds in which a message may be edited; 0 is never
     search_timeout: float = 1.0  # seconds after which a search returns what it has found
     busy_retry_after: float = 1.0  # seconds after which to retry a message to a busy recipient
     limits: Limits = Limits()

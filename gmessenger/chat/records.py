@@ -115,13 +115,35 @@ class RoomRecord(Struct):
     roles: dict[int, RoomRole] = field(default_factory=dict)
 
 
-class NewMessage(Struct, gc=False):
+AmendmentKind: TypeAlias = Literal["edit", "erase", "react", "unreact"]
+
+
+class About(Struct, gc=False, omit_defaults=True):
+    """That a message is about the one with `seq` in its conversation: a reply, or an amendment.
+
+    `what`: empty for a reply, else an `AmendmentKind`.
+
+    Of an amendment, what the store has to know to allow it. `is_own`: a guest has said that message in its present
+    session. `may_moderate`: the sender may erase what others said. `edit_for`: seconds in which one may edit a message.
+    `by`: who erases, where that is not the sender.
+    """
+
+    seq: int
+    what: str = ""
+    is_own: bool = False
+    may_moderate: bool = False
+    edit_for: float = 0.0
+    by: str = ""
+
+
+class NewMessage(Struct, gc=False, omit_defaults=True):
     """A message to be stored.
 
     `conversation`: a room's key, or the keys of both names in order, with a space between. Those of the two that are
     accounts when it is stored may read it.
     `sender`, `to`: names as shown. `time`: Unix seconds. `account`, `device`: ids of the sender's, if it has any.
     `id`: the sender's own; a message that is sent again from a device with the same id is stored once.
+    `kind`: empty, `action` or `notice`. `about`: set for a reply and for an amendment.
     """
 
     conversation: str
@@ -132,10 +154,25 @@ class NewMessage(Struct, gc=False):
     account: int | None = None
     device: int | None = None
     id: str | None = None
+    kind: str = ""
+    about: About | None = None
+
+
+class Reaction(Struct):
+    """A reaction to a message: its text, the names of the first who reacted so, and how many there are."""
+
+    text: str
+    names: list[str] = field(name="from")
+    count: int = field(name="n")
 
 
 class StoredMessage(Struct):
-    """A message as it is stored. If it was `erased`, its text is empty."""
+    """A message as it is stored. If it was `erased`, its text is empty.
+
+    `about`: the seq of the message that it is about; `what`: empty, or what it did to that. The text of an edit is the
+    one that the edited message has now.
+    `edited`, `erased_at`: Unix seconds of the last edit, and of the erasure. `erased_by`: the name that erased it.
+    """
 
     conversation: str
     seq: int
@@ -146,6 +183,13 @@ class StoredMessage(Struct):
     device: int | None = None
     id: str | None = None
     erased: bool = False
+    kind: str = ""
+    about: int | None = None
+    what: str = ""
+    edited: float | None = None
+    erased_by: str | None = None
+    erased_at: float | None = None
+    reactions: list[Reaction] = []
 
 
 class ConversationRow(Struct):
@@ -153,6 +197,7 @@ class ConversationRow(Struct):
 
     `target`: that name as shown. `seq`: the newest that the account may read, 0 if there is none. `first_seq`: the
     oldest. `read_seq`: up to where it has read. `time`: of the newest; None if that was erased.
+    `quiet`: how many of the unread are edits, erases or reactions; at most a thousand are counted.
     """
 
     key: str
@@ -161,6 +206,7 @@ class ConversationRow(Struct):
     first_seq: int
     read_seq: int
     time: float | None
+    quiet: int = 0
 
 
 class Sanction(Struct):
@@ -220,6 +266,12 @@ class SentInfo(Struct):
     device_id: int | None
     device: str | None
     id: str | None
+    kind: str = ""
+    about: int | None = None
+    what: str = ""
+    edited: float | None = None
+    erased_by: str | None = None
+    erased_at: float | None = None
 
 
 class DeviceCursor(Struct):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 from msgspec import UNSET, Struct, UnsetType, field
 
 from gmessenger.account_settings import AccountSettings
-from gmessenger.chat.records import Absence, StoredMessage
+from gmessenger.chat.records import Absence, Reaction, StoredMessage
 
 ENTRY_SIZE: Final = 96
 """What an entry of a list weighs besides the text of a message."""
@@ -62,17 +62,38 @@ class MessageEntry(Struct, kw_only=True):
     target: str | UnsetType = field(name="with", default=UNSET)
     position: int | UnsetType = field(name="place", default=UNSET)
     conversation: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    about: int | UnsetType = UNSET
+    what: str | UnsetType = UNSET
+    edited: float | UnsetType = UNSET  # Unix seconds
+    reactions: list[Reaction] | UnsetType = UNSET
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE + len(self.text) + (_reactions_size(self.reactions) if self.reactions else 0)
 
 
 class ErasedEntry(Struct, kw_only=True):
-    """What is left of an erased message in a page."""
+    """What is left of an erased message in a page; `by` whom, and `at` what time in Unix seconds, if that is known."""
 
     seq: int
     erased: bool = True
+    by: str | UnsetType = UNSET
+    at: float | UnsetType = UNSET
+    about: int | UnsetType = UNSET
+    what: str | UnsetType = UNSET
     text: str = field(name="message", default="")
     target: str | UnsetType = field(name="with", default=UNSET)
     position: int | UnsetType = field(name="place", default=UNSET)
     conversation: str | UnsetType = UNSET
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE
+
+
+def _reactions_size(reactions: list[Reaction]) -> int:
+    return sum(len(reaction.text) + sum(map(len, reaction.names)) + ENTRY_SIZE for reaction in reactions)
 
 
 AnyMessageEntry: TypeAlias = MessageEntry | ErasedEntry
@@ -80,9 +101,26 @@ AnyMessageEntry: TypeAlias = MessageEntry | ErasedEntry
 
 def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
     """Return the entry of a stored message; `extra`: its `target`, `position` or `conversation`."""
+    about: dict[str, Any] = {"about": _or_unset(stored.about), "what": stored.what or UNSET}
     if stored.erased:
-        return ErasedEntry(seq=stored.seq, **extra)
-    return MessageEntry(sender=stored.sender, to=stored.to, time=stored.time, text=stored.text, seq=stored.seq, **extra)
+        by, at = _or_unset(stored.erased_by), _or_unset(stored.erased_at)
+        return ErasedEntry(seq=stored.seq, by=by, at=at, **about, **extra)
+    return MessageEntry(
+        sender=stored.sender,
+        to=stored.to,
+        time=stored.time,
+        text=stored.text,
+        seq=stored.seq,
+        kind=stored.kind or UNSET,
+        edited=_or_unset(stored.edited),
+        reactions=stored.reactions or UNSET,
+        **about,
+        **extra,
+    )
+
+
+def _or_unset(value: Any) -> Any:
+    return UNSET if value is None else value
 
 
 class HistoryPage(Page):
@@ -160,7 +198,7 @@ def _absences_size(absences: list[Absence] | UnsetType) -> int:
 
 
 def _messages_size(messages: list[AnyMessageEntry]) -> int:
-    return sum(ENTRY_SIZE + len(message.text) for message in messages)
+    return sum(message.size for message in messages)
 
 
 class ConversationEntry(Struct):
@@ -171,6 +209,7 @@ class ConversationEntry(Struct):
     first_seq: int = field(name="first")
     read_seq: int = field(name="read")
     time: float | UnsetType = UNSET  # of the newest, Unix seconds
+    quiet: int | UnsetType = UNSET
 
 
 class ConversationPage(Page):

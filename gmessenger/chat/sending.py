@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from msgspec import Struct
 
+from gmessenger.chat.amendments import authorize, is_erasure
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.delivery import CommittedMessage, FanOut
 from gmessenger.chat.membership import RoomMembership
@@ -17,7 +18,7 @@ from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
 from gmessenger.chat.quotas import QuotaReservation, StorageQuotas
 from gmessenger.chat.ratelimit import CHARACTERS_PER_UNIT, message_cost
-from gmessenger.chat.records import Account, NewMessage
+from gmessenger.chat.records import About, Account, NewMessage
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
@@ -26,8 +27,10 @@ from gmessenger.chat.session import Session
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.throttle import Throttle
+from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import (
     BroadcastDisabled,
+    NoSuchMessage,
     NotFound,
     NotLoggedIn,
     RecipientBusy,
@@ -112,7 +115,17 @@ class MessageDispatcher:
         self._quotas = quotas
         self._stats = stats
 
-    def send_direct(self, session: Session, key: str, to: str, text: str, id: str | None, action: str) -> None:
+    def send_direct(
+        self,
+        session: Session,
+        key: str,
+        to: str,
+        text: str,
+        id: str | None,
+        action: str,
+        kind: str = "",
+        about: About | None = None,
+    ) -> None:
         """Send a message to a name: stored if either end is an account, else relayed.
 
         Blocks where other nodes have to be asked. Raises `NotFound`, `RecipientGone`, `RecipientBusy`, `Blocked`, and
@@ -120,19 +133,37 @@ class MessageDispatcher:
         """
         if key in self._blocks.by_user:
             self._blocks.check(session.key, key)
+        if about is not None and about.what:
+            authorize(session, about, direct_key(session.key, key), None, text, self._policy)
         try:
-            self._send_direct(session, key, to, text, id, action)
+            self._send_direct(session, key, to, text, id, action, kind, about)
         except (NotFound, RecipientGone):  # it may have logged in or registered on another node a moment ago
             if not self._router.peers.sync(key) or (key not in self._accounts and key not in self._router):
-                raise
-            self._send_direct(session, key, to, text, id, action)
+                if about is None or about.what != "erase" or session.account is None:
+                    raise
+                # What one said can be taken back, whether or not the other end is still there.
+                message = self._new_message(session, direct_key(session.key, key), to, text, id, kind, about)
+                return self._store_message(PendingMessage(self, session, message, action, key))
+            self._send_direct(session, key, to, text, id, action, kind, about)
 
-    def _send_direct(self, session: Session, key: str, to: str, text: str, id: str | None, action: str) -> None:
+    def _send_direct(
+        self,
+        session: Session,
+        key: str,
+        to: str,
+        text: str,
+        id: str | None,
+        action: str,
+        kind: str,
+        about: About | None,
+    ) -> None:
         account = self._accounts.get(key)
         name = account.name if account is not None else self._guest_name(key, to)
         if account is None and session.account is None:
-            return self._relay(session, key, Message(session.name, name, text, self._clock(), action), id)
-        message = self._new_message(session, direct_key(session.key, key), name, text, id)
+            if about is not None:
+                raise NoSuchMessage("Messages between guests are not stored, so none can be about another.")
+            return self._relay(session, key, Message(session.name, name, text, self._clock(), action, kind=kind), id)
+        message = self._new_message(session, direct_key(session.key, key), name, text, id, kind, about)
         if account is not None:
             return self._store_message(PendingMessage(self, session, message, action, key))
         with OutboxReservations(len(text) + PENDING_MESSAGE_OVERHEAD) as reservations:
@@ -163,16 +194,27 @@ class MessageDispatcher:
             )
         return presence.name
 
-    def send_to_room(self, session: Session, room: Room, text: str, id: str | None, action: str) -> None:
+    def send_to_room(
+        self,
+        session: Session,
+        room: Room,
+        text: str,
+        id: str | None,
+        action: str,
+        kind: str = "",
+        about: About | None = None,
+    ) -> None:
         """Store a message to a room that the session is in. Raises `RoomClosed`, and as the store's `append`."""
-        if room.closure is not None:
+        if about is not None and about.what:
+            authorize(session, about, room.key, room, text, self._policy)
+        if room.closure is not None and not (is_erasure(about) and session.role == OPERATOR_ROLE):
             room.check_open()
-        message = self._new_message(session, room.key, room.name, text, id)
+        message = self._new_message(session, room.key, room.name, text, id, kind, about)
         self._store_message(PendingMessage(self, session, message, action, room=room))
 
-    def broadcast(self, session: Session, text: str, id: str | None, action: str) -> None:
+    def broadcast(self, session: Session, text: str, id: str | None, action: str, kind: str = "") -> None:
         """Send a message to all online users but the sender, stored nowhere."""
-        message = Message(session.name, BROADCAST_TARGET, text, self._clock(), action)
+        message = Message(session.name, BROADCAST_TARGET, text, self._clock(), action, kind=kind)
         is_hidden = self._blocks.is_hidden
         others = [other for other in self._router if other is not session and not is_hidden(other.key, session.key)]
         self._router.peers.broadcast(message)
@@ -259,10 +301,19 @@ class MessageDispatcher:
             flush_acknowledgements(session, self._store)
             session.outbox.push(Response(202, id, time))
 
-    def _new_message(self, session: Session, conversation: str, to: str, text: str, id: str | None) -> NewMessage:
+    def _new_message(
+        self,
+        session: Session,
+        conversation: str,
+        to: str,
+        text: str,
+        id: str | None,
+        kind: str = "",
+        about: About | None = None,
+    ) -> NewMessage:
         account = session.account.id if session.account is not None else None
         device = session.device.id if session.device is not None else None
-        return NewMessage(conversation, session.name, to, text, self._clock(), account, device, id)
+        return NewMessage(conversation, session.name, to, text, self._clock(), account, device, id, kind, about)
 
     def _store_message(self, pending: PendingMessage) -> None:
         """Hand a message to the store, which calls `on_stored`."""
@@ -293,6 +344,8 @@ class MessageDispatcher:
             self._stats.duplicates += 1
             return
         self._stats.stored += 1
+        if session.account is None:
+            session.note_said(message.conversation, seq)
         self._fan_out.add(CommittedMessage(message, seq, pending.action, session.key, session, room, pending.to_key))
 
 
@@ -345,8 +398,17 @@ class MessageService:
         self._presence = presence
         self._router = router
 
-    def send(self, session: Session, to: str, text: str, id: str | None = None, action: str = "") -> None:
-        """Send a text to a name, a room, or `BROADCAST_TARGET`.
+    def send(
+        self,
+        session: Session,
+        to: str,
+        text: str,
+        id: str | None = None,
+        action: str = "",
+        kind: str = "",
+        about: About | None = None,
+    ) -> None:
+        """Send a text to a name, a room, or `BROADCAST_TARGET`; with `about`, a reply or an amendment.
 
         The response is 200 with the seq once the message is on disk, or 202 if a session accepted it and it is not
         stored. Without an id there is none, unless the session `answers_all`, or the message is refused after this
@@ -358,6 +420,7 @@ class MessageService:
             TextTooLong, RateLimited, Muted, Blocked, NotFound, RecipientGone, NoSuchRoom, NotMember, RoomClosed,
             BroadcastDisabled
             RecipientBusy: no session of the recipient had room for it.
+            AccountsOnly, BadRequest, NoSuchMessage: of a message about another.
             StoreUnavailable: it could not be stored, or what is pending was not within the timeout.
             NotLoggedIn: the session was ended while this blocked.
         """
@@ -368,16 +431,26 @@ class MessageService:
             raise TextTooLong(f"A message has at most {self._policy.max_text} characters.", limit=self._policy.max_text)
         if session.pending_characters > self._policy.max_pending_characters:
             self._wait_for_store(session)
+        if about is not None and about.what == "erase":
+            text = ""
         if to[:1] != ROOM_PREFIX:
             key = fold(to)
-            self._dispatcher.send_direct(session, key, to, text, id, action)
+            self._dispatcher.send_direct(session, key, to, text, id, action, kind, about)
             self._presence.link(session.key, key)
         elif to != BROADCAST_TARGET:
-            self._dispatcher.send_to_room(session, self._rooms.require_member(to, session), text, id, action)
+            self._dispatcher.send_to_room(session, self._room_for(session, to, about), text, id, action, kind, about)
+        elif about is not None:
+            raise NoSuchMessage("Broadcasts are not stored, so none can be about another.")
         elif self._policy.broadcast:
-            self._dispatcher.broadcast(session, text, id, action)
+            self._dispatcher.broadcast(session, text, id, action, kind)
         else:
             raise BroadcastDisabled
+
+    def _room_for(self, session: Session, to: str, about: About | None) -> Room:
+        """Return the room to write to. An operator erases in rooms that it is no member of, too."""
+        if is_erasure(about) and session.role == OPERATOR_ROLE:
+            return self._rooms.find(to)
+        return self._rooms.require_member(to, session)
 
     def send_batch(self, session: Session, to: str, texts: list[str], ids: MessageIds, action: str = "") -> bool:
         """Send several texts to one name or room as `send` would, with one check for all: most of a message's cost.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -18,6 +19,7 @@ from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, fold
 
 MAX_CONTACTS: Final = 200
+MAX_SAID: Final = 1000
 
 
 class Session:
@@ -33,6 +35,7 @@ class Session:
     `token`: resumes a guest's session, or logs in an account's again without a password; empty once it was revoked.
     `answers_all`: messages without an id have a response, too; only of course clients.
     `public_key`: with which others can encrypt for it; only of course clients.
+    `said`: of a guest, conversation and seq of its latest stored messages: only it may amend them.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     `note`: what it says about the status, or empty.
     """
@@ -54,6 +57,7 @@ class Session:
         "pending_characters",
         "protocol",
         "public_key",
+        "said",
         "status",
         "status_since",
         "sync",
@@ -75,6 +79,7 @@ class Session:
         self.network_buckets: Sequence[tuple[SenderBuckets, int]] = ()
         self.status_since = 0.0
         self._progress: Event | None = None
+        self.said: deque[tuple[str, int]] | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
         self.answers_all = False
@@ -141,6 +146,16 @@ class Session:
                 return False
         self._progress = None
         return True
+
+    def note_said(self, conversation: str, seq: int) -> None:
+        """Remember a stored message of a guest; beyond `MAX_SAID` the oldest is forgotten."""
+        if self.said is None:
+            self.said = deque(maxlen=MAX_SAID)
+        self.said.append((conversation, seq))
+
+    def has_said(self, conversation: str, seq: int) -> bool:
+        """Return whether this session said a message while it was a guest's."""
+        return self.said is not None and (conversation, seq) in self.said
 
     def add_contact(self, name: str) -> None:
         """Add a contact for as long as the session lasts; beyond MAX_CONTACTS the oldest is dropped."""

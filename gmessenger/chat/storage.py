@@ -55,6 +55,9 @@ class Store(Protocol):
     def stats(self) -> StoreStats:
         """Its counters since it was opened."""
 
+    erase_within: float
+    """Seconds within which the text of an edited or erased message is out of the files that the store controls."""
+
     def close(self) -> None:
         """Finish what is under way, and close files and connections."""
 
@@ -65,8 +68,12 @@ class Store(Protocol):
         """Store a message with the next seq of its conversation. Callbacks are called in the order of `append`.
 
         A message with an id that its device has used in the conversation is stored once: the callback gets the earlier
-        seq, or `IdReused` if the text differs. To a room that does not exist (any more) it is not stored: the callback
-        gets `NoSuchRoom`.
+        seq, or `IdReused` if the text differs (which is not known any more of a text that was changed since), or what
+        it is about. To a room that does not exist (any more) it is not stored: the callback gets `NoSuchRoom`.
+
+        A reply or an amendment is stored only where its conversation has the message that it is about, else the
+        callback gets `NoSuchMessage`. An amendment changes that message in the same transaction, unless `NotYours`,
+        `TooLate` or `TooManyReactions` refuses it; of an edit and an erase the store keeps no text.
         """
 
     def append_all(self, messages: Sequence[tuple[NewMessage, AppendCallback]]) -> None:
@@ -185,11 +192,19 @@ class Store(Protocol):
         """
 
     def history(
-        self, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
+        self,
+        conversation: str,
+        readable: ReadRange,
+        before: int | None,
+        after: int | None,
+        limit: int,
+        *,
+        amendments: bool = False,
     ) -> MessagePage:
         """Return a page of what may be read of a conversation: before a seq, after one, or the latest.
 
-        As each page, it ends where its texts reach `MAX_PAGE_CHARACTERS`.
+        As each page, it ends where its texts reach `MAX_PAGE_CHARACTERS`. Without `amendments`, edits, erases and
+        reactions are left out, and each message has its reactions; with them, it has what `page` has.
         """
 
     def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> SearchResult:

@@ -262,7 +262,9 @@ class Resequencer:
             id = secrets.token_urlsafe(12)
             self._gap_requests[id] = position
             limit = min(self._gap_size(position), GAP_PAGE)
-            request = HistoryRequest(id=id, target=position.conversation, after=position.last, limit=limit)
+            request = HistoryRequest(
+                id=id, target=position.conversation, after=position.last, limit=limit, amendments=True
+            )
             self._sender.send_now(id, encode_request(request))
             gevent.spawn_later(self._timeouts.response, self._on_gap_timeout, id)
 

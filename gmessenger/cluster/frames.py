@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from msgspec import MsgspecError, Struct, msgpack
 
-from gmessenger.chat.records import NewMessage
+from gmessenger.chat.records import About, NewMessage
 
 EXPIRED: Final = "late"
 """Value of `RelayReply.error` for a request that arrived after its deadline. No error has this code."""
@@ -21,6 +21,7 @@ class MessageHint(Struct, array_like=True, gc=False):
     Attributes:
         action: the action word of `chat.outbox.Message`.
         room: id of the room; 0 in a direct conversation.
+        about: seq of the message that it is about; `kind`, `what`: as in `StoredMessage`.
     """
 
     conversation: str
@@ -33,10 +34,24 @@ class MessageHint(Struct, array_like=True, gc=False):
     device: int | None
     id: str | None
     room: int = 0
+    kind: str = ""
+    about: int | None = None
+    what: str = ""
 
     def to_message(self) -> NewMessage:
         """Convert the hint to the record that the storing node has committed."""
-        return NewMessage(self.conversation, self.sender, self.to, self.text, self.time, None, self.device, self.id)
+        about = About(self.about, self.what) if self.about is not None else None
+        return NewMessage(
+            self.conversation,
+            self.sender,
+            self.to,
+            self.text,
+            self.time,
+            device=self.device,
+            id=self.id,
+            kind=self.kind,
+            about=about,
+        )
 
 
 class HintBatch(Struct, array_like=True, tag=1):
@@ -72,6 +87,7 @@ class BroadcastFrame(Struct, array_like=True, tag=4):
     text: str
     time: float
     action: str
+    kind: str = ""
 
 
 class RelayRequest(Struct, array_like=True, tag=5):
@@ -95,6 +111,7 @@ class RelayRequest(Struct, array_like=True, tag=5):
     text: str
     time: float
     action: str
+    kind: str = ""
 
 
 class ReserveRequest(Struct, array_like=True, tag=6):

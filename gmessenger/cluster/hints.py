@@ -78,7 +78,7 @@ def _room_keys(room: Room) -> Iterable[str]:
 
 
 def _make_hint(committed: CommittedMessage) -> MessageHint:
-    message = committed.message
+    message, about = committed.message, committed.message.about
     return MessageHint(
         message.conversation,
         committed.seq,
@@ -90,4 +90,7 @@ def _make_hint(committed: CommittedMessage) -> MessageHint:
         message.device,
         message.id,
         committed.room.id if committed.room is not None else 0,
+        message.kind,
+        about.seq if about is not None else None,
+        about.what if about is not None else "",
     )

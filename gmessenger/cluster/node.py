@@ -166,7 +166,7 @@ class ClusterNode:
                 session.outbox.offer(receipt)
 
     def _handle_broadcast(self, node: str, frame: frames.BroadcastFrame) -> None:
-        message = Message(frame.sender, BROADCAST_TARGET, frame.text, frame.time, frame.action)
+        message = Message(frame.sender, BROADCAST_TARGET, frame.text, frame.time, frame.action, kind=frame.kind)
         sender_key, is_hidden = fold(frame.sender), self._messenger.blocks.is_hidden
         for session in self._messenger.router:
             if not is_hidden(session.key, sender_key):

@@ -92,7 +92,7 @@ class ClusterPeers(Peers):
 
     def broadcast(self, message: Message) -> None:
         if self.presences:
-            self.bus.send(encode(BroadcastFrame(message.sender, message.text, message.time, message.action)))
+            self.bus.send(encode(_broadcast_frame(message)))
 
     def relay(self, sender: Session, key: str, message: Message, id: str | None) -> int:
         return self._services.relay_client.relay(sender, key, message, id)
@@ -119,3 +119,7 @@ class ClusterPeers(Peers):
         if self.store.name_holder(key) is not None:
             return 1
         return 0 if not self.bus.connected and self.store.account_by_name(key) is not None else None
+
+
+def _broadcast_frame(message: Message) -> BroadcastFrame:
+    return BroadcastFrame(message.sender, message.text, message.time, message.action, message.kind)

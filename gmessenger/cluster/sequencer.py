@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from gmessenger.chat.delivery import CommittedMessage, DeliveryService, FanOut, Spawn
 from gmessenger.chat.presence import CallLater
-from gmessenger.chat.records import EVERYTHING, NewMessage, StoredMessage
+from gmessenger.chat.records import EVERYTHING, About, NewMessage, StoredMessage
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.session import Session
 from gmessenger.cluster.interfaces import SharedStore
@@ -123,7 +123,7 @@ class Sequencer:
         """
         for conversation, head in cursors.items():
             while (sent := session.sync.delivered(conversation)) < head:
-                page = self._store.history(conversation, EVERYTHING, None, sent, GAP_BATCH)
+                page = self._store.history(conversation, EVERYTHING, None, sent, GAP_BATCH, amendments=True)
                 for message in page.messages:
                     if session.sync.delivered(conversation) < message.seq <= head:
                         self._delivery.deliver(self._committed(message), (session,))
@@ -205,7 +205,7 @@ class Sequencer:
 
     def _read_page(self, conversation: str, state: SequenceState) -> None:
         before = state.delivered
-        page = self._store.history(conversation, EVERYTHING, None, before, GAP_BATCH)
+        page = self._store.history(conversation, EVERYTHING, None, before, GAP_BATCH, amendments=True)
         for message in page.messages:
             if message.seq > state.delivered:
                 state.buffered[message.seq] = self._committed(message)
@@ -227,13 +227,15 @@ class Sequencer:
             None,
             message.device,
             message.id,
+            message.kind,
+            About(message.about, message.what) if message.about is not None else None,
         )
-        return committed_from(new, message.seq, "", self._rooms, message.erased)
+        committed = committed_from(new, message.seq, "", self._rooms)
+        committed.erased, committed.edited = message.erased, message.edited
+        return committed
 
 
-def committed_from(
-    message: NewMessage, seq: int, action: str, rooms: RoomRegistry, erased: bool = False
-) -> CommittedMessage:
+def committed_from(message: NewMessage, seq: int, action: str, rooms: RoomRegistry) -> CommittedMessage:
     """Describe a message stored by another node as if this one had committed it. It has no sender session."""
     room = rooms.get(message.conversation) if message.conversation[:1] == ROOM_PREFIX else None
-    return CommittedMessage(message, seq, action, fold(message.sender), None, room, fold(message.to), erased)
+    return CommittedMessage(message, seq, action, fold(message.sender), None, room, fold(message.to))

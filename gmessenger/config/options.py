@@ -26,6 +26,7 @@ from gmessenger.config.types import (
     port_number,
     printable_text,
     seconds,
+    seconds_or_zero,
     sha256_digest,
     text,
 )
@@ -412,6 +413,19 @@ class ServerOptions(LogOptions):
         "how long a request waits for the store before it is answered 503",
         "when the disk is on a network",
         needs_restart=True,
+    )
+    edit_for: float = option(
+        86_400.0,
+        seconds_or_zero(),
+        "how long the author of a message may edit it; 0 for never. Erasing has no end",
+        "when what was said has to stay as it was said",
+    )
+    erase_within: float = option(
+        600.0,
+        seconds(),
+        "within how long an erased or edited text is out of the files of a SQLite store, too (nothing that is read has "
+        "it any more at once)",
+        "lower where files may be copied at any time; each pass reads and writes much",
     )
     search_timeout: float = option(
         1.0,

@@ -169,6 +169,21 @@ def sha256_digest() -> OptionType:
     return OptionType("sha256:HEX", parse)
 
 
+def seconds_or_zero() -> OptionType:
+    """Accept 0 or a number of seconds, at most 10^8 (three years)."""
+
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 10**8:
+            raise ArgumentTypeError(Text("expected a number of seconds or 0, not {value!r}", value=value))
+        return number
+
+    return OptionType("SECONDS", parse)
+
+
 def seconds() -> OptionType:
     """Accept a number of seconds above 0, at most 10^8 (three years)."""
 

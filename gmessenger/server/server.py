@@ -120,6 +120,7 @@ class Server:
                 options.store_url, self.supervisor.report, options.store_timeout, options.store_connections
             )
             on_failure.callback(self.store.close)
+            self.store.erase_within = options.erase_within
             self._create_services(password_verifier or PasswordVerifier())
             on_failure.pop_all()
 
@@ -224,6 +225,7 @@ class Server:
             raise ConfigError("The certificate cannot be used.")
         before, self.options, self._context.options = self.options, options, options
         self.messenger.policy.update_from(policy_from_options(options))
+        self.store.erase_within = options.erase_within
         if options.retention_days != before.retention_days:
             self._restart_retention()
 

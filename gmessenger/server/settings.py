@@ -43,6 +43,7 @@ def policy_from_options(options: ServerOptions) -> Policy:
         account_quota=options.account_quota,
         guest_quota=options.guest_quota,
         max_pending_characters=options.outbox_bytes,
+        edit_for=options.edit_for,
         store_timeout=options.store_timeout,
         search_timeout=options.search_timeout,
         limits=limits_from_options(options),

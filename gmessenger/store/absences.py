@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from gmessenger.chat.records import Absence, ReadRange
@@ -10,6 +10,7 @@ from gmessenger.chat.records import Absence, ReadRange
 SeqRange: TypeAlias = tuple[int, int]
 """The first and the last seq of some messages without a gap."""
 MAX_ABSENCES: Final = 100  # of an account in a room
+MAX_PART: Final = 10_000  # seqs that are looked at together where few of them are wanted
 
 
 def add_absence(absences: Sequence[Absence], first: int, last: int) -> list[Absence]:
@@ -68,6 +69,23 @@ def ranges_after(ranges: Iterable[SeqRange], after: int, limit: int) -> tuple[li
         if last < end:
             return taken, True
     return taken, False
+
+
+def growing_ranges(
+    ranges: Sequence[SeqRange], position: int, size: int, *, is_forward: bool
+) -> Iterator[list[SeqRange]]:
+    """Yield what follows a seq, or comes before it, in parts of more and more seqs, beginning with `size`.
+
+    For a reader that wants few of them, and stops when it has enough.
+    """
+    more = True
+    while more:
+        taken, more = ranges_after(ranges, position, size) if is_forward else ranges_before(ranges, position, size)
+        if not taken:
+            return
+        yield taken
+        position = taken[-1][1] if is_forward else taken[-1][0]
+        size = min(2 * size, max(size, MAX_PART))
 
 
 def ranges_before(ranges: Iterable[SeqRange], before: int, limit: int) -> tuple[list[SeqRange], bool]:

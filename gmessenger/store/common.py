@@ -21,8 +21,10 @@ from gmessenger.chat.records import (
 
 ItemT = TypeVar("ItemT")
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
-MessageColumns: TypeAlias = tuple[str, int, str, str, str, float, int | None, str | None, bool | int]
-"""Conversation key, seq, sender, to, text, time, device id, the client's message id, erased: a `StoredMessage`."""
+AboutColumns: TypeAlias = tuple[str, int | None, str, float | None, str | None, float | None]
+MessageColumns: TypeAlias = tuple[str, int, str, str, str, float, int | None, str | None, bool, *AboutColumns]
+"""Conversation key, seq, sender, to, text, time, device id, the client's message id, erased; kind, about, what, edited,
+erased by, erased at: a `StoredMessage`."""
 ExportRow: TypeAlias = tuple[int, *MessageColumns]
 """The message's place among all that are stored, and its columns."""
 ReaderRow: TypeAlias = tuple[int, int, int, bool | int, int | None, str, int]
@@ -34,6 +36,7 @@ CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 
 MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
 PAGE_SIZE: Final = 200  # messages read for a client at a time
+MAX_QUIET: Final = 1000  # amendments that are counted among the unread of a conversation
 MAX_SENT_AS: Final = 20  # messages found by the id that their client gave them
 PAST_ID_TTL: Final = 30 * 86_400.0  # seconds; for so long the ids of pruned messages stay known
 
@@ -49,6 +52,7 @@ EXPORT_TEXT_COLUMN: Final = 5  # behind the message's place
 MAX_FAULTS: Final = 20  # of one kind that a verification lists
 
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
+DIGEST_KEY: Final = "SELECT value FROM facts WHERE name = 'digest key'"
 SELECT_SEQ_GAPS: Final = (
     # A seq is unique in its conversation: the right number of them between the right ends leaves no gap.
     "SELECT c.name, c.first, c.head, count(m.seq), coalesce(min(m.seq), c.first), coalesce(max(m.seq), c.head) AS last "
@@ -62,9 +66,9 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def text_digest(text: str) -> bytes:
-    """Return eight bytes that tell whether another text was sent under the same id."""
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+def indexed_text(text: str, what: str) -> str:
+    """Return the text whose words are indexed: of an amendment none, as a search does not find it."""
+    return "" if what else text
 
 
 def readers_from_rows(rows: Iterable[ReaderRow]) -> list[ReaderInfo]:
@@ -78,8 +82,9 @@ def readers_from_rows(rows: Iterable[ReaderRow]) -> list[ReaderInfo]:
 
 
 def message_from_row(row: MessageColumns) -> StoredMessage:
-    conversation, seq, sender, to, text, time, device, id, erased = row
-    return StoredMessage(conversation, seq, sender, to, text, time, device, id, bool(erased))
+    message = StoredMessage(*row)
+    message.erased = bool(message.erased)  # 0 or 1 in SQLite
+    return message
 
 
 def page_from_rows(rows: Iterable[MessageColumns], limit: int) -> tuple[list[StoredMessage], bool]:

@@ -90,6 +90,10 @@ class TableSource(Protocol):
     def identity(self) -> str:
         """Return the random word that tells this store from every other."""
 
+    @property
+    def digest_key(self) -> str:
+        """Return the secret that keys the digests of pruned messages."""
+
     def iter_rows(self, table: Table) -> Iterator[TableRow]:
         """Yield every row of a table; a batch at a time is in memory."""
 
@@ -111,6 +115,9 @@ class TableSink(TableSource, Protocol):
 
     def set_sequence(self, table: Table, last: int) -> None:
         """Make an autoincrement table give ids after `last`."""
+
+    def set_digest_key(self, key: str) -> None:
+        """Replace the secret that keys the digests of pruned messages."""
 
     def set_identity(self, identity: str) -> None:
         """Replace the identity of the store."""

@@ -123,6 +123,7 @@ def transfer(
     with _open_source(source) as reader, _open_sink(target) as sink:
         for table in TABLES:
             report.checksums[table.name] = _copy_table(table, reader, sink, report, on_progress, on_bad_row)
+        sink.set_digest_key(reader.digest_key)
         sink.set_identity(reader.identity)
         for table in TABLES:
             _compare_table(table, report.checksums[table.name], sink)

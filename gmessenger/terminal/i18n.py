@@ -111,6 +111,7 @@ SERVER_TEXTS: Final = (
     N_("A reason is at most {count} printable characters."),
     N_("A status is 1 to {count} printable characters, and not {word}."),
     N_("A limit is a number from 1 to {count}."),
+    N_("A reaction is one character or emoji, of at most {count} code points."),
     N_("The disk has not answered for {seconds} s."),
 )
 

@@ -58,6 +58,9 @@ class PresenceRequest(Request, tag="presence", kw_only=True):
 class MessageRequest(Request, tag="msg", kw_only=True, gc=False):
     to: fields.Name
     message: str
+    about: Number | None = None
+    what: fields.What | None = None
+    kind: fields.Kind | None = None
 
 
 class UsersRequest(Request, tag="users", kw_only=True):
@@ -118,6 +121,7 @@ class HistoryRequest(Request, tag="history", kw_only=True):
     before: Number | None = None
     after: Number | None = None
     limit: Number | None = None
+    amendments: bool = False
 
 
 class SearchRequest(Request, tag="search", kw_only=True):
@@ -385,7 +389,10 @@ class ResponseFrame(Struct, omit_defaults=True):
 
 
 class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
-    """A message to a native session; `broadcast` if it was sent to all users."""
+    """A message to a native session; `broadcast` if it was sent to all users.
+
+    `about`, `what`: the earlier message that it is about, and what it does to that. `edited`: when it was edited.
+    """
 
     sender: str = field(name="from")
     to: str
@@ -395,6 +402,10 @@ class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     id: str | UnsetType = UNSET
     broadcast: bool | UnsetType = UNSET
     erased: bool | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    about: Seq | UnsetType = UNSET
+    what: str | UnsetType = UNSET
+    edited: float | UnsetType = UNSET
 
 
 class PresenceEvent(Struct, tag_field="action", tag="presence"):

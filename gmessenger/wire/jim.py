@@ -6,6 +6,7 @@ compact JSON in UTF-8, each with a newline.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -19,6 +20,7 @@ from gmessenger.wire.events import (
     ClientEvent,
     ForeignProtocol,
     InvalidFrame,
+    MessageRequest,
     NativeEvent,
     NativeRequest,
     Pong,
@@ -57,9 +59,20 @@ class _LenientFrame(Struct):
     id: Any = UNSET
     action: Any = None
     response: Any = None
+    what: Any = None
+    message: Any = UNSET
 
 
 _LENIENT_DECODER: Final = json.Decoder(_LenientFrame)
+
+
+class _ShortErase(MessageRequest, tag="msg", kw_only=True, gc=False):
+    """A request to erase a message, which alone needs no text. All others are decoded without a look at this."""
+
+    message: str = ""
+
+
+_ERASE_DECODER: Final = json.Decoder(_ShortErase)
 
 
 def decode_request(frame: bytes) -> NativeEvent | InvalidFrame:
@@ -152,8 +165,8 @@ def _is_valid_id(id: Any) -> bool:
     return id.isascii() or len(id.encode()) <= MAX_ID
 
 
-def _diagnose(frame: bytes, complaint: str) -> Pong | InvalidFrame:
-    """Return why a frame is no request; or that it is a client's answer to a probe."""
+def _diagnose(frame: bytes, complaint: str) -> MessageRequest | Pong | InvalidFrame:
+    """Return why a frame is no request; or that it is a client's answer to a probe, or erases a message."""
     try:
         fields = _LENIENT_DECODER.decode(frame)
         frame.decode()
@@ -165,9 +178,18 @@ def _diagnose(frame: bytes, complaint: str) -> Pong | InvalidFrame:
         return InvalidFrame(BadId())
     if isinstance(fields.action, str) and fields.action not in _ACTIONS:
         return InvalidFrame(UnknownAction(), fields.id or None)
+    if (fields.action, fields.what, fields.message) == ("msg", "erase", UNSET):
+        with contextlib.suppress(msgspec.MsgspecError):
+            return _add_text(_ERASE_DECODER.decode(frame))
     if (error := length_error(complaint)) is not None:
         return InvalidFrame(error, fields.id or None)
     return InvalidFrame(BadRequest(f"The request is not valid: {complaint}."), fields.id or None)
+
+
+def _add_text(erase: _ShortErase) -> MessageRequest | InvalidFrame:
+    if "\0" in erase.to:
+        return InvalidFrame(BadText(), erase.id or None)
+    return MessageRequest(id=erase.id, to=erase.to, message="", about=erase.about, what=erase.what, kind=erase.kind)
 
 
 class RequestDecoder:

@@ -52,9 +52,9 @@ def test_pruning_may_take_longer_than_a_server_is_waited_for(url: str, monkeypat
 def test_a_slice_is_bounded_by_its_text(driver: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def count_and_drop(db: Any, rows: list[tuple[Any, ...]], ids_from: float) -> None:
+    def count_and_drop(db: Any, rows: list[tuple[Any, ...]], ids_from: float, digest_key: bytes) -> None:
         sizes.append(sum(len(row[4]) for row in rows))
-        _delete_messages(db, rows, ids_from)
+        _delete_messages(db, rows, ids_from, digest_key)
 
     monkeypatch.setattr(postgres_erasing, "MAX_PRUNE_TEXT", 100)
     monkeypatch.setattr(postgres_erasing, "_delete_messages", count_and_drop)

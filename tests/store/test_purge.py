@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.records import Credential, DeviceLogin, NewMessage, Sanction
+from gmessenger.chat.records import About, Credential, DeviceLogin, NewMessage, Sanction
 from gmessenger.errors import StoreUnavailable
 from gmessenger.store import common
 from gmessenger.store.search_text import tokenize
@@ -358,3 +358,50 @@ def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
     purger._find_work(everywhere=False)
     assert len(looks) == 2 and looks[1]
     assert scanned == ([True] if is_begun_anew else [])
+
+
+def wait_for_passes(store: SqliteStore) -> None:
+    with gevent.Timeout(TEST_TIMEOUT):
+        while store.erasures.is_pending:
+            gevent.sleep(0.01)
+
+
+def amend_texts(store_dir: StoreFolder, what: str, seqs: range, text: str = "") -> None:
+    """Have Hank edit or erase what he said."""
+    for seq in seqs:
+        about = About(seq, what, edit_for=1000.0)
+        message = NewMessage("dale hank", "Hank", "Dale", text, 6.0, store_dir.hank, about=about)
+        store_dir.store.append(message, lambda seq, _, error: None)
+    store_dir.store.flush()
+
+
+def test_what_was_edited_or_erased_is_out_of_the_files_after_one_pass(
+    store_dir: StoreFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[int] = []
+    take_out, store = store_dir.store.take_out_erased, store_dir.store
+    monkeypatch.setattr(store.erasures, "_run_pass", lambda: (passes.append(1), take_out()))
+    store.erase_within = 0.4
+    store_dir.append_text(*[f"{SAID} number{index}xx" for index in range(400)])
+    store_dir.append_text("kept")
+    amend_texts(store_dir, "erase", range(1, 201))
+    amend_texts(store_dir, "edit", range(201, 401), "another")
+    assert not store.search(store_dir.hank, "Xylographa", None, 10, 30.0).messages
+    wait_for_passes(store)
+    assert len(passes) == 1
+    assert store_dir.traces(SAID, *FOLDED, "number7xx", "number300xx") == []
+    assert store_dir.traces("kept") != []
+    assert len(store.search(store_dir.hank, "another", None, 500, 30.0).messages) == 200
+
+
+def test_after_a_stop_what_was_erased_is_taken_out_by_the_next_server(tmp_path: Path) -> None:
+    store_dir = StoreFolder(tmp_path)
+    store_dir.append_text(SAID, "kept")
+    amend_texts(store_dir, "erase", range(1, 2))
+    store_dir.store.close()
+    store = SqliteStore(store_dir.file)
+    assert store.erasures.is_pending
+    store.erasures.close()
+    store.take_out_erased()
+    assert store_dir.traces(SAID, *FOLDED) == []
+    store.close()

@@ -102,7 +102,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     ),
     events.HistoryRequest: Command(
         lambda native, session, request: native.messenger.history_service.history(
-            session, request.target, request.before, request.after, request.limit
+            session, request.target, request.before, request.after, request.limit, amendments=request.amendments
         )
     ),
     events.SearchRequest: Command(

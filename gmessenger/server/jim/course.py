@@ -206,8 +206,11 @@ class CourseHandler(ConnectionHandler):
         while (frame := next(self._frames, None)) is None and not session.outbox.empty():
             event = session.outbox.pop()
             if type(event) is Message:
+                shown = _shown_text(event)
+                if shown is None:
+                    continue
                 room = f"[{event.to}] " if is_room(event.to) and event.to != BROADCAST_TARGET else ""
-                text = room + event.text
+                text = room + shown
                 self._frames = self._codec.encode_message(event.sender, session.name, text, event.action, event.time)
             elif type(event) is EndOfStream:
                 self.connection.close_gracefully("left")
@@ -220,3 +223,12 @@ LISTS: Final[dict[dialects.NameList, Callable[[Messenger, Session], Iterable[str
     "contacts": lambda _, session: session.contacts,
 }
 """Where the names of a list come from."""
+
+
+def _shown_text(message: Message) -> str | None:
+    """Return how a message is told to a client that knows texts only; None where it is not told at all."""
+    if message.erased or message.what in ("erase", "unreact"):
+        return None
+    if message.what == "edit":
+        return f"* {message.text}"
+    return f"* {message.sender} {message.text}" if message.kind == "action" else message.text

@@ -35,7 +35,8 @@ def encode_message(message: Message, recipient: str) -> Encodable:
     if message.to[:1] != ROOM_PREFIX:
         return _message_event(message)
     if message.to == BROADCAST_TARGET:
-        return MessageEvent(message.sender, recipient, message.time, message.text, broadcast=True)
+        kind = message.kind or UNSET
+        return MessageEvent(message.sender, recipient, message.time, message.text, broadcast=True, kind=kind)
     return _encode_shared(message)
 
 
@@ -47,7 +48,7 @@ def _encode_shared(message: Message) -> Raw:
 
 
 def _message_event(message: Message) -> MessageEvent:
-    return MessageEvent(
+    event = MessageEvent(
         message.sender,
         message.to,
         message.time,
@@ -56,6 +57,13 @@ def _message_event(message: Message) -> MessageEvent:
         UNSET if message.id is None else message.id,
         erased=True if message.erased else UNSET,
     )
+    if message.about is not None:
+        event.about, event.what = message.about, message.what or UNSET
+    if message.kind:
+        event.kind = message.kind
+    if message.edited is not None:
+        event.edited = message.edited
+    return event
 
 
 def _encode_presence(change: PresenceUpdate) -> Encodable:

@@ -12,9 +12,10 @@ from gmessenger import __version__
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Response
+from gmessenger.chat.records import About
 from gmessenger.chat.results import Page, Registration, Result
 from gmessenger.chat.session import Session
-from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, StoreUnavailable, WireError
+from gmessenger.errors import AlreadyLoggedIn, BadRequest, NotLoggedIn, StoreUnavailable, WireError
 from gmessenger.field_types import MAX_ID
 from gmessenger.names import fold
 from gmessenger.server.jim.encoder import ENCODERS, encode_message
@@ -105,8 +106,13 @@ class NativeHandler(ConnectionHandler):
         """`handle` for a message: one call instead of a row, because nearly all requests are messages."""
         if self.session is None:
             raise NotLoggedIn
-        if not self.session.outbox.closed:
-            self.messenger.message_service.send(self.session, request.to, request.message, request.id or None, "msg")
+        if self.session.outbox.closed:
+            return
+        send, id = self.messenger.message_service.send, request.id or None
+        if request.about is None and request.kind is None and request.what is None:
+            send(self.session, request.to, request.message, id, "msg")
+        else:
+            send(self.session, request.to, request.message, id, "msg", request.kind or "", _about(request))
 
     def handle_batch(self, messages: Sequence[events.MessageRequest]) -> bool:
         """Send several messages to the same name or room; False if they have to be handled one by one."""
@@ -269,3 +275,10 @@ class NativeHandler(ConnectionHandler):
             alert=messenger.greeting,
         )
         return Response(status, id, self.now(), result)
+
+
+def _about(request: events.MessageRequest) -> About | None:
+    """Return what a message is about. Raises `BadRequest` where its fields contradict each other."""
+    if request.what is not None and (request.about is None or request.kind is not None):
+        raise BadRequest("A message with 'what' has 'about', and no 'kind'.")
+    return About(request.about, request.what or "") if request.about is not None else None

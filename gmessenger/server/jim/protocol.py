@@ -218,8 +218,14 @@ class JimProtocol:
 
 
 def _batch_target(event: Any) -> str | None:
-    """Return the target that a message may be batched for; None for anything else."""
-    return event.to if type(event) is BATCHABLE_REQUEST and event.to != BROADCAST_TARGET else None
+    """Return the target that a message may be batched for; None for anything else.
+
+    The store decides of each message about another whether it is allowed, so it is sent by itself.
+    """
+    if type(event) is not BATCHABLE_REQUEST or event.to == BROADCAST_TARGET:
+        return None
+    # (Only where all three are None are they the same: an int and two strings never are.)
+    return event.to if event.about is event.what is event.kind else None
 
 
 def _request_id(event: ClientEvent) -> str | None:

@@ -57,6 +57,7 @@ DELETE_ACCOUNT: Final = (
     "DELETE FROM participants WHERE account_id = %s",
     "DELETE FROM absences WHERE account_id = %s",
     "DELETE FROM blocks WHERE account_id = %s",
+    "DELETE FROM reactions WHERE account_id = %s",
 )
 SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s"
 LOCK_SETTINGS: Final = f"{SETTINGS} FOR NO KEY UPDATE"

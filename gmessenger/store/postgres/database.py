@@ -15,7 +15,7 @@ from psycopg import Connection
 
 from gmessenger.cluster.interfaces import ChangeDetails, ChangeKind
 from gmessenger.errors import StoreUnavailable, WireError
-from gmessenger.store.common import IDENTITY
+from gmessenger.store.common import DIGEST_KEY, IDENTITY
 from gmessenger.store.group_commit import CompletionNotifier
 from gmessenger.store.postgres import bus_keys, schema
 from gmessenger.store.postgres.pool import SERVER_GRACE, ConnectionPool, ConnectionSettings, PgConnection
@@ -39,6 +39,8 @@ class Database(CompletionNotifier):
 
     is_persistent = True
     is_shared = True
+    erase_within = 0.0
+    """Without effect: the database's own files are not in our hands."""
 
     def __init__(
         self, url: str, on_error: Callable[[str, BaseException], None] | None, timeout: float, connections: int
@@ -56,16 +58,18 @@ class Database(CompletionNotifier):
         self.search_pool = ConnectionPool(settings, SEARCH_CONNECTIONS, timeout)
         with settings.connect_first() as db:
             self.identity = self._load_schema(db, settings)
-        self.writer = PostgresWriter(self.pool, self._notify, self._on_error, self.stats)
+        self.writer = PostgresWriter(self.pool, self.digest_key, self._notify, self._on_error, self.stats)
 
     def _load_schema(self, db: Connection[Any], settings: ConnectionSettings) -> str:
         """Migrate, set the cluster's id and return the store's identity. Raises `ConfigError` or `FileError`."""
         try:
             schema.migrate(db, settings.shown_url)
             row, database_id = db.execute(IDENTITY).fetchone(), db.execute(DATABASE_ID).fetchone()
+            ((digest_key,),) = db.execute(DIGEST_KEY).fetchall()
         except psycopg.Error as error:
             raise settings.to_error(error) from None
         self.cluster = hashlib.sha256(f"{row} {database_id}".encode()).hexdigest()[:16]
+        self.digest_key = bytes.fromhex(digest_key)
         return str(row[0]) if row else ""
 
     def bus_key(self) -> bytes:

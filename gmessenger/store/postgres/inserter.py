@@ -14,12 +14,14 @@ from msgspec.structs import replace
 
 from gmessenger.chat.records import NewMessage
 from gmessenger.chat.storage import AppendCallback
-from gmessenger.errors import IdReused, NoSuchRoom
+from gmessenger.errors import IdReused, NoSuchMessage, NoSuchRoom, WireError
 from gmessenger.names import ROOM_PREFIX, names_of_direct
-from gmessenger.store.common import CursorsByDevice, text_digest
+from gmessenger.store.common import CursorsByDevice
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
+from gmessenger.store.postgres.amendments import insert_amendments
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
+from gmessenger.store.resends import about_columns, compare_with_digest
 from gmessenger.timeslice import TimeSlice
 
 Duplicate: TypeAlias = tuple[int, bool | None, str | None]
@@ -50,31 +52,37 @@ INSERT_BATCH: Final = """
 -- `+ 0`: else the planner may read the whole conversation of each message to find its duplicate.
 WITH batch AS (
     SELECT b.*, c.id AS conversation_id, c.head, coalesce(m.seq, p.seq) AS duplicate_seq,
-        m.text = b.text AS same, encode(p.digest, 'hex') AS digest
+        CASE WHEN m.seq IS NOT NULL THEN m.what = '' AND m.about IS NOT DISTINCT FROM (b.about->>'seq')::bigint
+            AND (m.erased OR m.edited IS NOT NULL OR m.text = b.text) END AS same, encode(p.digest, 'hex') AS digest,
+        b.about IS NOT NULL AND c.id IS NOT NULL
+            AND (b.about->>'seq')::bigint NOT BETWEEN c.first AND c.head AS lacks_about
     FROM ROWS FROM (
         json_to_recordset(%s::json) AS (conversation text, sender text, "to" text, text text, time double precision,
-            account bigint, device bigint, id text),
+            account bigint, device bigint, id text, kind text, about json),
         json_array_elements_text(%s::json)
-    ) WITH ORDINALITY AS b(conversation, sender, "to", text, time, account, device, id, words, ordinal)
+    ) WITH ORDINALITY AS b(conversation, sender, "to", text, time, account, device, id, kind, about, words, ordinal)
     LEFT JOIN conversations c ON c.key = b.conversation
     LEFT JOIN messages m ON m.device_id = b.device AND m.client_id = b.id AND m.conversation_id + 0 = c.id
     LEFT JOIN past_ids p ON p.device_id = b.device AND p.client_id = b.id AND p.conversation_id = c.id
 ), numbered AS (
-    SELECT *, head + count(*) FILTER (WHERE duplicate_seq IS NULL)
+    SELECT *, duplicate_seq IS NULL AND NOT lacks_about AS is_new,
+        head + count(*) FILTER (WHERE duplicate_seq IS NULL AND NOT lacks_about)
         OVER (PARTITION BY conversation_id ORDER BY ordinal) AS seq
     FROM batch
 ), inserted AS (
-    INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, words)
-    SELECT conversation_id, seq, account, device, time, id, sender, "to", text, words::tsvector
-    FROM numbered WHERE duplicate_seq IS NULL AND conversation_id IS NOT NULL ORDER BY ordinal
+    INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, words,
+        kind, about)
+    SELECT conversation_id, seq, account, device, time, id, sender, "to", text, words::tsvector,
+        coalesce(kind, ''), (about->>'seq')::bigint
+    FROM numbered WHERE is_new AND conversation_id IS NOT NULL ORDER BY ordinal
 ), advanced AS (
     UPDATE conversations c SET head = newest.head
-    FROM (SELECT conversation_id, max(seq) AS head FROM numbered WHERE duplicate_seq IS NULL GROUP BY 1) AS newest
+    FROM (SELECT conversation_id, max(seq) AS head FROM numbered WHERE is_new GROUP BY 1) AS newest
     WHERE c.id = newest.conversation_id RETURNING c.key, c.head
 ), reported AS (
     INSERT INTO moves (heads) SELECT json_object_agg(key, head) FROM advanced HAVING count(*) > 0
 )
-SELECT json_agg(coalesce(duplicate_seq, seq, 0) ORDER BY ordinal)::text,
+SELECT json_agg(coalesce(duplicate_seq, CASE WHEN lacks_about THEN -1 ELSE seq END, 0) ORDER BY ordinal)::text,
     json_agg(json_build_array(ordinal - 1, same, digest)) FILTER (WHERE duplicate_seq IS NOT NULL)::text
 FROM numbered
 """
@@ -86,6 +94,8 @@ JOIN devices d ON d.id = a.device JOIN conversations c ON c.key = a.conversation
 ON CONFLICT (device_id, conversation_id) DO UPDATE SET seq = excluded.seq WHERE cursors.seq < excluded.seq
 """
 
+NO_CURSORS: Final[CursorsByDevice] = {}
+LACKS_ABOUT: Final = -1  # instead of a seq: there is no message that this one could be about
 JSON_NUL: Final = r"\u0000"  # the character that PostgreSQL cannot hold, as JSON writes it
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -96,10 +106,14 @@ _decode_duplicates: Final = msgspec.json.Decoder(list[Duplicate]).decode
 class BatchInserter:
     """Inserts batches of messages; caches nothing but which direct conversations exist."""
 
-    def __init__(self) -> None:
+    def __init__(self, digest_key: bytes) -> None:
+        """`digest_key`: the secret of the store that keys digests of pruned messages."""
         self._known_conversations: set[str] = set()
+        self._digest_key = digest_key
 
-    def insert(self, db: PgConnection, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> list[AppendResult]:
+    def insert(
+        self, db: PgConnection, appends: Sequence[QueuedAppend], cursors: CursorsByDevice = NO_CURSORS
+    ) -> list[AppendResult]:
         """Insert messages and cursors in one transaction; return the result of each message once on disk.
 
         One round trip; blocks the greenlet, and yields while it makes the search vectors. Raises psycopg's errors.
@@ -107,6 +121,9 @@ class BatchInserter:
         sent, repeated = _deduplicate([message for message, _ in appends])
         keys = sorted({message.conversation for message in sent})
         new_keys = [key for key in keys if key not in self._known_conversations and key[:1] != ROOM_PREFIX]
+        if new_keys:  # a reply begins none: there is nothing that it could be about
+            begun = {message.conversation for message in sent if message.about is None}
+            new_keys = [key for key in new_keys if key in begun]
         # Before anything is locked: this may take long, and yields.
         rows = (_encode_messages(sent), _encode_vectors(sent))
         with db.pipeline():
@@ -123,19 +140,67 @@ class BatchInserter:
         if len(self._known_conversations) > MAX_CACHED_CONVERSATIONS:
             self._known_conversations.clear()
         self._known_conversations.update(new_keys)
-        results = _results(appends, repeated, inserted.fetchone()) if appends else []
+        results = self._results(appends, repeated, inserted.fetchone()) if appends else []
         return self._retry_missing(db, appends, results, set(keys) & self._known_conversations - set(new_keys))
+
+    def insert_amendments(self, db: PgConnection, appends: Sequence[QueuedAppend]) -> list[AppendResult]:
+        """Insert amendments and make their changes, as `amendments.insert_amendments`."""
+        return insert_amendments(db, appends, self._digest_key)
 
     def _retry_missing(
         self, db: PgConnection, appends: Sequence[QueuedAppend], results: list[AppendResult], known: set[str]
     ) -> list[AppendResult]:
         """Insert again messages to cached conversations that were deleted meanwhile; create those again."""
-        missing = [i for i, result in enumerate(results) if not result.seq and appends[i][0].conversation in known]
+        missing = [
+            i
+            for i, result in enumerate(results)
+            if isinstance(result.error, NoSuchRoom) and appends[i][0].conversation in known
+        ]
         if missing:
             self._known_conversations -= {appends[i][0].conversation for i in missing}
             for i, result in zip(missing, self.insert(db, [appends[i] for i in missing], {}), strict=True):
                 results[i] = result
         return results
+
+    def _results(
+        self, appends: Sequence[QueuedAppend], repeated: dict[int, int], row: tuple[Any, ...] | None
+    ) -> list[AppendResult]:
+        """Return the result of each message of a batch.
+
+        Args:
+            repeated: by the index of a repetition within the batch, the index of the first.
+            row: of `INSERT_BATCH`, as JSON: the seqs of the messages that were sent, and the duplicates among them.
+        """
+        assert row is not None  # aggregates always have one
+        seqs = iter(_decode_seqs(row[0]))
+        duplicates = {index: (same, digest) for index, same, digest in _decode_duplicates(row[1] or "[]")}
+        results: list[AppendResult] = []
+        sent = 0
+        for index, (message, callback) in enumerate(appends):
+            first = repeated.get(index)
+            if first is not None:
+                results.append(_repeated_result(callback, results[first], appends[first][0], message))
+                continue
+            results.append(self._result(message, callback, next(seqs), duplicates.get(sent)))
+            sent += 1
+        return results
+
+    def _result(
+        self, message: NewMessage, callback: AppendCallback, seq: int, duplicate: tuple[bool | None, str | None] | None
+    ) -> AppendResult:
+        if duplicate is None:
+            error = None if seq > 0 else _missing_error(message, seq)
+            return AppendResult(callback, max(seq, 0), error=error)
+        same, digest = duplicate
+        if same is None:
+            sent = replace(message, text=replace_nul(message.text))
+            return AppendResult(
+                callback,
+                seq,
+                duplicate=True,
+                error=compare_with_digest(self._digest_key, sent, bytes.fromhex(digest or "")),
+            )
+        return AppendResult(callback, seq, duplicate=True, error=None if same else IdReused())
 
 
 def _encode_vectors(messages: list[NewMessage]) -> str:
@@ -180,42 +245,17 @@ def _cursor_columns(cursors: CursorsByDevice) -> tuple[list[int], list[str], lis
     return [device for device, _ in cursors], [key for _, key in cursors], list(cursors.values())
 
 
-def _results(
-    appends: Sequence[QueuedAppend], repeated: dict[int, int], row: tuple[Any, ...] | None
-) -> list[AppendResult]:
-    """Return the result of each message of a batch.
-
-    Args:
-        repeated: by the index of a repetition within the batch, the index of the first.
-        row: of `INSERT_BATCH`, as JSON: the seqs of the messages that were sent, and the duplicates among them.
-    """
-    assert row is not None  # aggregates always have one
-    seqs = iter(_decode_seqs(row[0]))
-    duplicates = {index: (same, digest) for index, same, digest in _decode_duplicates(row[1] or "[]")}
-    results: list[AppendResult] = []
-    sent = 0
-    for index, (message, callback) in enumerate(appends):
-        first = repeated.get(index)
-        if first is not None:
-            results.append(_repeated_result(callback, results[first], appends[first][0].text == message.text))
-            continue
-        results.append(_result(message, callback, next(seqs), duplicates.get(sent)))
-        sent += 1
-    return results
+def _missing_error(message: NewMessage, seq: int) -> WireError:
+    """Return what is missing: with seq 0 the conversation, with -1 the message that this one is about."""
+    if seq == LACKS_ABOUT or (message.about is not None and message.conversation[:1] != ROOM_PREFIX):
+        return NoSuchMessage()
+    return NoSuchRoom()
 
 
-def _result(
-    message: NewMessage, callback: AppendCallback, seq: int, duplicate: tuple[bool | None, str | None] | None
+def _repeated_result(
+    callback: AppendCallback, first: AppendResult, sent: NewMessage, message: NewMessage
 ) -> AppendResult:
-    if duplicate is None:
-        return AppendResult(callback, seq) if seq else AppendResult(callback, error=NoSuchRoom())
-    same, digest = duplicate
-    if same is None:
-        same = bytes.fromhex(digest or "") == text_digest(replace_nul(message.text))
-    return AppendResult(callback, seq, duplicate=True, error=None if same else IdReused())
-
-
-def _repeated_result(callback: AppendCallback, first: AppendResult, same: bool) -> AppendResult:
-    if isinstance(first.error, NoSuchRoom):
+    if first.error is not None and not first.duplicate:
         return AppendResult(callback, error=first.error)
+    same = (sent.text, about_columns(sent)) == (message.text, about_columns(message))
     return AppendResult(callback, first.seq, duplicate=True, error=None if same else IdReused())

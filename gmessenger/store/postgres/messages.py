@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, LiteralString
 
 import gevent
@@ -23,13 +23,17 @@ from gmessenger.chat.records import (
 from gmessenger.chat.storage import AppendCallback
 from gmessenger.errors import FileError, StoreUnavailable
 from gmessenger.store.absences import (
+    SeqRange,
     absences_after,
     first_readable,
+    growing_ranges,
     ranges_after,
     ranges_before,
     readable_ranges,
 )
+from gmessenger.store.amendments import MAX_REACTION_NAMES, attach_reactions, seqs_by_conversation
 from gmessenger.store.common import (
+    MAX_QUIET,
     MAX_SENT_AS,
     PAGE_SIZE,
     ExportRow,
@@ -47,26 +51,56 @@ from gmessenger.store.search import NewestFirstSearch, SearchScope, SearchTimeou
 from gmessenger.store.search_text import parse_query
 
 FIND_USAGE: Final = "SELECT coalesce(sum(bytes), 0)::bigint FROM usage WHERE account_id = %s"
-MESSAGE_COLUMNS: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
+MESSAGE_COLUMNS: Final = (
+    "c.key, m.seq, m.sender, m.\"to\", CASE m.what WHEN 'edit' THEN coalesce(o.text, '') ELSE m.text END, m.time, "
+    "m.device_id, m.client_id, m.erased OR coalesce(o.erased, false), m.kind, m.about, m.what, m.edited, m.erased_by, "
+    "m.erased_at"
+)
+"""In the order of the record's fields. The text of an edit is the one that the edited message has now."""
+JOIN_AMENDED: Final = (
+    # OFFSET 0: looked up for each amendment; else the planner may read the whole conversation to join it.
+    "LEFT JOIN LATERAL (SELECT a.text, a.erased FROM messages a WHERE m.what NOT IN ('', 'erase')"
+    " AND a.conversation_id = m.conversation_id AND a.seq = m.about OFFSET 0) AS o ON true"
+)
 # Seqs have no gaps: both ends of a page are known before it is read, so nothing else of the conversation is read.
 SELECT_AFTER: Final = (
     f"SELECT {MESSAGE_COLUMNS} FROM conversations c CROSS JOIN LATERAL ("  # noqa: S608
     " SELECT * FROM messages WHERE conversation_id = c.id AND seq > greatest(least(%(after)s, c.head), c.first - 1)"
     " AND seq <= greatest(least(%(after)s, c.head), c.first - 1) + %(limit)s ORDER BY seq LIMIT %(limit)s"
-    ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq"
+    f") AS m {JOIN_AMENDED} WHERE c.key = %(conversation)s ORDER BY m.seq"
 )
 SELECT_BEFORE: Final = (
     f"SELECT {MESSAGE_COLUMNS} FROM conversations c CROSS JOIN LATERAL ("  # noqa: S608
     " SELECT * FROM messages WHERE conversation_id = c.id AND seq < least(%(before)s, c.head + 1)"
     " AND seq >= greatest(%(visible)s, least(%(before)s, c.head + 1) - %(limit)s) ORDER BY seq DESC LIMIT %(limit)s"
-    ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq DESC"
+    f") AS m {JOIN_AMENDED} WHERE c.key = %(conversation)s ORDER BY m.seq DESC"
+)
+WITHOUT_AMENDMENTS: Final = "WHERE m.what = '' AND c.key"
+SELECT_AFTER_SHOWN: Final = SELECT_AFTER.replace("WHERE c.key", WITHOUT_AMENDMENTS)
+SELECT_BEFORE_SHOWN: Final = SELECT_BEFORE.replace("WHERE c.key", WITHOUT_AMENDMENTS)
+STATEMENTS: Final = {
+    (True, True): SELECT_AFTER,
+    (False, True): SELECT_BEFORE,
+    (True, False): SELECT_AFTER_SHOWN,
+    (False, False): SELECT_BEFORE_SHOWN,
+}
+"""By whether they read forward, and with amendments."""
+MAX_RANGE: Final = 10_000  # seqs that are looked at with one query, where amendments are left out
+REACTIONS: Final = (
+    "SELECT key, seq, text, count, name FROM ("  # noqa: S608
+    " SELECT c.key, r.seq, r.text, a.name, count(*) OVER (PARTITION BY r.seq, r.text) AS count,"
+    " row_number() OVER (PARTITION BY r.seq, r.text ORDER BY r.account_id) AS number"
+    " FROM conversations c JOIN reactions r ON r.conversation_id = c.id JOIN accounts a ON a.id = r.account_id"
+    " WHERE c.key = %s AND r.seq = ANY(%s)"
+    f") AS numbered WHERE number <= {MAX_REACTION_NAMES} ORDER BY seq, text, number"
 )
 SELECT_BETWEEN: Final = (
     f"SELECT {MESSAGE_COLUMNS} FROM conversations c CROSS JOIN LATERAL ("  # noqa: S608
     " SELECT m.* FROM unnest(%(starts)s::bigint[], %(ends)s::bigint[]) AS range(first, last)"
     " JOIN messages m ON m.conversation_id = c.id AND m.seq BETWEEN range.first AND range.last"
-    ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq"
+    f") AS m {JOIN_AMENDED} WHERE c.key = %(conversation)s ORDER BY m.seq"
 )
+SELECT_BETWEEN_SHOWN: Final = SELECT_BETWEEN.replace("WHERE c.key", WITHOUT_AMENDMENTS)
 SELECT_SCOPES: Final = (
     "SELECT c.id, c.key, p.visible, m.id FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = %(account)s "
@@ -87,11 +121,11 @@ SEARCH_BETWEEN_ABSENCES: Final = (
     f"AND a.conversation_id = m.conversation_id AND a.first <= m.seq AND a.last >= m.seq) {NEWEST}"
 )
 SELECT_HITS: Final = (
-    f"SELECT {MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "WHERE m.id = ANY(%s) AND NOT m.erased AND left(c.key, 1) <> '!' ORDER BY m.id DESC"
+    f"SELECT {MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id {JOIN_AMENDED} "  # noqa: S608
+    "WHERE m.id = ANY(%s) AND NOT m.erased AND m.what = '' AND left(c.key, 1) <> '!' ORDER BY m.id DESC"
 )
 EXPORT_ALL: Final = (
-    f"SELECT m.id, {MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    f"SELECT m.id, {MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id {JOIN_AMENDED} "  # noqa: S608
     "WHERE m.id > %(after)s AND m.id <= %(end)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 EXPORT_READABLE: Final = (
@@ -100,7 +134,7 @@ EXPORT_READABLE: Final = (
     " SELECT * FROM messages WHERE id > %(after)s AND id <= %(end)s ORDER BY id OFFSET 0"
     ") AS m JOIN conversations c ON c.id = m.conversation_id "
     "LEFT JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND p.left_seq IS NULL "
-    f"WHERE (m.account_id = %(account)s OR m.seq >= p.visible AND {NOT_ABSENT}) "
+    f"{JOIN_AMENDED} WHERE (m.account_id = %(account)s OR m.seq >= p.visible AND {NOT_ABSENT}) "
     "AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 FIND_NEXT_ID: Final = "SELECT min(id) FROM messages WHERE id > %s"
@@ -129,7 +163,8 @@ HEADS: Final = (
 )
 CONVERSATION: Final = "SELECT id, head, first FROM conversations WHERE key = %s"
 SENT: Final = (
-    'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id '
+    'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id, '
+    "m.kind, m.about, m.what, m.edited, m.erased_by, m.erased_at "
     "FROM messages m LEFT JOIN devices d ON d.id = m.device_id WHERE m.conversation_id = %s AND m.seq = %s"
 )
 READERS: Final = (
@@ -165,7 +200,11 @@ WITH mine AS (
 SELECT other,
     CASE WHEN is_room THEN page.name
         ELSE coalesce(a.name, CASE WHEN m.account_id = %(account)s THEN m."to" ELSE m.sender END, other) END,
-    CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END
+    CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END,
+    (SELECT count(*) FROM (
+        SELECT FROM messages q WHERE q.conversation_id = page.id AND q.what <> ''
+            AND q.seq > greatest(page.read, page.first - 1) LIMIT %(quiet)s
+    ) AS unread)
 FROM page LEFT JOIN accounts a ON a.key = other
 LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first
 ORDER BY other
@@ -198,7 +237,7 @@ class MessageStore(Database):
             if readable is None:
                 return MessagePage([], False)
             if readable.absences:
-                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE)
+                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE, amendments=True)
             start = max(after, readable.visible_from - 1)
             return MessagePage(*_select_page(db, SELECT_AFTER, PAGE_SIZE, conversation=conversation, after=start))
 
@@ -208,23 +247,21 @@ class MessageStore(Database):
         return self.read(lambda db: find_read_range(db, account, conversation))
 
     def history(
-        self, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
+        self,
+        conversation: str,
+        readable: ReadRange,
+        before: int | None,
+        after: int | None,
+        limit: int,
+        *,
+        amendments: bool = False,
     ) -> MessagePage:
         def find(db: PgConnection) -> MessagePage:
-            if readable.absences:
-                return _page_between_absences(db, conversation, readable, before, after, limit)
-            row = db.execute(CONVERSATION, (conversation,)).fetchone()
-            first = max(readable.visible_from, row[2] if row else 1)
-            if after is not None:
-                start = max(after, first - 1)
-                return MessagePage(
-                    *_select_page(db, SELECT_AFTER, limit, conversation=conversation, after=start), first
-                )
-            end = before if before is not None else 2**62
-            messages, more = _select_page(
-                db, SELECT_BEFORE, limit, conversation=conversation, before=end, visible=readable.visible_from
-            )
-            return MessagePage(messages[::-1], more, first)
+            find_page = _page_between_absences if readable.absences else _page
+            page = find_page(db, conversation, readable, before, after, limit, amendments=amendments)
+            if not amendments:
+                _add_reactions(db, page.messages)
+            return page
 
         return self.read(find)
 
@@ -256,7 +293,13 @@ class MessageStore(Database):
             return search.rows, search.is_incomplete(unindexed[0] if unindexed else 0)
 
         ids, incomplete = self.search_pool.run(find)
-        messages, more = self.read(lambda db: page_from_rows(db.execute(SELECT_HITS, (ids,)), limit))
+
+        def read_hits(db: PgConnection) -> tuple[list[StoredMessage], bool]:
+            messages, more = page_from_rows(db.execute(SELECT_HITS, (ids,)), limit)
+            _add_reactions(db, messages)
+            return messages, more
+
+        messages, more = self.read(read_hits)
         return SearchResult(messages, more, incomplete)
 
     def stored_bytes(self, account: int | None) -> int:
@@ -327,7 +370,7 @@ class MessageStore(Database):
         raise FileError("A PostgreSQL store is backed up with pg_dump.")
 
     def conversations(self, account: int, after: str, limit: int) -> tuple[list[ConversationRow], bool]:
-        parameters = {"account": account, "after": after, "limit": limit + 1}
+        parameters = {"account": account, "after": after, "limit": limit + 1, "quiet": MAX_QUIET}
         rows = self.read(lambda db: db.execute(SELECT_CONVERSATIONS, parameters).fetchall())
         return [ConversationRow(*row) for row in rows[:limit]], len(rows) > limit
 
@@ -344,23 +387,50 @@ def _search_ids(db: PgConnection, parameters: dict[str, Any], deadline: float) -
         raise SearchTimeout from error
 
 
+def _page(
+    db: PgConnection,
+    conversation: str,
+    readable: ReadRange,
+    before: int | None,
+    after: int | None,
+    limit: int,
+    *,
+    amendments: bool,
+) -> MessagePage:
+    """Return a page of a conversation that may be read without a gap: after a seq, else before one."""
+    _, head, stored_first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
+    first = max(readable.visible_from, stored_first)
+    is_forward = after is not None
+    end = head + 1 if before is None else min(before, head + 1)
+    start = max(after, first - 1) if after is not None else end
+    ranges = [(start, limit + 1)] if amendments else _seq_ranges(start, first, head, limit + 1, is_forward)
+    rows = _iter_ranges(db, STATEMENTS[is_forward, amendments], conversation, first, ranges)
+    messages, more = page_from_rows(rows, limit)
+    return MessagePage(messages if is_forward else messages[::-1], more, first)
+
+
 def _page_between_absences(
-    db: PgConnection, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
+    db: PgConnection,
+    conversation: str,
+    readable: ReadRange,
+    before: int | None,
+    after: int | None,
+    limit: int,
+    *,
+    amendments: bool,
 ) -> MessagePage:
     """Return a page of a conversation of which some ranges may not be read: after a seq, else before one."""
     _, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
     ranges = readable_ranges(readable, first, head)
-    if after is not None:
-        taken, more = ranges_after(ranges, after, limit)
+    is_forward, more = after is not None, False
+    start = after if after is not None else before if before is not None else head + 1
+    if amendments:
+        taken, more = ranges_after(ranges, start, limit) if is_forward else ranges_before(ranges, start, limit)
+        parts: Iterable[list[SeqRange]] = [taken]
     else:
-        taken, more = ranges_before(ranges, before if before is not None else head + 1, limit)
-    parameters = {
-        "conversation": conversation,
-        "starts": [start for start, _ in taken],
-        "ends": [end for _, end in taken],
-    }
-    rows = db.execute(SELECT_BETWEEN, parameters).fetchall()
-    messages, is_cut = page_from_rows(rows if after is not None else reversed(rows), limit)
+        parts = growing_ranges(ranges, start, limit + 1, is_forward=is_forward)
+    statement = SELECT_BETWEEN if amendments else SELECT_BETWEEN_SHOWN
+    messages, is_cut = page_from_rows(_iter_parts(db, statement, conversation, parts, is_forward), limit)
     ordered = messages if after is not None else messages[::-1]
     return MessagePage(ordered, more or is_cut, first_readable(readable, first), absences_after(readable, first))
 
@@ -369,3 +439,36 @@ def _select_page(
     db: PgConnection, statement: LiteralString, limit: int, **parameters: str | int
 ) -> tuple[list[StoredMessage], bool]:
     return page_from_rows(db.execute(statement, {**parameters, "limit": limit + 1}), limit)
+
+
+def _seq_ranges(start: int, first: int, head: int, size: int, is_forward: bool) -> Iterator[tuple[int, int]]:
+    """Yield where to read on, and how many seqs, until a conversation ends: among amendments in growing steps."""
+    while start < head if is_forward else start > first:
+        yield start, size
+        start += size if is_forward else -size
+        size = min(2 * size, MAX_RANGE)
+
+
+def _iter_ranges(
+    db: PgConnection, statement: LiteralString, conversation: str, first: int, ranges: Iterable[tuple[int, int]]
+) -> Iterator[Any]:
+    """Yield the messages of some ranges; a range is read only when those before it were taken."""
+    for start, size in ranges:
+        parameters = {"conversation": conversation, "visible": first, "after": start, "before": start, "limit": size}
+        yield from db.execute(statement, parameters).fetchall()
+
+
+def _iter_parts(
+    db: PgConnection, statement: LiteralString, conversation: str, parts: Iterable[list[SeqRange]], is_forward: bool
+) -> Iterator[Any]:
+    """Yield the messages of ranges, part by part; a part is read only when those before it were taken."""
+    for part in parts:
+        starts, ends = [start for start, _ in part], [end for _, end in part]
+        rows = db.execute(statement, {"conversation": conversation, "starts": starts, "ends": ends}).fetchall()
+        yield from rows if is_forward else reversed(rows)
+
+
+def _add_reactions(db: PgConnection, messages: Sequence[StoredMessage]) -> None:
+    """Read the reactions to the messages of a page."""
+    for conversation, seqs in seqs_by_conversation(messages).items():
+        attach_reactions(messages, db.execute(REACTIONS, (conversation, seqs)).fetchall())

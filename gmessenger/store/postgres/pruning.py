@@ -16,16 +16,23 @@ import gevent
 from gmessenger.store import common
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.resends import message_digest
 
 ResultT = TypeVar("ResultT")
-OldRow: TypeAlias = tuple[int, int, int | None, str | None, str, float]
-"""Conversation id, seq, device id, the client's message id, text and time of a message."""
+OldRow: TypeAlias = tuple[int, int, int | None, str | None, str, int | None, str, bool, float]
+"""Of a message the conversation id, seq, device id, the client's message id, text, what it is about and does to that,
+whether its text is not the one that was sent, and its time."""
 PRUNE_LOCK: Final = 0x676D7072  # advisory lock; plus a conversation's id: of deleting that
 TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 SELECT_LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM messages"
 BLANK_MESSAGES: Final = (
-    "UPDATE messages SET text = '', words = NULL, erased = true WHERE id IN ("
-    "SELECT id FROM messages WHERE account_id = %s AND id > %s AND id <= %s AND NOT erased ORDER BY id LIMIT %s)"
+    "WITH blanked AS ("
+    " UPDATE messages SET text = '', words = NULL, erased = true WHERE id IN ("
+    "  SELECT id FROM messages WHERE account_id = %s AND id > %s AND id <= %s AND NOT erased ORDER BY id LIMIT %s"
+    " ) RETURNING conversation_id, seq"
+    "), dropped AS ("
+    " DELETE FROM reactions r USING blanked b WHERE r.conversation_id = b.conversation_id AND r.seq = b.seq"
+    ") SELECT count(*) FROM blanked"
 )
 SELECT_PRUNABLE: Final = (
     # Conversations whose first message is old: no other message has to be read.
@@ -35,9 +42,11 @@ SELECT_PRUNABLE: Final = (
 MAX_PRUNE_TEXT: Final = 262_144  # characters of a batch; a single message may have more
 SELECT_OLDEST: Final = (
     # Seqs have no gaps: messages behind the first `limit` are never read.
-    "SELECT id, seq, device_id, client_id, text, time, total FROM ("
+    "SELECT id, seq, device_id, client_id, text, about, what, changed, time, total FROM ("
     " SELECT *, sum(length(text)) OVER (ORDER BY id, seq) - length(text) AS size, count(*) OVER () AS total FROM ("
-    "  SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.time FROM conversations c CROSS JOIN LATERAL ("
+    "  SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.about, m.what, m.time,"
+    "   m.erased OR m.edited IS NOT NULL OR (m.what <> '' AND m.text = '') AS changed FROM conversations c "
+    "  CROSS JOIN LATERAL ("
     "   SELECT * FROM messages WHERE conversation_id = c.id AND seq >= c.first AND seq < c.first + %(limit)s"
     "   ORDER BY seq"
     "  ) AS m WHERE c.id = ANY(%(conversations)s) ORDER BY c.id, m.seq LIMIT %(limit)s"
@@ -61,6 +70,11 @@ ADVANCE_FIRST: Final = (
     "UPDATE conversations c SET first = now.first FROM unnest(%s::bigint[], %s::bigint[]) AS now(id, first) "
     "WHERE c.id = now.id AND c.first < now.first"
 )
+DELETE_REACTIONS: Final = (
+    "DELETE FROM reactions r USING unnest(%s::bigint[], %s::bigint[]) AS now(id, first) "
+    "WHERE r.conversation_id = now.id AND r.seq < now.first"
+)
+DELETE_ACCOUNT_REACTIONS: Final = "DELETE FROM reactions WHERE account_id = %s"
 DELETE_OLD_IDS: Final = (
     "DELETE FROM past_ids WHERE ctid = ANY(ARRAY(SELECT ctid FROM past_ids WHERE time < %s LIMIT %s))"
 )
@@ -79,6 +93,7 @@ DELETE_CONVERSATION: Final = (
     "DELETE FROM room_sanctions WHERE conversation_id = %s",
     "DELETE FROM invitations WHERE conversation_id = %s",
     "DELETE FROM cursors WHERE conversation_id = %s",
+    "DELETE FROM reactions WHERE conversation_id = %s",
     "DELETE FROM past_ids WHERE conversation_id = %s",
 )
 
@@ -96,12 +111,14 @@ class Pruner(Database):
                 blanked = self._blank_messages(account, start, end)
                 erased += blanked
                 more = blanked >= common.PRUNE_BATCH
+        self.write(lambda db: db.execute(DELETE_ACCOUNT_REACTIONS, (account,)))
         return erased
 
     def _blank_messages(self, account: int, start: int, end: int) -> int:
-        blanked = self.write(lambda db: db.execute(BLANK_MESSAGES, (account, start, end, common.PRUNE_BATCH)).rowcount)
+        parameters = (account, start, end, common.PRUNE_BATCH)
+        ((blanked,),) = self.write(lambda db: db.execute(BLANK_MESSAGES, parameters).fetchall())
         gevent.sleep(common.PRUNE_DELAY)
-        return blanked
+        return int(blanked)
 
     def purge(self) -> None:
         """Return at once: the database's own files are not in our hands."""
@@ -109,7 +126,7 @@ class Pruner(Database):
     def prune(self, before: float) -> int:
         after = dropped = 0
         while ids := self._find_prunable(before, after):
-            result = self._run_exclusive(PRUNE_LOCK, partial(_drop_older, ids, before))
+            result = self._run_exclusive(PRUNE_LOCK, partial(_drop_older, ids, before, self.digest_key))
             if result is None:
                 break
             finished, count = result
@@ -166,7 +183,7 @@ def _delete_chunk(conversation: int, db: PgConnection) -> bool:
     return True
 
 
-def _drop_older(conversations: Sequence[int], before: float, db: PgConnection) -> tuple[int, int]:
+def _drop_older(conversations: Sequence[int], before: float, digest_key: bytes, db: PgConnection) -> tuple[int, int]:
     """Delete a batch of old messages; return the last finished conversation, and how many messages.
 
     Seqs must have no gaps: nothing behind the first message that stays is deleted, even if it is older.
@@ -179,22 +196,22 @@ def _drop_older(conversations: Sequence[int], before: float, db: PgConnection) -
     finished = 0
     for conversation, group in groupby(rows, key=itemgetter(0)):
         oldest = list(group)
-        prunable = list(takewhile(lambda row: row[5] < before, oldest))
+        prunable = list(takewhile(lambda row: row[-1] < before, oldest))
         old += prunable
         if len(prunable) < len(oldest) or is_last:
             finished = conversation
     locked = {id for (id,) in db.execute(LOCK_CONVERSATIONS, (list({row[0] for row in old}),))}
     old = [row for row in old if row[0] in locked]
     if old:
-        _delete_messages(db, old, before - common.PAST_ID_TTL)
+        _delete_messages(db, old, before - common.PAST_ID_TTL, digest_key)
     return finished, len(old)
 
 
-def _delete_messages(db: PgConnection, rows: list[OldRow], ids_from: float) -> None:
+def _delete_messages(db: PgConnection, rows: list[OldRow], ids_from: float, digest_key: bytes) -> None:
     """Delete the first messages of conversations; remember the ids of those not older than `ids_from`."""
     ids = [
-        (device, id, conversation, seq, common.text_digest(text), time)
-        for conversation, seq, device, id, text, time in rows
+        (device, id, conversation, seq, message_digest(digest_key, text, about, what, is_changed=changed), time)
+        for conversation, seq, device, id, text, about, what, changed, time in rows
         if device is not None and id is not None and time >= ids_from
     ]
     if ids:
@@ -202,3 +219,4 @@ def _delete_messages(db: PgConnection, rows: list[OldRow], ids_from: float) -> N
     db.execute(DELETE_MESSAGES, ([row[0] for row in rows], [row[1] for row in rows]))
     first = {row[0]: row[1] + 1 for row in rows}
     db.execute(ADVANCE_FIRST, (list(first), list(first.values())))
+    db.execute(DELETE_REACTIONS, (list(first), list(first.values())))

@@ -20,9 +20,9 @@ REINDEX_LOCK: Final = 0x676D7264  # advisory lock
 PEER_CHECK_INTERVAL: Final = 1.0  # seconds
 FIND_UNINDEXED: Final = "SELECT value::bigint FROM facts WHERE name = 'unindexed'"
 SELECT_UNINDEXED: Final = (
-    "SELECT id, key, text FROM ("
-    " SELECT id, key, text, sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before FROM ("
-    "  SELECT m.id, c.key, m.text FROM messages m JOIN conversations c ON c.id = m.conversation_id"
+    "SELECT id, key, text, what FROM ("
+    " SELECT id, key, text, what, sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before FROM ("
+    "  SELECT m.id, c.key, m.text, m.what FROM messages m JOIN conversations c ON c.id = m.conversation_id"
     "  WHERE m.id < %s AND NOT m.erased ORDER BY m.id DESC LIMIT %s"
     " ) AS newest"
     ") AS sized WHERE before <= %s ORDER BY id DESC"
@@ -62,8 +62,8 @@ def _reindex_batch(db: PgConnection) -> int:
     rows = db.execute(SELECT_UNINDEXED, (row[0], common.REINDEX_BATCH, common.REINDEX_BATCH_TEXT)).fetchall()
     time_slice = TimeSlice()
     vectors: list[str] = []
-    for _, key, text in rows:
-        vectors.append(make_tsvector(key, text))
+    for _, key, text, what in rows:
+        vectors.append(make_tsvector(key, common.indexed_text(text, what)))
         time_slice.yield_if_expired()
     if not rows:
         db.execute(CLEAR_UNINDEXED)

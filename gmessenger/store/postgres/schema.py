@@ -241,6 +241,8 @@ ALTER TABLE messages ADD COLUMN edited double precision;
 ALTER TABLE messages ADD COLUMN erased_by text;
 ALTER TABLE messages ADD COLUMN erased_at double precision;
 CREATE INDEX messages_by_about ON messages (conversation_id, about) WHERE about IS NOT NULL;
+-- Amendments, which are counted among the unread: they are few, and behind the read position.
+CREATE INDEX amendments ON messages (conversation_id, seq) WHERE what <> '';
 CREATE TABLE reactions (
     conversation_id bigint NOT NULL,
     seq bigint NOT NULL,
@@ -249,6 +251,10 @@ CREATE TABLE reactions (
     PRIMARY KEY (conversation_id, seq, text, account_id)
 );
 CREATE INDEX reactions_by_account ON reactions (account_id);
+-- With it digests of texts are keyed. Those without a key are not compared any more.
+INSERT INTO facts VALUES ('digest key', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
+ON CONFLICT DO NOTHING;
+UPDATE past_ids SET digest = '';
 """
 
 ADD_ACCOUNT_CARE: Final = """

@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import FileError, ServerRunning
-from gmessenger.store.common import IDENTITY, bisect_bad
+from gmessenger.store.common import DIGEST_KEY, IDENTITY, bisect_bad, indexed_text
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
@@ -37,6 +37,7 @@ RESTORE_TIMEOUT: Final = 30.0  # seconds
 NO_TIMEOUTS: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '5s'"
 NO_LOCAL_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 """For a transaction that has migrated, which sets a limit of its own."""
+SET_DIGEST_KEY: Final = "UPDATE facts SET value = %s WHERE name = 'digest key'"
 SET_IDENTITY: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 SELECT_ROWS: Final = SQL("SELECT {} FROM {}")
 COUNT_ROWS: Final = SQL("SELECT count(*) FROM {}")
@@ -58,6 +59,13 @@ class TableIO:
     @property
     def identity(self) -> str:
         return str(self._select_value(IDENTITY))
+
+    @property
+    def digest_key(self) -> str:
+        return str(self._select_value(DIGEST_KEY))
+
+    def set_digest_key(self, key: str) -> None:
+        self._db.execute(SET_DIGEST_KEY, (key,))
 
     def iter_rows(self, table: Table) -> Iterator[TableRow]:
         with self._db.cursor(f"all_{table.name}") as cursor:
@@ -113,9 +121,10 @@ class TableIO:
 
     def _with_vector(self, table: Table, row: TableRow) -> TableRow:
         """Return the row of a message with its search vector appended."""
-        text, erased, conversation = (table.columns.index(name) for name in ("text", "erased", "conversation_id"))
+        names = ("text", "what", "erased", "conversation_id")
+        text, what, erased, conversation = (table.columns.index(name) for name in names)
         key = self._conversation_keys.get(row[conversation], "")
-        vector = None if row[erased] else make_tsvector(key, row[text])
+        vector = None if row[erased] else make_tsvector(key, indexed_text(row[text], row[what]))
         return (*_convert_booleans(row, [erased]), vector)
 
     def _sequence(self, table: Table) -> str:

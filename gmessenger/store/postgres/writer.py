@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final, TypeAlias
 
 import gevent
@@ -16,6 +17,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
+from gmessenger.store.amendments import is_amendment
 from gmessenger.store.common import CursorsByDevice, PendingCursors, bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, GroupCommitLoop, QueuedAppend, await_result
@@ -33,6 +35,7 @@ from gmessenger.store.postgres.pool import (
 )
 
 OnBatchDone: TypeAlias = Callable[[Sequence[AppendResult], float | None], None]
+InsertAll: TypeAlias = Callable[[PgConnection, Sequence[QueuedAppend]], list[AppendResult]]
 FlushWaiter: TypeAlias = "AsyncResult[None]"
 INDEX_ONLY_SETTINGS: Final = (
     # A plan is made once and cached, perhaps while the tables were empty and sequential scans were cheapest.
@@ -49,6 +52,7 @@ class PostgresWriter(GroupCommitLoop):
     def __init__(
         self,
         pool: ConnectionPool,
+        digest_key: bytes,
         on_batch_done: OnBatchDone,
         on_error: Callable[[str, BaseException], None],
         stats: StoreStats,
@@ -56,6 +60,7 @@ class PostgresWriter(GroupCommitLoop):
         """Start the greenlet; the connection is opened with the first batch.
 
         Args:
+            digest_key: the secret of the store that keys digests of pruned messages.
             on_batch_done: called with the results of each batch, in order, and when its first message was posted, in
                 Unix seconds (None: the batch was refused).
             on_error: called with what failed and the exception, for mistakes of our own.
@@ -67,7 +72,7 @@ class PostgresWriter(GroupCommitLoop):
         self._connection: PgConnection | None = None
         self._on_batch_done = on_batch_done
         self._stats = stats
-        self._inserter = BatchInserter()
+        self._inserter = BatchInserter(digest_key)
         self._flush_waiters: list[FlushWaiter] = []
         super().__init__(on_error)
 
@@ -138,24 +143,43 @@ class PostgresWriter(GroupCommitLoop):
         return None, results
 
     def _insert(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+        """Insert messages and cursors, each run of amendments in a transaction of its own."""
+        if not any([message.about is not None for message, _ in appends]):  # noqa: C419  (a list is faster)
+            return self._insert_plain(appends, cursors)
+        results: list[AppendResult] = []
+        for amends, group in groupby(appends, key=lambda queued: is_amendment(queued[0])):
+            if amends:
+                results += self._insert_messages(list(group), self._inserter.insert_amendments)
+            else:
+                results += self._insert_plain(list(group), cursors)
+                cursors = {}
+        if cursors:
+            self._insert_plain((), cursors)
+        return results
+
+    def _insert_plain(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
         """Insert messages and cursors; refuse only the messages that this database cannot hold."""
         if not cursors:
             return self._insert_messages(appends)
         try:
-            return self._try_insert(appends, cursors)
+            return self._try_insert(lambda db: self._inserter.insert(db, appends, cursors))
         except REFUSED_ERRORS as error:
             if not appends:
                 FAILURE_LOG.log("store_refused", error)
                 return ()
         results = self._insert_messages(appends)
-        self._insert((), cursors)
+        self._insert_plain((), cursors)
         return results
 
-    def _insert_messages(self, appends: Sequence[QueuedAppend]) -> Sequence[AppendResult]:
+    def _insert_messages(
+        self, appends: Sequence[QueuedAppend], insert_all: InsertAll | None = None
+    ) -> Sequence[AppendResult]:
+        """Insert messages without those that this database cannot hold; `insert_all` inserts all or none."""
+        insert_all = insert_all or self._inserter.insert
         results: list[AppendResult] = []
 
         def insert(some: Sequence[QueuedAppend]) -> None:
-            results.extend(self._try_insert(some, {}))
+            results.extend(self._try_insert(lambda db: insert_all(db, some)))
 
         def refuse(queued: QueuedAppend, error: Exception) -> None:
             FAILURE_LOG.log("store_refused", error)
@@ -164,19 +188,19 @@ class PostgresWriter(GroupCommitLoop):
         bisect_bad(appends, insert, refuse, REFUSED_ERRORS)
         return results
 
-    def _try_insert(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+    def _try_insert(self, insert: Callable[[PgConnection], list[AppendResult]]) -> Sequence[AppendResult]:
         try:
-            return self._insert_with_retries(appends, cursors)
+            return self._insert_with_retries(insert)
         except REFUSED_ERRORS:
             self._disconnect()
             raise
 
-    def _insert_with_retries(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+    def _insert_with_retries(self, insert: Callable[[PgConnection], list[AppendResult]]) -> Sequence[AppendResult]:
         for attempt in range(MAX_ATTEMPTS):
             connection = self._connect()
             try:
                 with self._pool.deadline(connection):
-                    return self._inserter.insert(connection, appends, cursors)
+                    return insert(connection)
             except RETRYABLE as error:
                 failure: psycopg.Error = error
                 self._disconnect()

@@ -34,6 +34,7 @@ DROP: Final = (
     "DELETE FROM participants WHERE account_id = ?",
     "DELETE FROM absences WHERE account_id = ?",
     "DELETE FROM blocks WHERE account_id = ?",
+    "DELETE FROM reactions WHERE account_id = ?",
     "DELETE FROM accounts WHERE id = ?",
 )
 """Delete all of an account but its messages, in this order."""

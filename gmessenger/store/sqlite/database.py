@@ -16,10 +16,11 @@ import gevent
 from gevent.lock import BoundedSemaphore
 
 from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable, WireError
-from gmessenger.store.common import IDENTITY, PendingCursors
+from gmessenger.store.common import DIGEST_KEY, IDENTITY, PendingCursors
 from gmessenger.store.group_commit import CompletionNotifier
 from gmessenger.store.sqlite import schema, usage
 from gmessenger.store.sqlite.datafile import DataFile, StoreLock
+from gmessenger.store.sqlite.erasure import FORGET_PENDING, ErasureScheduler, is_pending
 from gmessenger.store.sqlite.file_copy import remove_spare
 from gmessenger.store.sqlite.inserter import MessageInserter
 from gmessenger.store.sqlite.purger import PURGE_TIMED_OUT, Purger
@@ -83,6 +84,7 @@ class Database(CompletionNotifier):
         self._keepalive: sqlite3.Connection | None = None
         self._checkpoint_lock = BoundedSemaphore()
         self.purger: Purger | None = None
+        self.erasures = ErasureScheduler(self.take_out_erased, self._forget_erased, self._on_error)
         self._pages_written = 0
         self._index_batch: IndexBatch | None = None
         if self._file is not None:
@@ -113,12 +115,17 @@ class Database(CompletionNotifier):
         self._keepalive = self._open()
         self._keepalive.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only this opens the log
         file.keep_wal_files()
+        if is_pending(self._keepalive):  # of the process before
+            self.erasures.note()
         self.purger = Purger(
             file, self._keepalive, self.writer, self._checkpoint_lock, self._is_reading, self._on_error
         )
 
     def close(self) -> None:
+        self.erasures.close()
         if self.purger is not None:
+            if self.erasures.is_pending:
+                self.purger.schedule()
             if self.purger.is_needed:
                 with suppress(StoreUnavailable):
                     self.purger.purge(CLOSE_PURGE_TIMEOUT)
@@ -197,6 +204,22 @@ class Database(CompletionNotifier):
         self.backup_lock.release()
         self.purger.purge(self._timeout)
 
+    @property
+    def erase_within(self) -> float:
+        """Seconds within which an erased text is out of index and files, if a pass takes no longer than that."""
+        return self.erasures.within
+
+    @erase_within.setter
+    def erase_within(self, seconds: float) -> None:
+        self.erasures.within = seconds
+
+    def take_out_erased(self) -> None:
+        """Take the texts that were edited or erased out of index and files: the store's other parts do that."""
+        raise NotImplementedError
+
+    def _forget_erased(self) -> None:
+        self.writer.execute(lambda db: db.execute(FORGET_PENDING))
+
     def schedule_purge(self, *, thorough: bool = True, now: bool = False) -> None:
         """Schedule a purge within a minute or so; with `now`, do the quick part of it at once, and block for it."""
         if self.purger is not None:
@@ -250,6 +273,7 @@ class Database(CompletionNotifier):
             if index_batch is not None:
                 index_batch.write(db)
                 usage.add_usage(db, index_batch.first_row)
+                index_batch.finish(db)
 
         return index
 
@@ -261,6 +285,8 @@ class Database(CompletionNotifier):
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
         self.cursors.end_commit(is_committed=error is None)
         results = self.inserter.take_results(error)
+        if error is None and self.inserter.has_amended and self._path is not None:
+            self.erasures.note()
         posted_at = self.inserter.oldest_posted_at if error is None else None
         self._pages_written += PAGES_PER_COMMIT + len(results)
         self._checkpoint()
@@ -326,6 +352,7 @@ class Database(CompletionNotifier):
             _migrate(db, self._path)
             check_folding_version(db)
             self.identity = str(db.execute(IDENTITY).fetchone()[0])
+            self.inserter.digest_key = bytes.fromhex(db.execute(DIGEST_KEY).fetchone()[0])
             db.execute("PRAGMA temp_store = MEMORY")
             db.execute("CREATE TEMP TABLE stale (id INTEGER PRIMARY KEY, folded TEXT)")
         return db

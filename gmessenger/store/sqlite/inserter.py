@@ -6,15 +6,19 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Final, TypeAlias
 
-from gmessenger.chat.records import NewMessage
-from gmessenger.errors import IdReused, NoSuchRoom, NotStorable, WireError
+from gmessenger.chat.records import About, NewMessage
+from gmessenger.errors import NoSuchMessage, NoSuchRoom, NotStorable, WireError
 from gmessenger.names import ROOM_PREFIX, names_of_direct
+from gmessenger.store.amendments import REMOVES_TEXT, is_amendment, own_text
 from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
+from gmessenger.store.resends import about_columns, compare_with_stored
 from gmessenger.store.sqlite import past_ids
+from gmessenger.store.sqlite.amendments import amend, check_reply
 from gmessenger.store.sqlite.search_index import IndexBatch, first_indexed_row, index_words
 from gmessenger.timeslice import TimeSlice
 
@@ -32,7 +36,12 @@ INSERT_MESSAGE: Final = (
 TEXT_COLUMN: Final = 5  # among those
 CONVERSATION: Final = "SELECT id, head, first FROM conversations WHERE key = ?"
 ADD_CONVERSATION: Final = "INSERT INTO conversations (key, name, creator) VALUES (?,?,?)"
-FIND_DUPLICATE: Final = "SELECT seq, text FROM messages WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
+SET_EXTRAS: Final = "UPDATE messages SET kind = ?, about = ?, what = ? WHERE rowid = ?"
+"""Hardly any message has one of these: so the rows of all others stay short, and cheap to insert."""
+FIND_DUPLICATE: Final = (
+    f"SELECT seq, text, about, what, {past_ids.IS_CHANGED} FROM messages "  # noqa: S608
+    "WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
+)
 SET_HEAD: Final = "UPDATE conversations SET head = ? WHERE id = ?"
 ADD_DIRECT_PARTICIPANTS: Final = (
     "INSERT OR IGNORE INTO participants (account_id, conversation_id, visible) SELECT id, ?, ? FROM accounts "
@@ -42,8 +51,12 @@ ADD_DIRECT_PARTICIPANTS: Final = (
 
 MessageRow: TypeAlias = tuple[int, int, int, str, str, str, float, int | None, str | None, int | None]
 """The values of `INSERT_MESSAGE`."""
-SentInChunk: TypeAlias = dict[tuple[int, str, int], tuple[int, str]]
-"""Seq and text of the messages of a chunk, by device, the client's id and conversation."""
+ExtrasRow: TypeAlias = tuple[str, int | None, str, int]
+"""The values of `SET_EXTRAS`."""
+SentRow: TypeAlias = tuple[int, str, int | None, str, bool]
+"""Seq, text, `about`, `what`, and whether the text was changed since."""
+SentInChunk: TypeAlias = dict[tuple[int, str, int], SentRow]
+"""The messages of a chunk, by device, the client's id and conversation."""
 
 
 @dataclass(slots=True)
@@ -62,6 +75,10 @@ class MessageInserter(AppendQueue):
         self._batch: list[QueuedAppend] = []
         self._results: list[AppendResult] = []
         self._heads: dict[str, ConversationHead] = {}
+        self.digest_key = b""
+        """The secret of the store that keys digests of pruned messages."""
+        self.has_amended = False
+        """Whether a message of the current batch was edited or erased."""
         self._next_row = 0
         self._has_past_ids: bool | None = None
         """Whether there are ids of pruned messages; None where that has to be looked up."""
@@ -74,6 +91,7 @@ class MessageInserter(AppendQueue):
         Must be followed by `take_results`, whether or not the transaction is committed.
         """
         self._batch = self.pop_batch()
+        self.has_amended = False
         if len(self._heads) >= MAX_CACHED_CONVERSATIONS:  # between batches no head is ahead of the database
             self._heads.clear()
         if not self._batch:
@@ -110,14 +128,14 @@ class MessageInserter(AppendQueue):
         self._has_past_ids = None
 
     def conversation(
-        self, db: sqlite3.Connection, key: str, name: str = "", creator: int | None = None
+        self, db: sqlite3.Connection, key: str, name: str = "", creator: int | None = None, *, create: bool = True
     ) -> ConversationHead | None:
-        """Return a conversation, created where it is missing: a direct one always, a room only with a `name`."""
+        """Return a conversation, created where it is missing: a direct one with `create`, a room only with a `name`."""
         conversation = self._heads.get(key)
         if conversation is None:
             row = db.execute(CONVERSATION, (key,)).fetchone()
             if row is None:
-                if key[:1] == ROOM_PREFIX and not name:
+                if not create or (key[:1] == ROOM_PREFIX and not name):
                     return None
                 added = db.execute(ADD_CONVERSATION, (key, name or key, creator))
                 conversation = ConversationHead(int(added.lastrowid or 0), 0)
@@ -138,25 +156,31 @@ class MessageInserter(AppendQueue):
         """
         check_duplicates = len(appends) < MIN_OPTIMISTIC_BATCH or bool(self._has_past_ids)
         try:
-            words = self._insert_in_savepoint(db, appends, check_duplicates=check_duplicates)
+            words = self._insert_in_savepoint(db, index_batch, appends, check_duplicates=check_duplicates)
         except sqlite3.IntegrityError:
             if check_duplicates:
                 raise
-            words = self._insert_in_savepoint(db, appends, check_duplicates=True)
+            words = self._insert_in_savepoint(db, index_batch, appends, check_duplicates=True)
         index_batch.extend(words)
 
     def _insert_in_savepoint(
-        self, db: sqlite3.Connection, appends: Sequence[QueuedAppend], *, check_duplicates: bool
+        self,
+        db: sqlite3.Connection,
+        index_batch: IndexBatch,
+        appends: Sequence[QueuedAppend],
+        *,
+        check_duplicates: bool,
     ) -> list[str]:
-        before = len(self._results)
+        before, mark = len(self._results), index_batch.mark()
         db.execute("SAVEPOINT chunk")
         try:
-            words = self._insert_rows(db, appends, check_duplicates=check_duplicates)
+            words = self._insert_rows(db, index_batch, appends, check_duplicates=check_duplicates)
         except (sqlite3.IntegrityError, *BAD_MESSAGE_ERRORS):
             db.execute("ROLLBACK TO chunk")
             db.execute("RELEASE chunk")
             self.reset_cache()
             del self._results[before:]
+            index_batch.roll_back(mark)
             raise
         db.execute("RELEASE chunk")
         return words
@@ -166,28 +190,46 @@ class MessageInserter(AppendQueue):
         self._results.append(AppendResult(queued[1], error=NotStorable()))
 
     def _insert_rows(
-        self, db: sqlite3.Connection, appends: Sequence[QueuedAppend], *, check_duplicates: bool
+        self,
+        db: sqlite3.Connection,
+        index_batch: IndexBatch,
+        appends: Sequence[QueuedAppend],
+        *,
+        check_duplicates: bool,
     ) -> list[str]:
         """Number messages and insert them; append their results; return their normalised texts."""
         rows: list[MessageRow] = []
         moved: dict[int, ConversationHead] = {}
         sent: SentInChunk = {}
+        extras: list[ExtrasRow] = []
         self._next_row = row = self._next_row or _next_row(db)
         results, heads = self._results, self._heads
         for message, callback in appends:
-            conversation = heads.get(message.conversation) or self.conversation(db, message.conversation)
+            about, text = message.about, message.text
+            conversation = heads.get(message.conversation) or self.conversation(
+                db, message.conversation, create=about is None
+            )
             if conversation is None:
-                results.append(AppendResult(callback, error=NoSuchRoom()))
+                is_to_room = message.conversation[:1] == ROOM_PREFIX
+                results.append(AppendResult(callback, error=NoSuchRoom() if is_to_room else NoSuchMessage()))
                 continue
             if check_duplicates:
                 duplicate = self._find_duplicate(db, message, conversation, sent)
                 if duplicate is not None:
                     results.append(AppendResult(callback, duplicate[0], duplicate=True, error=duplicate[1]))
                     continue
+            if about is not None:
+                error = self._apply_about(db, index_batch, conversation, message, about)
+                if error is not None:
+                    results.append(AppendResult(callback, error=error))
+                    continue
+                text = own_text(message)
             conversation.head = seq = conversation.head + 1
             moved[conversation.id] = conversation
             if check_duplicates and message.id is not None and message.device is not None:
-                sent[message.device, message.id, conversation.id] = (seq, message.text)
+                sent[message.device, message.id, conversation.id] = (seq, text, *about_columns(message), False)
+            if about is not None or message.kind:
+                extras.append((message.kind, *about_columns(message), row))
             rows.append(
                 (
                     row,
@@ -195,7 +237,7 @@ class MessageInserter(AppendQueue):
                     seq,
                     message.sender,
                     message.to,
-                    message.text,
+                    text,
                     message.time,
                     message.device,
                     message.id,
@@ -205,9 +247,28 @@ class MessageInserter(AppendQueue):
             row += 1
             results.append(AppendResult(callback, seq))
         db.executemany(INSERT_MESSAGE, rows)
+        if extras:
+            db.executemany(SET_EXTRAS, extras)
         db.executemany(SET_HEAD, [(conversation.head, conversation.id) for conversation in moved.values()])
         self._next_row = row
+        if is_amendment(appends[0][0]):  # it is alone
+            return [""] * len(rows)
         return index_words([row[TEXT_COLUMN] for row in rows])
+
+    def _apply_about(
+        self,
+        db: sqlite3.Connection,
+        index_batch: IndexBatch,
+        conversation: ConversationHead,
+        message: NewMessage,
+        about: About,
+    ) -> WireError | None:
+        """Check a reply, or make the changes of an amendment; return the error where it is refused."""
+        if not about.what:
+            return check_reply(db, conversation.id, conversation.head, about)
+        error = amend(db, conversation.id, message, about, index_batch)
+        self.has_amended |= error is None and about.what in REMOVES_TEXT
+        return error
 
     def _find_duplicate(
         self,
@@ -225,14 +286,28 @@ class MessageInserter(AppendQueue):
         earlier = sent_in_chunk.get((message.device, message.id, conversation.id))
         row = earlier or db.execute(FIND_DUPLICATE, (message.device, message.id, conversation.id)).fetchone()
         if row is not None:
-            return row[0], None if row[1] == message.text else IdReused()
-        return (
-            past_ids.find(db, message.device, message.id, conversation.id, message.text) if self._has_past_ids else None
-        )
+            seq, text, about, what, is_changed = row
+            return seq, compare_with_stored(message, text, about, what, is_changed=is_changed or what in REMOVES_TEXT)
+        return past_ids.find(db, self.digest_key, message, conversation.id) if self._has_past_ids else None
 
 
 def _split_batch(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
-    """Cut a batch into chunks of a few milliseconds, by number of messages and cost of normalising them."""
+    """Cut a batch into chunks of a few milliseconds; each amendment is a chunk of its own.
+
+    So what it amends has been inserted before it.
+    """
+    if not any([message.about is not None for message, _ in appends]):  # noqa: C419  (a list is faster)
+        yield from _split_plain(appends)
+        return
+    for amends, group in groupby(appends, key=lambda queued: is_amendment(queued[0])):
+        if amends:
+            yield from ([queued] for queued in group)
+        else:
+            yield from _split_plain(list(group))
+
+
+def _split_plain(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
+    """Cut messages into chunks, by their number and the cost of normalising them."""
     for first in range(0, len(appends), INSERT_BATCH):
         some = appends[first : first + INSERT_BATCH]
         if sum([len(message.text) for message, _ in some]) <= MAX_INSERT_TEXT:

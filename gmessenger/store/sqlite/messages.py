@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from gmessenger.chat.records import (
@@ -15,16 +17,27 @@ from gmessenger.chat.records import (
     ReadRange,
     SearchResult,
     SentInfo,
+    StoredMessage,
 )
 from gmessenger.chat.storage import AppendCallback
 from gmessenger.store.absences import (
+    SeqRange,
     absences_after,
     first_readable,
+    growing_ranges,
     ranges_after,
     ranges_before,
     readable_ranges,
 )
-from gmessenger.store.common import MAX_SENT_AS, PAGE_SIZE, advance_cursors, page_from_rows, readers_from_rows
+from gmessenger.store.amendments import MAX_REACTION_NAMES, attach_reactions, seqs_by_conversation
+from gmessenger.store.common import (
+    MAX_QUIET,
+    MAX_SENT_AS,
+    PAGE_SIZE,
+    advance_cursors,
+    page_from_rows,
+    readers_from_rows,
+)
 from gmessenger.store.search import NewestFirstSearch, SearchScope, SearchTimeout
 from gmessenger.store.search_text import parse_query
 from gmessenger.store.sqlite import usage
@@ -33,19 +46,33 @@ from gmessenger.store.sqlite.inserter import CONVERSATION
 from gmessenger.store.sqlite.membership import NOT_ABSENT, find_read_range
 from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, fts_query
 
-COLUMNS: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
-"""In the order of the record's fields."""
-AFTER: Final = (
-    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "WHERE c.key = ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
+COLUMNS: Final = (
+    "c.key, m.seq, m.sender, m.\"to\", CASE m.what WHEN 'edit' THEN coalesce(o.text, '') ELSE m.text END, m.time, "
+    "m.device_id, m.client_id, m.erased OR coalesce(o.erased, 0), m.kind, m.about, m.what, m.edited, m.erased_by, "
+    "m.erased_at"
 )
+"""In the order of the record's fields. The text of an edit is the one that the edited message has now."""
+JOIN_AMENDED: Final = (
+    "LEFT JOIN messages o ON m.what NOT IN ('', 'erase') AND o.conversation_id = m.conversation_id AND o.seq = m.about"
+)
+MESSAGES: Final = f"messages m JOIN conversations c ON c.id = m.conversation_id {JOIN_AMENDED}"
+AFTER: Final = f"SELECT {COLUMNS} FROM {MESSAGES} WHERE c.key = ? AND m.seq > ? ORDER BY m.seq LIMIT ?"  # noqa: S608
 BEFORE: Final = (
-    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    f"SELECT {COLUMNS} FROM {MESSAGES} "  # noqa: S608
     "WHERE c.key = ? AND m.seq < ? AND m.seq >= ? ORDER BY m.seq DESC LIMIT ?"
 )
-BETWEEN: Final = (
-    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "WHERE c.key = ? AND m.seq BETWEEN ? AND ? ORDER BY m.seq "
+BETWEEN: Final = f"SELECT {COLUMNS} FROM {MESSAGES} WHERE c.key = ? AND m.seq BETWEEN ? AND ? ORDER BY m.seq "  # noqa: S608
+WITHOUT_AMENDMENTS: Final = "AND m.what = '' ORDER BY"
+AFTER_SHOWN: Final = AFTER.replace("ORDER BY", WITHOUT_AMENDMENTS)
+BEFORE_SHOWN: Final = BEFORE.replace("ORDER BY", WITHOUT_AMENDMENTS)
+BETWEEN_SHOWN: Final = BETWEEN.replace("ORDER BY", WITHOUT_AMENDMENTS)
+REACTIONS: Final = (
+    "SELECT ?, seq, text, count, name FROM ("  # noqa: S608
+    " SELECT r.seq, r.text, a.name, count(*) OVER (PARTITION BY r.seq, r.text) AS count,"
+    " row_number() OVER (PARTITION BY r.seq, r.text ORDER BY r.account_id) AS number"
+    " FROM reactions r JOIN conversations c ON c.id = r.conversation_id JOIN accounts a ON a.id = r.account_id"
+    " WHERE c.key = ? AND r.seq IN (SELECT value FROM json_each(?))"
+    f") WHERE number <= {MAX_REACTION_NAMES} ORDER BY seq, text, number"
 )
 HEADS: Final = (
     "SELECT c.key, c.head FROM conversations c JOIN participants p ON p.conversation_id = c.id "
@@ -57,7 +84,8 @@ READ: Final = (
     "AND participants.left_seq IS NULL RETURNING read"
 )
 SENT: Final = (
-    'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id '
+    'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id, '
+    "m.kind, m.about, m.what, m.edited, m.erased_by, m.erased_at "
     "FROM messages m LEFT JOIN devices d ON d.id = m.device_id WHERE m.conversation_id = ? AND m.seq = ?"
 )
 SENT_AS: Final = (
@@ -85,8 +113,8 @@ SEARCH: Final = (
 )
 SELECT_FIRST_INDEXED: Final = f"SELECT coalesce(({FIND_UNINDEXED}), 0)"
 SELECT_HIT: Final = (
-    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "WHERE m.rowid = ? AND NOT m.erased AND c.key NOT LIKE '!%'"
+    f"SELECT {COLUMNS} FROM {MESSAGES} "  # noqa: S608
+    "WHERE m.rowid = ? AND NOT m.erased AND m.what = '' AND c.key NOT LIKE '!%'"
 )
 SEARCH_BATCH: Final = 20  # conversations that are searched with one query
 MAX_QUERY_TERMS: Final = 250  # words of such a query, in all its conversations: FTS5 bounds its depth
@@ -94,7 +122,7 @@ MAX_QUERY_TERMS: Final = 250  # words of such a query, in all its conversations:
 SELECT_CONVERSATIONS: Final = (
     # The page is cut before anything is joined to it: a thousand conversations cost little more than two hundred.
     # Compared by `substr`, because `LIKE` would take the `_` of a name for any character.
-    "WITH mine AS ("
+    "WITH mine AS ("  # noqa: S608
     " SELECT c.id, c.name, c.head, max(p.visible, c.first) AS first, p.read, CASE"
     " WHEN c.key LIKE '#%' THEN c.key"
     " WHEN substr(c.key, 1, length(me.key) + 1) = me.key || ' ' THEN substr(c.key, length(me.key) + 2)"
@@ -109,7 +137,9 @@ SELECT_CONVERSATIONS: Final = (
     " FROM mine WHERE other > :after AND (head >= first OR other LIKE '#%') ORDER BY other LIMIT :limit"
     ") SELECT other, CASE WHEN other LIKE '#%' THEN page.name"
     ' ELSE coalesce(a.name, CASE WHEN m.account_id = :account THEN m."to" ELSE m.sender END, other) END,'
-    " CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END"
+    " CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END,"
+    " (SELECT count(*) FROM (SELECT 1 FROM messages q WHERE q.conversation_id = page.id AND q.what <> ''"
+    f" AND q.seq > max(page.read, page.first - 1) LIMIT {MAX_QUIET}))"
     " FROM page LEFT JOIN accounts a ON a.key = other"
     " LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first ORDER BY other"
 )
@@ -147,7 +177,7 @@ class MessageStore(Database):
             if readable is None:
                 return MessagePage([], False)
             if readable.absences:
-                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE)
+                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE, amendments=True)
             start = max(after, readable.visible_from - 1)
             return MessagePage(*page_from_rows(db.execute(AFTER, (conversation, start, PAGE_SIZE + 1)), PAGE_SIZE))
 
@@ -157,21 +187,21 @@ class MessageStore(Database):
         return self.read(lambda db: find_read_range(db, account, conversation))
 
     def history(
-        self, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
+        self,
+        conversation: str,
+        readable: ReadRange,
+        before: int | None,
+        after: int | None,
+        limit: int,
+        *,
+        amendments: bool = False,
     ) -> MessagePage:
         def find(db: sqlite3.Connection) -> MessagePage:
-            if readable.absences:
-                return _page_between_absences(db, conversation, readable, before, after, limit)
-            row = db.execute(CONVERSATION, (conversation,)).fetchone()
-            first = max(readable.visible_from, row[2] if row else 1)
-            if after is not None:
-                start = max(after, first - 1)
-                rows = db.execute(AFTER, (conversation, start, limit + 1))
-                return MessagePage(*page_from_rows(rows, limit), first)
-            end = before if before is not None else 2**62
-            rows = db.execute(BEFORE, (conversation, end, readable.visible_from, limit + 1))
-            messages, more = page_from_rows(rows, limit)
-            return MessagePage(messages[::-1], more, first)
+            find_page = _page_between_absences if readable.absences else _page
+            page = find_page(db, conversation, readable, before, after, limit, amendments=amendments)
+            if not amendments:
+                _add_reactions(db, page.messages)
+            return page
 
         return self.read(find)
 
@@ -196,7 +226,13 @@ class MessageStore(Database):
             return search.is_incomplete(unindexed)
 
         incomplete = self.read_until(deadline, find)
-        messages, more = self.read(lambda db: page_from_rows(_iter_hits(db, search.rows), limit))
+
+        def read_hits(db: sqlite3.Connection) -> tuple[list[StoredMessage], bool]:
+            messages, more = page_from_rows(_iter_hits(db, search.rows), limit)
+            _add_reactions(db, messages)
+            return messages, more
+
+        messages, more = self.read(read_hits)
         return SearchResult(messages, more, incomplete)
 
     def stored_bytes(self, account: int | None) -> int:
@@ -227,17 +263,53 @@ class MessageStore(Database):
         return rows[:limit], len(rows) > limit
 
 
+def _page(
+    db: sqlite3.Connection,
+    conversation: str,
+    readable: ReadRange,
+    before: int | None,
+    after: int | None,
+    limit: int,
+    *,
+    amendments: bool,
+) -> MessagePage:
+    """Return a page of a conversation that may be read without a gap: after a seq, else before one."""
+    row = db.execute(CONVERSATION, (conversation,)).fetchone()
+    first = max(readable.visible_from, row[2] if row else 1)
+    if after is not None:
+        start = max(after, first - 1)
+        rows = db.execute(AFTER if amendments else AFTER_SHOWN, (conversation, start, limit + 1))
+        return MessagePage(*page_from_rows(rows, limit), first)
+    end = before if before is not None else 2**62
+    statement = BEFORE if amendments else BEFORE_SHOWN
+    rows = db.execute(statement, (conversation, end, readable.visible_from, limit + 1))
+    messages, more = page_from_rows(rows, limit)
+    return MessagePage(messages[::-1], more, first)
+
+
 def _page_between_absences(
-    db: sqlite3.Connection, conversation: str, readable: ReadRange, before: int | None, after: int | None, limit: int
+    db: sqlite3.Connection,
+    conversation: str,
+    readable: ReadRange,
+    before: int | None,
+    after: int | None,
+    limit: int,
+    *,
+    amendments: bool,
 ) -> MessagePage:
     """Return a page of a conversation of which some ranges may not be read: after a seq, else before one."""
     _, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
     ranges = readable_ranges(readable, first, head)
-    if after is not None:
+    more, position = False, before if before is not None else head + 1
+    if not amendments:
+        start = after if after is not None else position
+        parts = growing_ranges(ranges, start, limit + 1, is_forward=after is not None)
+        taken: Iterable[SeqRange] = chain.from_iterable(parts)
+    elif after is not None:
         taken, more = ranges_after(ranges, after, limit)
     else:
-        taken, more = ranges_before(ranges, before if before is not None else head + 1, limit)
-    statement = BETWEEN if after is not None else f"{BETWEEN} DESC"
+        taken, more = ranges_before(ranges, position, limit)
+    statement = (BETWEEN if amendments else BETWEEN_SHOWN) + ("" if after is not None else "DESC")
     rows = (row for start, end in taken for row in db.execute(statement, (conversation, start, end)))
     messages, is_cut = page_from_rows(rows, limit)
     ordered = messages if after is not None else messages[::-1]
@@ -254,11 +326,17 @@ def execute_interruptible(db: sqlite3.Connection, statement: str, parameters: di
         raise
 
 
+def _add_reactions(db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
+    """Read the reactions to the messages of a page."""
+    for conversation, seqs in seqs_by_conversation(messages).items():
+        attach_reactions(messages, db.execute(REACTIONS, (conversation, conversation, json.dumps(seqs))))
+
+
 def _iter_hits(db: sqlite3.Connection, row_ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
     for row_id in row_ids:
         yield from db.execute(SELECT_HIT, (row_id,))
 
 
 def _sent_from_row(row: tuple[Any, ...]) -> SentInfo:
-    sender, to, time, size, erased, device_id, device, id = row
-    return SentInfo(sender, to, time, size, bool(erased), device_id, device, id)
+    sender, to, time, size, erased, device_id, device, id, *more = row
+    return SentInfo(sender, to, time, size, bool(erased), device_id, device, id, *more)

@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from gmessenger.errors import IdReused, WireError
-from gmessenger.store.common import text_digest
+from gmessenger.chat.records import NewMessage
+from gmessenger.errors import WireError
+from gmessenger.store.resends import compare_with_digest, message_digest
 
 CREATE_TABLE: Final = (
     "CREATE TABLE past_ids (device_id INTEGER, client_id TEXT, conversation_id INTEGER, seq INTEGER NOT NULL, "
@@ -18,8 +19,11 @@ FIND_ID: Final = "SELECT seq, digest FROM past_ids WHERE device_id = ? AND clien
 DELETE_IDS_OF_ACCOUNT: Final = "DELETE FROM past_ids WHERE device_id IN (SELECT id FROM devices WHERE account_id = ?)"
 DELETE_OLD_IDS: Final = "DELETE FROM past_ids WHERE time < ?"
 
-ExpiredMessageId = tuple[int, str, int, int, str, float]
-"""Device id, the client's message id, conversation id, seq, text, time."""
+IS_CHANGED: Final = "erased OR edited IS NOT NULL OR (what <> '' AND text = '')"
+"""Whether the text of a message is not the one that was sent: it was changed, or is that of an amendment."""
+
+ExpiredMessageId = tuple[int, str, int, int, str, int | None, str, bool, float]
+"""Device id, the client's message id, conversation id, seq; text, `about`, `what`, `IS_CHANGED`; time."""
 
 
 def has_ids(db: sqlite3.Connection) -> bool:
@@ -27,9 +31,15 @@ def has_ids(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT EXISTS (SELECT 1 FROM past_ids)").fetchone()[0])
 
 
-def remember(db: sqlite3.Connection, ids: Iterable[ExpiredMessageId]) -> None:
-    """Remember the ids of messages that are pruned now."""
-    db.executemany(INSERT_ID, [(*where, seq, text_digest(text), time) for *where, seq, text, time in ids])
+def remember(db: sqlite3.Connection, key: bytes, ids: Iterable[ExpiredMessageId]) -> None:
+    """Remember the ids of messages that are pruned now; `key` is the store's secret for digests."""
+    db.executemany(
+        INSERT_ID,
+        [
+            (*where, seq, message_digest(key, text, about, what, is_changed=is_changed), time)
+            for *where, seq, text, about, what, is_changed, time in ids
+        ],
+    )
 
 
 def forget(db: sqlite3.Connection, before: float) -> None:
@@ -38,8 +48,8 @@ def forget(db: sqlite3.Connection, before: float) -> None:
 
 
 def find(
-    db: sqlite3.Connection, device: int, id: str, conversation: int, text: str
+    db: sqlite3.Connection, key: bytes, message: NewMessage, conversation: int
 ) -> tuple[int, WireError | None] | None:
-    """Return the seq that a pruned message had, and `IdReused` if its text was another; None if unknown."""
-    row = db.execute(FIND_ID, (device, id, conversation)).fetchone()
-    return row and (int(row[0]), None if row[1] == text_digest(text) else IdReused())
+    """Return the seq that a pruned message had, and `IdReused` if it was another one; None if unknown."""
+    row = db.execute(FIND_ID, (message.device, message.id, conversation)).fetchone()
+    return row and (int(row[0]), compare_with_digest(key, message, row[1]))

@@ -22,8 +22,8 @@ from gmessenger.store.sqlite.search_index import index_text
 MAX_PRUNE_TEXT: Final = 16_384  # characters of a batch, which are normalised; a single message may have more
 
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
-MessageRow: TypeAlias = tuple[int, int, str]
-"""The row of a message, the id of its conversation, and its text."""
+MessageRow: TypeAlias = tuple[int, int, str, str]
+"""The row of a message, the id of its conversation, its text, and what it does to another."""
 
 
 def _statement_step(statement: str) -> CommitStep:
@@ -36,6 +36,10 @@ UNINDEX_STALE: Final = _statement_step(
 )
 DELETE_STALE: Final = _statement_step("DELETE FROM messages WHERE rowid IN (SELECT id FROM stale)")
 BLANK_STALE: Final = _statement_step("UPDATE messages SET text = '', erased = 1 WHERE rowid IN (SELECT id FROM stale)")
+DROP_STALE_REACTIONS: Final = _statement_step(
+    "DELETE FROM reactions WHERE (conversation_id, seq) IN "
+    "(SELECT m.conversation_id, m.seq FROM stale JOIN messages m ON m.rowid = stale.id)"
+)
 CLEAR_STALE: Final = _statement_step("DELETE FROM stale")
 MERGE_CHUNK: Final = 500  # pages of the index
 DROP_CONVERSATION: Final = (
@@ -44,6 +48,7 @@ DROP_CONVERSATION: Final = (
     "DELETE FROM room_sanctions WHERE conversation_id = ?",
     "DELETE FROM invitations WHERE conversation_id = ?",
     "DELETE FROM cursors WHERE conversation_id = ?",
+    "DELETE FROM reactions WHERE conversation_id = ?",
     "DELETE FROM conversations WHERE id = ?",
 )
 DELETE_OLD_ABSENCES: Final = (
@@ -55,10 +60,13 @@ SELECT_PRUNABLE: Final = (
     "LEFT JOIN messages m ON m.conversation_id = c.id AND m.time >= ? GROUP BY c.id HAVING kept > c.first"
 )
 SELECT_OLDER: Final = (
-    "SELECT rowid, conversation_id, text, seq, erased, device_id, client_id, time FROM messages "
+    f"SELECT rowid, conversation_id, text, what, seq, erased, device_id, client_id, about, {past_ids.IS_CHANGED}, "  # noqa: S608
+    "time FROM messages "
     "WHERE conversation_id = ? AND seq < ? "
     "ORDER BY seq LIMIT ?"
 )
+DROP_OLD_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq < ?"
+DROP_ACCOUNT_REACTIONS: Final = "DELETE FROM reactions WHERE account_id = ?"
 ADVANCE_FIRST: Final = "UPDATE conversations SET first = ? WHERE id = ? AND first < ?"
 SELECT_SENT_BY: Final = "SELECT rowid FROM messages WHERE account_id = ? AND rowid > ? AND rowid <= ? AND NOT erased"
 SELECT_LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
@@ -74,10 +82,17 @@ class Pruner(Database):
             rows = self.read(partial(_select_sent_by, account, start, min(start + common.SCAN_CHUNK, last)))
             for index in range(0, len(rows), common.PRUNE_BATCH):
                 erased += self._blank_messages(rows[index : index + common.PRUNE_BATCH])
+        self.writer.execute(lambda db: db.execute(DROP_ACCOUNT_REACTIONS, (account,)))
         self._merge_index(erased)
         if erased:
             self.schedule_purge()
         return erased
+
+    def take_out_erased(self) -> None:
+        self._merge_index(1)
+        if self.purger is not None:
+            self.purger.schedule()
+        self.purge()
 
     def prune(self, before: float) -> int:
         # Seqs must have no gaps: nothing behind the first message that stays is pruned, even if it is older.
@@ -113,7 +128,7 @@ class Pruner(Database):
         def stage(db: sqlite3.Connection) -> int:
             if not math.isinf(ids_from):
                 self.inserter.recheck_past_ids()
-            return _stage_older(db, todo, ids_from)
+            return _stage_older(db, todo, ids_from, self.inserter.digest_key)
 
         while todo:
             dropped += self._run_in_commit(stage, UNINDEX_STALE, DELETE_STALE)
@@ -140,7 +155,7 @@ class Pruner(Database):
 
     def _blank_messages(self, rows: list[int]) -> int:
         marks = ",".join("?" * len(rows))
-        choose = f"SELECT rowid, conversation_id, text FROM messages WHERE NOT erased AND rowid IN ({marks})"  # noqa: S608
+        choose = f"SELECT rowid, conversation_id, text, what FROM messages WHERE NOT erased AND rowid IN ({marks})"  # noqa: S608
         blanked, more = 0, True
 
         def change(db: sqlite3.Connection) -> int:
@@ -149,7 +164,7 @@ class Pruner(Database):
             return _stage_stale(db, batch)
 
         while more:
-            blanked += self._run_in_commit(change, UNINDEX_STALE, BLANK_STALE)
+            blanked += self._run_in_commit(change, UNINDEX_STALE, BLANK_STALE, DROP_STALE_REACTIONS)
             gevent.sleep(common.PRUNE_DELAY)
         return blanked
 
@@ -184,7 +199,7 @@ def _select_sent_by(account: int, after: int, last: int, db: sqlite3.Connection)
     return [row for (row,) in db.execute(SELECT_SENT_BY, (account, after, last))]
 
 
-def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: float) -> int:
+def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: float, digest_key: bytes) -> int:
     """Put a batch of what may be deleted into `stale`; return how many. The rest stays in `todo`."""
     taken = size = 0
     erased: list[tuple[int]] = []
@@ -196,18 +211,20 @@ def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: 
         more = more or len(rows) == common.PRUNE_BATCH - taken
         taken += len(rows)
         size += sum(len(row[2]) for row in rows)
-        _stage_stale(db, [row[:3] for row in rows if not row[4]])
-        erased += [row[:1] for row in rows if row[4]]
+        _stage_stale(db, [row[:4] for row in rows if not row[5]])
+        erased += [row[:1] for row in rows if row[5]]
         past_ids.remember(
             db,
+            digest_key,
             (
-                (device, id, conversation, seq, text, time)
-                for _, _, text, seq, _, device, id, time in rows
+                (device, id, conversation, seq, text, about, what, is_changed, time)
+                for _, _, text, what, seq, _, device, id, about, is_changed, time in rows
                 if device is not None and id is not None and time >= ids_from
             ),
         )
-        first = rows[-1][3] + 1 if more else first_kept
+        first = rows[-1][4] + 1 if more else first_kept
         db.execute(ADVANCE_FIRST, (first, conversation, first))
+        db.execute(DROP_OLD_REACTIONS, (conversation, first))
         if first >= first_kept:
             todo.pop()
     db.executemany("DELETE FROM messages WHERE rowid = ?", erased)  # tombstones are not in the index
@@ -229,6 +246,6 @@ def take_rows_within_limit(rows: Iterable[RowT], size: int = 0) -> tuple[list[Ro
 
 
 def _stage_stale(db: sqlite3.Connection, rows: list[MessageRow]) -> int:
-    stale = [(row, index_text(conversation, text)) for row, conversation, text in rows]
+    stale = [(row, index_text(conversation, common.indexed_text(text, what))) for row, conversation, text, what in rows]
     db.executemany("INSERT INTO stale (id, folded) VALUES (?,?)", stale)
     return len(rows)

@@ -199,6 +199,8 @@ ADD_MESSAGES_ABOUT: Final = (
     "ALTER TABLE messages ADD COLUMN erased_by TEXT",
     "ALTER TABLE messages ADD COLUMN erased_at FLOAT",
     "CREATE INDEX messages_by_about ON messages (conversation_id, about) WHERE about IS NOT NULL",
+    # Amendments, which are counted among the unread: they are few, and behind the read position.
+    "CREATE INDEX amendments ON messages (conversation_id, seq) WHERE what <> ''",
     _table(
         "reactions",
         "conversation_id INTEGER NOT NULL",
@@ -209,6 +211,9 @@ ADD_MESSAGES_ABOUT: Final = (
         rowid=False,
     ),
     "CREATE INDEX reactions_by_account ON reactions (account_id)",
+    # With it digests of texts are keyed. Those without a key are not compared any more.
+    "INSERT OR IGNORE INTO facts VALUES ('digest key', lower(hex(randomblob(32))))",
+    "UPDATE past_ids SET digest = x''",
 )
 ADD_ACCOUNT_CARE: Final = (
     # A one-time password is valid until then; NULL for one that its owner has chosen.

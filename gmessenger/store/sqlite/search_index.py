@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from msgspec import json
 
@@ -31,10 +31,14 @@ FIND_UNINDEXED: Final = "SELECT CAST(value AS INTEGER) FROM facts WHERE name = '
 FIND_FOLDING: Final = "SELECT value FROM facts WHERE name = 'folding'"
 SET_FACT: Final = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 CLEAR_UNINDEXED: Final = "DELETE FROM facts WHERE name = 'unindexed'"
+REMOVE_ENTRY: Final = "INSERT INTO words (words, rowid, folded) VALUES ('delete', ?, ?)"
+ADD_ENTRY: Final = "INSERT INTO words (rowid, folded) VALUES (?, ?)"
 SELECT_UNINDEXED: Final = (
-    "SELECT rowid, conversation_id, text, erased FROM messages WHERE rowid < ? ORDER BY rowid DESC LIMIT ?"
+    "SELECT rowid, conversation_id, text, erased, what FROM messages WHERE rowid < ? ORDER BY rowid DESC LIMIT ?"
 )
 
+ReplacedEntry: TypeAlias = tuple[int, str, str | None]
+"""A row, its entry so far, and the one that it gets; None for none."""
 TEXT_SEPARATOR: Final = "\0"  # between texts that are normalised together
 SEPARATED_ASCII_TABLE: Final = b"\0" + ASCII_TABLE[1:]
 
@@ -79,22 +83,60 @@ def fts_query(conversations: Sequence[int], parsed: Sequence[Sequence[str]]) -> 
 class IndexBatch:
     """The index entries of one commit: collected on the loop, written by the commit thread."""
 
-    __slots__ = ("_chunks", "first_row")
+    __slots__ = ("_chunks", "_last_steps", "_replaced", "first_row")
 
     def __init__(self, first: int) -> None:
         """`first` is the row of the first message; the others follow it without a gap."""
         self.first_row = first
         self._chunks: list[bytes] = []
+        self._replaced: list[ReplacedEntry] = []
+        self._last_steps: list[Callable[[sqlite3.Connection], object]] = []
 
     def extend(self, words: list[str]) -> None:
         """Add the words of the messages that follow, from `index_words`."""
         if words:
             self._chunks.append(_encode(words)[1:-1])
 
+    def replace(self, db: sqlite3.Connection, row: int, old: str, new: str | None) -> None:
+        """Replace the entry of a message that is being edited, or remove it for None.
+
+        Done now, on the loop, for a message that has an entry; later, for one that is indexed with this batch.
+        """
+        if row >= self.first_row:
+            self._replaced.append((row, old, new))
+        elif row >= first_indexed_row(db):
+            _replace_entry(db, (row, old, new))
+
+    def run_last(self, step: Callable[[sqlite3.Connection], object]) -> None:
+        """Have the commit thread run a step after everything else of the transaction."""
+        self._last_steps.append(step)
+
+    def mark(self) -> tuple[int, int]:
+        """Return how much is to be done later, for `roll_back`."""
+        return len(self._replaced), len(self._last_steps)
+
+    def roll_back(self, mark: tuple[int, int]) -> None:
+        """Drop what was to be done later since `mark`: the changes that it belongs to were rolled back."""
+        del self._replaced[mark[0] :], self._last_steps[mark[1] :]
+
     def write(self, db: sqlite3.Connection) -> None:
         """Index the messages. Takes as long as inserting them did: call it in a thread."""
         if self._chunks:
             db.execute(INDEX_BATCH, {"first": self.first_row, "rows": (b"[" + b",".join(self._chunks) + b"]").decode()})
+        for replaced in self._replaced:
+            _replace_entry(db, replaced)
+
+    def finish(self, db: sqlite3.Connection) -> None:
+        """Run the last steps, after the bytes of the batch were counted."""
+        for step in self._last_steps:
+            step(db)
+
+
+def _replace_entry(db: sqlite3.Connection, replaced: ReplacedEntry) -> None:
+    row, old, new = replaced
+    db.execute(REMOVE_ENTRY, (row, old))
+    if new is not None:
+        db.execute(ADD_ENTRY, (row, new))
 
 
 def check_folding_version(db: sqlite3.Connection) -> None:
@@ -127,10 +169,10 @@ def pop_unindexed(db: sqlite3.Connection) -> tuple[int, str]:
     before = lowest = first_indexed_row(db)
     size = 0
     rows: list[tuple[int, str]] = []
-    for row, conversation, text, erased in db.execute(SELECT_UNINDEXED, (before, common.REINDEX_BATCH)):
+    for row, conversation, text, erased, what in db.execute(SELECT_UNINDEXED, (before, common.REINDEX_BATCH)):
         lowest = row
         if not erased:
-            rows.append((row, index_text(conversation, text)))
+            rows.append((row, index_text(conversation, common.indexed_text(text, what))))
         size += len(text)
         if size >= common.REINDEX_BATCH_TEXT:
             break

@@ -11,7 +11,7 @@ from typing import Final
 
 from gmessenger.durability import sync_directory, sync_path
 from gmessenger.errors import FileError
-from gmessenger.store.common import IDENTITY
+from gmessenger.store.common import DIGEST_KEY, IDENTITY, indexed_text
 from gmessenger.store.sqlite.database import FILE_SUFFIXES
 from gmessenger.store.sqlite.datafile import StoreLock
 from gmessenger.store.sqlite.search_index import index_text
@@ -26,6 +26,7 @@ BAD_ROW_ERRORS: Final = (sqlite3.DataError, sqlite3.IntegrityError, OverflowErro
 COLUMN_NAMES: Final = {("messages", "id"): "rowid"}
 ROWID_TABLES: Final = ("messages",)
 """Tables without a sequence: the next id follows the highest."""
+SET_DIGEST_KEY: Final = "UPDATE facts SET value = ? WHERE name = 'digest key'"
 SET_IDENTITY: Final = "UPDATE facts SET value = ? WHERE name = 'identity'"
 LAST_ID: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
@@ -48,6 +49,13 @@ class TableIO:
     @property
     def identity(self) -> str:
         return str(self._db.execute(IDENTITY).fetchone()[0])
+
+    @property
+    def digest_key(self) -> str:
+        return str(self._db.execute(DIGEST_KEY).fetchone()[0])
+
+    def set_digest_key(self, key: str) -> None:
+        self._db.execute(SET_DIGEST_KEY, (key,))
 
     def iter_rows(self, table: Table) -> Iterator[TableRow]:
         return self._db.execute(f"SELECT {_columns(table)} FROM {table.name}")  # noqa: S608
@@ -97,10 +105,15 @@ class TableIO:
         self._db.execute(SET_IDENTITY, (identity,))
 
     def _index(self, table: Table, rows: list[TableRow]) -> None:
-        names = ("id", "conversation_id", "text", "erased")
-        id, conversation, text, erased = (table.columns.index(name) for name in names)
+        names = ("id", "conversation_id", "text", "what", "erased")
+        id, conversation, text, what, erased = (table.columns.index(name) for name in names)
         self._db.executemany(
-            INDEX_ROW, [(row[id], index_text(row[conversation], row[text])) for row in rows if not row[erased]]
+            INDEX_ROW,
+            [
+                (row[id], index_text(row[conversation], indexed_text(row[text], row[what])))
+                for row in rows
+                if not row[erased]
+            ],
         )
 
 

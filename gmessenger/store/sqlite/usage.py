@@ -18,6 +18,7 @@ ADD_USAGE: Final = (
     "ON CONFLICT (account_id) DO UPDATE SET bytes = bytes + excluded.bytes"
 )
 FIND_USAGE: Final = "SELECT bytes FROM usage WHERE account_id = ?"
+UNDO_CHANGE: Final = "UPDATE usage SET bytes = bytes + ? WHERE account_id = ?"
 SCHEMA: Final = (
     "CREATE TABLE usage (account_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL)",
     COUNT_ALL,
@@ -33,6 +34,12 @@ SCHEMA: Final = (
 def add_usage(db: sqlite3.Connection, first: int) -> None:
     """Add the messages from row `first` on to the counts. Reads each text once: call it in a thread."""
     db.execute(ADD_USAGE, (first,))
+
+
+def undo_change(db: sqlite3.Connection, account: int | None, before: str, after: str) -> None:
+    """Take back what a trigger has counted for the changed text of a message that `add_usage` will count."""
+    difference = len(before.encode()) - len(after.encode())
+    db.execute(UNDO_CHANGE, (difference, account if account is not None else GUESTS_ID))
 
 
 def find_usage(db: sqlite3.Connection, account: int | None) -> int:

@@ -1,0 +1,149 @@
+"""Edits, erases and reactions in PostgreSQL: in transactions of their own, under the counters of conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from gmessenger.chat.records import About, NewMessage
+from gmessenger.errors import NoSuchMessage, NoSuchRoom, TooManyReactions, WireError
+from gmessenger.names import ROOM_PREFIX
+from gmessenger.store.amendments import MAX_REACTION_TEXTS, REMOVES_TEXT, AmendmentTarget, check_amendment, own_text
+from gmessenger.store.group_commit import AppendResult, QueuedAppend
+from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
+from gmessenger.store.resends import about_columns, compare_with_digest, compare_with_stored
+
+LOCK_CONVERSATIONS: Final = "SELECT key, id, head FROM conversations WHERE key = ANY(%s) ORDER BY key FOR NO KEY UPDATE"
+IS_CHANGED: Final = "erased OR edited IS NOT NULL OR (what <> '' AND text = '')"
+"""Whether the text of a message is not the one that was sent: it was changed, or is that of an amendment."""
+FIND_DUPLICATE: Final = (
+    f"SELECT seq, text, about, what, {IS_CHANGED} FROM messages "  # noqa: S608
+    "WHERE device_id = %s AND client_id = %s AND conversation_id + 0 = %s"
+)
+FIND_PAST_ID: Final = (
+    "SELECT seq, digest FROM past_ids WHERE device_id = %s AND client_id = %s AND conversation_id = %s"
+)
+FIND_AMENDED: Final = (
+    # Locked: another node may be erasing all messages of its author.
+    "SELECT id, account_id, time, erased, what, text FROM messages WHERE conversation_id = %s AND seq = %s FOR UPDATE"
+)
+EDIT: Final = "UPDATE messages SET text = %s, words = %s::tsvector, edited = %s WHERE conversation_id = %s AND seq = %s"
+ERASE: Final = (
+    "UPDATE messages SET text = '', words = NULL, erased = true, erased_by = %s, erased_at = %s "
+    "WHERE conversation_id = %s AND seq = %s"
+)
+DELETE_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = %s AND seq = %s"
+BLANK_REACTIONS: Final = (
+    "UPDATE messages SET text = '' WHERE conversation_id = %s AND about = %s AND what IN ('react', 'unreact')"
+)
+FIND_TEXTS: Final = "SELECT DISTINCT text FROM reactions WHERE conversation_id = %s AND seq = %s LIMIT %s"
+ADD_REACTION: Final = (
+    "INSERT INTO reactions (conversation_id, seq, text, account_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+DELETE_REACTION: Final = (
+    "DELETE FROM reactions WHERE conversation_id = %s AND seq = %s AND text = %s AND account_id = %s"
+)
+INSERT: Final = (
+    'INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, words, '
+    "about, what) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, ''::tsvector, %s, %s)"
+)
+ADVANCE: Final = "UPDATE conversations SET head = %s WHERE id = %s"
+REPORT: Final = "INSERT INTO moves (heads) VALUES (json_build_object(%s::text, %s::bigint))"
+
+
+class LockedConversation(Struct):
+    """A conversation whose counter this transaction has locked."""
+
+    key: str
+    id: int
+    head: int
+
+
+def insert_amendments(db: PgConnection, appends: Sequence[QueuedAppend], digest_key: bytes) -> list[AppendResult]:
+    """Insert amendments and make their changes, in one transaction; return the result of each once on disk.
+
+    Blocks the greenlet for some round trips for each. Raises psycopg's errors.
+    """
+    with db.transaction():
+        keys = sorted({message.conversation for message, _ in appends})
+        locked = {row[0]: LockedConversation(*row) for row in db.execute(LOCK_CONVERSATIONS, (keys,)).fetchall()}
+        results = []
+        for message, callback in appends:
+            conversation = locked.get(message.conversation)
+            if conversation is None:
+                is_to_room = message.conversation[:1] == ROOM_PREFIX
+                results.append(AppendResult(callback, error=NoSuchRoom() if is_to_room else NoSuchMessage()))
+                continue
+            seq, duplicate, error = _insert(db, conversation, message, digest_key)
+            results.append(AppendResult(callback, seq, duplicate, error))
+    return results
+
+
+def _insert(
+    db: PgConnection, conversation: LockedConversation, message: NewMessage, digest_key: bytes
+) -> tuple[int, bool, WireError | None]:
+    """Return the seq of an amendment, whether it was stored before, and why it is refused."""
+    about = message.about
+    assert about is not None
+    known = _find_duplicate(db, conversation.id, message, digest_key)
+    if known is not None:
+        return known[0], True, known[1]
+    text = replace_nul(message.text)
+    error = _amend(db, conversation, message, about, text)
+    if error is not None:
+        return 0, False, error
+    conversation.head = seq = conversation.head + 1
+    db.execute(INSERT, (conversation.id, seq, *_values(message)))
+    db.execute(ADVANCE, (seq, conversation.id))
+    db.execute(REPORT, (conversation.key, seq))
+    return seq, False, None
+
+
+def _values(message: NewMessage) -> tuple[Any, ...]:
+    id = message.id and replace_nul(message.id)
+    text = replace_nul(own_text(message))
+    sent = (message.account, message.device, message.time, id, message.sender, message.to, text)
+    return (*sent, *about_columns(message))
+
+
+def _find_duplicate(
+    db: PgConnection, conversation: int, message: NewMessage, digest_key: bytes
+) -> tuple[int, WireError | None] | None:
+    if message.id is None or message.device is None:
+        return None
+    place = (message.device, replace_nul(message.id), conversation)
+    row = db.execute(FIND_DUPLICATE, place).fetchone()
+    if row is not None:
+        seq, text, about, what, is_changed = row
+        is_changed = is_changed or what in REMOVES_TEXT
+        return seq, compare_with_stored(message, text, about, what, is_changed=is_changed)
+    row = db.execute(FIND_PAST_ID, place).fetchone()
+    return row and (int(row[0]), compare_with_digest(digest_key, message, row[1]))
+
+
+def _amend(
+    db: PgConnection, conversation: LockedConversation, message: NewMessage, about: About, text: str
+) -> WireError | None:
+    """Change what an amendment is about; return the error where it may not."""
+    place = (conversation.id, about.seq)
+    row = db.execute(FIND_AMENDED, place).fetchone()
+    error = check_amendment(message, about, AmendmentTarget(*row) if row is not None else None)
+    if error is not None:
+        return error
+    if about.what == "edit":
+        db.execute(EDIT, (text, make_tsvector(conversation.key, text), message.time, *place))
+    elif about.what == "erase":
+        db.execute(ERASE, (about.by or message.sender, message.time, *place))
+        db.execute(DELETE_REACTIONS, place)
+        db.execute(BLANK_REACTIONS, place)
+    elif about.what == "react":
+        texts = [known for (known,) in db.execute(FIND_TEXTS, (*place, MAX_REACTION_TEXTS)).fetchall()]
+        if len(texts) >= MAX_REACTION_TEXTS and text not in texts:
+            return TooManyReactions(limit=MAX_REACTION_TEXTS)
+        db.execute(ADD_REACTION, (*place, text, message.account))
+    else:
+        db.execute(DELETE_REACTION, (*place, text, message.account))
+    return None

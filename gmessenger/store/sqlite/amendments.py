@@ -1,0 +1,79 @@
+"""Edits, erases and reactions in SQLite: what they change besides their own row, in the transaction of their batch."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from gmessenger.chat.records import About, NewMessage
+from gmessenger.errors import NoSuchMessage, TooManyReactions, WireError
+from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment
+from gmessenger.store.sqlite import usage
+from gmessenger.store.sqlite.erasure import NOTE_PENDING
+from gmessenger.store.sqlite.search_index import IndexBatch, index_text
+
+FIND_BOUNDS: Final = "SELECT first FROM conversations WHERE id = ?"
+FIND_AMENDED: Final = (
+    "SELECT rowid, account_id, time, erased, what, text FROM messages WHERE conversation_id = ? AND seq = ?"
+)
+EDIT: Final = "UPDATE messages SET text = ?, edited = ? WHERE rowid = ?"
+ERASE: Final = "UPDATE messages SET text = '', erased = 1, erased_by = ?, erased_at = ? WHERE rowid = ?"
+DROP_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq = ?"
+BLANK_REACTIONS: Final = (
+    "UPDATE messages SET text = '' WHERE conversation_id = ? AND about = ? AND what IN ('react', 'unreact')"
+)
+FIND_TEXTS: Final = "SELECT DISTINCT text FROM reactions WHERE conversation_id = ? AND seq = ? LIMIT ?"
+ADD_REACTION: Final = "INSERT OR IGNORE INTO reactions (conversation_id, seq, text, account_id) VALUES (?,?,?,?)"
+REMOVE_REACTION: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq = ? AND text = ? AND account_id = ?"
+
+
+def check_reply(db: sqlite3.Connection, conversation: int, head: int, about: About) -> WireError | None:
+    """Return `NoSuchMessage` where a conversation does not have the message that a reply is about."""
+    ((first,),) = db.execute(FIND_BOUNDS, (conversation,)).fetchall()
+    return None if first <= about.seq <= head else NoSuchMessage()
+
+
+def amend(
+    db: sqlite3.Connection, conversation: int, message: NewMessage, about: About, index: IndexBatch
+) -> WireError | None:
+    """Change what an amendment is about; return the error where it may not.
+
+    Runs on the loop; the words of one text are indexed, which takes a few milliseconds at most.
+    """
+    row = db.execute(FIND_AMENDED, (conversation, about.seq)).fetchone()
+    amended = AmendmentTarget(*row) if row is not None else None
+    error = check_amendment(message, about, amended)
+    if error is not None or amended is None:
+        return error or NoSuchMessage()
+    if about.what == "edit":
+        db.execute(EDIT, (message.text, message.time, amended.row))
+        _replace_text(db, conversation, amended, message.text, index)
+    elif about.what == "erase":
+        db.execute(ERASE, (about.by or message.sender, message.time, amended.row))
+        _replace_text(db, conversation, amended, None, index)
+        index.run_last(lambda db: db.execute(DROP_REACTIONS, (conversation, about.seq)))
+        index.run_last(lambda db: db.execute(BLANK_REACTIONS, (conversation, about.seq)))
+    elif about.what == "react":
+        return _add_reaction(db, conversation, message, about)
+    else:
+        db.execute(REMOVE_REACTION, (conversation, about.seq, message.text, message.account))
+    return None
+
+
+def _replace_text(
+    db: sqlite3.Connection, conversation: int, amended: AmendmentTarget, text: str | None, index: IndexBatch
+) -> None:
+    """Replace the words of a message whose text was changed; None where it was erased."""
+    entry = index_text(conversation, text) if text is not None else None
+    index.replace(db, amended.row, index_text(conversation, amended.text), entry)
+    if amended.row >= index.first_row:  # its bytes are counted with its batch, as the text is then
+        usage.undo_change(db, amended.account, amended.text, text or "")
+    db.execute(NOTE_PENDING)
+
+
+def _add_reaction(db: sqlite3.Connection, conversation: int, message: NewMessage, about: About) -> WireError | None:
+    texts = [text for (text,) in db.execute(FIND_TEXTS, (conversation, about.seq, MAX_REACTION_TEXTS))]
+    if len(texts) >= MAX_REACTION_TEXTS and message.text not in texts:
+        return TooManyReactions(limit=MAX_REACTION_TEXTS)
+    db.execute(ADD_REACTION, (conversation, about.seq, message.text, message.account))
+    return None
