@@ -9,7 +9,7 @@ import gevent
 import psycopg
 import pytest
 
-from gmessenger.chat.records import EVERYTHING
+from gmessenger.chat.records import EVERYTHING, ReadRange
 from gmessenger.errors import StoreUnavailable
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
@@ -62,7 +62,7 @@ def test_pages_of_a_conversation_whose_beginning_is_gone_are_full(driver: StoreD
     store = driver.store
     assert [item.seq for item in store.history(DIRECT, EVERYTHING, None, 0, 3).messages] == [51, 52, 53]
     assert [item.seq for item in store.history(DIRECT, EVERYTHING, 53, None, 5).messages] == [51, 52]
-    assert [item.seq for item in store.history(DIRECT, 98, 2**62, None, 5).messages] == [98, 99, 100]
+    assert [item.seq for item in store.history(DIRECT, ReadRange(98, 98), 2**62, None, 5).messages] == [98, 99, 100]
     assert store.history(DIRECT, EVERYTHING, None, 2**63 - 1, 5).messages == []
     assert [item.seq for item in driver.page(0)] == list(range(51, 101))
 
