@@ -73,10 +73,14 @@ def lines_of(command: TypedCommand) -> list[str]:
     return [*lines, command.names[0]] if command.arguments.startswith("[") else lines
 
 
-ENDING = ("/quit", "/forget", "/register")
+ENDING = ("/quit", "/forget", "/register", "/password", "/logout", "/q")
 WALK = [line for item in TYPED_COMMANDS if item.names[0] not in ENDING for line in lines_of(item) if line != "/msg"]
 MISTAKES = (TYPED, f"/{TYPED}", f"/join {TYPED} {TYPED}", "/msg", TYPED, TYPED, f"/go {TYPED}", "/again")
-ANSWERED = {"registers": ["/register " + TYPED, "secret", "secret"], "keeps": ["/forget me", ""]}
+ANSWERED = {
+    "registers": ["/register " + TYPED, "secret", "secret"],
+    "keeps": ["/forget me", ""],
+    "changes": ["/password", "old", "new", "new"],
+}
 
 
 @pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
@@ -85,7 +89,15 @@ def test_line_mode(tmp_path: Path, *, refuses: bool) -> None:
         argv = command(server, "--plain", "--name", "hank")
         with TerminalWatcher(argv, tmp_path / "client.log", STATE_DIRECTORY=str(tmp_path)) as terminal:
             terminal.wait_for("to all")
-            for line in (*WALK, *MISTAKES, *ANSWERED["registers"], *ANSWERED["keeps"], "/msg end now"):
+            for line in (
+                *WALK,
+                *MISTAKES,
+                *ANSWERED["registers"],
+                *ANSWERED["keeps"],
+                *ANSWERED["changes"],
+                f"/logout {TYPED}",
+                "/msg end now",
+            ):
                 terminal.type_line(line)
             terminal.wait_for(LAST_MESSAGE)
             terminal.type_line("/quit")
@@ -103,7 +115,14 @@ def test_full_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, refuses
         HostileServer(refuses=refuses, account=True) as server,
         TuiClient(server, "hank", columns=160, rows=50) as hank,
     ):
-        for line in (*WALK, *MISTAKES, *ANSWERED["registers"], *ANSWERED["keeps"]):
+        for line in (
+            *WALK,
+            *MISTAKES,
+            *ANSWERED["registers"],
+            *ANSWERED["keeps"],
+            *ANSWERED["changes"],
+            f"/logout {TYPED}",
+        ):
             hank.type_lines(line)
             gevent.sleep(0)
         for number, _ in enumerate(hank.model):

@@ -25,7 +25,15 @@ from gmessenger.client.events import (
     Synced,
     TopicChanged,
 )
-from gmessenger.client.responses import ConversationInfo, History, RoomInfo, SanctionInfo, SearchHit, SearchResults
+from gmessenger.client.responses import (
+    ConversationInfo,
+    History,
+    OwnDevice,
+    RoomInfo,
+    SanctionInfo,
+    SearchHit,
+    SearchResults,
+)
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.names import fold
 from gmessenger.wire.events import MessageEvent, UserInfo
@@ -50,6 +58,7 @@ __all__ = [
     "Notice",
     "NotifySetting",
     "OutgoingMessage",
+    "OwnDevice",
     "PresenceChanged",
     "ReadMarkerMoved",
     "Rejected",

@@ -258,6 +258,10 @@ class Client(ChatRequests):
         self._resequencer.on_registered()
         self._set_account(is_account=True)
 
+    def change_password(self, old: str, new: str) -> None:
+        super().change_password(old, new)
+        self._handshake.set_password(new)
+
     def erase_account(self, password: str) -> None:
         self._erasing = True
         try:

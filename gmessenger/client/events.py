@@ -202,10 +202,11 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """A user of a common conversation is now `online`, `offline`, or has set another status."""
+    """A user of a common conversation is now `online`, `offline`, or has set another status, perhaps with a `note`."""
 
     name: str
     status: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Receiver:
         self._event_queue.put(ReadMarkerMoved(event.target, event.seq))
 
     def _on_presence(self, event: PresenceEvent, frame: bytes) -> None:
-        self._event_queue.put(PresenceChanged(event.user.account_name, event.user.status or ""))
+        self._event_queue.put(PresenceChanged(event.user.account_name, event.user.status or "", event.user.note or ""))
 
     def _on_delivered(self, event: DeliveredEvent, frame: bytes) -> None:
         self._event_queue.put(MessageDelivered(event.target, event.seq))

@@ -15,6 +15,7 @@ from gmessenger.account_settings import AccountSettings, SettingsChange
 from gmessenger.client.responses import (
     ConversationInfo,
     History,
+    OwnDevice,
     RoomInfo,
     SanctionInfo,
     SearchHit,
@@ -38,6 +39,8 @@ from gmessenger.wire.events import (
     BlocksRequest,
     CloseRequest,
     ConversationsRequest,
+    DevicesRequest,
+    DropRequest,
     ExportRequest,
     ForgetRequest,
     HistoryRequest,
@@ -48,6 +51,7 @@ from gmessenger.wire.events import (
     MuteRequest,
     MutesRequest,
     OpenRequest,
+    PasswordRequest,
     ReadRequest,
     RemoveRequest,
     Request,
@@ -254,10 +258,10 @@ class ChatRequests(OperatorRequests):
         self._session_state[key] = frame
         self._send_without_response(key, frame)
 
-    def set_status(self, status: str) -> None:
-        """Set the own status, also after each reconnection."""
-        self._request(StatusRequest(status=status))
-        self._session_state["status"] = encode_request(StatusRequest(status=status))
+    def set_status(self, status: str, note: str = "") -> None:
+        """Set the own status, and a note on it, also after each reconnection."""
+        self._request(StatusRequest(status=status, note=note))
+        self._session_state["status"] = encode_request(StatusRequest(status=status, note=note))
 
     def settings(self) -> AccountSettings:
         """Return the settings of the account, which are the same on all its devices."""
@@ -338,6 +342,22 @@ class ChatRequests(OperatorRequests):
             yield from (encode(row) for row in response.messages or ())
             more = bool(response.more) and response.after is not None and response.after > after
             after = response.after or after
+
+    def change_password(self, old: str, new: str) -> None:
+        """Change the password of the account: all its other devices are logged out. Raises `WrongPassword`, too."""
+        self._request(PasswordRequest(old=old, new=new))
+
+    def devices(self) -> list[OwnDevice]:
+        """Return the devices of the account that are logged in, those used last first."""
+        return parse_rows(self._request(DevicesRequest()).devices or [], OwnDevice)
+
+    def drop_device(self, device: str) -> None:
+        """Log out a device of the account; if it is this one, the connection is closed."""
+        self._request(DropRequest(device=device))
+
+    def drop_other_devices(self) -> None:
+        """Log out all devices of the account but this one."""
+        self._request(DropRequest(all=True))
 
     def erase_account(self, password: str) -> None:
         """Erase the account with all its messages, irrevocably; the client is closed then."""

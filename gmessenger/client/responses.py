@@ -128,6 +128,15 @@ class RoomInfo(Struct, frozen=True):
     is_closed: bool = field(name="closed", default=False)
 
 
+class OwnDevice(Struct, frozen=True):
+    """A device of the own account; `used` is when a connection of it began or ended last, in Unix seconds."""
+
+    name: str = field(name="device")
+    used: float = 0.0
+    is_here: bool = field(name="here", default=False)
+    is_this: bool = field(name="this", default=False)
+
+
 class SanctionInfo(Struct, frozen=True):
     """A ban or a mute: of a `user`, or of an `address` or network; `until` (Unix seconds) or for ever."""
 

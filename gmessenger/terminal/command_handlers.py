@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import IO, Final
 
 from gmessenger.client import Client, SearchHit, fold
-from gmessenger.constants import ONLINE
-from gmessenger.errors import (
-    AccountsOnly,
-    InsecureTransport,
-    NameTaken,
-    RegistrationClosed,
-    WireError,
-)
+from gmessenger.constants import AWAY, ONLINE
 from gmessenger.log import traced
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
+from gmessenger.terminal.account_handlers import AccountHandlers
+from gmessenger.terminal.dialogue import Dialogue, Prompt
 from gmessenger.terminal.format_events import format_reason, format_topic
 from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
-from gmessenger.terminal.handler_base import NOT_CONNECTED, room_name
-from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
-from gmessenger.terminal.moderation_handlers import ModerationHandlers
+from gmessenger.terminal.handler_base import room_name
+from gmessenger.terminal.i18n import _, as_notice, ngettext
 
 CONTEXT_MESSAGES: Final = 5
 """Messages shown before and after a search hit."""
-ERASE_WARNING: Final = N_(
-    "all your messages will be erased for all users, and your account will be deleted. This cannot be undone."
-)
 
 
 class SearchCursor:
@@ -58,21 +48,6 @@ class SearchCursor:
         return self.hits[wanted - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A question to the person at the terminal.
-
-    is_secret: the answer is not echoed.
-    """
-
-    text: str
-    is_secret: bool = False
-
-
-Dialogue: TypeAlias = Generator[Prompt, str | None, None]
-"""A generator of prompts. Each is sent its answer, None if it is cancelled or the input has ended."""
-
-
 @contextmanager
 def _create_file(path: Path) -> Iterator[IO[bytes]]:
     """Create a file with mode 0600, and remove it if the block raises.
@@ -88,7 +63,7 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-class CommandHandlers(ModerationHandlers):
+class CommandHandlers(AccountHandlers):
     """The handlers that are the same in every mode; one method for each command."""
 
     def __init__(self, client: Client, quit_mode: Callable[[], None]) -> None:
@@ -96,15 +71,6 @@ class CommandHandlers(ModerationHandlers):
         super().__init__(client)
         self._quit_mode = quit_mode
         self.search_cursor = SearchCursor([])
-
-    @property
-    @abstractmethod
-    def can_prompt(self) -> bool:
-        """Whether a person sees prompts and can answer them."""
-
-    @abstractmethod
-    def run_dialogue(self, dialogue: Dialogue) -> None:
-        """Show the prompts of a dialogue one after the other, and send it the answers."""
 
     @abstractmethod
     def send(self, to: str, text: str) -> None:
@@ -117,6 +83,10 @@ class CommandHandlers(ModerationHandlers):
     @abstractmethod
     def hide(self) -> None:
         """Hide the current conversation until its next message."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Clear the screen; what was on it is kept."""
 
     @abstractmethod
     def keys(self) -> None:
@@ -159,28 +129,6 @@ class CommandHandlers(ModerationHandlers):
         else:
             self.show(as_notice(_("nothing sent")))
 
-    def register(self, invite: str) -> None:
-        """Ask for a password, and register the user's name as an account.
-
-        invite: the invitation code, if the server asks for one.
-        """
-        is_closed = self._client.registration == "closed"
-        error = NameTaken() if self._client.is_account else RegistrationClosed() if is_closed else None
-        if (obstacle := self._password_obstacle(error)) is not None:
-            return self.show(as_notice(obstacle))
-        return self.run_dialogue(self._register_dialogue(invite))
-
-    def _register_dialogue(self, invite: str) -> Dialogue:
-        password = yield Prompt(_("A password for {name}: ", name=self._client.name), is_secret=True)
-        if not password or password != (yield Prompt(_("Repeat the password: "), is_secret=True)):
-            return self.show(as_notice(_("the passwords differ; nothing was registered")))
-        return self._show_result(lambda: self._register(password, invite))
-
-    def _register(self, password: str, invite: str) -> str:
-        self._client.register(password, invite or None)
-        name = sanitize(self._client.name)
-        return as_notice(_("{name} is now your account; logging in needs its password", name=name))
-
     @traced()
     def users(self) -> None:
         """List the users who are online."""
@@ -191,20 +139,30 @@ class CommandHandlers(ModerationHandlers):
         """Set the user's status; show it if `status` is empty."""
         self._show_result(lambda: self._set_status(status) if status else self._own_status())
 
-    def _set_status(self, status: str) -> str:
+    def _set_status(self, status: str, note: str = "") -> str:
         status = ONLINE if status.casefold() == ONLINE else status
-        self._client.set_status(status)
-        self.on_own_status(status)
-        return format_results.status(status)
+        self._client.set_status(status, note)
+        self.on_own_status(status, note)
+        return format_results.status(status, note)
 
     def _own_status(self) -> str:
         own = [user for user in self._client.users() if fold(user.account_name) == fold(self._client.name)]
-        status = (own[0].status if own else None) or ONLINE
-        self.on_own_status(status)
-        return format_results.own_status(status)
+        status, note = (own[0].status or ONLINE, own[0].note or "") if own else (ONLINE, "")
+        self.on_own_status(status, note)
+        return format_results.own_status(status, note)
 
-    def on_own_status(self, status: str) -> None:
-        """Note the user's status; modes that show it override this."""
+    def on_own_status(self, status: str, note: str) -> None:
+        """Take note of the user's status; modes that show it override this."""
+
+    @traced()
+    def away(self, note: str) -> None:
+        """Set the status to `away`, with a note on it if there is one."""
+        self._show_result(lambda: self._set_status(AWAY, note))
+
+    @traced()
+    def back(self) -> None:
+        """Clear the status, and the note on it."""
+        self._show_result(lambda: self._set_status(ONLINE))
 
     @traced("room")
     def join(self, room: str) -> None:
@@ -342,39 +300,6 @@ class CommandHandlers(ModerationHandlers):
                 file=shown,
             )
         )
-
-    def forget(self) -> None:
-        """Erase all messages of the user, and the account, after asking for the password."""
-        if (obstacle := self._password_obstacle(None if self._client.is_account else AccountsOnly())) is not None:
-            return self.show(as_notice(obstacle))
-        return self.run_dialogue(self._forget_dialogue())
-
-    def _password_obstacle(self, error: WireError | None) -> str | None:
-        """Return why no password may be asked for now, or None.
-
-        error: what the server would respond, if the request makes no sense now.
-        """
-        if not self.can_prompt:
-            return _("a password must be typed at a terminal")
-        if not self._client.connected:
-            return _(NOT_CONNECTED)
-        if not self._client.can_send_password:
-            error = InsecureTransport()
-        return format_reason(error) if error is not None else None
-
-    def _forget_dialogue(self) -> Dialogue:
-        self.show(as_notice(_(ERASE_WARNING)))
-        password = yield Prompt(_("Your password (empty to cancel): "), is_secret=True)
-        return (
-            self._show_result(lambda: self._forget(password))
-            if password
-            else self.show(as_notice(_("cancelled; nothing was erased")))
-        )
-
-    def _forget(self, password: str) -> str:
-        self._client.erase_account(password)
-        self.quit()
-        return as_notice(_("all your messages are erased and your account is deleted"))
 
     def help(self) -> None:
         """Show the table of commands."""

@@ -84,6 +84,14 @@ def _message(handlers: CommandHandlers, arguments: str) -> None:
         handlers.prompt_for_message()
 
 
+def _quit_or_message(handlers: CommandHandlers, arguments: str) -> None:
+    """Quit, as in most programs; with a name, open a conversation, as in some."""
+    if arguments.strip():
+        _message(handlers, arguments)
+    else:
+        handlers.quit()
+
+
 def _export(handlers: CommandHandlers, arguments: str) -> None:
     _, _, file = arguments.partition(" ")
     handlers.export(file.strip())
@@ -134,7 +142,7 @@ MINUTES_PER_UNIT: Final = {"": 1, "m": 1, "h": 60, "d": 1440}
 COMMANDS: Final = (
     ChatCommand(
         ("1", "message"),
-        ("/msg", "/message", "/query"),
+        ("/msg", "/message", "/query", "/w"),
         "[NAME [TEXT]]",
         "write to NAME; without a name, the client asks for it",
         _message,
@@ -149,7 +157,15 @@ COMMANDS: Final = (
     ),
     ChatCommand(
         (),
-        ("/join",),
+        ("/away",),
+        "[TEXT]",
+        "say that you are away, and TEXT as a note on it",
+        lambda handlers, note: handlers.away(note.strip()),
+    ),
+    ChatCommand((), ("/back",), "", "say that you are here again", lambda handlers, _: handlers.back()),
+    ChatCommand(
+        (),
+        ("/join", "/j"),
         "#ROOM",
         "join a room; text without a command then goes there",
         lambda handlers, room: handlers.join(room),
@@ -162,7 +178,7 @@ COMMANDS: Final = (
         lambda handlers, room: handlers.leave_room(room),
         never_suggested=True,
     ),
-    ChatCommand((), ("/rooms",), "", "list the rooms", lambda handlers, _: handlers.rooms()),
+    ChatCommand((), ("/rooms", "/list"), "", "list the rooms", lambda handlers, _: handlers.rooms()),
     ChatCommand(
         (),
         ("/members", "/names"),
@@ -203,6 +219,22 @@ COMMANDS: Final = (
     ),
     ChatCommand(
         (),
+        ("/password", "/passwd"),
+        "",
+        "change the password of your account, which logs out your other devices",
+        lambda handlers, _: handlers.password(),
+    ),
+    ChatCommand((), ("/devices",), "", "list your devices that are logged in", lambda handlers, _: handlers.devices()),
+    ChatCommand(
+        (),
+        ("/logout",),
+        "[DEVICE|all]",
+        "log out a device, all others, or this one and quit",
+        lambda handlers, device: handlers.log_out(device),
+        never_suggested=True,
+    ),
+    ChatCommand(
+        (),
         ("/remove",),
         "NAME",
         "remove a member from your room",
@@ -211,13 +243,13 @@ COMMANDS: Final = (
     ),
     ChatCommand(
         (),
-        ("/block",),
+        ("/block", "/ignore"),
         "NAME",
         "block a user: you no longer receive their messages",
         lambda handlers, name: handlers.block(name),
         never_suggested=True,
     ),
-    ChatCommand((), ("/unblock",), "NAME", "unblock a user", lambda handlers, name: handlers.unblock(name)),
+    ChatCommand((), ("/unblock", "/unignore"), "NAME", "unblock a user", lambda handlers, name: handlers.unblock(name)),
     ChatCommand((), ("/blocks",), "", "list the users you block", lambda handlers, _: handlers.blocks()),
     ChatCommand((), ("/export",), "me [FILE]", "export all your messages to a new file", _export),
     ChatCommand(
@@ -284,6 +316,9 @@ COMMANDS: Final = (
     ChatCommand(
         (), ("/hide",), "", "hide this conversation until its next message", lambda handlers, _: handlers.hide()
     ),
+    ChatCommand(
+        (), ("/clear", "/cls"), "", "clear the screen; what was on it is kept", lambda handlers, _: handlers.clear()
+    ),
     ChatCommand((), ("/keys",), "", "list the keys", lambda handlers, _: handlers.keys()),
     ChatCommand(("2", "help"), ("/help",), "", "list the commands", lambda handlers, _: handlers.help()),
     ChatCommand(
@@ -292,6 +327,14 @@ COMMANDS: Final = (
         "",
         "quit the client",
         lambda handlers, _: handlers.quit(),
+        never_suggested=True,
+    ),
+    ChatCommand(
+        (),
+        ("/q",),
+        "[NAME [TEXT]]",
+        "quit the client; with a name, the same as /msg",
+        _quit_or_message,
         never_suggested=True,
     ),
 )

@@ -10,21 +10,26 @@ from typing import Final
 
 from gmessenger.terminal.i18n import N_
 
-CHANGE_NAME: Final = N_("A name is chosen at the start (--name), and an account keeps its own.")
+CHANGE_NAME: Final = N_(
+    "A name stays as long as you are here, so that others know who writes; start again with --name NAME for another. "
+    "An account keeps its name."
+)
 LIST_ROOMS_OR_USERS: Final = N_("/rooms lists the rooms, /users the users who are online.")
 LIST_USERS: Final = N_("/users lists the users who are online, with their status.")
 JOIN_ROOM: Final = N_("/join #ROOM joins a room, and creates it if it does not exist.")
 SEND_MESSAGE: Final = N_("/msg NAME TEXT sends a direct message.")
 NO_ACTIONS: Final = N_("There are no action messages; write it as an ordinary message.")
-SET_STATUS: Final = N_("/status WORDS sets your status, and /status online clears it.")
+SET_STATUS: Final = N_("/away TEXT says that you are away, /back that you are here; /status WORDS says anything else.")
 NO_ROOM_INVITATIONS: Final = N_("There are no room invitations; users join a room with /join #ROOM.")
 LEAVE_OR_QUIT: Final = N_("The commands that leave a room or quit the client are in /help.")
 BLOCK_USER: Final = N_("The commands that block and unblock a user are in /help.")
-HIDE_CONVERSATION: Final = N_("Messages stay on the screen; /hide hides a conversation for now.")
+HIDE_CONVERSATION: Final = N_("/hide hides a conversation for now, /clear clears the screen.")
 SEARCH: Final = N_("/search WORDS searches for messages, /jump goes to a result.")
 SWITCH_CONVERSATION: Final = N_("/go N or /go NAME switches to a conversation, /go alone lists all.")
 CHOOSE_SERVER: Final = N_("The server is chosen at the start; a lost connection is restored automatically.")
-REGISTER_ACCOUNT: Final = N_("/register makes your name an account; the client asks for its password at the start.")
+REGISTER_ACCOUNT: Final = N_(
+    "/register makes your name an account; the client asks for its password at the start, and /password changes it."
+)
 NO_EDITING: Final = N_("Sent messages cannot be changed; /again resends a refused one.")
 APPOINT_OPERATORS: Final = N_("Only the owner of the server appoints operators.")
 NO_FILES: Final = N_("Messages are text only: put the file on another server and send a link to it.")
@@ -34,20 +39,20 @@ SHOW_HISTORY: Final = N_("/history N shows earlier messages.")
 SHOW_HELP: Final = N_("All commands are in /help.")
 ANSWERS: Final = (
     (CHANGE_NAME, "nick nickname name rename setname handle"),
-    (LIST_ROOMS_OR_USERS, "list ls channels chans groups dir"),
+    (LIST_ROOMS_OR_USERS, "ls channels chans groups dir"),
     (LIST_USERS, "whois who whowas wi ison online contacts friends roster profile finger info seen"),
-    (JOIN_ROOM, "j channel chan room create new enter subscribe"),
-    (SEND_MESSAGE, "w whisper tell dm pm m t send say notice reply r chat privmsg wall"),
+    (JOIN_ROOM, "channel chan room create new enter subscribe"),
+    (SEND_MESSAGE, "whisper tell dm pm m t send say notice reply r chat privmsg wall"),
     (NO_ACTIONS, "me action emote slap shrug describe"),
-    (SET_STATUS, "away back afk brb dnd busy available invisible presence mood"),
+    (SET_STATUS, "afk brb dnd busy available invisible presence mood"),
     (NO_ROOM_INVITATIONS, "invite inv add"),
-    (LEAVE_OR_QUIT, "q x bye logout logoff disconnect end abort die wc"),
-    (BLOCK_USER, "ignore unignore silence squelch"),
-    (HIDE_CONVERSATION, "clear cls cl archive"),
+    (LEAVE_OR_QUIT, "x bye logoff disconnect end abort die wc"),
+    (BLOCK_USER, "silence squelch"),
+    (HIDE_CONVERSATION, "cl archive"),
     (SEARCH, "find grep lastlog f s"),
     (SWITCH_CONVERSATION, "window win buffer b next prev goto tab switch sw"),
     (CHOOSE_SERVER, "server connect reconnect"),
-    (REGISTER_ACCOUNT, "login identify auth password passwd account nickserv ns signup"),
+    (REGISTER_ACCOUNT, "login identify auth account nickserv ns signup"),
     (NO_EDITING, "edit e del delete unsend undo retract redact react thread pin"),
     (APPOINT_OPERATORS, "op deop mode voice devoice chanserv cs admin oper"),
     (NO_FILES, "upload file files dcc attach share"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger.client import MessageEvent, OutgoingMessage, SearchHit, events, fold
-from gmessenger.constants import OFFLINE, ONLINE, SERVER_OWNER
+from gmessenger.constants import AWAY, OFFLINE, ONLINE, SERVER_OWNER
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_duration, format_time
@@ -69,7 +69,7 @@ LIMIT_FORMATTERS: Final[dict[str, Callable[[int], str]]] = {
     "characters": lambda limit: ngettext("{count} character", "{count} characters", limit),
     "bytes typed at once": lambda limit: ngettext("{count} byte typed at once", "{count} bytes typed at once", limit),
 }
-TRANSLATED_STATUSES: Final = {ONLINE: N_("online"), OFFLINE: N_("offline")}
+TRANSLATED_STATUSES: Final = {ONLINE: N_("online"), OFFLINE: N_("offline"), AWAY: N_("away")}
 """The statuses that the program itself sets; users' own are shown as they are."""
 PRESENCE_SENTENCES: Final = {ONLINE: N_("{name} is here"), OFFLINE: N_("{name} has left")}
 UNEXPECTED_ERROR: Final = N_("Internal error ({fault}); details are in the log: {place}")
@@ -251,14 +251,16 @@ def operator_name(name: str) -> str:
     return _("the owner of the server") if name == SERVER_OWNER else sanitize(name)
 
 
-def format_status(status: str) -> str:
-    """Format a user's status: translated if it is online or offline, otherwise the user's own words."""
-    return _(TRANSLATED_STATUSES[status]) if status in TRANSLATED_STATUSES else sanitize(status)
+def format_status(status: str, note: str = "") -> str:
+    """Format a user's status: translated if the program sets it, otherwise the user's own words; and the note on it."""
+    shown = _(TRANSLATED_STATUSES[status]) if status in TRANSLATED_STATUSES else sanitize(status)
+    return f"{shown}: {sanitize(note)}" if note else shown
 
 
 def _presence(event: events.PresenceChanged) -> str:
     sentence = PRESENCE_SENTENCES.get(event.status, N_("{name} is {status}"))
-    return as_notice(_(sentence, name=sanitize(event.name), status=sanitize(event.status)))
+    name, note = sanitize(event.name), f": {sanitize(event.note)}" if event.note else ""
+    return as_notice(_(sentence, name=name, status=format_status(event.status)) + note)
 
 
 def _rejected(event: events.Rejected) -> str:

@@ -168,16 +168,16 @@ def _with_absences(messages: Sequence[MessageEvent], absences: Sequence[tuple[in
         above = seq
 
 
-def status(status: str) -> str:
+def status(status: str, note: str) -> str:
     """Format the user's status after a change."""
     if status in PRESENCE_SENTENCES:
         return as_notice(_("your status is {status} again", status=format_status(status)))
-    return as_notice(_("your status is now: {status} (/status online clears it)", status=format_status(status)))
+    return as_notice(_("your status is now: {status} (/status online clears it)", status=format_status(status, note)))
 
 
-def own_status(status: str) -> str:
+def own_status(status: str, note: str) -> str:
     """Format the user's status, as other users see it."""
-    text = _("your status: {status}; /status WORDS changes it", status=format_status(status))
+    text = _("your status: {status}; /status WORDS changes it", status=format_status(status, note))
     reset_hint = _("/status online clears it")
     return as_notice(text if status in PRESENCE_SENTENCES else f"{text}, {reset_hint}")
 
@@ -224,6 +224,7 @@ def _user_names(users: Sequence[UserInfo], own_name: str) -> Iterable[str]:
 
 
 def _remarks(user: UserInfo, own_name: str) -> str:
-    remarks = [format_status(user.status)] if user.status and user.status != ONLINE else []
+    has_status = bool(user.status) and (user.status != ONLINE or bool(user.note))
+    remarks = [format_status(user.status or "", user.note or "")] if has_status else []
     remarks += [_("you")] if fold(user.account_name) == fold(own_name) else []
     return f" ({', '.join(remarks)})" if remarks else ""

@@ -12,8 +12,9 @@ from gmessenger.client import Client, fold
 from gmessenger.errors import BadText, MessengerError
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events, format_results
-from gmessenger.terminal.command_handlers import CommandHandlers, Dialogue
+from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import HELP_NOTES, help_text
+from gmessenger.terminal.dialogue import Dialogue
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.line_terminal import LineTerminal
 from gmessenger.terminal.passwords import EchoControl
@@ -136,6 +137,9 @@ class LineCommandHandlers(CommandHandlers):
     def hide(self) -> None:
         self.recipient = None
         self.show(as_notice(_("text without a command has no recipient now")))
+
+    def clear(self) -> None:
+        self._line_terminal.clear()
 
     def keys(self) -> None:
         self.show(_(KEYS_HELP))

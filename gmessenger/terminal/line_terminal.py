@@ -11,6 +11,7 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal.stdio import OutputWriter, StdinReader, TruncatedLine, is_stdin_tty
 
 DEFAULT_WIDTH: Final = 80
+DEFAULT_HEIGHT: Final = 24
 MIN_TEXT_WIDTH: Final = 20
 """Columns in which text can still be read: none is wrapped narrower."""
 WRAP_INDENT: Final = "   "
@@ -37,6 +38,13 @@ class LineTerminal:
             return os.get_terminal_size(1).columns or DEFAULT_WIDTH
         except OSError:
             return DEFAULT_WIDTH
+
+    @property
+    def _height(self) -> int:
+        try:
+            return os.get_terminal_size(1).lines or DEFAULT_HEIGHT
+        except OSError:
+            return DEFAULT_HEIGHT
 
     def show(self, text: str, *, ring: bool = False) -> None:
         """Show one or more lines of sanitized text above the prompt, wrapped between words on a terminal.
@@ -81,6 +89,11 @@ class LineTerminal:
         """Erase the prompt."""
         self._output.write(self._erase_line())
         self._prompt = ""
+
+    def clear(self) -> None:
+        """Scroll what is on the screen of a terminal out of sight, by blank lines."""
+        if self.is_interactive:
+            self._output.write(f"{self._erase_line()}{chr(10) * self._height}{self._redraw_prompt()}")
 
     def end_row(self) -> None:
         """Begin a new row if a prompt is shown, so that the next output does not stand behind it."""

@@ -102,6 +102,22 @@ class RecordingHandlers:
         ("/search #dev deploy failed", ("search", "#dev deploy failed")),
         ("/jump", ("jump", None)),
         ("/jump 12", ("jump", 12)),
+        ("/list", ("rooms",)),
+        ("/j #dev", ("join", "#dev")),
+        ("/w dale hi there", ("message", "dale", "hi there")),
+        ("/ignore dale", ("block", "dale")),
+        ("/unignore dale", ("unblock", "dale")),
+        ("/q", ("quit",)),
+        ("/q dale hi", ("message", "dale", "hi")),
+        ("/clear", ("clear",)),
+        ("/away", ("away", "")),
+        ("/away back at three ", ("away", "back at three")),
+        ("/back", ("back",)),
+        ("/password", ("password",)),
+        ("/devices", ("devices",)),
+        ("/logout", ("log_out", "")),
+        ("/logout all", ("log_out", "all")),
+        ("/logout old phone", ("log_out", "old phone")),
     ],
 )
 def test_orders(line: str, done: tuple[Any, ...]) -> None:
@@ -204,16 +220,16 @@ def test_what_ends_blocks_or_erases_is_never_suggested(is_operator: bool) -> Non
 def test_words_of_other_messengers() -> None:
     assert not set(FOREIGN_COMMANDS) & set(COMMANDS_BY_NAME)
     for line, expected in {
-        "/nick bob": "A name is chosen at the start",
-        "/LIST": "/rooms lists the rooms",
+        "/nick bob": "start again with --name NAME",
+        "/LS": "/rooms lists the rooms",
         "/whois dale": "/users lists the users",
-        "/j #dev": "/join #ROOM joins a room",
-        "/w dale hi": "/msg NAME TEXT sends a direct message",
+        "/create #dev": "/join #ROOM joins a room",
+        "/tell dale hi": "/msg NAME TEXT sends a direct message",
         "/me waves": "ordinary message",
-        "/away lunch": "/status WORDS",
+        "/afk lunch": "/away TEXT says",
         "/edit": "/again resends a refused one",
-        "/ignore dale": "block and unblock a user are in /help",
-        "/q": "quit the client are in /help",
+        "/silence dale": "block and unblock a user are in /help",
+        "/bye": "quit the client are in /help",
         "/?": "/help lists",
     }.items():
         parsed = parse_line(line)

@@ -47,6 +47,19 @@ def test_the_newest_is_at_the_bottom() -> None:
     assert reader.numbers()[-1] == 100 and reader.scrollback.at_bottom and reader.scrollback.below == 0
 
 
+def test_a_cleared_conversation_shows_what_comes_next_and_the_rest_after_scrolling_up() -> None:
+    reader = PaneReader()
+    reader.room.clear()
+    assert reader.visible_rows() == [""] * reader.rows
+    for number in (100, 101):
+        add_message(reader.room, f"message {number}", seq=1000 + number, at=NOON)
+    assert reader.numbers() == [100, 101]
+    reader.scrollback.scroll(-3)
+    assert reader.numbers() == list(range(89, 99))
+    reader.scrollback.to_bottom()
+    assert reader.numbers() == [100, 101]
+
+
 def test_what_comes_below_does_not_move_the_view() -> None:
     reader = PaneReader()
     reader.scrollback.scroll_pages(-1)

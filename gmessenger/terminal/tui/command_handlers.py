@@ -11,8 +11,9 @@ from gmessenger.client import Client, SearchHit, fold
 from gmessenger.lru_map import LruMap
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
-from gmessenger.terminal.command_handlers import CommandHandlers, Dialogue
+from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.dialogue import Dialogue
 from gmessenger.terminal.format_rooms import readable_messages
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.tui.conversation import Conversation
@@ -48,6 +49,9 @@ class CommandView(Protocol):
 
     def hide(self, conversation: Conversation) -> None:
         """Hide a conversation until its next message."""
+
+    def clear(self, conversation: Conversation) -> None:
+        """Show a conversation from its next entry on, until one scrolls up."""
 
     def ask(self, question: str, *, is_secret: bool, on_answer: Callable[[str | None], None]) -> None:
         """Show a prompt in place of the input line."""
@@ -106,8 +110,8 @@ class TuiCommandHandlers(CommandHandlers):
         """Say where history is: the screen loads it by itself."""
         self.show(as_notice(_("earlier messages are above: PgUp scrolls to them")))
 
-    def on_own_status(self, status: str) -> None:
-        self._model.presence[fold(self._model.own_name)] = status
+    def on_own_status(self, status: str, note: str) -> None:
+        self._model.set_presence(self._model.own_name, status, note)
 
     def go(self, target: str) -> None:
         if not target:
@@ -125,6 +129,9 @@ class TuiCommandHandlers(CommandHandlers):
 
     def hide(self) -> None:
         self._view.hide(self._model.current)
+
+    def clear(self) -> None:
+        self._view.clear(self._model.current)
 
     def keys(self) -> None:
         self.show(format_key_help())

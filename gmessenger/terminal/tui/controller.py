@@ -223,6 +223,11 @@ class Controller:
         self.switch_to(self._model.current)
         return self.drafts.schedule_save()
 
+    def clear(self, conversation: Conversation) -> None:
+        """Show a conversation from its next entry on, until one scrolls up."""
+        conversation.clear()
+        self.view.invalidate()
+
     def unhide(self, name: str) -> None:
         """Show a conversation again that the user writes to or joins, also after a restart or a crash."""
         if self.hidden.pop(fold(name), None) is not None:

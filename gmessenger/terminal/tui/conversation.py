@@ -73,6 +73,8 @@ class Conversation:
     marker: Entry | None = None
     search_hit: Entry | None = None
     """The entry that `/jump` went to, until the user switches away."""
+    cleared: Entry | None = None
+    """The newest entry when the screen was cleared: it and those before it are shown only after scrolling up."""
     draft: str = ""
     """The text of the input line."""
     topic: str = ""
@@ -106,6 +108,10 @@ class Conversation:
     @property
     def is_room(self) -> bool:
         return is_room(self.name)
+
+    def clear(self) -> None:
+        """Show nothing of what there is now, until one scrolls up."""
+        self.cleared = self.entries[-1] if self.entries else None
 
     @property
     def first_seq(self) -> int | None:

@@ -228,4 +228,5 @@ class Loader:
 
     def _set_members(self, room: Conversation, users: list[UserInfo]) -> None:
         room.set_members(user.account_name for user in users)
-        self._model.presence |= {fold(user.account_name): user.status or ONLINE for user in users}
+        for user in users:
+            self._model.set_presence(user.account_name, user.status or ONLINE, user.note or "")

@@ -109,6 +109,8 @@ class Model:
         self.current = self.home
         self.presence: dict[str, str] = {}
         """Statuses by folded name: `online`, `offline`, or the user's own words."""
+        self.notes: dict[str, str] = {}
+        """The notes on them, where there are any."""
         self.is_operator = False
         self.is_pruned = False
         """Whether the server keeps messages for some time only."""
@@ -122,6 +124,14 @@ class Model:
 
     def __iter__(self) -> Iterator[Conversation]:
         return iter(self.conversations)
+
+    def set_presence(self, name: str, status: str, note: str = "") -> None:
+        """Set the status of a user, and the note on it."""
+        key = fold(name)
+        self.presence[key] = status
+        self.notes.pop(key, None)
+        if note:
+            self.notes[key] = note
 
     def find(self, name: str) -> Conversation | None:
         """Return the conversation of that name, if there is one."""
@@ -258,7 +268,7 @@ class Model:
             conversation.move_read_marker(event.seq, is_current=conversation is self.current)
 
     def _on_presence(self, event: events.PresenceChanged, now: float) -> None:
-        self.presence[fold(event.name)] = event.status
+        self.set_presence(event.name, event.status, event.note)
         conversation = self.find(event.name)
         if conversation is not None:
             self.add_notice(format_events.format_event(event) or "", now, conversation)
@@ -266,7 +276,7 @@ class Model:
     def _on_joined(self, event: events.MemberJoined, now: float) -> None:
         room = self.open(event.room)
         room.members[fold(event.name)] = event.name
-        self.presence[fold(event.name)] = ONLINE
+        self.set_presence(event.name, ONLINE)
         self._notify_room(event, event.room, now)
 
     def _on_left(self, event: events.MemberLeft, now: float) -> None:

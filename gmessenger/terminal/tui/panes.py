@@ -119,6 +119,9 @@ class Panes:
     def _own_status(self) -> str:
         return self.model.presence.get(fold(self.model.own_name), ONLINE)
 
+    def _status_with_note(self, key: str) -> str:
+        return format_status(self.model.presence.get(key, ""), self.model.notes.get(key, ""))
+
     def _presence_order(self, name: str) -> int:
         status = self._status_of(name)
         return 2 if not status else 1 if status == OFFLINE else 0
@@ -131,7 +134,7 @@ class Panes:
         """Draw the conversation's name, and the room's topic or the user's status."""
         current = self.model.current
         name = display_name(current)
-        description = current.topic if current.is_room else format_status(self.model.presence.get(current.key, ""))
+        description = current.topic if current.is_room else self._status_with_note(current.key)
         text = _("{name} (closed)", name=name) if current.is_closed else name
         return [[("class:title", pad(f" {text}  {description}", columns))]]
 

@@ -176,16 +176,19 @@ class Scrollback:
     def _visible_rows(self, max_rows: int) -> Iterator[Fragments]:
         position, entries = self._position(), self._model.current.entries
         if position is None:
-            return self._rows_above(len(entries) - 1, 0, max_rows)
+            return self._rows_above(len(entries) - 1, 0, max_rows, self._model.current.cleared)
         last_row = len(self._entry_rows(position.index)) - 1  # there are fewer if the screen has become wider
         return self._rows_above(position.index, min(position.rows_below, last_row), max_rows)
 
-    def _rows_above(self, index: int, below: int, max_rows: int) -> Iterator[Fragments]:
+    def _rows_above(self, index: int, below: int, max_rows: int, stop: Entry | None = None) -> Iterator[Fragments]:
         """Yield rows upwards, the lowest first, and above the first entry the row of `_top_row`.
 
         below: rows of the first entry that are left out.
+        stop: the entry from which on nothing is shown.
         """
         while index >= 0 and max_rows > 0:
+            if self._model.current.entries[index] is stop:
+                return
             block = self._entry_rows(index)
             self._top_index = index
             shown = block[max(len(block) - below - max_rows, 0) : max(len(block) - below, 0)]
