@@ -12,6 +12,8 @@ AWAY: Final = "away"
 """The status that `/away` sets, mostly with a note."""
 OPERATOR_ROLE: Final = "operator"
 """The role of an account that may moderate."""
+ONCE_HOURS: Final = 72
+"""Hours for which a one-time password of `gmessenger-admin` is valid."""
 SERVER_OWNER: Final = "server"
 """Who moderates through `gmessenger-admin`; a reserved name, so no user can have it."""
 RegistrationMode: TypeAlias = Literal["open", "invite", "closed"]

@@ -23,6 +23,7 @@
     │   │   ├── AccountDisabled        403  account_disabled
     │   │   ├── AccountDeleted         403  account_deleted
     │   │   ├── InsecureTransport      403  password_exposed
+    │   │   ├── PasswordChangeRequired 403  password_change_needed
     │   │   ├── RegistrationClosed     403  registration_closed
     │   │   ├── InvalidInvite          403  invite_refused
     │   │   ├── NotMember              403  not_member
@@ -242,6 +243,11 @@ class AccountDeleted(Forbidden):
 class InsecureTransport(Forbidden):
     code = "password_exposed"
     message = "This connection is not encrypted: a password sent over it could be read by others."
+
+
+class PasswordChangeRequired(Forbidden):
+    code = "password_change_needed"
+    message = "You have logged in with a one-time password: choose a new password first."
 
 
 class RegistrationClosed(Forbidden):

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import getpass
+import secrets
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from gmessenger.admin.client import connect, store_location
 from gmessenger.admin.results import parse_result
 from gmessenger.chat.admin_results import AccountRow, RoomRow
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line, print_row
+from gmessenger.constants import ONCE_HOURS
 from gmessenger.errors import NameConfusable, Refused, UsageError
 from gmessenger.text_files import MAX_PASSWORD_LINE, read_password_file, strip_bom
+
+ONCE_BYTES: Final = 12
+"""Random bytes of a one-time password."""
 
 
 def prompt_password(options: AdminOptions) -> str:
@@ -61,8 +67,21 @@ def add_user(options: AdminOptions, args: Namespace) -> int:
 
 def change_password(options: AdminOptions, args: Namespace) -> int:
     """Run `user passwd`."""
+    if args.once:
+        return _set_one_time_password(options, args.name)
     message = f"{args.name} has a new password; its sessions are ended and must log in again."
     return _call_and_report(options, "set_password", message, name=args.name, password=prompt_password(options))
+
+
+def _set_one_time_password(options: AdminOptions, name: str) -> int:
+    """Give an account a random password, and print it with what its owner has to know."""
+    password = secrets.token_urlsafe(ONCE_BYTES)
+    with connect(options) as client:
+        client.call("set_password", name=name, password=password, once=True)
+    print_line(password)
+    if sys.stdout.isatty():
+        print_line(f"{name} can log in with it for {ONCE_HOURS} hours, and has to choose a new password then.")
+    return 0
 
 
 def disable_user(options: AdminOptions, args: Namespace) -> int:
@@ -99,12 +118,18 @@ def list_users(options: AdminOptions, args: Namespace) -> int:
     """Run `user list`."""
     with connect(options) as client:
         accounts = parse_result(client.call("accounts"), list[AccountRow])
-    _print_rows(filter(None, (account.name, _account_state(account), account.role)) for account in accounts)
+    _print_rows(
+        filter(None, (account.name, _account_state(account), account.role, _last_seen(account))) for account in accounts
+    )
     return 0
 
 
 def _account_state(account: AccountRow) -> str:
     return "disabled" if account.disabled else "here" if account.here else "-"
+
+
+def _last_seen(account: AccountRow) -> str:
+    return f"last seen {datetime.fromtimestamp(account.seen):%Y-%m-%d %H:%M}" if account.seen is not None else ""
 
 
 def list_rooms(options: AdminOptions, args: Namespace) -> int:

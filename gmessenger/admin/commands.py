@@ -84,6 +84,13 @@ ARGUMENTS: Final = {
     "alike": Argument(
         "--look-alike", "[--look-alike]", "also allow a name that looks like an existing one", optional=True, flag=True
     ),
+    "once": Argument(
+        "--once",
+        "[--once]",
+        "print a one-time password, valid for 72 hours, with which one can only choose a new password",
+        optional=True,
+        flag=True,
+    ),
     "room": Argument("name", "NAME", "the room's name, including the '#'"),
     "new": Argument("file", "FILE", "a file that does not exist yet"),
     "old": Argument(
@@ -148,9 +155,17 @@ COMMANDS: Final = (
         accounts.add_user,
     ),
     AdminCommand(
-        "user passwd", ("account",), "change an account's password and end its sessions", accounts.change_password
+        "user passwd",
+        ("account", "once"),
+        "change an account's password and end its sessions",
+        accounts.change_password,
     ),
-    AdminCommand("user list", (), "list all accounts, and whether each is online or disabled", accounts.list_users),
+    AdminCommand(
+        "user list",
+        (),
+        "list all accounts: whether each is online or disabled, and when last seen",
+        accounts.list_users,
+    ),
     AdminCommand("user disable", ("account",), "disable an account and end its sessions", accounts.disable_user),
     AdminCommand("user enable", ("account",), "enable a disabled account", accounts.enable_user),
     AdminCommand(

@@ -23,7 +23,7 @@ from gmessenger.chat.registration import invite_fingerprint, make_invite
 from gmessenger.chat.results import BanPage, DumpPage, MutePage, message_entry
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer
-from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
+from gmessenger.constants import ONCE_HOURS, OPERATOR_ROLE, SERVER_OWNER
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
@@ -38,6 +38,7 @@ from gmessenger.names import check_name, fold
 MAX_PAGE: Final = 1000
 MAX_POSITION: Final = 2**62
 SECONDS_PER_DAY: Final = 86_400
+SECONDS_PER_HOUR: Final = 3600
 
 
 class AdminService:
@@ -69,10 +70,14 @@ class AdminService:
         self._session_closer = messenger.session_closer
 
     def accounts(self) -> list[AccountRow]:
-        """Return all accounts, sorted by name; `here` is whether a session of it is logged in."""
+        """Return all accounts, sorted by name."""
+        last_uses = self._store.last_uses()
         accounts = sorted(self._authenticator.accounts.values(), key=lambda account: account.key)
         router = self._messenger.router
-        return [AccountRow(account.name, account.disabled, account.role, account.key in router) for account in accounts]
+        return [
+            AccountRow(account.name, account.disabled, account.role, account.key in router, last_uses.get(account.id))
+            for account in accounts
+        ]
 
     def add_account(self, name: Name, password: Password, look_alike: bool = False) -> None:
         """Create an account and close the sessions of guests who use its name.
@@ -90,10 +95,15 @@ class AdminService:
         self._authenticator.add_account(account)
         self._session_closer.close_all(key, NameTaken("Another user has registered this name."))
 
-    def set_password(self, name: Name, password: Password) -> None:
-        """Change a password; sessions that logged in with the old one are closed. Raises `NotFound`, `BadPassword`."""
+    def set_password(self, name: Name, password: Password, once: bool = False) -> None:
+        """Change a password; sessions that logged in with the old one are closed. Raises `NotFound`, `BadPassword`.
+
+        `once`: its owner has to choose another within `ONCE_HOURS`, and can do nothing else before.
+        """
         account = self._find_account(name)
-        account.generation = self._store.set_password(account.id, self._passwords.hash(password))
+        password_hash = self._passwords.hash(password)
+        until = self._clock() + ONCE_HOURS * SECONDS_PER_HOUR if once else None
+        account.generation = self._store.set_password(account.id, password_hash, until)
         self._session_closer.close_outdated(account)
 
     def disable(self, name: Name) -> None:
@@ -284,7 +294,9 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     "add_account": AdminMethod(
         AdminService.add_account, NAME_FIELD, PASSWORD_FIELD, ArgumentField("look_alike", bool, False)
     ),
-    "set_password": AdminMethod(AdminService.set_password, NAME_FIELD, PASSWORD_FIELD),
+    "set_password": AdminMethod(
+        AdminService.set_password, NAME_FIELD, PASSWORD_FIELD, ArgumentField("once", bool, False)
+    ),
     "disable": AdminMethod(AdminService.disable, NAME_FIELD),
     "enable": AdminMethod(AdminService.enable, NAME_FIELD),
     "delete_account": AdminMethod(AdminService.delete_account, NAME_FIELD),

@@ -9,12 +9,16 @@ from msgspec import Struct, field
 
 
 class AccountRow(Struct):
-    """An account, as `accounts` lists it. `here`: a session of it is logged in."""
+    """An account, as `accounts` lists it.
+
+    `here`: a session of it is logged in; `seen`: when one began or ended last, in Unix seconds; None: never.
+    """
 
     name: str
     disabled: bool
     role: str
     here: bool
+    seen: float | None = None
 
 
 class RoomRow(Struct):

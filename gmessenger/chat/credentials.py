@@ -11,7 +11,7 @@ from gmessenger.chat.results import DeviceEntry, DeviceList
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import BadRequest, NoSuchDevice, WrongPassword
+from gmessenger.errors import BadPassword, BadRequest, NoSuchDevice, WrongPassword
 
 
 class CredentialService:
@@ -38,6 +38,8 @@ class CredentialService:
         """
         account = session.require_account()
         check_length(new)
+        if session.must_change_password and new == old:
+            raise BadPassword("The new password is the one-time password; choose another.")
         old_hash = self._store.password_hash(account.id)
         if not self._login_throttle.verify(account.key, session.address, old_hash, old) or old_hash is None:
             raise WrongPassword
@@ -46,6 +48,8 @@ class CredentialService:
         account.generation = generation
         if session.device is not None:
             session.device.generation = generation
+            session.device.password_until = None
+        session.must_change_password = False
         self._session_closer.close_outdated(account)
         log.log_event("password_changed", name=account.name, address=session.address)
 

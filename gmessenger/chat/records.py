@@ -35,6 +35,7 @@ class Device(Struct):
     `cursors`: by conversation, the last seq that it has acknowledged.
     `evicted`: the ids of devices that were deleted to make room for it. `login_count`: where the store counts logins.
     `generation`: that of the account when the session began, or when it changed the password itself.
+    `password_until`: when the account's one-time password expires, in Unix seconds; None if it has none.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Device(Struct):
     evicted: Sequence[int] = ()
     login_count: int = 0
     generation: int = 0
+    password_until: float | None = None
 
 
 class DeviceInfo(Struct):

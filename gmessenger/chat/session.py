@@ -29,6 +29,7 @@ class Session:
     `protocol`: the protocol's name, for the log.
     `accepts_push`: push events may be sent; False for course clients, which are sent messages and responses only.
     `account`, `device`: None for a guest.
+    `must_change_password`: it logged in with a one-time password, and may do nothing else before.
     `sync`: what the session was sent and has acknowledged.
     `pending_characters`: the size of its messages that were handed to the store and are not committed.
     `buckets`: the rate limit's state of the name, shared by all its sessions; `network_buckets`: a guest's network's.
@@ -50,6 +51,7 @@ class Session:
         "buckets",
         "device",
         "key",
+        "must_change_password",
         "name",
         "network_buckets",
         "note",
@@ -73,6 +75,7 @@ class Session:
         self.address = address
         self.account: Account | None = None
         self.device: Device | None = None
+        self.must_change_password = False
         self.sync = SyncState()
         self.pending_characters = 0
         self.buckets = SenderBuckets()
@@ -122,6 +125,7 @@ class Session:
     def bind_device(self, device: Device) -> None:
         """Bind the account's session to a device, which has acknowledged up to its cursors."""
         self.device = device
+        self.must_change_password = device.password_until is not None
         self.sync.load_cursors(device.cursors)
 
     def add_pending(self, size: int) -> None:

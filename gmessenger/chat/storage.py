@@ -115,8 +115,11 @@ class Store(Protocol):
     def password_hash(self, account: int) -> str | None:
         """Return the hash of an account's password; None if there is no such account."""
 
-    def set_password(self, account: int, password_hash: str) -> int:
-        """Change the password hash, and revoke all tokens of the account. Returns the account's new generation."""
+    def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
+        """Change the password hash, and revoke all tokens of the account. Returns the account's new generation.
+
+        `until`: it is a one-time password, with which sessions begin before that time only.
+        """
 
     def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
         """Change the password hash if it still is `old_hash`, and revoke all tokens but one. Returns the generation.
@@ -138,6 +141,9 @@ class Store(Protocol):
 
         What `change` raises is raised, and nothing is changed. It may be called more than once.
         """
+
+    def last_uses(self) -> Mapping[int, float]:
+        """Return when a session of each account began or ended last; accounts that never logged in are left out."""
 
     def delete_account(self, account: int) -> None:
         """Delete an account, its devices, memberships and blocks. Its messages stay in their conversations."""
@@ -164,7 +170,8 @@ class Store(Protocol):
         """Begin a session on a device, which is created if need be, with the account's furthest cursors.
 
         Of more than 20 devices the longest unused are evicted: those without a token first, those with a session last.
-        Raises `PasswordRequired` if the credential is not valid any more.
+        Raises `PasswordRequired` if the credential is not valid any more, `WrongPassword` after a one-time password
+        has expired.
         """
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:

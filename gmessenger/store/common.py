@@ -19,6 +19,7 @@ from gmessenger.chat.records import (
     StoredMessage,
 )
 
+ONCE_EXPIRED: Final = "This one-time password has expired: ask an operator for another."
 ItemT = TypeVar("ItemT")
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 AboutColumns: TypeAlias = tuple[str, int | None, str, float | None, str | None, float | None]

@@ -363,6 +363,7 @@ class ResponseFrame(Struct, omit_defaults=True):
     role: str | None = None
     blocks: int | None = None
     registration: str | None = None
+    password_until: float | None = None
     session: str | None = None
     server: str | None = None
     store: str | None = None

@@ -47,6 +47,21 @@ def test_accounts_come_change_and_go(any_store: StoreDirectory) -> None:
     assert any_store.run("user", "list") == "Hank\t-\n"
 
 
+def test_a_one_time_password_is_printed_and_users_are_listed_with_when_they_were_here(
+    store_dir: StoreDirectory,
+) -> None:
+    store_dir.add_user("hank")
+    store_dir.add_user("dale")
+    with store_dir.start_server() as server:
+        port, once = server.wait_for_port(), store_dir.run("user", "passwd", "hank", "--once").strip()
+        hank = store_dir.connect(port)
+        assert hank.log_in("hank", password=once)["account"] is True
+        assert hank.request(action="rooms", id="r")["code"] == "password_change_needed"
+        assert store_dir.run("user", "list").startswith("dale\t-\nhank\there\tlast seen 20")
+        assert hank.request(action="password", id="p", old=once, new=PASSWORD)["response"] == 200
+    assert store_dir.run("user", "list").startswith("dale\t-\nhank\t-\tlast seen 20")
+
+
 def test_an_account_that_looks_like_another_is_made_where_that_is_wanted(any_store: StoreDirectory) -> None:
     any_store.add_user("alice")
     result = any_store.try_run("user", "add", "a1ice", typed=f"{PASSWORD}\n")

@@ -103,7 +103,7 @@ def test_the_words_of_the_control_socket_are_these() -> None:
     assert fields == {
         "accounts": "",
         "add_account": "name password look_alike",
-        "set_password": "name password",
+        "set_password": "name password once",
         "disable": "name",
         "enable": "name",
         "delete_account": "name",

@@ -224,6 +224,19 @@ def test_of_more_than_twenty_devices_one_that_is_logged_out_goes_first(driver: S
     assert driver.log_in(driver.hank, "one more", 30.0).evicted == [ids[19]]
 
 
+def test_a_one_time_password_begins_sessions_until_it_expires_or_is_changed(driver: StoreDriver) -> None:
+    store, login = driver.store, DeviceLogin("laptop", "token")
+    store.set_password(driver.hank, "once", 10.0)
+    assert store.begin_session(driver.hank, login, 9.0, Credential(password_hash="once")).password_until == 10.0
+    for proof in (Credential(password_hash="once"), Credential(token="token")):
+        with pytest.raises(WrongPassword):
+            store.begin_session(driver.hank, login, 10.0, proof)
+    store.change_password(driver.hank, "once", "own", "token")
+    assert store.begin_session(driver.hank, login, 11.0, Credential(token="token")).password_until is None
+    store.note_use({store.devices(driver.hank)[0].id: 12.0})
+    assert store.last_uses() == {driver.hank: 12.0}
+
+
 def test_of_two_changes_of_a_password_one_is_made_and_keeps_one_token(driver: StoreDriver) -> None:
     store = driver.store
     for device in ("laptop", "phone"):

@@ -34,6 +34,7 @@ def _change(
     flush_first: bool = True,
     then: Callable[[NativeHandler, Session], object] | None = None,
     opening: Callable[[NativeHandler, Any], object] | None = None,
+    is_always_allowed: bool = False,
 ) -> NativeCommand:
     """Return the row of a request that changes stored state."""
     return Command(
@@ -45,6 +46,7 @@ def _change(
         is_change=True,
         then=then,
         opening=opening,
+        is_always_allowed=is_always_allowed,
     )
 
 
@@ -66,7 +68,9 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         then=lambda native, session: native.messenger.delivery.start_catch_up(session),
         opening=NativeHandler.register_stranger,
     ),
-    events.PasswordRequest: _change(NativeHandler.change_password, cost=10, needs_secure_transport=True),
+    events.PasswordRequest: _change(
+        NativeHandler.change_password, cost=10, needs_secure_transport=True, is_always_allowed=True
+    ),
     events.DevicesRequest: Command(lambda native, session, _: native.messenger.credentials.devices(session)),
     events.DropRequest: _change(
         lambda native, session, request: native.messenger.credentials.drop(session, request.device, request.all),
@@ -139,7 +143,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     events.StatusRequest: Command(
         lambda native, session, request: native.messenger.set_status(session, request.status, request.note)
     ),
-    events.ProbeRequest: Command(lambda native, _, request: None, cost=0.1),
+    events.ProbeRequest: Command(lambda native, _, request: None, cost=0.1, is_always_allowed=True),
     events.ExportRequest: Command(
         lambda native, session, request: native.messenger.account_data.export(session, request.after), cost=2
     ),
@@ -172,12 +176,15 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     events.QuitRequest: Command(
         lambda native, _, request: native.close_gracefully("quit"),
         cost=0,
+        is_always_allowed=True,
         needs_login=False,
         flush_first=False,
         status=None,
     ),
     # The answer to our probe: that it has arrived is all it is for.
-    events.Pong: Command(lambda native, _, pong: None, cost=0.01, delay_only=True, flush_first=False, status=None),
+    events.Pong: Command(
+        lambda native, _, pong: None, cost=0.01, is_always_allowed=True, delay_only=True, flush_first=False, status=None
+    ),
 }
 
 COURSE_COMMANDS: Final[dict[type, CourseCommand]] = {

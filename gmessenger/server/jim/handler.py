@@ -39,7 +39,8 @@ class Command(Generic[HandlerT]):
     `messages_refused`. `batchable`: consecutive requests to the same name or room may be handled as one batch.
     `is_change`: the handler runs by `ChangeRunner`, to its end whatever becomes of the connection; `then(connection,
     session)` runs after the response. `opening(connection, request)` handles the request instead before the login.
-    `status` is that of the response; None: the handler responds, or nothing does.
+    `is_always_allowed`: also before a one-time password was changed. `status` is that of the response; None: the
+    handler responds, or nothing does.
     """
 
     handler: Callable[[HandlerT, Session, Any], Result | None]
@@ -53,6 +54,7 @@ class Command(Generic[HandlerT]):
     is_change: bool = False
     then: Callable[[HandlerT, Session], object] | None = None
     opening: Callable[[HandlerT, Any], object] | None = None
+    is_always_allowed: bool = False
     status: int | None = 200
 
 

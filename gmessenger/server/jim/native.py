@@ -15,7 +15,14 @@ from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Response
 from gmessenger.chat.records import About
 from gmessenger.chat.results import Page, Registration, Result
 from gmessenger.chat.session import Session
-from gmessenger.errors import AlreadyLoggedIn, BadRequest, NotLoggedIn, StoreUnavailable, WireError
+from gmessenger.errors import (
+    AlreadyLoggedIn,
+    BadRequest,
+    NotLoggedIn,
+    PasswordChangeRequired,
+    StoreUnavailable,
+    WireError,
+)
 from gmessenger.field_types import MAX_ID
 from gmessenger.names import fold
 from gmessenger.server.jim.encoder import ENCODERS, encode_message
@@ -46,6 +53,7 @@ class LoginResult(Result, kw_only=True):
     role: str | UnsetType = UNSET
     blocks: int | UnsetType = UNSET
     registration: str | UnsetType = UNSET
+    password_until: float | UnsetType = UNSET  # Unix seconds; of a one-time password
     store: str
     limits: dict[str, int]
     alert: str
@@ -77,6 +85,8 @@ class NativeHandler(ConnectionHandler):
                 raise NotLoggedIn
             if session.outbox.closed:
                 return  # the session was ended; the connection closes after what is queued
+        if session is not None and session.must_change_password and not command.is_always_allowed:
+            raise PasswordChangeRequired
         if command.needs_secure_transport:
             self.require_secure_transport()
         if command.flush_first and session is not None:
@@ -104,19 +114,22 @@ class NativeHandler(ConnectionHandler):
 
     def send_message(self, request: events.MessageRequest) -> None:
         """`handle` for a message: one call instead of a row, because nearly all requests are messages."""
-        if self.session is None:
+        session = self.session
+        if session is None:
             raise NotLoggedIn
-        if self.session.outbox.closed:
+        if session.must_change_password:
+            raise PasswordChangeRequired
+        if session.outbox.closed:
             return
         send, id = self.messenger.message_service.send, request.id or None
         if request.about is None and request.kind is None and request.what is None:
-            send(self.session, request.to, request.message, id, "msg")
+            send(session, request.to, request.message, id, "msg")
         else:
-            send(self.session, request.to, request.message, id, "msg", request.kind or "", _about(request))
+            send(session, request.to, request.message, id, "msg", request.kind or "", _about(request))
 
     def handle_batch(self, messages: Sequence[events.MessageRequest]) -> bool:
         """Send several messages to the same name or room; False if they have to be handled one by one."""
-        if self.session is None or self.session.outbox.closed:
+        if self.session is None or self.session.outbox.closed or self.session.must_change_password:
             return False
         texts = [message.message for message in messages]
         ids = [message.id or None for message in messages]
@@ -270,6 +283,7 @@ class NativeHandler(ConnectionHandler):
             role=session.role or UNSET,
             blocks=messenger.blocks.count(session.key) or UNSET,
             registration=UNSET if is_account else messenger.policy.registration,
+            password_until=(session.device and session.device.password_until) or UNSET,
             store=messenger.store_identity,
             limits=messenger.policy.announced_limits(session) | {"id": MAX_ID},
             alert=messenger.greeting,

@@ -37,10 +37,12 @@ ADD_DIRECT_PARTICIPANT: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
 )
 SET_PASSWORD: Final = (
-    "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s RETURNING generation"  # noqa: S105
+    "UPDATE accounts SET password = %s, password_until = %s, generation = generation + 1 WHERE id = %s "  # noqa: S105
+    "RETURNING generation"
 )
 CHANGE_PASSWORD: Final = (
-    "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s AND password = %s "  # noqa: S105
+    "UPDATE accounts SET password = %s, password_until = NULL, generation = generation + 1 "  # noqa: S105
+    "WHERE id = %s AND password = %s "
     "RETURNING generation"
 )
 DISABLE: Final = "UPDATE accounts SET disabled = %s WHERE id = %s"
@@ -144,9 +146,9 @@ class AccountStore(DeviceStore):
         row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
         return str(row[0]) if row else None
 
-    def set_password(self, account: int, password_hash: str) -> int:
+    def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         def change(db: PgConnection) -> int:
-            row = db.execute(SET_PASSWORD, (password_hash, account)).fetchone()
+            row = db.execute(SET_PASSWORD, (password_hash, until, account)).fetchone()
             db.execute(DROP_TOKENS, (account,))
             self.record_change(db, "account", account)
             return int(row[0]) if row else 0

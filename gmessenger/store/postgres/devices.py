@@ -7,13 +7,16 @@ from typing import Final
 
 from gmessenger.chat.records import Credential, Device, DeviceInfo, DeviceLogin
 from gmessenger.cluster.interfaces import DROPPED
-from gmessenger.errors import AccountDisabled, PasswordRequired
-from gmessenger.store.common import MAX_DEVICES, hash_secret
+from gmessenger.errors import AccountDisabled, PasswordRequired, WrongPassword
+from gmessenger.store.common import MAX_DEVICES, ONCE_EXPIRED, hash_secret
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.tsvector import replace_nul
 
-LOCK_ACCOUNT: Final = "SELECT password, disabled, generation FROM accounts WHERE id = %s FOR NO KEY UPDATE"
+LOCK_ACCOUNT: Final = (
+    "SELECT password, disabled, generation, password_until FROM accounts WHERE id = %s FOR NO KEY UPDATE"
+)
+LAST_USES: Final = "SELECT account_id, max(used) FROM devices GROUP BY account_id"
 FIND_BY_HASH: Final = (
     "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s AND t.used >= %s"
 )
@@ -90,6 +93,9 @@ class DeviceStore(Database):
 
         return self.change(change)
 
+    def last_uses(self) -> Mapping[int, float]:
+        return dict(self.read(lambda db: db.execute(LAST_USES).fetchall()))
+
     def note_use(self, devices: Mapping[int, float]) -> None:
         # In the order of their ids: another node may record the use of the same devices.
         rows = [{"device": device, "time": time} for device, time in sorted(devices.items())]
@@ -102,8 +108,11 @@ class DeviceStore(Database):
 
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
         def change(db: PgConnection) -> Device:
-            generation = _check_proof(db, account, credential)
-            device = log_in_device(db, account, login, time, generation)
+            generation, until = _check_proof(db, account, credential)
+            if until is not None and time >= until:
+                raise WrongPassword(ONCE_EXPIRED)
+            device = log_in_device(db, account, login, time)
+            device.generation, device.password_until = generation, until
             for id in (device.id, *device.evicted):  # another node may have counted some as unused
                 self.record_change(db, "device", id)
             return device
@@ -120,10 +129,11 @@ class DeviceStore(Database):
         return dict(self.read(lambda db: db.execute(SELECT_LOGIN_COUNTS, (list(devices),)).fetchall()))
 
 
-def _check_proof(db: PgConnection, account: int, proof: Credential) -> int:
-    """Check again a token or password hash that was checked before, and lock the account. Returns its generation.
+def _check_proof(db: PgConnection, account: int, proof: Credential) -> tuple[int, float | None]:
+    """Check again a token or password hash that was checked before, and lock the account.
 
-    Raises `AccountDisabled`, or `PasswordRequired` where it is not valid any more.
+    Returns generation and expiry of the password. Raises `AccountDisabled`, or `PasswordRequired` where it is not
+    valid any more.
     """
     with db.pipeline():
         locked = db.execute(LOCK_ACCOUNT, (account,))
@@ -138,10 +148,10 @@ def _check_proof(db: PgConnection, account: int, proof: Credential) -> int:
         is_valid = row is not None and row[0] == proof.password_hash
     if row is None or not is_valid:
         raise PasswordRequired
-    return int(row[2])
+    return int(row[2]), row[3]
 
 
-def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: float, generation: int = 0) -> Device:
+def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: float) -> Device:
     """Begin a session on a device, in a transaction that has the account locked; evict surplus devices."""
     ((device, login_count),) = db.execute(UPSERT_DEVICE, (account, replace_nul(login.device), time)).fetchall()
     if login_count == 1:
@@ -155,4 +165,4 @@ def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: floa
     evicted = [id for (id,) in unused.fetchall()]
     for statement in DELETE_DEVICES if evicted else ():
         db.execute(statement, (evicted,))
-    return Device(device, login.device, dict(cursors.fetchall()), evicted, login_count, generation)
+    return Device(device, login.device, dict(cursors.fetchall()), evicted, login_count)

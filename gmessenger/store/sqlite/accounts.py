@@ -12,14 +12,15 @@ from gmessenger.chat.records import Account, Device, DeviceLogin, Sanction
 from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
 from gmessenger.store.common import hash_secret
 from gmessenger.store.sqlite import past_ids
-from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, generation, log_in_device
+from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, log_in_device
 from gmessenger.store.sqlite.membership import join_room
 
 ALL: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
-SET_PASSWORD: Final = "UPDATE accounts SET password = ?, generation = generation + 1 WHERE id = ?"  # noqa: S105
+SET_PASSWORD: Final = "UPDATE accounts SET password = ?, password_until = ?, generation = generation + 1 WHERE id = ?"  # noqa: S105
 CHANGE_PASSWORD: Final = f"{SET_PASSWORD} AND password = ?"
+GENERATION: Final = "SELECT generation FROM accounts WHERE id = ?"
 DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
 SET_ROLE: Final = "UPDATE accounts SET role = ? WHERE id = ?"
 SETTINGS: Final = "SELECT settings FROM accounts WHERE id = ?"
@@ -112,20 +113,20 @@ class AccountStore(DeviceStore):
         row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
         return str(row[0]) if row else None
 
-    def set_password(self, account: int, password_hash: str) -> int:
+    def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         def change(db: sqlite3.Connection) -> int:
-            db.execute(SET_PASSWORD, (password_hash, account))
+            db.execute(SET_PASSWORD, (password_hash, until, account))
             db.execute(DROP_TOKENS, (account,))
-            return generation(db, account)
+            return _generation(db, account)
 
         return self._change_password(change)
 
     def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
         def change(db: sqlite3.Connection) -> int:
-            if not db.execute(CHANGE_PASSWORD, (new_hash, account, old_hash)).rowcount:
+            if not db.execute(CHANGE_PASSWORD, (new_hash, None, account, old_hash)).rowcount:
                 raise WrongPassword
             db.execute(DROP_OTHER_TOKENS, (account, hash_secret(kept_token)))
-            return generation(db, account)
+            return _generation(db, account)
 
         return self._change_password(change)
 
@@ -189,3 +190,8 @@ class AccountStore(DeviceStore):
     def unblock(self, account: int, key: str) -> None:
         self.writer.execute(lambda db: db.execute(UNBLOCK, (account, key)))
         self.schedule_purge()
+
+
+def _generation(db: sqlite3.Connection, account: int) -> int:
+    row = db.execute(GENERATION, (account,)).fetchone()
+    return int(row[0]) if row else 0

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gmessenger.chat.records import Credential, Device, DeviceInfo, DeviceLogin
-from gmessenger.errors import PasswordRequired
-from gmessenger.store.common import MAX_DEVICES, hash_secret
+from gmessenger.errors import PasswordRequired, WrongPassword
+from gmessenger.store.common import MAX_DEVICES, ONCE_EXPIRED, hash_secret
 from gmessenger.store.sqlite.database import Database
 
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105
-GENERATION: Final = "SELECT generation FROM accounts WHERE id = ?"
+FIND_PASSWORD: Final = "SELECT password, generation, password_until FROM accounts WHERE id = ?"  # noqa: S105
+LAST_USES: Final = "SELECT account_id, max(used) FROM devices GROUP BY account_id"
 FIND_BY_HASH: Final = (
     "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ? AND t.used >= ?"
 )
@@ -79,6 +80,9 @@ class DeviceStore(Database):
         self.schedule_purge(now=bool(dropped))
         return dropped
 
+    def last_uses(self) -> Mapping[int, float]:
+        return dict(self.read(lambda db: db.execute(LAST_USES).fetchall()))
+
     def note_use(self, devices: Mapping[int, float]) -> None:
         rows = [{"device": device, "time": time} for device, time in devices.items()]
 
@@ -91,28 +95,31 @@ class DeviceStore(Database):
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
         def change(db: sqlite3.Connection) -> Device:
             self.write_cursors(db)
-            if not _is_proof_valid(db, account, credential):
-                raise PasswordRequired
-            return log_in_device(db, account, login, time)
+            generation, until = _check_proof(db, account, credential)
+            if until is not None and time >= until:
+                raise WrongPassword(ONCE_EXPIRED)
+            device = log_in_device(db, account, login, time)
+            device.generation, device.password_until = generation, until
+            return device
 
         device = self.writer.execute(change)
         self.schedule_purge(thorough=bool(device.evicted), now=bool(device.evicted))
         return device
 
 
-def generation(db: sqlite3.Connection, account: int) -> int:
-    """Return how often the password of an account was changed."""
-    row = db.execute(GENERATION, (account,)).fetchone()
-    return int(row[0]) if row else 0
+def _check_proof(db: sqlite3.Connection, account: int, proof: Credential) -> tuple[int, float | None]:
+    """Check again a token or password hash that was checked before. Returns generation and expiry of the password.
 
-
-def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
-    """Return whether a token or password hash that was checked before is still valid in this transaction."""
+    Raises `PasswordRequired` where it is not valid any more.
+    """
+    row = db.execute(FIND_PASSWORD, (account,)).fetchone()
+    is_valid = row is not None and row[0] == proof.password_hash
     if proof.token is not None:
-        row = db.execute(FIND_BY_HASH, (hash_secret(proof.token), proof.used_after)).fetchone()
-        return row is not None and row[0] == account
-    row = db.execute(PASSWORD, (account,)).fetchone()
-    return row is not None and row[0] == proof.password_hash
+        token_row = db.execute(FIND_BY_HASH, (hash_secret(proof.token), proof.used_after)).fetchone()
+        is_valid = token_row is not None and token_row[0] == account
+    if row is None or not is_valid:
+        raise PasswordRequired
+    return int(row[1]), row[2]
 
 
 def log_in_device(db: sqlite3.Connection, account: int, login: DeviceLogin, time: float) -> Device:
@@ -125,7 +132,7 @@ def log_in_device(db: sqlite3.Connection, account: int, login: DeviceLogin, time
     db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time, time))
     evicted = _drop_unused_devices(db, account, {device, *login.live_devices})
     cursors = db.execute(CURSORS, (device, account)).fetchall()
-    return Device(device, login.device, dict(cursors), evicted, generation=generation(db, account))
+    return Device(device, login.device, dict(cursors), evicted)
 
 
 def _drop_unused_devices(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:
