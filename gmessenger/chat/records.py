@@ -19,6 +19,7 @@ class Account(Struct):
 
     `key`: the name folded. `role`: empty or `operator`.
     `generation`: counts changes of the password: sessions that logged in with an earlier password are ended.
+    `settings`: as `account_settings.encode_settings` makes them; empty for the defaults.
     """
 
     id: int
@@ -27,6 +28,7 @@ class Account(Struct):
     disabled: bool = False
     role: str = ""
     generation: int = 0
+    settings: str = ""
 
 
 class Device(Struct):

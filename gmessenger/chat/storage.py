@@ -133,9 +133,6 @@ class Store(Protocol):
     def set_role(self, account: int, role: str) -> None:
         """Set the role of an account: `operator`, or empty."""
 
-    def settings(self, account: int) -> str:
-        """Return the settings of an account as JSON; empty for the defaults."""
-
     def change_settings(self, account: int, change: Callable[[str], str]) -> str:
         """Replace the settings of an account by what `change` makes of them, in one transaction; return the new ones.
 

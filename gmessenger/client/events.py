@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from gmessenger.account_settings import AccountSettings
@@ -31,6 +31,7 @@ class Connected:
     is_operator: bool = False
     block_count: int = 0
     seqs_reset: bool = False
+    settings: AccountSettings = field(default_factory=AccountSettings)
 
 
 def make_connected(response: ResponseFrame, reconnected: bool, seqs_reset: bool) -> Connected:
@@ -42,6 +43,7 @@ def make_connected(response: ResponseFrame, reconnected: bool, seqs_reset: bool)
         reconnected=reconnected,
         is_operator=response.role == OPERATOR_ROLE,
         block_count=response.blocks or 0,
+        settings=response.settings or AccountSettings(),
         seqs_reset=seqs_reset,
     )
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from gmessenger import log
-from gmessenger.account_settings import decode_settings
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import RoomEvent, SessionReplaced
@@ -285,6 +284,8 @@ class ChangeApplier:
         if stored.disabled and not known.disabled:
             self._close_sessions(known.key, AccountDisabled())
         known.disabled = stored.disabled
+        if stored.settings != known.settings:
+            self._messenger.settings_service.update(known, stored.settings)
 
     def _handle_room(self, key: str, details: ChangeDetails) -> None:
         self._room_changes.update_room(key, self._read(lambda: self._store.room(key)), details.by)
@@ -324,12 +325,6 @@ class ChangeApplier:
         account = self._messenger.authenticator.accounts_by_id.get(id)
         if account is not None:
             self._messenger.blocks.load(account.key, names)
-
-    def _handle_settings(self, id: int, details: ChangeDetails) -> None:
-        account = self._messenger.authenticator.accounts_by_id.get(id)
-        if account is not None and self._messenger.router.sessions(account.key):
-            stored = self._read(lambda: self._store.settings(id))
-            self._messenger.settings_service.notify(account.key, decode_settings(stored))
 
     def _handle_device(self, id: int, details: ChangeDetails) -> None:
         is_dropped = details.reason == DROPPED
@@ -388,7 +383,6 @@ CHANGE_HANDLERS: Final[dict[str, Callable[..., None]]] = {
     "member": ChangeApplier._handle_member,
     "sanction": ChangeApplier._handle_sanction,
     "blocks": ChangeApplier._handle_blocks,
-    "settings": ChangeApplier._handle_settings,
     "device": ChangeApplier._handle_device,
     "guest": ChangeApplier._handle_guest,
     "kick": ChangeApplier._handle_kick,

@@ -15,7 +15,7 @@ from gmessenger.chat.records import Account, RoomRecord, Sanction
 from gmessenger.chat.storage import Store
 
 ChangeKind: TypeAlias = Literal[
-    "account", "room", "member", "sanction", "blocks", "settings", "device", "guest", "kick", "expel", "bus key"
+    "account", "room", "member", "sanction", "blocks", "device", "guest", "kick", "expel", "bus key"
 ]
 
 
@@ -40,12 +40,11 @@ class Change(Struct):
 
     | kind | subject | meaning |
     |---|---|---|
-    | account | account id | created, deleted, disabled, enabled, given a role or a password |
+    | account | account id | created, deleted, disabled, enabled, given a role, a password or other settings |
     | room | room key | created, deleted, given a topic |
     | member | room key, account id | joined or left |
     | sanction | sanction kind, target | imposed or lifted |
     | blocks | account id | the account blocked or unblocked a name |
-    | settings | account id | the account changed its settings |
     | device | device id | a session logged in on it, its token was revoked, or it was replaced by another device |
     | guest | folded name | the guest resumed its session on another node |
     | kick | folded name | to be applied once; `details.reason` |

@@ -15,7 +15,8 @@ from gmessenger.log import traced
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
-from gmessenger.terminal.account_handlers import AccountHandlers
+from gmessenger.terminal.attention import Attention
+from gmessenger.terminal.attention_handlers import AttentionHandlers
 from gmessenger.terminal.dialogue import Dialogue, Prompt
 from gmessenger.terminal.format_events import format_reason, format_topic
 from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
@@ -63,12 +64,12 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-class CommandHandlers(AccountHandlers):
+class CommandHandlers(AttentionHandlers):
     """The handlers that are the same in every mode; one method for each command."""
 
-    def __init__(self, client: Client, quit_mode: Callable[[], None]) -> None:
+    def __init__(self, client: Client, attention: Attention, quit_mode: Callable[[], None]) -> None:
         """quit_mode: leaves the mode, which ends the program."""
-        super().__init__(client)
+        super().__init__(client, attention)
         self._quit_mode = quit_mode
         self.search_cursor = SearchCursor([])
 
@@ -235,6 +236,16 @@ class CommandHandlers(AccountHandlers):
 
     def _search(self, words: str, conversation: str | None) -> str:
         hits = self._client.search(words, conversation)
+        self.search_cursor = SearchCursor(hits)
+        return format_results.search(hits, self._client.name)
+
+    @traced()
+    def mentions(self) -> None:
+        """List the newest mentions in all conversations, with numbers for `/jump`."""
+        self._show_result(self._mentions)
+
+    def _mentions(self) -> str:
+        hits = self.find_mentions()
         self.search_cursor = SearchCursor(hits)
         return format_results.search(hits, self._client.name)
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gmessenger.terminal.attention_handlers import LEVELS
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
-from gmessenger.terminal.i18n import N_, _
+from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.line_terminal import MIN_TEXT_WIDTH
 
 COLUMN_GAP: Final = 2
@@ -124,6 +125,19 @@ def _parse_minutes(text: str) -> int | None:
     return int(found[1]) * MINUTES_PER_UNIT[found[2]] if found else None
 
 
+def _notify(handlers: CommandHandlers, arguments: str) -> None:
+    words = arguments.split()
+    if not words:
+        return handlers.notify_settings()
+    name = "" if words[0].casefold() in LEVELS else words.pop(0)
+    level = words.pop(0).casefold() if words else ""
+    duration = words[-1] if words else ""
+    minutes = _parse_minutes(duration)
+    if level not in LEVELS or words not in ([], ["for", duration], [duration]) or (words and minutes is None):
+        return handlers.show(as_notice(_("write it as in /notify #ROOM mentions, or /notify #ROOM none for 2h")))
+    return handlers.notify(name, level, minutes)
+
+
 def _close(handlers: CommandHandlers, room: str) -> None:
     """Close the named room; without a name, hide the conversation.
 
@@ -204,6 +218,9 @@ COMMANDS: Final = (
         lambda handlers, words: handlers.search(words),
     ),
     ChatCommand(
+        (), ("/mentions",), "", "list the newest messages that mention you", lambda handlers, _: handlers.mentions()
+    ),
+    ChatCommand(
         (),
         ("/jump",),
         "[N]",
@@ -251,6 +268,35 @@ COMMANDS: Final = (
     ),
     ChatCommand((), ("/unblock", "/unignore"), "NAME", "unblock a user", lambda handlers, name: handlers.unblock(name)),
     ChatCommand((), ("/blocks",), "", "list the users you block", lambda handlers, _: handlers.blocks()),
+    ChatCommand(
+        (),
+        ("/notify",),
+        "[NAME LEVEL [TIME]]",
+        "choose which messages of a conversation notify you: all, mentions or none, as in /notify #dev none 2h; alone, "
+        "list the choices",
+        _notify,
+    ),
+    ChatCommand(
+        (),
+        ("/highlight",),
+        "[WORDS]",
+        "let WORDS count as a mention of you; alone, list them",
+        lambda handlers, words: handlers.highlight(words),
+    ),
+    ChatCommand(
+        (),
+        ("/unhighlight",),
+        "WORDS",
+        "no longer let WORDS count as a mention",
+        lambda handlers, words: handlers.unhighlight(words),
+    ),
+    ChatCommand(
+        (),
+        ("/joins",),
+        "[HOW]",
+        "choose how joins and leaves are displayed: shown, gathered or hidden",
+        lambda handlers, display: handlers.joins(display),
+    ),
     ChatCommand((), ("/export",), "me [FILE]", "export all your messages to a new file", _export),
     ChatCommand(
         (), ("/forget",), "me", "erase all your messages and delete your account", _forget, never_suggested=True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,13 +12,6 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_duration, format_time
 from gmessenger.terminal.i18n import N_, _, as_notice, localize, localize_greeting, ngettext
 from gmessenger.terminal.stdio import TruncatedLine
-
-
-def mention_matcher(name: str) -> Callable[[str], bool]:
-    """Return a function that says whether a text contains the name as a word, with or without an @."""
-    found = re.compile(rf"(?<!\w)@?{re.escape(name)}(?!\w)", re.IGNORECASE).search
-    return lambda text: found(text) is not None
-
 
 CONTINUATION_INDENT: Final = " " * 8
 ERASED_MESSAGE: Final = N_("this message has been erased")

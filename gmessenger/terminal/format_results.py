@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from gmessenger.client import MessageEvent, RoomInfo, SanctionInfo, SearchHit, SearchResults, UserInfo, fold
+from gmessenger.client import (
+    MessageEvent,
+    RoomInfo,
+    SanctionInfo,
+    SearchHit,
+    SearchResults,
+    UserInfo,
+    fold,
+)
 from gmessenger.constants import ONLINE
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize

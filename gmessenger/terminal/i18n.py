@@ -101,6 +101,7 @@ SERVER_TEXTS: Final = (
     N_("An account can create at most {count} rooms."),
     N_("You can be a member of at most {count} rooms."),
     N_("A name has at most {count} characters."),
+    N_("A highlight is 1 to {count} printable characters."),
     N_("The name {name} is reserved."),
     N_("The name {name} looks too much like {other}, which is taken."),
     N_("A message has at most {count} characters."),

@@ -12,6 +12,7 @@ from gmessenger.client import Client, fold
 from gmessenger.errors import BadText, MessengerError
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events, format_results
+from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import HELP_NOTES, help_text
 from gmessenger.terminal.dialogue import Dialogue
@@ -40,6 +41,7 @@ class LineCommandHandlers(CommandHandlers):
     def __init__(
         self,
         client: Client,
+        attention: Attention,
         line_terminal: LineTerminal,
         lines: StdinReader,
         echo: EchoControl,
@@ -47,7 +49,7 @@ class LineCommandHandlers(CommandHandlers):
         *,
         interactive: bool,
     ) -> None:
-        super().__init__(client, quit_mode)
+        super().__init__(client, attention, quit_mode)
         self._line_terminal = line_terminal
         self._lines = lines
         self._echo = echo

@@ -16,10 +16,13 @@ from gmessenger.client import (
     Client,
     Connected,
     Disconnected,
+    MemberJoined,
+    MemberLeft,
     MessageDelivered,
     MessageReceived,
     MessageSentElsewhere,
     Rejected,
+    SettingsChanged,
     fold,
 )
 from gmessenger.config.options import ClientOptions
@@ -27,10 +30,10 @@ from gmessenger.errors import MessengerError
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
+from gmessenger.terminal.attention import Attention, GatheredMembers
 from gmessenger.terminal.bell import BellPolicy
 from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipient_hint, parse_line
 from gmessenger.terminal.event_log import log_client_event
-from gmessenger.terminal.format_events import mention_matcher
 from gmessenger.terminal.i18n import _, as_notice
 from gmessenger.terminal.lifecycle import QUIET_FLUSH_TIMEOUT, flush_before_exit
 from gmessenger.terminal.line_command_handlers import LineCommandHandlers
@@ -127,12 +130,15 @@ class LineMode:
         self._line_terminal = line_terminal
         self._lines = lines
         self._exit_controller = exit_controller
-        self._handlers = LineCommandHandlers(client, line_terminal, lines, echo, self.quit, interactive=interactive)
+        self._attention = Attention(client.name)
+        self._gathered: dict[str, GatheredMembers] = {}
+        self._handlers = LineCommandHandlers(
+            client, self._attention, line_terminal, lines, echo, self.quit, interactive=interactive
+        )
         self._log_in = log_in
         self._delivery_tracker = DeliveryTracker()
         self._shown_messages = ShownMessages(client)
         self._bell_policy = BellPolicy()
-        self._is_mention = mention_matcher(client.name)
         self._leaving = False
         self._event_loop: Greenlet[..., object] | None = None
 
@@ -147,6 +153,7 @@ class LineMode:
         for line in self._lines:
             self._line_terminal.on_line_typed()
             self._shown_messages.mark_read()
+            self._show_gathered(*self._gathered)
             self._handle_line(line)
             if self._leaving:
                 return
@@ -202,10 +209,11 @@ class LineMode:
                 return
 
     def _rings(self, event: ChatEvent) -> bool:
-        """Return whether to ring now: for a direct message, or one in a room that mentions the user."""
+        """Return whether to ring now, by the user's settings."""
         if not isinstance(event, MessageReceived):
             return False
-        is_for_me = not is_room(event.delivery.to) or self._is_mention(event.delivery.message)
+        is_mention = self._attention.is_mention(event.delivery.message)
+        is_for_me = self._attention.notifies(event.conversation, is_mention=is_mention)
         return is_for_me and self._bell_policy.may_ring()
 
     def _format_event(self, event: ChatEvent) -> str | None:
@@ -223,9 +231,32 @@ class LineMode:
             return None
         if isinstance(event, MessageReceived | MessageSentElsewhere) and event.delivery.broadcast is not True:
             self._handlers.add_conversation(event.conversation)
+        if isinstance(event, MessageReceived | MessageSentElsewhere):
+            self._show_gathered(event.conversation)
+        if isinstance(event, SettingsChanged):
+            self._attention.apply(event.settings)
+        if isinstance(event, MemberJoined | MemberLeft):
+            return self._format_membership(event)
         if isinstance(event, Disconnected) and event.attempt == 1:
             return format_events.format_disconnected(event)
         return self._format_connected(event) if isinstance(event, Connected) else format_events.format_event(event)
+
+    def _format_membership(self, event: MemberJoined | MemberLeft) -> str | None:
+        """Return what to show now of who came or left, as the settings say; that the user was removed always."""
+        if self._attention.joins == "shown" or fold(event.name) == fold(self._client.name):
+            return format_events.format_event(event)
+        if self._attention.joins == "gathered":
+            gathered = self._gathered.setdefault(event.room, GatheredMembers())
+            gathered.add(event)
+            if gathered.is_full:
+                self._show_gathered(event.room)
+        return None
+
+    def _show_gathered(self, *rooms: str) -> None:
+        """Show who came into these rooms and left them since this was last shown."""
+        for room in rooms:
+            if (gathered := self._gathered.pop(room, None)) is not None and (text := gathered.format(room)):
+                self._line_terminal.show(text)
 
     def _format_connected(self, event: Connected) -> str:
         """Return what to show after a login or a reconnect."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import ChatServer
+from tests.support.accounts import PASSWORD, ChatServer
 
 DEFAULTS = {"notify": {}, "highlights": [], "joins": "shown"}
 FAR = 4_000_000_000.0
@@ -30,6 +30,8 @@ def test_settings_are_told_and_changed_one_by_one_and_the_other_devices_are_sent
         assert phone.next_event("settings")["settings"] == answer["settings"]
     assert answer["settings"]["joins"] == "gathered" and answer["settings"]["highlights"] == ["deploy", "on fire"]
     assert phone.request("settings")["settings"] == answer["settings"]
+    login = chat_server.connect().try_log_in("dale", password=PASSWORD, device="phone")
+    assert login["settings"] == answer["settings"]
     assert chat_server.log_in("hank").request("settings")["settings"] == DEFAULTS
 
 

@@ -6,12 +6,14 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
 
 from gmessenger.client import Client, connection
 from gmessenger.errors import FileError, InsecureTransport, PasswordRequired, Refused
+from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.line_command_handlers import LineCommandHandlers
 from gmessenger.terminal.line_terminal import LineTerminal
 from gmessenger.terminal.passwords import EchoControl, log_in_with_password, password_from_options
@@ -124,7 +126,10 @@ def test_commands_ask_for_a_password_only_where_it_can_be_sent(
     for command, expected in (("register", register), ("forget", forget)):
         terminal = RecordingTerminal(OutputWriter(2), is_interactive=True)
         shown = terminal.shown
-        handlers = LineCommandHandlers(FakeClient(**facts), terminal, None, NoEcho(), lambda: None, interactive=True)  # type: ignore[arg-type]
+        client: Any = FakeClient(**facts)
+        lines: Any = None
+        attention = Attention("hank")
+        handlers = LineCommandHandlers(client, attention, terminal, lines, NoEcho(), lambda: None, interactive=True)
         getattr(handlers, command)(*([""] if command == "register" else []))
         assert any(expected in text for text in shown), shown
         assert any(text.endswith(": ") for text in shown) == (expected.endswith(": ") or "Your password" in expected)

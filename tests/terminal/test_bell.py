@@ -1,7 +1,6 @@
 """Line mode: when the bell rings, and what counts as read."""
 
 from gmessenger.terminal.bell import BELL_INTERVAL, BellPolicy
-from gmessenger.terminal.format_events import mention_matcher
 from tests.support.pty_client import PtyClient
 from tests.support.scripted_server import ClientConnection, FakeServer, Frame
 from tests.terminal.conftest import OpenTerminal, StartClient
@@ -84,9 +83,3 @@ def test_bells_do_not_come_in_swarms() -> None:
     assert [policy.may_ring() for _ in range(3)] == [True, False, False]
     now[0] += BELL_INTERVAL
     assert policy.may_ring()
-
-
-def test_a_mention_is_a_word_of_its_own() -> None:
-    is_mention = mention_matcher("hank")
-    assert all(map(is_mention, ("hank", "Hank, are you there?", "ask @hank", "(hank)")))
-    assert not any(map(is_mention, ("", "hankering", "thanks, hank1", "x@hanks")))

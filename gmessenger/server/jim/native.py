@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import UNSET, Raw, UnsetType, field
 
 from gmessenger import __version__
+from gmessenger.account_settings import AccountSettings, decode_settings
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Response
@@ -52,11 +53,18 @@ class LoginResult(Result, kw_only=True):
     server: str
     role: str | UnsetType = UNSET
     blocks: int | UnsetType = UNSET
+    settings: AccountSettings | UnsetType = UNSET
     registration: str | UnsetType = UNSET
     password_until: float | UnsetType = UNSET  # Unix seconds; of a one-time password
     store: str
     limits: dict[str, int]
     alert: str
+
+
+def _own_settings(session: Session) -> AccountSettings | UnsetType:
+    """Return the settings of a session's account; UNSET if it has changed none."""
+    stored = session.account.settings if session.account is not None else ""
+    return decode_settings(stored) if stored else UNSET
 
 
 class NativeHandler(ConnectionHandler):
@@ -282,6 +290,7 @@ class NativeHandler(ConnectionHandler):
             server=SERVER_VERSION,
             role=session.role or UNSET,
             blocks=messenger.blocks.count(session.key) or UNSET,
+            settings=_own_settings(session),
             registration=UNSET if is_account else messenger.policy.registration,
             password_until=(session.device and session.device.password_until) or UNSET,
             store=messenger.store_identity,

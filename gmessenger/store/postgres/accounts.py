@@ -15,7 +15,7 @@ from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
 from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
 
-SELECT_ACCOUNTS: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
+SELECT_ACCOUNTS: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
 FIND_ACCOUNT_BY_ID: Final = f"{SELECT_ACCOUNTS} WHERE id = %s"
 FIND_ACCOUNT_BY_KEY: Final = f"{SELECT_ACCOUNTS} WHERE key = %s"
 LOCK_NAME: Final = f"SELECT pg_advisory_xact_lock({NAME_LOCK_BASE} + abs(hashtext(%s) %% {NAME_LOCK_COUNT}))"
@@ -176,15 +176,11 @@ class AccountStore(DeviceStore):
         db.execute(statement, (value, account))
         self.record_change(db, "account", account)
 
-    def settings(self, account: int) -> str:
-        row = self.read(lambda db: db.execute(SETTINGS, (account,)).fetchone())
-        return str(row[0]) if row else ""
-
     def change_settings(self, account: int, change: Callable[[str], str]) -> str:
         def replace(db: PgConnection) -> str:
             row = db.execute(LOCK_SETTINGS, (account,)).fetchone()
             db.execute(SET_SETTINGS, (changed := change(str(row[0]) if row else ""), account))
-            self.record_change(db, "settings", account)
+            self.record_change(db, "account", account)
             return changed
 
         return self.change(replace)

@@ -15,7 +15,7 @@ from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, log_in_device
 from gmessenger.store.sqlite.membership import join_room
 
-ALL: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
+ALL: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
 SET_PASSWORD: Final = "UPDATE accounts SET password = ?, password_until = ?, generation = generation + 1 WHERE id = ?"  # noqa: S105
@@ -140,10 +140,6 @@ class AccountStore(DeviceStore):
 
     def set_role(self, account: int, role: str) -> None:
         self.writer.execute(lambda db: db.execute(SET_ROLE, (role, account)))
-
-    def settings(self, account: int) -> str:
-        row = self.read(lambda db: db.execute(SETTINGS, (account,)).fetchone())
-        return str(row[0]) if row else ""
 
     def change_settings(self, account: int, change: Callable[[str], str]) -> str:
         def replace(db: sqlite3.Connection) -> str:

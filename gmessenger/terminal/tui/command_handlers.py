@@ -66,7 +66,7 @@ class TuiCommandHandlers(CommandHandlers):
     def __init__(
         self, client: Client, model: Model, jobs: JobQueue, view: CommandView, quit_mode: Callable[[], None]
     ) -> None:
-        super().__init__(client, quit_mode)
+        super().__init__(client, model.attention, quit_mode)
         self._model = model
         self._jobs = jobs
         self._view = view

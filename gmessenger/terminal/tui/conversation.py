@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from gmessenger.client import OutgoingMessage, fold
+from gmessenger.client import MemberJoined, MemberLeft, OutgoingMessage, fold
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
+from gmessenger.terminal.attention import GatheredMembers
 
 MAX_ENTRIES: Final = 10_000
 """Entries of a conversation that are kept; the server has the rest."""
@@ -35,6 +36,7 @@ class Entry:
     state: of own messages; `reason` explains a rejection.
     source_text: what was typed, of messages sent here, to edit and send it again.
     message: the client's message, once it is in the send queue.
+    gathered: who came and who left, of a notice that says it for several.
     version: incremented with each change, for the cache of rendered entries.
     """
 
@@ -49,6 +51,7 @@ class Entry:
     source_text: str = ""
     message: OutgoingMessage | None = None
     version: int = 0
+    gathered: GatheredMembers | None = None
 
     def set_state(self, state: MessageState, reason: str = "") -> None:
         """Change the state of an own message."""
@@ -141,6 +144,18 @@ class Conversation:
     def set_members(self, names: Iterable[str]) -> None:
         """Replace the members of the room."""
         self.members = {fold(name): sanitize(name) for name in names}
+
+    def gather_member(self, event: MemberJoined | MemberLeft, now: float) -> None:
+        """Show in one notice who came and who left since the last message."""
+        last = self.entries[-1] if self.entries else None
+        if last is None or last.gathered is None or last.gathered.is_full:
+            self.add(last := Entry(now, "", "", gathered=GatheredMembers()))
+        assert last.gathered is not None
+        last.gathered.add(event)
+        last.text = last.gathered.format(self.name).removeprefix("-- ")
+        last.version += 1
+        if not last.text:
+            self.entries.remove(last)
 
     def find_by_seq(self, seq: int) -> Entry | None:
         """Return the entry with this seq, if it is loaded."""

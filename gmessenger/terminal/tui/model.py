@@ -15,7 +15,8 @@ from gmessenger.constants import ONLINE
 from gmessenger.names import ROOM_PREFIX, is_room
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
-from gmessenger.terminal.format_events import ERASED_MESSAGE, mention_matcher
+from gmessenger.terminal.attention import Attention
+from gmessenger.terminal.format_events import ERASED_MESSAGE
 from gmessenger.terminal.i18n import _, is_pruned
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 
@@ -115,7 +116,7 @@ class Model:
         self.is_pruned = False
         """Whether the server keeps messages for some time only."""
         self._is_from_blocked = is_from_blocked
-        self._is_mention = mention_matcher(own_name)
+        self.attention = Attention(own_name)
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -212,7 +213,7 @@ class Model:
         sender = "" if is_erased else sanitize(delivery.sender)
         seq = delivery.seq or None
         state = MessageState.STORED if is_own and not is_erased else None
-        is_mention = not is_own and self._is_mention(delivery.message)
+        is_mention = not is_own and self.attention.is_mention(delivery.message)
         return Entry(delivery.time, sender, text, is_own, seq, state, is_mention=is_mention)
 
     def _is_hidden(self, delivery: MessageEvent) -> bool:
@@ -228,7 +229,7 @@ class Model:
             return False
         if conversation is not self.current:
             conversation.add_unread(entry)
-        return entry.is_mention or not is_room(delivery.to)
+        return self.attention.notifies(conversation.name, is_mention=entry.is_mention)
 
     def _on_sent_elsewhere(self, event: events.MessageSentElsewhere, now: float) -> None:
         conversation = self.open(event.conversation)
@@ -277,12 +278,25 @@ class Model:
         room = self.open(event.room)
         room.members[fold(event.name)] = event.name
         self.set_presence(event.name, ONLINE)
-        self._notify_room(event, event.room, now)
+        self._notify_membership(room, event, now)
 
     def _on_left(self, event: events.MemberLeft, now: float) -> None:
         room = self.open(event.room)
         room.members.pop(fold(event.name), None)
-        self._notify_room(event, event.room, now)
+        self._notify_membership(room, event, now)
+
+    def _notify_membership(
+        self, room: Conversation, event: events.MemberJoined | events.MemberLeft, now: float
+    ) -> None:
+        """Show who came or left as the settings say; that the user was removed is always shown."""
+        is_own = fold(event.name) == fold(self.own_name)
+        if self.attention.joins == "shown" or is_own:
+            self._notify_room(event, room.name, now)
+        elif self.attention.joins == "gathered":
+            room.gather_member(event, now)
+
+    def _on_settings(self, event: events.SettingsChanged, now: float) -> None:
+        self.attention.apply(event.settings)
 
     def _on_topic(self, event: events.TopicChanged, now: float) -> None:
         self.open(event.room).topic = sanitize(event.topic)
@@ -334,7 +348,7 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
     events.TopicChanged: Model._on_topic,
     events.RoomClosedByOperator: Model._on_room_state,
     events.RoomReopened: Model._on_room_state,
-    events.SettingsChanged: lambda model, event, now: None,
+    events.SettingsChanged: Model._on_settings,
     events.Notice: Model._on_notice,
 }
 """The method that applies each kind of event."""
