@@ -145,6 +145,7 @@ ARGUMENTS: Final = {
         "a room and a seq, two names and a seq, or an account and a message id",
         one_or_more=True,
     ),
+    "stored": Argument("which", "#ROOM|NAME [NAME] SEQ", "a room and a seq, or two names and a seq", one_or_more=True),
     "age": Argument("--older-than", "--older-than AGE", "an age like 90d, 12w or 36h", parse=parse_days),
 }
 COMMANDS: Final = (
@@ -225,6 +226,7 @@ COMMANDS: Final = (
         certs.create_self_signed,
     ),
     AdminCommand("cert show", ("pem",), "show a certificate's names, expiry and pin", certs.show_certificate),
+    AdminCommand("message erase", ("stored",), "erase a message; a tombstone is left", moderation.erase_message),
     AdminCommand("trace", ("message",), "show where a message was delivered, without its text", status.trace),
     AdminCommand("status", (), "show the state of the running server", status.status, needs_running=True),
     AdminCommand("prune", ("age",), "delete old messages", maintenance.prune),

@@ -177,8 +177,14 @@ def _export_lines(client: AdminClient) -> Iterator[dict[str, Any]]:
     after = 0
     while after is not None:
         page = client.call("messages", after=after)
-        yield from ({"kind": "message", **message} for message in page["messages"])
+        yield from map(_message_line, page["messages"])
         after = page["after"]
+
+
+def _message_line(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of a message, whose own kind gets another key beside that of the line."""
+    kind = {"message_kind": message.pop("kind")} if "kind" in message else {}
+    return {"kind": "message", **message, **kind}
 
 
 def _encode_line(line: dict[str, Any], *, safe: bool) -> bytes:

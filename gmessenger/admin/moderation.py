@@ -9,11 +9,26 @@ from typing import Any
 
 from gmessenger.admin.client import AdminClient, connect, require_running
 from gmessenger.admin.results import SanctionPage, SanctionRow, parse_result
+from gmessenger.admin.status import parse_seq
 from gmessenger.chat.networks import looks_like_address
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line, print_row
 from gmessenger.errors import UsageError
 from gmessenger.hosts import is_certainly_address
+from gmessenger.names import is_room
+
+
+def erase_message(options: AdminOptions, args: Namespace) -> int:
+    """Run `message erase`."""
+    match args.which:
+        case [room, seq] if is_room(room):
+            where: dict[str, Any] = {"name": room, "seq": parse_seq(seq)}
+        case [name, other, seq]:
+            where = {"name": name, "other": other, "seq": parse_seq(seq)}
+        case _:
+            raise UsageError("Name a message: a room and a seq, or two names and a seq.")
+    _call(options, "erase_message", **where)
+    return _report("The message is erased.")
 
 
 def kick(options: AdminOptions, args: Namespace) -> int:

@@ -66,3 +66,9 @@ class TraceReport(Struct):
     size: int
     erased: bool
     readers: list[ReaderTrace]
+    kind: str = ""
+    about: int | None = None
+    what: str = ""
+    edited: float | None = None
+    erased_by: str | None = None
+    erased_at: float | None = None

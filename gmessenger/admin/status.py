@@ -84,15 +84,16 @@ def trace(options: AdminOptions, args: Namespace) -> int:
 def _fetch_traces(client: AdminClient, words: list[str]) -> list[TraceReport]:
     match words:
         case [room, seq] if is_room(room):
-            return [parse_result(client.call("trace", name=room, seq=_parse_seq(seq)), TraceReport)]
+            return [parse_result(client.call("trace", name=room, seq=parse_seq(seq)), TraceReport)]
         case [account, id]:
             return parse_result(client.call("trace_id", name=account, id=id), list[TraceReport])
         case [name, other, seq]:
-            return [parse_result(client.call("trace", name=name, seq=_parse_seq(seq), other=other), TraceReport)]
+            return [parse_result(client.call("trace", name=name, seq=parse_seq(seq), other=other), TraceReport)]
     raise UsageError("Name a message: a room and a seq, two names and a seq, or an account and an id.")
 
 
-def _parse_seq(seq: str) -> int:
+def parse_seq(seq: str) -> int:
+    """Return the number that a word of the command line is. Raises `UsageError`."""
     if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
         raise UsageError(f"A seq is a number, not {seq!r}.")
     return min(int(seq), MAX_SEQ)
@@ -105,11 +106,22 @@ def _trace_lines(report: TraceReport) -> Iterator[str]:
     yield f"  stored {time}"
     id = f", id {report.id}" if report.id else ""
     yield f"  from {report.sender}{device}{id}, to {report.to}"
-    yield "  erased" if report.erased else f"  {report.size} characters"
+    if report.about is not None:
+        yield f"  {report.what or 'a reply'}, about {report.about}"
+    yield _text_state(report)
     for reader in report.readers:
         yield f"  {reader.name}: {_reader_state(reader)}"
         for each in reader.devices:
             yield f"    {each.name}: {_device_state(each)}"
+
+
+def _text_state(report: TraceReport) -> str:
+    """Describe what became of the text."""
+    if report.erased:
+        by = f" by {report.erased_by}" if report.erased_by else ""
+        return f"  erased{by}" + (f" {_format_time(report.erased_at)}" if report.erased_at is not None else "")
+    edited = f", edited {_format_time(report.edited)}" if report.edited is not None else ""
+    return f"  {report.size} characters{edited}"
 
 
 def _reader_state(reader: ReaderTrace) -> str:

@@ -10,6 +10,7 @@ from gmessenger.chat.auth import Authenticator, LoginThrottle
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.history import target_of
 from gmessenger.chat.peers import Peers
+from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import Account, ExportedMessage
 from gmessenger.chat.results import AnyMessageEntry, ExportPage, message_entry
 from gmessenger.chat.rooms import RoomRegistry
@@ -33,8 +34,10 @@ class AccountData:
         login_throttle: LoginThrottle,
         session_closer: SessionCloser,
         peers: Peers,
+        changes: RecentChanges,
     ) -> None:
         self._store = store
+        self._changes = changes
         self._authenticator = authenticator
         self._rooms = rooms
         self._blocks = blocks
@@ -48,7 +51,10 @@ class AccountData:
         Blocks on the store. Raises `AccountsOnly`.
         """
         account = session.require_account()
-        rows, more = self._store.export_page(max(0, after), EXPORT_PAGE, account.id)
+        rows, more = self._changes.read(
+            lambda: self._store.export_page(max(0, after), EXPORT_PAGE, account.id),
+            lambda page: [row.message for row in page[0]],
+        )
         return ExportPage([_export_entry(session, row) for row in rows], more, rows[-1].position if rows else after)
 
     def erase(self, session: Session, password: str) -> None:

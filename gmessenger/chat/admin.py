@@ -206,6 +206,11 @@ class AdminService:
         self._store.set_role(account.id, role)
         self.moderation.set_role(account, role)
 
+    def erase_message(self, name: Name, seq: Number, other: Name | None = None) -> int:
+        """Erase a message of a room, or of two users; return the seq of the erase. Raises `NoSuchMessage`."""
+        conversation, _ = self.tracer.find_conversation(name, other)
+        return self._messenger.eraser.erase(conversation, seq)
+
     def trace_id(self, name: Name, id: Id) -> list[TraceResult]:
         """Trace the messages that an account sent with an id: each of its devices may have used it.
 
@@ -331,6 +336,9 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     ),
     "close_room": ModerationMethod(Moderation.close, NAME_FIELD, REASON_FIELD),
     "open_room": ModerationMethod(Moderation.open, NAME_FIELD),
+    "erase_message": AdminMethod(
+        AdminService.erase_message, NAME_FIELD, ArgumentField("seq", Number), ArgumentField("other", Name | None, None)
+    ),
     "trace": TracerMethod(
         MessageTracer.trace, NAME_FIELD, ArgumentField("seq", Number), ArgumentField("other", Name | None, None)
     ),

@@ -82,6 +82,12 @@ class TraceResult(Struct):
     size: int
     erased: bool
     readers: list[AccountReader | GuestReader]
+    kind: str = ""
+    about: int | None = None
+    what: str = ""
+    edited: float | None = None  # Unix seconds
+    erased_by: str | None = None
+    erased_at: float | None = None  # Unix seconds
 
 
 class Quantiles(Struct):

@@ -263,6 +263,7 @@ class Authenticator:
             raise PasswordRequired("This name belongs to an account.")
         if predecessor is not None:
             session.sync.resume(predecessor.sync)
+            session.said = predecessor.said
             undelivered = [event for event in predecessor.outbox.drain() if isinstance(event, Message | MessageBatch)]
             self.replace_session(predecessor)
         return session, undelivered

@@ -13,6 +13,7 @@ from gevent.event import Event
 from msgspec import Struct
 
 from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
+from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import NewMessage, StoredMessage
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
@@ -58,7 +59,8 @@ class DeliveryService:
     What arrives live neither blocks nor yields. A catch-up runs in a greenlet of its own.
     """
 
-    def __init__(self, store: Store, spawn: Spawn, stats: MessengerStats) -> None:
+    def __init__(self, store: Store, spawn: Spawn, stats: MessengerStats, changes: RecentChanges | None = None) -> None:
+        self.changes = changes if changes is not None else RecentChanges()
         self._store = store
         self._spawn = spawn
         self.stats = stats
@@ -168,24 +170,32 @@ class DeliveryService:
         sync = session.sync
         for conversation, head in sorted(self._store.backlog(session.account.id).items()):
             while sync.delivered(conversation) < head and not session.outbox.closed:
+                changes = self.changes.count
                 page = self._store.page(session.account.id, conversation, sync.delivered(conversation))
-                if not all(self._send_stored(session, message) for message in page.messages) or sync.is_pass_stale:
+                for message in page.messages:
+                    if not self._wait_for_turn(session, message):
+                        return
+                    if self.changes.is_outdated((message,), changes):
+                        break  # edited or erased since: read it again
+                    self._send_stored(session, message)
+                if sync.is_pass_stale:
                     return
-                if not page.more:
+                if not page.more and not self.changes.is_outdated(page.messages, changes):
                     # What was pruned is not owed, nor what was said in a room after the account was removed from it.
                     sync.advance(conversation, head)
 
-    def _send_stored(self, session: Session, message: StoredMessage) -> bool:
-        """Block until there is room, and send it, unless the session's device sent it. False where the pass is over."""
+    def _wait_for_turn(self, session: Session, message: StoredMessage) -> bool:
+        """Block until there is room for a message, unless the session's device sent it. False: the pass is over."""
         assert session.device is not None
         is_from_device = message.device == session.device.id
-        if not (is_from_device or session.outbox.wait_for_room()) or session.sync.is_pass_stale:
-            return False
-        if not is_from_device:
+        return (is_from_device or session.outbox.wait_for_room()) and not session.sync.is_pass_stale
+
+    def _send_stored(self, session: Session, message: StoredMessage) -> None:
+        """Send a message for which there is room, unless the session's device sent it."""
+        if session.device is None or message.device != session.device.id:
             session.outbox.push(message_from_stored(message, is_own=fold(message.sender) == session.key))
             self.stats.deliveries += 1
         session.sync.advance(message.conversation, message.seq)
-        return True
 
 
 def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
@@ -267,6 +277,9 @@ class FanOut:
         """
         if self._on_deliver is not None:
             self._on_deliver(committed)
+        for each in committed:
+            if each.message.about is not None and each.message.about.what:
+                self._delivery.changes.note(each.message.conversation, each.message.about.seq)
         if sessions is None:
             sessions = self.recipient_sessions(committed[0])
         if len(committed) > 1 and committed[-1].seq - committed[0].seq + 1 == len(committed):

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from gmessenger.chat.outbox import DeliveryReceipt, ReadReceipt
 from gmessenger.chat.policy import Policy
+from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import Account, ConversationRow, StoredMessage
 from gmessenger.chat.results import (
     ConversationEntry,
@@ -36,9 +37,16 @@ class HistoryService:
     """
 
     def __init__(
-        self, store: Store, router: Router, rooms: RoomRegistry, accounts: Mapping[str, Account], policy: Policy
+        self,
+        store: Store,
+        router: Router,
+        rooms: RoomRegistry,
+        accounts: Mapping[str, Account],
+        policy: Policy,
+        changes: RecentChanges,
     ) -> None:
         self._store = store
+        self._changes = changes
         self._policy = policy
         self._router = router
         self._rooms = rooms
@@ -96,7 +104,11 @@ class HistoryService:
         if readable is None:
             self._check_readable(target)
             return HistoryPage(target, 1, [], False)
-        page = self._store.history(conversation, readable, before, after, _page_size(limit), amendments=amendments)
+        size = _page_size(limit)
+        page = self._changes.read(
+            lambda: self._store.history(conversation, readable, before, after, size, amendments=amendments),
+            lambda page: page.messages,
+        )
         page_type = HistoryPage if after is None else ForwardHistoryPage
         messages = [message_entry(message) for message in page.messages]
         return page_type(target, page.first_seq, messages, page.more, absences=page.absences or UNSET)
@@ -120,7 +132,10 @@ class HistoryService:
         conversation = conversation_key(session, target) if target is not None else None
         if conversation is not None and self._store.read_range(account.id, conversation) is None:
             self._check_readable(target or "")
-        hits = self._store.search(account.id, text, conversation, _page_size(limit), self._policy.search_timeout)
+        size, timeout = _page_size(limit), self._policy.search_timeout
+        hits = self._changes.read(
+            lambda: self._store.search(account.id, text, conversation, size, timeout), lambda found: found.messages
+        )
         messages = [
             message_entry(message, target=target_of(session, message.conversation, message))
             for message in hits.messages

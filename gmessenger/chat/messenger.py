@@ -11,6 +11,7 @@ from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.credentials import CredentialService
 from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.device_use import DeviceUseRecorder
+from gmessenger.chat.erasures import MessageEraser
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.listings import ListingService
 from gmessenger.chat.membership import RoomMembership
@@ -117,14 +118,15 @@ class Messenger:
 
         self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
         self.room_service = RoomService(rooms, membership, delivery, listings, sanctions.check_not_muted)
-        self.history_service = HistoryService(store, router, rooms, accounts, policy)
+        self.history_service = HistoryService(store, router, rooms, accounts, policy, delivery.changes)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
         self.settings_service = SettingsService(store, router, clock)
         self.account_data = AccountData(
-            store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers
+            store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers, delivery.changes
         )
+        self.eraser = MessageEraser(store, rooms, self.fan_out, clock, policy)
 
     @property
     def store_identity(self) -> str:

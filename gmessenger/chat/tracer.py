@@ -31,14 +31,16 @@ class MessageTracer:
 
         Raises `NoSuchRoom`, `BadRequest` for one user without the other, or `NotFound` with what is stored instead.
         """
-        if is_room(name):
-            conversation, display_name = self._rooms.find(name).key, name
-        elif other is None:
-            raise BadRequest("A conversation is a room, or two names.")
-        else:
-            conversation = direct_key(fold(name), fold(other))
-            display_name = f"the conversation of {name} and {other}"
+        conversation, display_name = self.find_conversation(name, other)
         return self._trace(conversation, seq, display_name)
+
+    def find_conversation(self, name: str, other: str | None) -> tuple[str, str]:
+        """Return the key of a room, or of the conversation of two users, and how it is called. Raises as `trace`."""
+        if is_room(name):
+            return self._rooms.find(name).key, name
+        if other is None:
+            raise BadRequest("A conversation is a room, or two names.")
+        return direct_key(fold(name), fold(other)), f"the conversation of {name} and {other}"
 
     def trace_by_id(self, account: Account, id: str) -> list[TraceResult]:
         """Trace the messages that an account's devices have sent with an id. Raises `NotFound`."""
@@ -68,6 +70,12 @@ class MessageTracer:
                 *(self._account_reader(reader, sent, conversation, seq) for reader in trace.readers),
                 *self._guest_readers(conversation, seq, sent),
             ],
+            kind=sent.kind,
+            about=sent.about,
+            what=sent.what,
+            edited=sent.edited,
+            erased_by=sent.erased_by,
+            erased_at=sent.erased_at,
         )
 
     def _account_reader(self, reader: ReaderInfo, sent: SentInfo, conversation: str, seq: int) -> AccountReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,6 +93,33 @@ def test_an_erased_message_has_left_its_place(store_dir: StoreDirectory, server:
     hank.request(action="msg", id="m1", to="hank", message=BODY)
     server.app.store.erase_messages(server.app.messenger.authenticator.accounts["hank"].id)
     assert trace(store_dir, "hank", "hank", "1")[2] == "erased"
+
+
+def test_an_operator_erases_any_message_and_the_trace_tells_who_and_when(
+    store_dir: StoreDirectory, server: RunningServer
+) -> None:
+    hank = log_in(store_dir, server, "hank", password=PASSWORD)
+    dale = log_in(store_dir, server, "dale", password=PASSWORD)
+    hank.request(action="join", id="j", room="#dev")
+    for to in ("dale", "#dev"):
+        hank.request(action="msg", id="m1", to=to, message=BODY)
+        hank.request(action="msg", id="m2", to=to, message=BODY, kind="action", about=1)
+    store_dir.run("message", "erase", "dale", "hank", "1")
+    frames = [dale.receive() for _ in range(3)]
+    assert (frames[2]["from"], frames[2]["about"], frames[2]["what"]) == ("hank", 1, "erase")
+    store_dir.run("message", "erase", "#dev", "1")
+    for erased in (hank.request(action="history", id="h", **{"with": to})["messages"][0] for to in ("dale", "#dev")):
+        assert (erased["erased"], erased["by"]) == (True, "server")
+    server.stop()
+    store_dir.run("message", "erase", "#dev", "2")
+    assert re.fullmatch(r"erased by server \d{4}-\d\d-\d\d .*", trace(store_dir, "#dev", "2")[3])
+    assert trace(store_dir, "dale", "hank", "2")[2:4] == ["a reply, about 1", f"{len(BODY)} characters"]
+    assert trace(store_dir, "#dev", "4")[1:4] == ["from server, to #dev", "erase, about 2", "0 characters"]
+    assert [json.loads(line).get("message_kind") for line in store_dir.run_process("export").splitlines()].count(
+        "action"
+    ) == 1
+    for which, code in ((("#dev", "2"), 77), (("dale", "hank", "9"), 77), (("#none", "1"), 77), (("dale", "1"), 2)):
+        assert store_dir.try_run("message", "erase", *which).exit_code == code
 
 
 UNKNOWN = [

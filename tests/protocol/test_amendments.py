@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.accounts import ChatServer, UserClient, seqs, texts
 from tests.support.course_clients import CLASSIC, Frame
+from tests.support.moderation import log_in_operator
 
 THUMB = "\N{THUMBS UP SIGN}"
 
@@ -263,3 +264,16 @@ def test_course_clients_are_told_as_text(chat_server: ChatServer) -> None:
     assert send(hank, "carl", "waves", kind="action")["seq"] == 7
     expected = ("wrogn", "* right", "a reply", THUMB, "* hank waves")
     course.receive_messages(("hank", text) for text in expected)
+
+
+def test_an_operator_erases_in_rooms_that_are_closed_or_not_its_own(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), log_in_operator(chat_server, "dale")
+    hank.request("join", room="#dev")
+    hank.send_messages("#dev", "one", "two")
+    assert dale.request("close", room="#dev")["response"] == 200
+    assert code(send(dale, "#dev", "x", about=1)) == (403, "not_member")
+    assert send(dale, "#dev", about=1, what="erase")["response"] == 200
+    erase = hank.next_event("msg")
+    assert (erase["from"], erase["about"], erase["what"]) == ("dale", 1, "erase")
+    assert code(send(hank, "#dev", about=2, what="erase")) == (403, "room_closed")
+    assert texts(hank.history("#dev")) == ["", "two"]

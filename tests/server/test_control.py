@@ -123,6 +123,7 @@ def test_the_words_of_the_control_socket_are_these() -> None:
         "sanctions": "kind after",
         "close_room": "name reason",
         "open_room": "name",
+        "erase_message": "name seq other",
         "trace": "name seq other",
         "trace_id": "name id",
         "status": "",
