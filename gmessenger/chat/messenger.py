@@ -36,6 +36,7 @@ from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tasks import ChangeRunner
 from gmessenger.chat.throttle import Throttle, WeightedNetworks
+from gmessenger.chat.whois import WhoisService
 from gmessenger.constants import OFFLINE
 from gmessenger.errors import BadRequest, NameTaken
 from gmessenger.field_types import MAX_NOTE, MAX_STATUS
@@ -117,6 +118,7 @@ class Messenger:
         )
 
         self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
+        self.whois_service = WhoisService(router, rooms, presence, accounts, blocks.is_hidden, policy)
         self.room_service = RoomService(rooms, membership, delivery, listings, sanctions.check_not_muted)
         self.history_service = HistoryService(store, router, rooms, accounts, policy, delivery.changes)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)

@@ -99,6 +99,13 @@ class PresenceTracker:
             return UserStatus(sessions[-1].status, sessions[-1].note)
         return UserStatus(remote.status, remote.note) if remote is not None else ABSENT
 
+    def since(self, key: str) -> float | None:
+        """Return when the status of a name was set, or when it logged in, in Unix seconds; None if it is offline."""
+        remote = self._router.peers.latest(key)
+        times = [session.status_since for session in self._router.sessions(key)[-1:]]
+        times += [remote.since] if remote is not None else []
+        return max(times, default=None)
+
     def link(self, one: str, other: str) -> None:
         """Record that two names share a conversation, until both are offline."""
         if other not in self._links.get(one, ()):

@@ -241,6 +241,25 @@ class UserPage(Page):
         return super().size + sum(len(user.note) for user in self.users if user.note is not UNSET)
 
 
+class SharedRoom(Struct):
+    """A room that both users are in."""
+
+    name: str = field(name="room")
+
+
+class Whois(Result):
+    """A user as another one may see it. `since`: when it logged in or set its status, in Unix seconds."""
+
+    user: UserEntry
+    account: bool
+    since: float | UnsetType
+    rooms: list[SharedRoom]
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * (len(self.rooms) + 1)
+
+
 class RoomEntry(Struct):
     """A room in the list of rooms. `members` is their number."""
 

@@ -45,6 +45,12 @@ class Room:
             return session.account.id in self.members
         return self.guests.get(session.key) is session
 
+    def has_user(self, key: str, account: Account | None) -> bool:
+        """Return whether an account, or else the guest of a folded name on any node, is in the room."""
+        if account is not None:
+            return account.id in self.members
+        return key in self.guests or key in self.remote_guests
+
     def is_invited(self, key: str) -> bool:
         """Return whether the folded name is invited to the room."""
         return False

@@ -33,6 +33,7 @@ from gmessenger.client.responses import (
     SanctionInfo,
     SearchHit,
     SearchResults,
+    UserDetails,
 )
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.names import fold
@@ -74,6 +75,7 @@ __all__ = [
     "Timeouts",
     "TlsConfig",
     "TopicChanged",
+    "UserDetails",
     "UserInfo",
     "fold",
 ]

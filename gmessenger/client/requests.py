@@ -20,6 +20,7 @@ from gmessenger.client.responses import (
     SanctionInfo,
     SearchHit,
     SearchResults,
+    UserDetails,
     encode_request,
     error_from_response,
     fetch_all,
@@ -27,7 +28,7 @@ from gmessenger.client.responses import (
     parse_messages,
     parse_rows,
 )
-from gmessenger.constants import MAX_HISTORY_PAGE
+from gmessenger.constants import MAX_HISTORY_PAGE, OFFLINE
 from gmessenger.errors import RateLimited, Unreachable
 from gmessenger.hosts import is_certainly_address
 from gmessenger.names import fold
@@ -66,6 +67,7 @@ from gmessenger.wire.events import (
     UnmuteRequest,
     UserInfo,
     UsersRequest,
+    WhoisRequest,
 )
 from gmessenger.wire.jim import encode
 
@@ -226,6 +228,15 @@ class ChatRequests(OperatorRequests):
     def users(self) -> list[UserInfo]:
         """Return the users who are online, with their status."""
         return self._fetch_users(UsersRequest())
+
+    def whois(self, name: str) -> UserDetails:
+        """Return what one may know of a user: status, since when, and the rooms that both are in."""
+        response = self._request(WhoisRequest(user=name))
+        user = response.user or UserInfo(name)
+        rooms = [info.name for info in parse_rows(response.rooms or [], RoomInfo)]
+        return UserDetails(
+            user.account_name, user.status or OFFLINE, user.note or "", bool(response.account), response.since, rooms
+        )
 
     def members(self, room: str) -> list[UserInfo]:
         """Return the members of a room that one is in, with their status."""

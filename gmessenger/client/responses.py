@@ -128,6 +128,22 @@ class RoomInfo(Struct, frozen=True):
     is_closed: bool = field(name="closed", default=False)
 
 
+@dataclass(frozen=True, slots=True)
+class UserDetails:
+    """What one may know of a user.
+
+    `since`: when it logged in or set its status, in Unix seconds; None if it is offline.
+    `rooms`: the names of those that both are in, at most 50.
+    """
+
+    name: str
+    status: str
+    note: str
+    is_account: bool
+    since: float | None
+    rooms: Sequence[str]
+
+
 class OwnDevice(Struct, frozen=True):
     """A device of the own account; `used` is when a connection of it began or ended last, in Unix seconds."""
 

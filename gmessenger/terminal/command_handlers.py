@@ -14,7 +14,7 @@ from gmessenger.constants import AWAY, ONLINE
 from gmessenger.log import traced
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal import format_results
+from gmessenger.terminal import format_accounts, format_results
 from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.attention_handlers import AttentionHandlers
 from gmessenger.terminal.dialogue import Dialogue, Prompt
@@ -134,6 +134,11 @@ class CommandHandlers(AttentionHandlers):
     def users(self) -> None:
         """List the users who are online."""
         self._show_result(lambda: format_results.users(self._client.users(), self._client.name))
+
+    @traced("name")
+    def whois(self, name: str) -> None:
+        """Show what is known of a user."""
+        self._show_result(lambda: format_accounts.whois(self._client.whois(name)))
 
     @traced()
     def status(self, status: str) -> None:

@@ -164,6 +164,13 @@ COMMANDS: Final = (
     ChatCommand((), ("/users",), "", "list the users who are online", lambda handlers, _: handlers.users()),
     ChatCommand(
         (),
+        ("/whois", "/wi"),
+        "NAME",
+        "show the status of a user, since when, and the rooms you share",
+        lambda handlers, name: handlers.whois(name),
+    ),
+    ChatCommand(
+        (),
         ("/status",),
         "[WORDS]",
         "set or show your status; /status online clears it",

@@ -15,7 +15,7 @@ CHANGE_NAME: Final = N_(
     "An account keeps its name."
 )
 LIST_ROOMS_OR_USERS: Final = N_("/rooms lists the rooms, /users the users who are online.")
-LIST_USERS: Final = N_("/users lists the users who are online, with their status.")
+LIST_USERS: Final = N_("/users lists the users who are online, with their status; /whois NAME tells more of one.")
 JOIN_ROOM: Final = N_("/join #ROOM joins a room, and creates it if it does not exist.")
 SEND_MESSAGE: Final = N_("/msg NAME TEXT sends a direct message.")
 NO_ACTIONS: Final = N_("There are no action messages; write it as an ordinary message.")
@@ -40,7 +40,7 @@ SHOW_HELP: Final = N_("All commands are in /help.")
 ANSWERS: Final = (
     (CHANGE_NAME, "nick nickname name rename setname handle"),
     (LIST_ROOMS_OR_USERS, "ls channels chans groups dir"),
-    (LIST_USERS, "whois who whowas wi ison online contacts friends roster profile finger info seen"),
+    (LIST_USERS, "who whowas ison online contacts friends roster profile finger info seen"),
     (JOIN_ROOM, "channel chan room create new enter subscribe"),
     (SEND_MESSAGE, "whisper tell dm pm m t send say notice reply r chat privmsg wall"),
     (NO_ACTIONS, "me action emote slap shrug describe"),

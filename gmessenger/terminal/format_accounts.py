@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gmessenger.client import OwnDevice
+from gmessenger.client import OwnDevice, UserDetails
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time
+from gmessenger.terminal.format_events import format_status
 from gmessenger.terminal.i18n import _, as_notice, ngettext
 
 
@@ -23,3 +24,19 @@ def _format_device(info: OwnDevice) -> str:
     if info.is_here:
         return _("{name} (connected now)", name=name)
     return _("{name} (used last: {time})", name=name, time=format_time(info.used))
+
+
+def whois(user: UserDetails) -> str:
+    """Format what is known of a user: status, since when, and the rooms that both are in."""
+    name, status = sanitize(user.name), format_status(user.status, user.note)
+    text = (
+        _("{name}, an account: {status}", name=name, status=status)
+        if user.is_account
+        else _("{name}, a guest: {status}", name=name, status=status)
+    )
+    if user.since is not None:
+        text = _("{said}, since {time}", said=text, time=format_time(user.since))
+    if not user.rooms:
+        return as_notice(text)
+    rooms = as_notice(_("rooms you share: {rooms}", rooms=sanitize(", ".join(user.rooms))))
+    return f"{as_notice(text)}\n{rooms}"

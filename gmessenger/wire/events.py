@@ -161,6 +161,10 @@ class RoomsRequest(Request, tag="rooms", kw_only=True):
     after: fields.Name | None = None
 
 
+class WhoisRequest(Request, tag="whois", kw_only=True):
+    user: fields.Name
+
+
 class ProbeRequest(Request, tag="probe", kw_only=True):
     pass
 
@@ -323,6 +327,7 @@ NativeRequest: TypeAlias = (
     | MembersRequest
     | RoomsRequest
     | UsersRequest
+    | WhoisRequest
     | StatusRequest
     | ProbeRequest
     | ExportRequest
@@ -370,6 +375,8 @@ class ResponseFrame(Struct, omit_defaults=True):
     limits: dict[str, Any] | None = None
     alert: str | None = None
     seq: int | None = None
+    user: UserInfo | None = None
+    since: float | None = None
     users: list[UserInfo] | None = None
     members: list[str] | None = None
     rooms: list[dict[str, Any]] | None = None

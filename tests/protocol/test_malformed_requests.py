@@ -31,6 +31,7 @@ REQUESTS: dict[str, Frame] = {
     "topic": {"room": "#dev", "topic": "hello"},
     "members": {"room": "#dev", "after": "dale", "limit": 5},
     "users": {"after": "dale", "limit": 5},
+    "whois": {"user": "dale"},
     "rooms": {"after": "#dev", "limit": 5},
     "status": {"status": "away", "note": "back at three"},
 }

@@ -73,6 +73,8 @@ EVENTS: Final[tuple[Frame, ...]] = (
 )
 LISTS: Final[Frame] = {
     "alert": HOSTILE,
+    "user": {"account_name": HOSTILE, "status": HOSTILE, "note": HOSTILE},
+    "since": 1.0,
     "users": [{"account_name": HOSTILE, "status": HOSTILE}, {"account_name": "hank", "status": HOSTILE}],
     "members": [HOSTILE, "hank"],
     "rooms": [{"room": f"#{HOSTILE}", "topic": HOSTILE, "members": 3, "closed": True}],

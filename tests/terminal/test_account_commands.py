@@ -114,3 +114,19 @@ def test_the_notes_of_others_are_shown(session: tuple[PtyClient, ClientConnectio
     )
     hank.wait_for(r"dale \(away: lunch\)")
     assert "\x1b[31m" not in hank.seen
+
+
+def test_what_is_known_of_a_user(session: tuple[PtyClient, ClientConnection]) -> None:
+    hank, peer = session
+    hank.type_line("/whois dale")
+    request = peer.expect("whois")
+    user = {"account_name": "Dale", "status": "away", "note": "lunch"}
+    rooms = [{"room": "#dev"}, {"room": "#ops"}]
+    peer.respond(request, 200, user=user, account=True, since=1_763_812_800.0, rooms=rooms)
+    assert request["user"] == "dale"
+    hank.wait_for(r"-- Dale, an account: away: lunch, since 2025-11-22 .*\r\n-- rooms you share: #dev, #ops")
+    hank.type_line("/whois guest")
+    peer.respond(
+        peer.expect("whois"), 200, user={"account_name": "guest", "status": "offline"}, account=False, rooms=[]
+    )
+    hank.wait_for(r"-- guest, a guest: offline\r\n")

@@ -103,6 +103,7 @@ class RecordingHandlers:
         ("/jump", ("jump", None)),
         ("/jump 12", ("jump", 12)),
         ("/list", ("rooms",)),
+        ("/whois dale", ("whois", "dale")),
         ("/j #dev", ("join", "#dev")),
         ("/w dale hi there", ("message", "dale", "hi there")),
         ("/ignore dale", ("block", "dale")),
@@ -222,7 +223,7 @@ def test_words_of_other_messengers() -> None:
     for line, expected in {
         "/nick bob": "start again with --name NAME",
         "/LS": "/rooms lists the rooms",
-        "/whois dale": "/users lists the users",
+        "/who": "/users lists the users",
         "/create #dev": "/join #ROOM joins a room",
         "/tell dale hi": "/msg NAME TEXT sends a direct message",
         "/me waves": "ordinary message",

@@ -140,6 +140,9 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     events.UsersRequest: Command(
         lambda native, session, request: native.messenger.listings.users(session.key, request.after)
     ),
+    events.WhoisRequest: Command(
+        lambda native, session, request: native.messenger.whois_service.whois(session, request.user), cost=2
+    ),
     events.StatusRequest: Command(
         lambda native, session, request: native.messenger.set_status(session, request.status, request.note)
     ),
