@@ -12,6 +12,8 @@ AWAY: Final = "away"
 """The status that `/away` sets, mostly with a note."""
 OPERATOR_ROLE: Final = "operator"
 """The role of an account that may moderate."""
+INVITE_DAYS: Final = 7
+"""Days for which an invite is good unless its maker says otherwise."""
 ONCE_HOURS: Final = 72
 """Hours for which a one-time password of `gmessenger-admin` is valid."""
 SERVER_OWNER: Final = "server"

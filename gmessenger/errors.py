@@ -257,7 +257,7 @@ class RegistrationClosed(Forbidden):
 
 class InvalidInvite(Forbidden):
     code = "invite_refused"
-    message = "Registration on this server needs an invitation; this one is invalid or already used."
+    message = "Registration on this server needs an invite; this one is not valid, has expired, or is used up."
 
 
 class NotMember(Forbidden):

@@ -24,6 +24,7 @@ MAX_REASON: Final = 200
 MAX_DEVICE: Final = 128
 MAX_QUERY: Final = 4096
 MAX_PATH: Final = 4096
+MAX_INVITE_USES: Final = 10_000
 MAX_ID: Final = 64
 """Bytes of the id of a request."""
 MAX_SEQ: Final = 2**53
@@ -52,6 +53,7 @@ Query: TypeAlias = Annotated[str, Meta(max_length=MAX_QUERY)]
 Id: TypeAlias = Annotated[str, Meta(max_length=MAX_ID)]
 FilePath: TypeAlias = Annotated[str, Meta(max_length=MAX_PATH)]
 
+InviteUses: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_INVITE_USES)]
 Number: TypeAlias = Annotated[int, Meta(ge=-MAX_SEQ, le=MAX_SEQ)]
 """A seq or a count."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]

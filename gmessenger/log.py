@@ -74,6 +74,7 @@ EVENTS: Final[dict[str, EventSpec]] = {
     "greenlet_failed": _spec(logging.ERROR, "what", "address"),
     "registered": _spec(logging.INFO, "name", "address", "invite"),
     "invite_made": _spec(logging.INFO, "invite"),
+    "invite_revoked": _spec(logging.INFO, "invite"),
     "device_dropped": _spec(logging.INFO, "name", "address", "count"),
     "password_changed": _spec(logging.INFO, "name", "address"),
     "forgotten": _spec(logging.INFO, "name", "address"),

@@ -1,4 +1,4 @@
-"""The commands `user`, `invite` and `room`; passwords come from a prompt, a file or standard input."""
+"""The commands `user` and `room`; passwords come from a prompt, a file or standard input."""
 
 from __future__ import annotations
 
@@ -143,13 +143,6 @@ def list_rooms(options: AdminOptions, args: Namespace) -> int:
 def _room_cells(room: RoomRow) -> tuple[str, ...]:
     members = f"{room.members} members"
     return room.name, f"{members}, closed" if room.closed else members, f"seq {room.seq}", room.topic
-
-
-def create_invite(options: AdminOptions, args: Namespace) -> int:
-    """Run `invite`."""
-    with connect(options) as client:
-        print_line(client.call("add_invite"))
-    return 0
 
 
 def _call_and_report(options: AdminOptions, method: str, message: str, **arguments: Any) -> int:

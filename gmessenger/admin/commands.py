@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
-from gmessenger.admin import accounts, certs, maintenance, moderation, status
+from gmessenger.admin import accounts, certs, invites, maintenance, moderation, status
 from gmessenger.config.options import AdminOptions
 from gmessenger.errors import UsageError
+from gmessenger.field_types import MAX_INVITE_USES
 from gmessenger.urls import redact_error, redact_text
 
 CommandHandler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
@@ -79,6 +80,13 @@ def parse_seconds(text: str) -> float:
     return parse_days(text) * SECONDS_PER_DAY
 
 
+def parse_uses(text: str) -> int:
+    """Return a number of registrations. Raises ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_INVITE_USES:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MAX_INVITE_USES}, not {text!r}")
+    return int(text)
+
+
 ARGUMENTS: Final = {
     "account": Argument("name", "NAME", "the account's name"),
     "alike": Argument(
@@ -90,6 +98,17 @@ ARGUMENTS: Final = {
         "print a one-time password, valid for 72 hours, with which one can only choose a new password",
         optional=True,
         flag=True,
+    ),
+    "invite": Argument("id", "ID", "an id that `invite list` shows"),
+    "uses": Argument(
+        "--uses", "[--uses N]", "how many may register with it [default: 1]", optional=True, parse=parse_uses
+    ),
+    "expires": Argument(
+        "--expires",
+        "[--expires TIME]",
+        "how long it is good, like 36h or 30d [default: 7 days]",
+        optional=True,
+        parse=parse_seconds,
     ),
     "room": Argument("name", "NAME", "the room's name, including the '#'"),
     "new": Argument("file", "FILE", "a file that does not exist yet"),
@@ -106,7 +125,7 @@ ARGUMENTS: Final = {
     "host": Argument(
         "--host",
         "[--host NAME]…",
-        "a host name or an address; without it, those of this machine",
+        "a host name or an address; without it, those of this machine, or for an invite that of the certificate",
         optional=True,
         repeatable=True,
     ),
@@ -182,7 +201,16 @@ COMMANDS: Final = (
         accounts.grant_operator,
     ),
     AdminCommand("user revoke", ("account",), "withdraw an account's operator rights", accounts.revoke_operator),
-    AdminCommand("invite", (), "print an invitation code for one registration", accounts.create_invite),
+    AdminCommand(
+        "invite list", (), "list the invites that are still good, with ids, uses and expiry", invites.list_invites
+    ),
+    AdminCommand("invite revoke", ("invite",), "revoke an invite by its id", invites.revoke_invite),
+    AdminCommand(
+        "invite",
+        ("uses", "expires", "host"),
+        "print an invite for one or more registrations; at a terminal, also what to send with it",
+        invites.create_invite,
+    ),
     AdminCommand("room list", (), "list all rooms", accounts.list_rooms),
     AdminCommand(
         "room delete", ("room",), "delete a room and all its messages, and notify its members", accounts.delete_room
@@ -278,12 +306,16 @@ class _CommandParser(argparse.ArgumentParser):
 
 def add_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add all commands to the parser of the options, for shell completion; return it."""
+    parsers: dict[str, argparse.ArgumentParser] = {}
     groups: dict[str, Any] = {"": parser.add_subparsers(parser_class=argparse.ArgumentParser)}
     for command in COMMANDS:
         group, _, word = command.name.rpartition(" ")
         if group not in groups:
-            groups[group] = groups[""].add_parser(group, help=f"{group} …").add_subparsers()
-        _add_arguments(groups[group].add_parser(word, help=command.description), command)
+            parsers[group] = groups[""].add_parser(group, help=f"{group} …")
+            groups[group] = parsers[group].add_subparsers()
+        # The name of a group may be a command, too: `invite`, beside `invite list`.
+        own = parsers.get(command.name) or groups[group].add_parser(word, help=command.description)
+        _add_arguments(own, command)
     return parser
 
 

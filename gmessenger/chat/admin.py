@@ -14,28 +14,30 @@ from msgspec import NODEFAULT, Struct, ValidationError, convert, defstruct
 from msgspec.structs import astuple
 
 from gmessenger import log
-from gmessenger.chat.admin_results import AccountRow, RoomRow, StatusReport, TraceResult
+from gmessenger.chat.admin_results import AccountRow, InviteRow, RoomRow, StatusReport, TraceResult
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.passwords import PasswordVerifier
-from gmessenger.chat.records import Account
+from gmessenger.chat.records import Account, InviteInfo
 from gmessenger.chat.registration import invite_fingerprint, make_invite
 from gmessenger.chat.results import BanPage, DumpPage, MutePage, message_entry
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer
-from gmessenger.constants import ONCE_HOURS, OPERATOR_ROLE, SERVER_OWNER
+from gmessenger.constants import INVITE_DAYS, ONCE_HOURS, OPERATOR_ROLE, SERVER_OWNER
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
     BadRequest,
+    Forbidden,
     NameTaken,
     NotFound,
 )
 from gmessenger.field_types import Address as AddressText
-from gmessenger.field_types import Days, FilePath, Id, Name, Number, Password, Reason, Seconds, length_error
+from gmessenger.field_types import Days, FilePath, Id, InviteUses, Name, Number, Password, Reason, Seconds, length_error
 from gmessenger.names import check_name, fold
 
 MAX_PAGE: Final = 1000
+MAX_INVITES: Final = 10_000
 MAX_POSITION: Final = 2**62
 SECONDS_PER_DAY: Final = 86_400
 SECONDS_PER_HOUR: Final = 3600
@@ -134,12 +136,33 @@ class AdminService:
         self._messenger.blocks.discard(account.key)
         self._store.purge()
 
-    def add_invite(self) -> str:
-        """Create and return an invitation code, which is good for one registration."""
+    def add_invite(self, uses: InviteUses = 1, seconds: Seconds | None = None) -> str:
+        """Create and return an invite for so many registrations, within `INVITE_DAYS` unless `seconds` says otherwise.
+
+        Raises `Forbidden` above `MAX_INVITES`.
+        """
+        now = self._clock()
+        if len(self._valid_invites()) >= MAX_INVITES:
+            raise Forbidden(f"There are already {MAX_INVITES} invites; revoke some first.")
         invite = make_invite()
-        self._store.add_invite(invite, self._clock())
+        expires = now + (seconds or INVITE_DAYS * SECONDS_PER_DAY)
+        self._store.add_invite(invite, now, SERVER_OWNER, expires, uses)
         log.log_event("invite_made", invite=invite_fingerprint(invite))
         return invite
+
+    def invites(self) -> list[InviteRow]:
+        """Return the invites that are still good, those made first first."""
+        return [InviteRow(*astuple(invite)) for invite in self._valid_invites()]
+
+    def revoke_invite(self, id: Id) -> None:
+        """Make an invite useless, by the id that `invites` shows. Raises `NotFound`."""
+        if not self._store.remove_invite(id.lower()):
+            raise NotFound(f"There is no invite {id}.")
+        log.log_event("invite_revoked", invite=id.lower())
+
+    def _valid_invites(self) -> list[InviteInfo]:
+        now = self._clock()
+        return [invite for invite in self._store.invites() if invite.expires is None or invite.expires > now]
 
     def rooms(self) -> list[RoomRow]:
         """Return all rooms, sorted by name."""
@@ -305,7 +328,11 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     "disable": AdminMethod(AdminService.disable, NAME_FIELD),
     "enable": AdminMethod(AdminService.enable, NAME_FIELD),
     "delete_account": AdminMethod(AdminService.delete_account, NAME_FIELD),
-    "add_invite": AdminMethod(AdminService.add_invite),
+    "add_invite": AdminMethod(
+        AdminService.add_invite, ArgumentField("uses", InviteUses, 1), ArgumentField("seconds", Seconds | None, None)
+    ),
+    "invites": AdminMethod(AdminService.invites),
+    "revoke_invite": AdminMethod(AdminService.revoke_invite, ArgumentField("id", Id)),
     "rooms": AdminMethod(AdminService.rooms),
     "delete_room": AdminMethod(AdminService.delete_room, NAME_FIELD),
     "backup": AdminMethod(

@@ -21,6 +21,16 @@ class AccountRow(Struct):
     seen: float | None = None
 
 
+class InviteRow(Struct):
+    """An invite that is still good, as `invites` lists it. `created`, `expires`: Unix seconds; None: for good."""
+
+    id: str
+    by: str
+    created: float
+    expires: float | None
+    uses: int
+
+
 class RoomRow(Struct):
     """A room, as `rooms` lists it. `seq`: of its latest message, 0 if it has none."""
 
@@ -124,6 +134,7 @@ class ClusterReport(Struct):
 class StatusReport(Struct):
     """The result of `status`. `uptime` is in seconds, `certificate` its expiry in Unix time.
 
+    `registration`: who may register; `tls_port`: None without TLS; `host`, `pin`: of the certificate, or empty.
     `connections`: rows of labels and, last, a count; `waiting` and `longest`: frames in all outboxes, and in one.
     """
 
@@ -143,3 +154,7 @@ class StatusReport(Struct):
     lag: Quantiles
     certificate: float | None
     failures: int
+    registration: str = ""
+    tls_port: int | None = None
+    host: str = ""
+    pin: str = ""

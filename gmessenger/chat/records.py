@@ -99,6 +99,19 @@ EVERYTHING: Final = ReadRange(1, 1)
 """All of a conversation, for those who read it for the service."""
 
 
+class InviteInfo(Struct):
+    """A code with which `uses` more accounts may be registered, without the code itself.
+
+    `id`: tells it from others. `by`: who made it. `created`, `expires`: Unix seconds; None: it does not expire.
+    """
+
+    id: str
+    by: str
+    created: float
+    expires: float | None
+    uses: int
+
+
 class RoomRecord(Struct):
     """A room as it is stored.
 

@@ -21,6 +21,7 @@ from gmessenger.chat.records import (
     DeviceInfo,
     DeviceLogin,
     ExportedMessage,
+    InviteInfo,
     MessagePage,
     MessageTrace,
     NewMessage,
@@ -97,7 +98,7 @@ class Store(Protocol):
     ) -> Account:
         """Create an account. What its name took part in before is not visible to it.
 
-        Raises `NameTaken`, or `InvalidInvite` for an invite that does not exist or was used.
+        Raises `NameTaken`, or `InvalidInvite` for an invite that does not exist, has expired or is used up.
         """
 
     def register(
@@ -145,8 +146,14 @@ class Store(Protocol):
     def delete_account(self, account: int) -> None:
         """Delete an account, its devices, memberships and blocks. Its messages stay in their conversations."""
 
-    def add_invite(self, invite: str, time: float) -> None:
-        """Store an invite, with which one person may register."""
+    def add_invite(self, invite: str, time: float, by: str = "", expires: float | None = None, uses: int = 1) -> None:
+        """Store an invite, with which so many accounts may be registered until it expires. Drops expired ones."""
+
+    def invites(self) -> Sequence[InviteInfo]:
+        """Return all invites, expired ones included, those made first first."""
+
+    def remove_invite(self, id: str) -> bool:
+        """Remove the invite with an id. Returns whether there was one."""
 
     def find_token(self, token: str, used_after: float = 0.0) -> tuple[int, str] | None:
         """Return the account id and the device name of a token, or None. One used before that time is not valid."""

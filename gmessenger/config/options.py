@@ -234,7 +234,7 @@ class ServerOptions(LogOptions):
     registration: RegistrationMode = option(
         "open",
         choice("open", "invite", "closed"),
-        "who may register an account: any user (open), holders of an invitation (invite), or nobody (closed)",
+        "who may register an account: any user (open), holders of an invite (invite), or nobody (closed)",
         "for a private server",
     )
     plain_passwords: bool = option(

@@ -51,6 +51,7 @@ class ServerView(Protocol):
 
     options: ServerOptions
     port: int
+    tls_port: int | None
     started_at: float
     stopping: bool
     supervisor: Supervisor
@@ -106,6 +107,10 @@ def status_report(server: ServerView) -> StatusReport:
         lag=_recent_quantiles(server.loop_lag.lag_seconds),
         certificate=server.certificate.expires_at if server.certificate is not None else None,
         failures=server.supervisor.failure_count,
+        registration=server.options.registration,
+        tls_port=server.tls_port,
+        host=server.certificate.host if server.certificate is not None else "",
+        pin=server.certificate.pin if server.certificate is not None else "",
     )
 
 

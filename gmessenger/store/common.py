@@ -35,6 +35,7 @@ SeqGapRow: TypeAlias = tuple[str, int, int, int, int, int]
 CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 """Acknowledged seqs, by device id and conversation key."""
 
+INVITE_ID_SIZE: Final = 8  # hexadecimal digits of the hash
 MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
 PAGE_SIZE: Final = 200  # messages read for a client at a time
 MAX_QUIET: Final = 1000  # amendments that are counted among the unread of a conversation
@@ -65,6 +66,11 @@ SELECT_SEQ_GAPS: Final = (
 def hash_secret(secret: str) -> bytes:
     """Hash a token or an invite. Random secrets need no slow hash: they cannot be guessed."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def invite_id(invite: str) -> str:
+    """Return what names an invite in lists and in the log; it is of no use for registering."""
+    return hash_secret(invite).hex()[:INVITE_ID_SIZE]
 
 
 def indexed_text(text: str, what: str) -> str:

@@ -47,7 +47,7 @@ class AccountHandlers(ModerationHandlers):
     def register(self, invite: str) -> None:
         """Ask for a password, and register the user's name as an account.
 
-        invite: the invitation code, if the server asks for one.
+        invite: the code to register with, if the server asks for one.
         """
         is_closed = self._client.registration == "closed"
         error = NameTaken() if self._client.is_account else RegistrationClosed() if is_closed else None

@@ -165,6 +165,35 @@ def test_an_invite_is_good_once(driver: StoreDriver) -> None:
         driver.store.create_account("joe", "Joe", "hash", 2.0, "secret")
 
 
+def test_an_invite_is_good_for_so_many_until_it_expires_or_is_removed(driver: StoreDriver) -> None:
+    store = driver.store
+
+    def register(name: str, time: float, invite: str) -> bool:
+        try:
+            store.create_account(name, name, "hash", time, invite)
+        except InvalidInvite:
+            return False
+        return True
+
+    store.add_invite("two", 1.0, "server", 10.0, 2)
+    store.add_invite("one", 2.0, "hank")
+    store.add_invite("other", 3.0, "hank", 20.0)
+    two, one, other = store.invites()
+    assert (two.by, two.created, two.expires, two.uses) == ("server", 1.0, 10.0, 2)
+    assert (one.by, one.expires, one.uses) == ("hank", None, 1)
+    assert len({two.id, one.id, other.id}) == 3 and "two" not in two.id
+    assert register("a", 9.9, "two")
+    assert [invite.uses for invite in store.invites()] == [1, 1, 1]
+    with pytest.raises(NameTaken):
+        store.create_account("hank", "Hank", "hash", 9.9, "two")
+    assert not register("b", 10.0, "two") and register("b", 9.9, "two") and not register("c", 9.9, "two")
+    assert store.remove_invite(one.id) and not store.remove_invite(one.id)
+    assert not register("c", 5.0, "one")
+    assert [invite.id for invite in store.invites()] == [other.id]
+    store.add_invite("later", 21.0)
+    assert [invite.created for invite in store.invites()] == [21.0]
+
+
 def test_tokens_stand_for_account_and_device_until_the_password_changes(driver: StoreDriver) -> None:
     for token in ("old", "token"):
         driver.store.begin_session(driver.hank, DeviceLogin("laptop", token), 1.0, Credential(password_hash="hash"))

@@ -174,6 +174,7 @@ CONTROL_ANSWERS: Final[Frame] = {
         {"name": HOSTILE, "members": 1, "guests": 1, "closed": True, "seq": 1, "topic": HOSTILE, "creator": HOSTILE},
     ],
     "add_invite": HOSTILE,
+    "invites": [{"id": HOSTILE, "by": HOSTILE, "created": 1.0, "expires": 2.0, "uses": 3}],
     "backup": 17,
     "prune": 3,
     "messages": {"messages": [{"id": HOSTILE, "from": HOSTILE, "text": HOSTILE + "\x7f\u202e"}], "after": None},

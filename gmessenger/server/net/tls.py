@@ -66,6 +66,16 @@ class CertificateManager:
         """The expiry, as text."""
         return self._info.expires_text
 
+    @property
+    def host(self) -> str:
+        """The first name in the certificate, or empty."""
+        return next(iter(self._info.names), "")
+
+    @property
+    def pin(self) -> str:
+        """The digest by which clients know the certificate."""
+        return self._info.pin
+
     def reload(self) -> bool:
         """Load the files again; return False, log why and keep the old certificate if that fails."""
         self._fingerprint = self._take_fingerprint()

@@ -7,9 +7,9 @@ from typing import Final, LiteralString
 
 from msgspec.structs import asdict
 
-from gmessenger.chat.records import Account, Device, DeviceLogin, Sanction
+from gmessenger.chat.records import Account, Device, DeviceLogin, InviteInfo, Sanction
 from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
-from gmessenger.store.common import hash_secret
+from gmessenger.store.common import hash_secret, invite_id
 from gmessenger.store.postgres.devices import DeviceStore, log_in_device
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
 from gmessenger.store.postgres.membership import join_room
@@ -23,7 +23,8 @@ LOCK_ROOMS: Final = (
     # Before direct conversations, whose keys come later: the writers of messages lock them in this order, too.
     "SELECT FROM conversations WHERE key = ANY(%s) ORDER BY key FOR NO KEY UPDATE"
 )
-USE_INVITE: Final = "DELETE FROM invites WHERE hash = %s"
+USE_INVITE: Final = "UPDATE invites SET uses = uses - 1 WHERE hash = %s AND (expires IS NULL OR expires > %s)"
+DROP_USED_INVITE: Final = "DELETE FROM invites WHERE hash = %s AND uses <= 0"
 INSERT_ACCOUNT: Final = "INSERT INTO accounts (key, name, password, created) VALUES (%s, %s, %s, %s) RETURNING id"
 FIND_DIRECT_CONVERSATIONS: Final = (
     # Two ranges of indexes, as there may be hundreds of thousands of conversations.
@@ -64,7 +65,10 @@ DELETE_ACCOUNT: Final = (
 SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s"
 LOCK_SETTINGS: Final = f"{SETTINGS} FOR NO KEY UPDATE"
 SET_SETTINGS: Final = "UPDATE accounts SET settings = %s WHERE id = %s"
-ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (%s, %s)"
+ADD_INVITE: Final = "INSERT INTO invites (hash, created, id, by, expires, uses) VALUES (%s, %s, %s, %s, %s, %s)"
+DROP_EXPIRED_INVITES: Final = "DELETE FROM invites WHERE expires <= %s"
+SELECT_INVITES: Final = "SELECT id, by, created, expires, uses FROM invites ORDER BY created, id"
+REMOVE_INVITE: Final = "DELETE FROM invites WHERE id = %s"
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = %s"  # noqa: S105
 
 SELECT_SANCTIONS: Final = "SELECT kind, target, by, reason, since, until FROM sanctions"
@@ -135,8 +139,8 @@ class AccountStore(DeviceStore):
         db.execute(LOCK_NAME, (key,))
         if db.execute(FIND_ACCOUNT_BY_KEY, (key,)).fetchone():
             raise NameTaken
-        if invite is not None and not db.execute(USE_INVITE, (hash_secret(invite),)).rowcount:
-            raise InvalidInvite
+        if invite is not None:
+            _use_invite(db, hash_secret(invite), created)
         ((id,),) = db.execute(INSERT_ACCOUNT, (key, name, password, created)).fetchall()
         db.execute(ADD_DIRECT_PARTICIPANT, {"key": key, "account": id})
         self.record_change(db, "account", id)
@@ -195,8 +199,18 @@ class AccountStore(DeviceStore):
 
         self.change(change)
 
-    def add_invite(self, invite: str, time: float) -> None:
-        self.write(lambda db: db.execute(ADD_INVITE, (hash_secret(invite), time)))
+    def add_invite(self, invite: str, time: float, by: str = "", expires: float | None = None, uses: int = 1) -> None:
+        def change(db: PgConnection) -> None:
+            db.execute(DROP_EXPIRED_INVITES, (time,))
+            db.execute(ADD_INVITE, (hash_secret(invite), time, invite_id(invite), by, expires, uses))
+
+        self.write(change)
+
+    def invites(self) -> Sequence[InviteInfo]:
+        return [InviteInfo(*row) for row in self.read(lambda db: db.execute(SELECT_INVITES).fetchall())]
+
+    def remove_invite(self, id: str) -> bool:
+        return self.write(lambda db: db.execute(REMOVE_INVITE, (id,)).rowcount) > 0
 
     def sanctions(self) -> Sequence[Sanction]:
         return [Sanction(*row) for row in self.read(lambda db: db.execute(SELECT_SANCTIONS).fetchall())]
@@ -240,3 +254,10 @@ class AccountStore(DeviceStore):
             self.record_change(db, "blocks", account)
 
         self.change(change)
+
+
+def _use_invite(db: PgConnection, digest: bytes, time: float) -> None:
+    """Use an invite once, in the transaction that registers; others wait for it. Raises `InvalidInvite`."""
+    if not db.execute(USE_INVITE, (digest, time)).rowcount:
+        raise InvalidInvite
+    db.execute(DROP_USED_INVITE, (digest,))

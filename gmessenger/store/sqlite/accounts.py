@@ -8,9 +8,9 @@ from typing import Final
 
 from msgspec.structs import astuple
 
-from gmessenger.chat.records import Account, Device, DeviceLogin, Sanction
+from gmessenger.chat.records import Account, Device, DeviceLogin, InviteInfo, Sanction
 from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
-from gmessenger.store.common import hash_secret
+from gmessenger.store.common import hash_secret, invite_id
 from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, log_in_device
 from gmessenger.store.sqlite.membership import join_room
@@ -39,8 +39,12 @@ DROP: Final = (
     "DELETE FROM accounts WHERE id = ?",
 )
 """Delete all of an account but its messages, in this order."""
-ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (?,?)"
-USE_INVITE: Final = "DELETE FROM invites WHERE hash = ?"
+ADD_INVITE: Final = 'INSERT INTO invites (hash, created, id, "by", expires, uses) VALUES (?,?,?,?,?,?)'
+DROP_EXPIRED_INVITES: Final = "DELETE FROM invites WHERE expires <= ?"
+INVITES: Final = 'SELECT id, "by", created, expires, uses FROM invites ORDER BY created, id'
+REMOVE_INVITE: Final = "DELETE FROM invites WHERE id = ?"
+USE_INVITE: Final = "UPDATE invites SET uses = uses - 1 WHERE hash = ? AND (expires IS NULL OR expires > ?)"
+DROP_USED_INVITE: Final = "DELETE FROM invites WHERE hash = ? AND uses <= 0"
 JOIN_DIRECT: Final = "INSERT INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
 FIND_DIRECT_CONVERSATIONS: Final = (
     # Two ranges of indexes: there may be hundreds of thousands of conversations, and this runs on the loop.
@@ -97,11 +101,11 @@ class AccountStore(DeviceStore):
         return registered
 
     def _insert_account(self, db: sqlite3.Connection, row: tuple[str, str, str, float], invite: str | None) -> Account:
-        key, name = row[:2]
+        key, name, _, time = row
         if db.execute(IS_TAKEN, (key,)).fetchone():
             raise NameTaken
-        if invite is not None and not db.execute(USE_INVITE, (hash_secret(invite),)).rowcount:
-            raise InvalidInvite
+        if invite is not None:
+            _use_invite(db, hash_secret(invite), time)
         added = db.execute(ADD, row)
         account = int(added.lastrowid or 0)
         for conversation, head in db.execute(FIND_DIRECT_CONVERSATIONS, {"key": key}).fetchall():
@@ -158,8 +162,20 @@ class AccountStore(DeviceStore):
         self.writer.execute(change)
         self.schedule_purge()
 
-    def add_invite(self, invite: str, time: float) -> None:
-        self.writer.execute(lambda db: db.execute(ADD_INVITE, (hash_secret(invite), time)))
+    def add_invite(self, invite: str, time: float, by: str = "", expires: float | None = None, uses: int = 1) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            db.execute(DROP_EXPIRED_INVITES, (time,))
+            db.execute(ADD_INVITE, (hash_secret(invite), time, invite_id(invite), by, expires, uses))
+
+        self.writer.execute(change)
+
+    def invites(self) -> Sequence[InviteInfo]:
+        return [InviteInfo(*row) for row in self.read(lambda db: db.execute(INVITES).fetchall())]
+
+    def remove_invite(self, id: str) -> bool:
+        count = self.writer.execute(lambda db: db.execute(REMOVE_INVITE, (id,)).rowcount)
+        self.schedule_purge()
+        return count > 0
 
     def sanctions(self) -> Sequence[Sanction]:
         return [Sanction(*row) for row in self.read(lambda db: db.execute(SANCTIONS).fetchall())]
@@ -186,6 +202,13 @@ class AccountStore(DeviceStore):
     def unblock(self, account: int, key: str) -> None:
         self.writer.execute(lambda db: db.execute(UNBLOCK, (account, key)))
         self.schedule_purge()
+
+
+def _use_invite(db: sqlite3.Connection, digest: bytes, time: float) -> None:
+    """Use an invite once. Raises `InvalidInvite`."""
+    if not db.execute(USE_INVITE, (digest, time)).rowcount:
+        raise InvalidInvite
+    db.execute(DROP_USED_INVITE, (digest,))
 
 
 def _generation(db: sqlite3.Connection, account: int) -> int:

@@ -1,0 +1,98 @@
+"""Invites: made, used, listed and revoked with gmessenger-admin."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gmessenger.admin.invites import describe_invite
+from gmessenger.chat.admin_results import InviteRow
+from gmessenger.server.snapshot import status_report
+from tests.support.admin_cli import PASSWORD, StoreDirectory
+from tests.support.tls import CertificateAuthority
+
+ROW = InviteRow("1a2b3c4d", "server", 1e9, None, 1)
+
+
+@pytest.fixture
+def store_dir(tmp_path: Path) -> Iterator[StoreDirectory]:
+    with contextlib.closing(StoreDirectory(tmp_path)) as store_dir:
+        store_dir.create_store()
+        yield store_dir
+
+
+@pytest.fixture(params=["running", "stopped"])
+def any_store(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> StoreDirectory:
+    """A store that a server has open, and one that none has."""
+    if request.param == "running":
+        request.getfixturevalue("start_server")(store=store_dir.url)
+    return store_dir
+
+
+def test_an_invite_is_made_listed_and_revoked(any_store: StoreDirectory) -> None:
+    assert any_store.run("invite", "list") == ""
+    code = any_store.run("invite", "--uses", "3", "--expires", "36h").strip()
+    assert len(code) >= 20 and any_store.run("invite").strip() != code
+    lines = any_store.run("invite", "list").splitlines()
+    assert [line.split("\t")[1] for line in lines] == ["3 registrations", "1 registration"]
+    assert all(re.fullmatch(r"[0-9a-f]{8}\t.*\tuntil 20.*\tmade 20.* by server", line) for line in lines)
+    assert code not in str(lines)
+    id = lines[0].split("\t")[0]
+    assert "is revoked" in any_store.run("invite", "revoke", id.upper())
+    assert any_store.run("invite", "list").splitlines() == lines[1:]
+    refused = any_store.try_run("invite", "revoke", id)
+    assert (refused.exit_code, refused.stdout) == (77, "") and f"There is no invite {id}." in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--uses", "0"), ("--uses", "x"), ("--uses", "10001"), ("--expires", "soon"), ("--expires", "0d"), ("x",)]
+)
+def test_a_mistake_makes_no_invite(store_dir: StoreDirectory, words: tuple[str, ...]) -> None:
+    assert store_dir.try_run("invite", *words).exit_code == 2
+    assert store_dir.run("invite", "list") == ""
+
+
+def test_an_invite_lets_so_many_register_and_no_more_once_it_is_revoked(store_dir: StoreDirectory) -> None:
+    with store_dir.start_server("--registration", "invite", "--guests", "no") as server:
+        port = server.wait_for_port()
+        two, revoked = store_dir.run("invite", "--uses", "2").strip(), store_dir.run("invite").strip()
+        store_dir.run("invite", "revoke", store_dir.run("invite", "list").splitlines()[1].split("\t")[0])
+
+        def register(name: str, invite: str) -> Any:
+            frame = {"action": "register", "jim": 2, "user": {"account_name": name}, "invite": invite}
+            return store_dir.connect(port).request(**frame, password=PASSWORD)["response"]
+
+        assert [register(name, two) for name in ("one", "two", "three")] == [201, 201, 403]
+        assert register("four", revoked) == 403
+        assert store_dir.run("invite", "list") == ""
+
+
+def test_the_maker_of_an_invite_is_told_what_to_send(
+    start_server: Callable[..., Any], store_dir: StoreDirectory, tmp_path: Path
+) -> None:
+    server = start_server(store=store_dir.url, registration="invite")
+    lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
+    assert f"    gmessenger-client chat.lan --port {server.port}" in lines and "secret" in lines[-1]
+    assert lines[0] == "It is good for 1 registration, for good. Its id is 1a2b3c4d."
+
+
+def test_with_tls_the_line_to_type_has_the_pin(start_server: Callable[..., Any], tmp_path: Path) -> None:
+    authority = CertificateAuthority(tmp_path)
+    server = start_server(registration="open", tls_certificate=str(authority.issue()), tls_port=0)
+    lines = list(describe_invite("secret", [ROW], status_report(server.app), None, 1))
+    assert "everybody can register without" in lines[0]
+    (command,) = [line for line in lines if "gmessenger-client" in line]
+    certificate = server.app.certificate
+    assert command == (
+        f"    gmessenger-client {certificate.host} --port {server.app.tls_port} --tls --pin {certificate.pin}"
+    )
+
+
+def test_without_a_server_the_line_has_the_port_of_the_options() -> None:
+    lines = list(describe_invite("secret", [ROW], None, ["chat.lan"], 7780))
+    assert "    gmessenger-client chat.lan --port 7780" in lines
