@@ -31,6 +31,8 @@
     │   │   ├── NotYours               403  not_yours
     │   │   ├── TooLate                403  too_late
     │   │   ├── TooManyReactions       403  too_many_reactions
+    │   │   ├── OnlySpeakers           403  only_speakers
+    │   │   ├── InvitedOnly            403  invited_only
     │   │   ├── OperatorsOnly          403  operators_only
     │   │   ├── Kicked                 403  kicked
     │   │   ├── Banned                 403  banned
@@ -49,6 +51,7 @@
     │   ├── NameTaken                  409  name_taken
     │   ├── IdReused                   409  id_reused
     │   ├── LoggedInElsewhere          409  replaced
+    │   ├── LastOwner                  409  last_owner
     │   ├── RecipientGone              410  not_here
     │   ├── TextTooLong                413  too_long
     │   │   └── FrameTooLong           413  frame_too_long
@@ -59,6 +62,7 @@
     │   ├── TooManyConnections         503  too_many_connections    retryable
     │   ├── ServerFull                 503  server_full             retryable
     │   ├── StoreUnavailable           503  store_unavailable       retryable
+    │   ├── Upgrading                  503  upgrading               retryable
     │   └── InternalError              500  internal_error          retryable
     ├── BadProxyHeader                      bad_proxy_header
     └── ExitError                           exit_error
@@ -285,6 +289,16 @@ class TooManyReactions(Forbidden):
     message = "This message has as many different reactions as a message may have."
 
 
+class OnlySpeakers(Forbidden):
+    code = "only_speakers"
+    message = "Only speakers, moderators and owners may write in this room."
+
+
+class InvitedOnly(Forbidden):
+    code = "invited_only"
+    message = "Only who is invited may join this room."
+
+
 class OperatorsOnly(Forbidden):
     code = "operators_only"
     message = "Only operators of this server may do this."
@@ -383,6 +397,12 @@ class LoggedInElsewhere(WireError):
     message = "This name has connected from somewhere else; this connection is closed."
 
 
+class LastOwner(WireError):
+    status = 409
+    code = "last_owner"
+    message = "This is the last owner of the room; make somebody else an owner first."
+
+
 class RecipientGone(WireError):
     status = 410
     code = "not_here"
@@ -468,6 +488,13 @@ class StoreUnavailable(WireError):
     def operator_message(self) -> str:
         """The message with its detail, for the log and the owner."""
         return f"{str(self).rstrip('.')}: {self.detail}." if self.detail else str(self)
+
+
+class Upgrading(WireError):
+    status = 503
+    code = "upgrading"
+    retryable = True
+    message = "The servers are being upgraded; rooms can have rules and roles once all of them are."
 
 
 class InternalError(WireError):

@@ -60,6 +60,12 @@ Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 """A duration."""
 Days: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_DAYS)]
 
+MAX_RULES: Final = 32
+MAX_RULE: Final = 32
+RuleWord: TypeAlias = Annotated[str, Meta(max_length=MAX_RULE)]
+Rules: TypeAlias = Annotated[dict[RuleWord, bool | Number | RuleWord], Meta(max_length=MAX_RULES)]
+"""Rules of a room, by key; which keys and values there are is checked where they are set."""
+
 ErrorFactory: TypeAlias = Callable[[], WireError]
 LENGTH_ERRORS: Final[dict[str, ErrorFactory]] = {
     **dict.fromkeys(("account_name", "to", "with", "user", "room", "after"), BadName),

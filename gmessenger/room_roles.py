@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias, get_args
 
+from gmessenger.errors import LastOwner, NotOwner
+
 RoomRole: TypeAlias = Literal["member", "speaker", "moderator", "owner"]
 """A role in a room, the lowest first. Guests and most accounts have the lowest; a store keeps it as an empty string."""
 ROOM_ROLES: Final[tuple[RoomRole, ...]] = get_args(RoomRole)
@@ -30,3 +32,24 @@ def may_act_on(actor: RoomRole, other: RoomRole) -> bool:
 def may_give(actor: RoomRole, role: RoomRole) -> bool:
     """Return whether a role may give another one."""
     return has_rank(actor, GIVEN_BY[role])
+
+
+def check_role_change(
+    actor: RoomRole | None, before: RoomRole, after: RoomRole, *, is_own: bool, owner_count: int
+) -> None:
+    """Check whether a member's role may be changed.
+
+    Args:
+        actor: the role of who changes it; None for an operator of the server, who may change any.
+        is_own: it is the actor's own role, which may be lowered.
+        owner_count: the number of owners before.
+
+    Raises:
+        NotOwner: the actor's role does not allow it.
+        LastOwner: the room would have no owner.
+    """
+    is_lowered_by_oneself = is_own and ROLE_RANKS[after] <= ROLE_RANKS[before]
+    if actor is not None and not is_lowered_by_oneself and not (may_act_on(actor, before) and may_give(actor, after)):
+        raise NotOwner
+    if before == "owner" != after and owner_count <= 1:
+        raise LastOwner

@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "identifiers": set(),
     "lru_map": set(),
     "names": {"errors", "identifiers"},
-    "room_roles": set(),
+    "room_roles": {"errors"},
     "room_rules": {"errors"},
     "sanitize": set(),
     "text": set(),

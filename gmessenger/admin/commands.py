@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
-from gmessenger.admin import accounts, certs, invites, maintenance, moderation, status
+from gmessenger.admin import accounts, certs, invites, maintenance, moderation, rooms, status
 from gmessenger.config.options import AdminOptions
 from gmessenger.errors import UsageError
 from gmessenger.field_types import MAX_INVITE_USES
+from gmessenger.room_roles import ROOM_ROLES
+from gmessenger.room_rules import ROOM_RULES
 from gmessenger.urls import redact_error, redact_text
 
 CommandHandler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
@@ -111,6 +113,10 @@ ARGUMENTS: Final = {
         parse=parse_seconds,
     ),
     "room": Argument("name", "NAME", "the room's name, including the '#'"),
+    "rule": Argument("rule", "RULE", f"a rule: {', '.join(ROOM_RULES)}"),
+    "value": Argument("value", "VALUE", "yes or no, a number, or a word that the rule has, as all"),
+    "member": Argument("user", "NAME", "an account that is in the room"),
+    "role": Argument("role", "ROLE", f"a role in the room: {', '.join(reversed(ROOM_ROLES))}"),
     "new": Argument("file", "FILE", "a file that does not exist yet"),
     "old": Argument(
         "file", "[FILE]", "a backup file; none for PostgreSQL, after pg_restore has loaded the dump", optional=True
@@ -212,6 +218,14 @@ COMMANDS: Final = (
         invites.create_invite,
     ),
     AdminCommand("room list", (), "list all rooms", accounts.list_rooms),
+    AdminCommand("room show", ("room",), "show a room's rules, and its members' roles", rooms.show_room),
+    AdminCommand("room rule", ("room", "rule", "value"), "set a rule of a room; notify its members", rooms.set_rule),
+    AdminCommand(
+        "room role",
+        ("room", "member", "role"),
+        "give a member of a room a role, such as owner where there is none; notify the members",
+        rooms.set_role,
+    ),
     AdminCommand(
         "room delete", ("room",), "delete a room and all its messages, and notify its members", accounts.delete_room
     ),

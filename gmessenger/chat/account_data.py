@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -73,7 +74,7 @@ class AccountData:
         account.disabled = True  # no login while it is being erased, not even as a guest
         self._session_closer.close_all(account.key, AccountDeleted(), except_session=session)
         try:
-            has_peers = self._erase_account(account)
+            has_peers, new_owners = self._erase_account(account)
         except BaseException:  # any error: the owner may log in and request it again
             with suppress(MessengerError):
                 self._peers.lock_account(account.id, locked=False)
@@ -81,7 +82,7 @@ class AccountData:
             raise
         log.log_event("forgotten", name=account.name, address=session.address)
         self._authenticator.remove_account(account)
-        self._rooms.remove_account(account)
+        self._rooms.remove_account(account, new_owners)
         self._blocks.discard(account.key)
         if has_peers:
             with suppress(MessengerError):  # no client is left to repeat the request
@@ -89,13 +90,15 @@ class AccountData:
         self._store.purge()
         return None
 
-    def _erase_account(self, account: Account) -> bool:
-        """Erase texts and account; return whether other nodes may have stored something of it meanwhile."""
+    def _erase_account(self, account: Account) -> tuple[bool, Mapping[str, int]]:
+        """Erase texts and account.
+
+        Returns whether other nodes may have stored something of it meanwhile, and the new owners of its rooms, by key.
+        """
         has_peers = self._peers.lock_account(account.id)
         self._erase_texts(account)
         self._store.purge()  # before the account goes: its password is needed to request it again
-        self._store.delete_account(account.id)
-        return has_peers
+        return has_peers, self._store.delete_account(account.id)
 
     def _erase_texts(self, account: Account) -> None:
         """Erase until nothing is left: what was queued when this began may have been committed meanwhile."""

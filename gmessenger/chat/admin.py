@@ -11,16 +11,18 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 from msgspec import NODEFAULT, Struct, ValidationError, convert, defstruct
-from msgspec.structs import astuple
+from msgspec.structs import asdict, astuple
 
 from gmessenger import log
-from gmessenger.chat.admin_results import AccountRow, InviteRow, RoomRow, StatusReport, TraceResult
+from gmessenger.chat.admin_results import AccountRow, InviteRow, RoomDetails, RoomRow, StatusReport, TraceResult
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.records import Account, InviteInfo
 from gmessenger.chat.registration import invite_fingerprint, make_invite
 from gmessenger.chat.results import BanPage, DumpPage, MutePage, message_entry
+from gmessenger.chat.room import Room
+from gmessenger.chat.room_rights import SERVER_ACTOR
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer
 from gmessenger.constants import INVITE_DAYS, ONCE_HOURS, OPERATOR_ROLE, SERVER_OWNER
@@ -33,8 +35,22 @@ from gmessenger.errors import (
     NotFound,
 )
 from gmessenger.field_types import Address as AddressText
-from gmessenger.field_types import Days, FilePath, Id, InviteUses, Name, Number, Password, Reason, Seconds, length_error
+from gmessenger.field_types import (
+    Days,
+    FilePath,
+    Id,
+    InviteUses,
+    Name,
+    Number,
+    Password,
+    Reason,
+    RuleWord,
+    Seconds,
+    length_error,
+)
 from gmessenger.names import check_name, fold
+from gmessenger.room_roles import ROOM_ROLES, RoomRole
+from gmessenger.room_rules import OPEN_ROOM, changed_rules, parse_rule_value
 
 MAX_PAGE: Final = 1000
 MAX_INVITES: Final = 10_000
@@ -127,12 +143,12 @@ class AdminService:
         was_disabled, account.disabled = account.disabled, True  # no login meanwhile, not even as a guest
         self._session_closer.close_all(account.key, AccountDeleted())
         try:
-            self._store.delete_account(account.id)
+            new_owners = self._store.delete_account(account.id)
         except BaseException:  # any error: the account must not stay disabled
             account.disabled = was_disabled
             raise
         self._authenticator.remove_account(account)
-        self._rooms.remove_account(account)
+        self._rooms.remove_account(account, new_owners)
         self._messenger.blocks.discard(account.key)
         self._store.purge()
 
@@ -170,14 +186,32 @@ class AdminService:
             RoomRow(
                 name=room.name,
                 topic=room.topic,
-                creator=self._account_name(room.creator),
+                creator=self._account_name(room.creator) or next(iter(_names_with_role(room, "owner")), None),
                 members=len(room.members),
                 guests=len(room.guests),
                 seq=room.head,
                 closed=room.closure is not None,
+                owners=_names_with_role(room, "owner"),
+                rules=changed_rules(OPEN_ROOM, room.rules),
             )
             for room in sorted(self._rooms, key=lambda room: room.key)
         ]
+
+    def room(self, name: Name) -> RoomDetails:
+        """Return a room with its rules, and the roles of its members, the highest first. Raises `NoSuchRoom`."""
+        room = self._rooms.find(name)
+        roles = {name: str(role) for role in reversed(ROOM_ROLES) for name in _names_with_role(room, role)}
+        guests = len(room.guests) + len(room.remote_guests)
+        return RoomDetails(room.name, room.topic, len(room.members), guests, asdict(room.rules), roles)
+
+    def set_rule(self, name: Name, key: RuleWord, value: RuleWord) -> None:
+        """Set a rule of a room. Raises `NoSuchRoom`, `BadRequest` or `Upgrading`."""
+        room = self._rooms.find(name)
+        self._messenger.room_rights.change_rules_as(SERVER_ACTOR, room, {key: parse_rule_value(key, value)})
+
+    def set_room_role(self, name: Name, user: Name, role: RoomRole) -> None:
+        """Give a member of a room a role. Raises `NoSuchRoom`, `NotFound`, `AccountsOnly`, `LastOwner`, `Upgrading`."""
+        self._messenger.room_rights.change_role_as(SERVER_ACTOR, self._rooms.find(name), user, role)
 
     def delete_room(self, name: Name) -> None:
         """Delete a room with its messages; members get a `leave` event. Raises `NoSuchRoom`."""
@@ -254,6 +288,11 @@ class AdminService:
     def _account_name(self, account: int | None) -> str | None:
         found = self._authenticator.accounts_by_id.get(account) if account is not None else None
         return found.name if found is not None else None
+
+
+def _names_with_role(room: Room, role: RoomRole) -> list[str]:
+    """Return the names of a room's members who have a role that is higher than `member`, sorted."""
+    return sorted(room.members[id].name for id, each in room.roles.items() if each == role and id in room.members)
 
 
 class ArgumentField(NamedTuple):
@@ -335,6 +374,13 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     "revoke_invite": AdminMethod(AdminService.revoke_invite, ArgumentField("id", Id)),
     "rooms": AdminMethod(AdminService.rooms),
     "delete_room": AdminMethod(AdminService.delete_room, NAME_FIELD),
+    "room": AdminMethod(AdminService.room, NAME_FIELD),
+    "set_rule": AdminMethod(
+        AdminService.set_rule, NAME_FIELD, ArgumentField("rule", RuleWord), ArgumentField("value", RuleWord)
+    ),
+    "set_room_role": AdminMethod(
+        AdminService.set_room_role, NAME_FIELD, ArgumentField("user", Name), ArgumentField("role", RoomRole)
+    ),
     "backup": AdminMethod(
         AdminService.backup, ArgumentField("file", FilePath), ArgumentField("part", FilePath, ""), takes_fd=True
     ),

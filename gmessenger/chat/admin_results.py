@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from gmessenger.room_rules import RuleValue
+
 
 class AccountRow(Struct):
     """An account, as `accounts` lists it.
@@ -32,7 +34,11 @@ class InviteRow(Struct):
 
 
 class RoomRow(Struct):
-    """A room, as `rooms` lists it. `seq`: of its latest message, 0 if it has none."""
+    """A room, as `rooms` lists it. `seq`: of its latest message, 0 if it has none.
+
+    `creator`: once that account is deleted, one of the owners; None if it has none. `rules`: those that differ from an
+    open room's.
+    """
 
     name: str
     topic: str
@@ -41,6 +47,19 @@ class RoomRow(Struct):
     guests: int
     seq: int
     closed: bool
+    owners: list[str] = []
+    rules: dict[str, RuleValue] = {}
+
+
+class RoomDetails(Struct):
+    """A room with all its rules, and the roles that are higher than `member`, by name."""
+
+    name: str
+    topic: str
+    members: int
+    guests: int
+    rules: dict[str, RuleValue]
+    roles: dict[str, str]
 
 
 class SessionTrace(Struct):

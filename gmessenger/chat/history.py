@@ -102,7 +102,7 @@ class HistoryService:
         conversation = conversation_key(session, target)
         readable = self._store.read_range(account.id, conversation)
         if readable is None:
-            self._check_readable(target)
+            self._check_readable(session, target)
             return HistoryPage(target, 1, [], False)
         size = _page_size(limit)
         page = self._changes.read(
@@ -131,7 +131,7 @@ class HistoryService:
         account = session.require_account()
         conversation = conversation_key(session, target) if target is not None else None
         if conversation is not None and self._store.read_range(account.id, conversation) is None:
-            self._check_readable(target or "")
+            self._check_readable(session, target or "")
         size, timeout = _page_size(limit), self._policy.search_timeout
         hits = self._changes.read(
             lambda: self._store.search(account.id, text, conversation, size, timeout), lambda found: found.messages
@@ -142,10 +142,10 @@ class HistoryService:
         ]
         return SearchPage(messages, hits.more, hits.incomplete or UNSET)
 
-    def _check_readable(self, target: str) -> None:
+    def _check_readable(self, session: Session, target: str) -> None:
         """Raise `NotMember` or `NotFound` if there is no such conversation, or it may not be read; it may be empty."""
         if is_room(target):
-            self._rooms.find(target)
+            self._rooms.require_member(target, session)
             raise NotMember
         if fold(target) not in self._accounts and fold(target) not in self._router:
             raise NotFound

@@ -14,6 +14,7 @@ from gmessenger.chat.results import RoomEntry, RoomPage, UserEntry, UserPage
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
 from gmessenger.names import fold
 
 USERS_PAGE: Final = 200
@@ -56,12 +57,17 @@ class ListingService:
         """Return the members of a room, and its topic."""
         page = self._user_page({fold(name): name for name in room.names}, viewer, after)
         page.topic = room.topic
+        roles = {fold(room.members[id].name): role for id, role in room.roles.items() if id in room.members}
+        for user in page.users:
+            user.role = roles.get(fold(user.name), UNSET)
         return page
 
-    def rooms(self, after: str | None) -> RoomPage:
-        """Return the rooms there are."""
+    def rooms(self, session: Session, after: str | None) -> RoomPage:
+        """Return the rooms there are, without those hidden ones that the session is not in."""
         start = fold(after) if after else ""
-        following = (room for room in self._rooms if room.key > start)
+        following = (
+            room for room in self._rooms if room.key > start and (not room.rules.hidden or room.has_member(session))
+        )
         rooms = heapq.nsmallest(ROOMS_PAGE + 1, following, key=lambda room: room.key)
         entries = [
             RoomEntry(room.name, room.topic, room.size, True if room.closure else UNSET) for room in rooms[:ROOMS_PAGE]

@@ -1,29 +1,27 @@
-"""Changes of rooms and of who is in them: stored first, then made in memory and announced to those present."""
+"""Who is in a room: changes are stored first, then made in memory and announced to those present."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from gmessenger.chat.outbox import RoomEvent
-from gmessenger.chat.ratelimit import Limits
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, ReadRange
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_quotas import RoomQuotas
+from gmessenger.chat.room_rights import RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import BadRequest, NoSuchRoom, NotFound, NotOwner
-from gmessenger.field_types import MAX_TOPIC
+from gmessenger.errors import BadRequest, NoSuchRoom, NotFound
 from gmessenger.names import check_name, fold, is_room
-from gmessenger.room_roles import may_act_on
+from gmessenger.room_rules import RoomRules, with_changes
 
 
 class RoomMembership:
-    """Create rooms, join and leave them. What changes an account's membership or a room blocks on the store.
-
-    `limits` returns the current limits.
-    """
+    """Create rooms, join and leave them. What changes an account's membership or a room blocks on the store."""
 
     def __init__(
         self,
@@ -31,42 +29,52 @@ class RoomMembership:
         router: Router,
         rooms: RoomRegistry,
         clock: Callable[[], float],
-        limits: Callable[[], Limits],
+        rights: RoomRights,
+        policy: Policy,
     ) -> None:
         self._store = store
         self._router = router
         self._rooms = rooms
         self._clock = clock
-        self._limits = limits
+        self._rights = rights
+        self._policy = policy
         self._quotas = RoomQuotas()
 
-    def join(self, session: Session, name: str) -> tuple[Room, int, ReadRange]:
+    def join(self, session: Session, name: str, rules: Mapping[str, Any] | None = None) -> tuple[Room, int, ReadRange]:
         """Join a room, which an account creates if there is none.
+
+        Args:
+            rules: set in the room by its owner; of a new room, in place of those of `Policy.new_room_rules`.
 
         Returns:
             The room, the last seq before the join (the sessions are sent what comes after), and what may be read.
 
         Raises:
-            BadRequest: the name does not begin with `#`.
+            BadRequest: the name does not begin with `#`, or a rule is not valid.
             BadName: there is no such room, and the name is not allowed.
             NameConfusable: there is no such room, and its name looks like another room's.
-            NoSuchRoom, RoomClosed, TooManyRooms, RoomFull
+            NotOwner: rules are given, and the room is not the session's.
+            NoSuchRoom, RoomClosed, InvitedOnly, AccountsOnly, TooManyRooms, RoomFull, Upgrading
         """
         if not is_room(name):
             raise BadRequest("The name of a room begins with '#'.")
+        new_rules = with_changes(self._policy.new_room_rules, rules or {})
         self._router.peers.sync()  # the response lists the members
         room = self._rooms.get(fold(name))
-        if room is None:
-            room = self._create(session, f"#{check_name(name[1:])}")
-            if room.has_member(session):  # else another node has created it meanwhile
+        if room is None or not room.is_known_to(session):
+            room = self._create(session, f"#{check_name(name[1:])}", new_rules)
+            if room.has_member(session):  # else another node has just created it
                 self._notify_joined(room, session)
-        if room.is_being_deleted:
+        elif room.is_being_deleted:
             raise NoSuchRoom("This room is being deleted.")
+        if rules is not None:
+            self._rights.change_own_rules(room, session, rules)
         head = room.head
         if room.has_member(session):
             return room, head, self._read_range(room, session)
-        room.check_open()
-        with self._quotas.reserve_join(self._limits(), self._rooms, session, room):
+        if not room.has_place_for(session):
+            room.check_may_join(session)
+        with self._quotas.reserve_join(self._policy.limits, self._rooms, session, room):
             readable = self._add_member(room, session)
         if room.remote_guests.pop(session.key, None) is None:  # else the guest came from another node, still a member
             self._notify_joined(room, session)
@@ -93,13 +101,22 @@ class RoomMembership:
         self._rooms.set_cursor(session.key, room.key, readable.start - 1)
         return readable
 
-    def _create(self, session: Session, name: str) -> Room:
-        """Create a room whose owner the session's account is, or return one that another node has just created."""
-        if session.account is None:
+    def _create(self, session: Session, name: str, rules: RoomRules) -> Room:
+        """Create a room whose owner the session's account is, or return one that another node has just created.
+
+        There may be a private room of which the session may not know: then this is refused after the same checks.
+        """
+        key, account, limits = fold(name), session.account, self._policy.limits
+        if account is None:
             raise NoSuchRoom("There is no such room, and only accounts may create one.")
-        self._quotas.check_join_quota(self._limits(), self._rooms, session)
-        with self._rooms.reserve_name(name), self._quotas.reserve_room(self._limits(), self._rooms, session.account.id):
-            return self._rooms.load(self._store.create_room(fold(name), name, session.account.id, self._clock()))
+        self._quotas.check_join_quota(limits, self._rooms, session)
+        with self._rooms.reserve_name(name), self._quotas.reserve_room(limits, self._rooms, account.id):
+            if self._rooms.get(key) is None:
+                self._rooms.load(self._store.create_room(key, name, account.id, self._clock(), rules))
+        room = self._rooms.get(key)
+        if room is None or room.is_being_deleted or not room.is_known_to(session):
+            raise NoSuchRoom
+        return room
 
     def leave(self, session: Session, name: str) -> Room:
         """Leave a room. Raises `NoSuchRoom` or `NotMember`."""
@@ -110,13 +127,15 @@ class RoomMembership:
         return room
 
     def remove_user(self, session: Session, name: str, user: str) -> None:
-        """Remove a user of a lower role from a room. Raises `NotOwner`, or `NotFound` if the user is not in it."""
-        room = self._rooms.require_member(name, session)
-        room.require_role(session, "moderator")
+        """Remove a user of a lower role from a room. Operators need not be in it, and may remove every member.
+
+        Raises `NotOwner`, or `NotFound` if the user is not in the room.
+        """
+        room = self._rights.find_room(name, session, "moderator")
         key = fold(user)
-        account = next((member for member in room.members.values() if member.key == key), None)
-        if account is not None and not may_act_on(room.role_of(session), room.roles.get(account.id, "member")):
-            raise NotOwner
+        account = room.find_member(key)
+        if account is not None:
+            self._rights.check_may_act_on(room, session, account.id)
         if key in room.remote_guests:
             return self._router.peers.expel(room.key, key, session.name)
         if account is None and key not in room.guests:
@@ -126,24 +145,14 @@ class RoomMembership:
             room, key, account, RoomEvent("leave", room.name, shown, by=session.name), session
         )
 
-    def set_topic(self, session: Session, name: str, topic: str) -> None:
-        """Set the topic of a room. Raises `AccountsOnly` for a guest, `BadRequest` if it is too long or unprintable."""
-        room = self._rooms.require_member(name, session)
-        session.require_account()
-        room.check_open()
-        if len(topic) > MAX_TOPIC or not topic.isprintable():
-            raise BadRequest(f"A topic is at most {MAX_TOPIC} printable characters.")
-        self._store.set_topic(room.key, topic, session.name)
-        room.topic = topic
-        self._rooms.notify(room, RoomEvent("topic", room.name, session.name, topic=topic), session)
-
     def _remove_stored_member(
         self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session
     ) -> None:
         """Remove a member from the store first: if that raises, nothing has happened."""
-        if account is not None:
-            self._store.leave(room.key, account.id, event.by or "")
+        new_owner = self._store.leave(room.key, account.id, event.by or "") if account is not None else None
         self._rooms.remove_member(room, key, account, event, actor)
+        if new_owner is not None:
+            self._rooms.set_role(room, new_owner, "owner", "", None)
 
     def remove_session(self, session: Session) -> None:
         """Remove a guest's ended session from its rooms, unless the guest is there from another node by now.

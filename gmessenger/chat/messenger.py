@@ -25,6 +25,7 @@ from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.registration import RegistrationService
 from gmessenger.chat.results import Registration
+from gmessenger.chat.room_rights import RoomRights
 from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router, SessionCloser
@@ -98,7 +99,8 @@ class Messenger:
 
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
-        self.membership = membership = RoomMembership(store, router, rooms, clock, self._limits)
+        self.room_rights = room_rights = RoomRights(store, router, rooms)
+        self.membership = membership = RoomMembership(store, router, rooms, clock, room_rights, policy)
         self.blocks = blocks = BlockList(store, accounts_by_id)
         self.recent_names = RecentNames(policy)
         self.presence = presence = PresenceTracker(
@@ -119,7 +121,7 @@ class Messenger:
 
         self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
         self.whois_service = WhoisService(router, rooms, presence, accounts, blocks.is_hidden, policy)
-        self.room_service = RoomService(rooms, membership, delivery, listings, sanctions.check_not_muted)
+        self.room_service = RoomService(rooms, membership, room_rights, delivery, listings, sanctions.check_not_muted)
         self.history_service = HistoryService(store, router, rooms, accounts, policy, delivery.changes)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)

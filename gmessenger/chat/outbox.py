@@ -17,6 +17,8 @@ from msgspec import Struct
 from gmessenger.account_settings import AccountSettings
 from gmessenger.chat.results import Result
 from gmessenger.errors import ErrorFields, WireError
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import RuleValue
 
 RESPONSE_SIZE: Final = 128
 """What a response weighs besides its result."""
@@ -115,17 +117,19 @@ class ReadReceipt(Struct):
 
 
 class RoomEvent(Struct):
-    """A user joined a room, left it or changed its topic, or an operator closed or reopened it.
+    """A user joined a room, left it, changed its topic or rules or got a role; or an operator closed or reopened it.
 
-    `by`: the name that removed the user. `reason`: of the closure.
+    `by`: the name that removed the user or gave the role. `reason`: of the closure. `rules`: those that were set.
     """
 
-    action: Literal["join", "leave", "topic", "close", "open"]
+    action: Literal["join", "leave", "topic", "rule", "role", "close", "open"]
     room: str
     name: str
     topic: str | None = None
     by: str | None = None
     reason: str | None = None
+    role: RoomRole | None = None
+    rules: dict[str, RuleValue] | None = None
     size: int = 160
 
 

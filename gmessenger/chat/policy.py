@@ -9,6 +9,7 @@ from gmessenger.chat.session import Session
 from gmessenger.constants import RegistrationMode
 from gmessenger.field_types import MAX_STATUS
 from gmessenger.names import MAX_NAME
+from gmessenger.room_rules import OPEN_ROOM, RoomRules
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Policy:
     search_timeout: float = 1.0  # seconds after which a search returns what it has found
     busy_retry_after: float = 1.0  # seconds after which to retry a message to a busy recipient
     limits: Limits = Limits()
+    new_room_rules: RoomRules = OPEN_ROOM
 
     def announced_limits(self, session: Session) -> dict[str, int]:
         """Return the limits that a client is told at login, by their names on the wire."""

@@ -12,6 +12,8 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from gmessenger.account_settings import AccountSettings
 from gmessenger.chat.records import Absence, Reaction, StoredMessage
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import RuleValue
 
 ENTRY_SIZE: Final = 96
 """What an entry of a list weighs besides the text of a message."""
@@ -221,11 +223,15 @@ class ConversationPage(Page):
 
 
 class UserEntry(Struct):
-    """A user in a list; of a blocked name, neither status nor its note is shown."""
+    """A user in a list; of a blocked name, neither status nor its note is shown.
+
+    `role`: in the room, where it is not `member`.
+    """
 
     name: str = field(name="account_name")
     status: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
+    role: RoomRole | UnsetType = UNSET
 
 
 class UserPage(Page):
@@ -280,7 +286,8 @@ class RoomPage(Page):
 class RoomState(Result):
     """A room as a member that joins or leaves it sees it. `seq` is that of its latest message.
 
-    `first_seq`: of who joins, the first seq that may be read. `absences`: as in `HistoryPage`.
+    `first_seq`: of who joins, the first seq that may be read. `absences`: as in `HistoryPage`. `rules`: all of them, of
+    who joins; `role`: its own, where that is not `member`.
     """
 
     name: str = field(name="room")
@@ -289,6 +296,8 @@ class RoomState(Result):
     topic: str
     first_seq: int | UnsetType = field(name="first", default=UNSET)
     absences: list[Absence] | UnsetType = field(name="absent", default=UNSET)
+    rules: dict[str, RuleValue] | UnsetType = UNSET
+    role: RoomRole | UnsetType = UNSET
 
     @property
     def size(self) -> int:
@@ -303,6 +312,12 @@ class SettingsResult(Result):
     @property
     def size(self) -> int:
         return 512
+
+
+class RulesResult(Result):
+    """All rules of a room, by key."""
+
+    rules: dict[str, RuleValue]
 
 
 class Registration(Result, kw_only=True):

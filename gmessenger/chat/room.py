@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gmessenger.chat.records import Account, Sanction
 from gmessenger.chat.sanctions import with_reason
 from gmessenger.chat.session import Session
-from gmessenger.errors import NotOwner, RoomClosed
+from gmessenger.errors import InvitedOnly, NotOwner, OnlySpeakers, RoomClosed
 from gmessenger.room_roles import RoomRole, has_rank
 from gmessenger.room_rules import OPEN_ROOM, RoomRules
 
@@ -22,6 +22,7 @@ class Room:
     `guests`: local sessions by key. `remote_guests`: names by key.
     `is_being_deleted`: no messages and no members are accepted.
     `closure`: the sanction by which the room is closed: members can read its history, but nothing else.
+    `is_restricted`: not every member may write; kept up to date by `set_closure` and `set_rules`.
     `id`: tells it from earlier rooms of its name.
     """
 
@@ -38,6 +39,27 @@ class Room:
     id: int = 0
     rules: RoomRules = OPEN_ROOM
     roles: dict[int, RoomRole] = field(default_factory=dict)
+    is_restricted: bool = False
+
+    def set_closure(self, closure: Sanction | None) -> None:
+        """Close the room, or reopen it with None."""
+        self.closure = closure
+        self._update_restriction()
+
+    def set_rules(self, rules: RoomRules) -> None:
+        """Replace all rules."""
+        self.rules = rules
+        self._update_restriction()
+
+    def set_role(self, account: int, role: RoomRole) -> None:
+        """Set the role of a member."""
+        if role == "member":
+            self.roles.pop(account, None)
+        else:
+            self.roles[account] = role
+
+    def _update_restriction(self) -> None:
+        self.is_restricted = self.closure is not None or self.rules.moderated
 
     def has_member(self, session: Session) -> bool:
         """Return whether the session's account, or this very session of a guest, is in the room."""
@@ -51,9 +73,21 @@ class Room:
             return account.id in self.members
         return key in self.guests or key in self.remote_guests
 
+    def has_place_for(self, session: Session) -> bool:
+        """Return whether the session is in the room, or is a guest's that has resumed one that is."""
+        return self.has_user(session.key, session.account)
+
+    def is_known_to(self, session: Session) -> bool:
+        """Return whether the session may know that the room exists: a private one only if it is in it or invited."""
+        return not self.rules.is_private or self.has_place_for(session) or self.is_invited(session.key)
+
     def is_invited(self, key: str) -> bool:
         """Return whether the folded name is invited to the room."""
         return False
+
+    def find_member(self, key: str) -> Account | None:
+        """Return the account of that folded name, if it is in the room."""
+        return next((account for account in self.members.values() if account.key == key), None)
 
     def role_of(self, session: Session) -> RoomRole:
         """Return the role of the session's account; guests and who is not in the room have the lowest."""
@@ -63,6 +97,20 @@ class Room:
         """Raise `NotOwner` unless the session's account has at least that role in the room."""
         if not has_rank(self.role_of(session), least):
             raise NotOwner
+
+    def check_may_join(self, session: Session) -> None:
+        """Raise why the session, which is not in the room, may not join it; not whether there is a place left."""
+        self.check_open()
+        if self.rules.invited and not self.is_invited(session.key):
+            raise InvitedOnly
+        if not self.rules.guests:
+            session.require_account()
+
+    def check_may_write(self, session: Session) -> None:
+        """Raise why a session that is in the room may not write. Needed only where the room `is_restricted`."""
+        self.check_open()
+        if self.rules.moderated and not has_rank(self.role_of(session), "speaker"):
+            raise OnlySpeakers
 
     def check_open(self) -> None:
         """Raise `RoomClosed` if an operator has closed the room."""

@@ -40,8 +40,11 @@ class RoomQuotas:
     @contextmanager
     def reserve_join(self, limits: Limits, rooms: Iterable[Room], session: Session, room: Room) -> Iterator[None]:
         """Count a join that is stored within the block. Raises `TooManyRooms` or `RoomFull`."""
-        if room.size + self.pending_joins_by_room[room.key] >= limits.max_members:
-            raise RoomFull(limit=limits.max_members)
+        limit = limits.max_members
+        if room.rules.most and not room.is_invited(session.key):
+            limit = min(limit, room.rules.most)
+        if room.size + self.pending_joins_by_room[room.key] >= limit:
+            raise RoomFull(limit=limit)
         self.check_join_quota(limits, rooms, session)
         with in_flight(self.pending_joins_by_name, session.key), in_flight(self.pending_joins_by_room, room.key):
             yield

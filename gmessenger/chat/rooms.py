@@ -13,8 +13,10 @@ from gmessenger.chat.room import Room
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import NoSuchRoom, NotMember
+from gmessenger.errors import NoSuchRoom, NotMember, OnlySpeakers
 from gmessenger.names import fold
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import RoomRules, changed_rules
 
 MAX_PRESENCE_MEMBERS: Final = 100
 """Members of a room beyond which their presence is not announced to each other."""
@@ -50,9 +52,11 @@ class RoomRegistry:
         """Add a room that the store has, unless there is one of its key. Returns the room of that key."""
         members = {id: self._accounts_by_id[id] for id in record.members if id in self._accounts_by_id}
         room = Room(record.key, record.name, record.topic, record.creator, record.head, members, id=record.id)
-        room.rules, room.roles = record.rules, record.roles
-        room.closure = self._find_closure(record.key)
-        self._room_names.add(record.name)
+        room.roles = dict(record.roles)
+        room.set_rules(record.rules)
+        room.set_closure(self._find_closure(record.key))
+        if not room.rules.is_private:
+            self._room_names.add(record.name)
         return self._rooms.setdefault(record.key, room)
 
     def get(self, key: str) -> Room | None:
@@ -69,30 +73,74 @@ class RoomRegistry:
             raise NoSuchRoom
         return room
 
-    def member_count(self, name: str) -> int:
-        """Return the size of the room of that name; 0 if there is none."""
+    def member_count(self, name: str, session: Session) -> int:
+        """Return the size of the room of that name; 0 if the session is not in it. Never blocks."""
         room = self._rooms.get(fold(name))
-        return room.size if room is not None else 0
+        return room.size if room is not None and room.has_member(session) else 0
+
+    def find_known(self, name: str, session: Session) -> Room:
+        """Return the room of that name, if the session may know of it. Raises `NoSuchRoom`.
+
+        Blocks on a cluster unless the session is in the room. The same is done for a room of which it may not know as
+        for one that does not exist: neither the answer nor the time tells them apart.
+        """
+        key = fold(name)
+        room = self._rooms.get(key)
+        if room is None or not room.has_member(session):  # another node may have changed that a moment ago
+            self._router.peers.sync()
+            room = self._rooms.get(key)
+        if room is None or room.is_being_deleted or not room.is_known_to(session):
+            raise NoSuchRoom
+        return room
 
     def require_member(self, name: str, session: Session) -> Room:
-        """Return the room of that name. Raises `NoSuchRoom`, or `NotMember` if the session is not in it."""
-        room = self.find(name)
-        if not room.has_member(session) and not (self._router.peers.sync() and room.has_member(session)):
+        """Return the room of that name. Raises as `find_known`, or `NotMember` if the session is not in it."""
+        room = self.find_known(name, session)
+        if not room.has_member(session):
             raise NotMember
         return room
 
     def writable_by(self, key: str, session: Session) -> Room | None:
         """Return the room of that key if the session may send to it, else None. Never blocks."""
         room = self._rooms.get(key)
-        if room is None or room.is_being_deleted or room.closure is not None or not room.has_member(session):
+        if room is None or room.is_being_deleted or room.is_restricted or not room.has_member(session):
             return None
         return room
 
+    def check_may_write(self, room: Room, session: Session) -> None:
+        """Raise why a session that is in a restricted room may not write. Blocks on a cluster before `OnlySpeakers`."""
+        try:
+            room.check_may_write(session)
+        except OnlySpeakers:  # it may have become a speaker on another node a moment ago
+            if not self._router.peers.sync():
+                raise
+            room.check_may_write(session)
+
     def set_closure(self, room: Room, closure: Sanction | None, by: str, reason: str = "") -> None:
         """Close a room, or reopen it with None, and notify its members."""
-        room.closure = closure
+        room.set_closure(closure)
         event = RoomEvent("open" if closure is None else "close", room.name, by, reason=reason or None)
         self.notify(room, event, None)
+
+    def set_rules(self, room: Room, rules: RoomRules, by: str, actor: Session | None) -> None:
+        """Replace the rules of a room in memory, and notify its members of those that differ; `by` has set them."""
+        changes = changed_rules(room.rules, rules)
+        if not changes:
+            return
+        room.set_rules(rules)
+        (self._room_names.discard if rules.is_private else self._room_names.add)(room.name)
+        self.notify(room, RoomEvent("rule", room.name, by, rules=changes), actor)
+
+    def set_role(self, room: Room, account: int, role: RoomRole, by: str, actor: Session | None) -> None:
+        """Set the role of a member in memory, and notify the room, if it has another one.
+
+        `by` has given it; it is empty where a member follows the last owner.
+        """
+        member = room.members.get(account)
+        if member is None or room.roles.get(account, "member") == role:
+            return
+        room.set_role(account, role)
+        self.notify(room, RoomEvent("role", room.name, member.name, by=by or None, role=role), actor)
 
     @contextmanager
     def deleting(self, room: Room) -> Iterator[None]:
@@ -121,11 +169,14 @@ class RoomRegistry:
         """Return the rooms that a guest is in."""
         return [room for room in self if room.guests.get(session.key) is session]
 
-    def remove_account(self, account: Account) -> None:
-        """Remove an account that was deleted from all rooms."""
+    def remove_account(self, account: Account, new_owners: Mapping[str, int]) -> None:
+        """Remove an account that was deleted from all rooms; `new_owners` are those of its rooms, by key."""
         for room in self:
             room.members.pop(account.id, None)
             room.roles.pop(account.id, None)
+        for key, owner in new_owners.items():
+            if key in self._rooms:
+                self.set_role(self._rooms[key], owner, "owner", "", None)
 
     def remove_member(
         self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session | None
@@ -157,7 +208,8 @@ class RoomRegistry:
             yield
         finally:
             room = self._rooms.get(fold(name))
-            if room is None or room.name != name:  # not created, or created meanwhile under another spelling
+            # Not created, or created meanwhile under another spelling; nor does a name tell of a private room.
+            if room is None or room.name != name or room.rules.is_private:
                 self._room_names.discard(name)
 
     def roommates(self, account: Account | None) -> set[str]:

@@ -204,11 +204,11 @@ class MessageDispatcher:
         kind: str = "",
         about: About | None = None,
     ) -> None:
-        """Store a message to a room that the session is in. Raises `RoomClosed`, and as the store's `append`."""
+        """Store a message to a room that the session is in. Raises `RoomClosed`, `OnlySpeakers`, and as `append`."""
         if about is not None and about.what:
             authorize(session, about, room.key, room, text, self._policy)
-        if room.closure is not None and not (is_erasure(about) and session.role == OPERATOR_ROLE):
-            room.check_open()
+        if room.is_restricted and not (is_erasure(about) and session.role == OPERATOR_ROLE):
+            self._rooms.check_may_write(room, session)
         message = self._new_message(session, room.key, room.name, text, id, kind, about)
         self._store_message(PendingMessage(self, session, message, action, room=room))
 
@@ -418,13 +418,14 @@ class MessageService:
 
         Raises:
             TextTooLong, RateLimited, Muted, Blocked, NotFound, RecipientGone, NoSuchRoom, NotMember, RoomClosed,
-            BroadcastDisabled
+            OnlySpeakers, BroadcastDisabled
             RecipientBusy: no session of the recipient had room for it.
             AccountsOnly, BadRequest, NoSuchMessage: of a message about another.
             StoreUnavailable: it could not be stored, or what is pending was not within the timeout.
             NotLoggedIn: the session was ended while this blocked.
         """
-        self._throttle.charge_message(session, len(text), self._recipient_count(to) if to[:1] == ROOM_PREFIX else 0)
+        recipients = self._recipient_count(session, to) if to[:1] == ROOM_PREFIX else 0
+        self._throttle.charge_message(session, len(text), recipients)
         if self._sanctions.muted:
             self._sanctions.check_not_muted(session.key)
         if len(text) > self._policy.max_text:
@@ -462,7 +463,7 @@ class MessageService:
         if self._sanctions.muted or longest > self._policy.max_text:
             return False
         key = fold(to)
-        recipients = self._recipient_count(key) if key[:1] == ROOM_PREFIX else 0
+        recipients = self._recipient_count(session, key) if key[:1] == ROOM_PREFIX else 0
         if longest < CHARACTERS_PER_UNIT:  # as nearly all are
             cost = len(texts) * message_cost(0, recipients)
         else:
@@ -483,8 +484,9 @@ class MessageService:
         self._membership.join(session, room)
         self.send(session, room, text, action=action)
 
-    def _recipient_count(self, room: str) -> int:
-        return len(self._router) if room == BROADCAST_TARGET else self._rooms.member_count(room)
+    def _recipient_count(self, session: Session, room: str) -> int:
+        """Return how many recipients a message costs for. To a room that the session is not in, that tells nothing."""
+        return len(self._router) if room == BROADCAST_TARGET else self._rooms.member_count(room, session)
 
     def _wait_for_store(self, session: Session) -> None:
         if not session.wait_for_store(self._policy.max_pending_characters, self._policy.store_timeout):

@@ -11,7 +11,7 @@ Accounts and devices are given by id, names and rooms by key (folded), times in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from gmessenger.chat.records import (
     Account,
@@ -32,6 +32,8 @@ from gmessenger.chat.records import (
 )
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import WireError
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import OPEN_ROOM, RoomRules
 
 AppendCallback: TypeAlias = Callable[[int, bool, WireError | None], None]
 """Called once with the seq of a message, whether it was stored before, and the error if it was not stored."""
@@ -143,8 +145,11 @@ class Store(Protocol):
     def last_uses(self) -> Mapping[int, float]:
         """Return when a session of each account began or ended last; accounts that never logged in are left out."""
 
-    def delete_account(self, account: int) -> None:
-        """Delete an account, its devices, memberships and blocks. Its messages stay in their conversations."""
+    def delete_account(self, account: int) -> Mapping[str, int]:
+        """Delete an account, its devices, memberships and blocks. Its messages stay in their conversations.
+
+        Returns the accounts that have become owners in its place, by room; see `leave`.
+        """
 
     def add_invite(self, invite: str, time: float, by: str = "", expires: float | None = None, uses: int = 1) -> None:
         """Store an invite, with which so many accounts may be registered until it expires. Drops expired ones."""
@@ -243,8 +248,13 @@ class Store(Protocol):
     def rooms(self) -> Sequence[RoomRecord]:
         """Return all rooms, with their members."""
 
-    def create_room(self, key: str, name: str, creator: int | None, time: float) -> RoomRecord:
-        """Create a room with its creator as its only member and owner, or return the one of that key."""
+    def create_room(
+        self, key: str, name: str, creator: int | None, time: float, rules: RoomRules = OPEN_ROOM
+    ) -> RoomRecord:
+        """Create a room with its creator as its only member and owner, or return the one of that key.
+
+        Raises `Upgrading` for rules other than an open room's, as `change_rules`.
+        """
 
     def join(self, room: str, account: int, time: float) -> ReadRange:
         """Make an account a member, unless it is one. Returns what it may read; its devices are sent what comes next.
@@ -255,8 +265,28 @@ class Store(Protocol):
         Raises `NoSuchRoom`, or `AccountDeleted` where another node has deleted the account.
         """
 
-    def leave(self, room: str, account: int, by: str = "") -> None:
-        """Remove a member. (`by`, here and below: the name that did it, for the events on other nodes.)"""
+    def leave(self, room: str, account: int, by: str = "") -> int | None:
+        """Remove a member. (`by`, here and below: the name that did it, for the events on other nodes.)
+
+        In place of the last owner, in the same transaction, the eldest moderator becomes one, else the eldest member:
+        who joined first. Returns its id; None if none did.
+        """
+
+    def change_rules(self, room: str, changes: Mapping[str, Any], by: str = "", actor: int | None = None) -> RoomRules:
+        """Set rules of a room, and return all of them.
+
+        `actor`, here and below: the account that does it, which must have the right to in the same transaction; None
+        for an operator of the server.
+
+        Raises `NoSuchRoom`, `NotOwner`, `BadRequest` for an unknown key or value: then nothing is changed. Raises
+        `Upgrading` while a node of an earlier release, which knows no rules, has the store open.
+        """
+
+    def change_role(self, room: str, account: int, role: RoomRole, by: str = "", actor: int | None = None) -> None:
+        """Change the role of a member.
+
+        Raises `NoSuchRoom`, `NotFound` if it is no member, `NotOwner`, `LastOwner`, and `Upgrading` as `change_rules`.
+        """
 
     def set_topic(self, room: str, topic: str, by: str = "") -> None:
         """Set the topic of a room."""

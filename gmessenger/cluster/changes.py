@@ -128,6 +128,9 @@ class RoomChangeApplier:
         for id in room.members.keys() ^ stored.members.keys():
             if (account := self._accounts.get(id)) is not None:
                 self.update_member(room.key, account, stored.members.get(id), by)
+        self._rooms.set_rules(room, stored.rules, by, None)
+        for id in room.roles.keys() | stored.roles.keys():
+            self._rooms.set_role(room, id, stored.roles.get(id, "member"), by, None)
 
 
 ValueT = TypeVar("ValueT")
@@ -272,7 +275,7 @@ class ChangeApplier:
         account.disabled = True
         self._close_sessions(account.key, AccountDeleted())
         self._messenger.authenticator.remove_account(account)
-        self._messenger.rooms.remove_account(account)
+        self._messenger.rooms.remove_account(account, {})
         self._messenger.blocks.discard(account.key)
 
     def _merge_account(self, stored: Account, known: Account) -> None:

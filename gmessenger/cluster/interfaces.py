@@ -41,7 +41,7 @@ class Change(Struct):
     | kind | subject | meaning |
     |---|---|---|
     | account | account id | created, deleted, disabled, enabled, given a role, a password or other settings |
-    | room | room key | created, deleted, given a topic |
+    | room | room key | created, deleted, given a topic, rules or a role |
     | member | room key, account id | joined or left |
     | sanction | sanction kind, target | imposed or lifted |
     | blocks | account id | the account blocked or unblocked a name |

@@ -25,6 +25,7 @@ from gmessenger.config.types import (
     networks,
     port_number,
     printable_text,
+    room_rules,
     seconds,
     seconds_or_zero,
     sha256_digest,
@@ -372,6 +373,12 @@ class ServerOptions(LogOptions):
         1000, count(0), "the most rooms that one name may be a member of", "to limit memory use"
     )
     max_members: int = option(10_000, count(1), "the most members of one room", "to keep rooms small")
+    new_room_rules: str = option(
+        "",
+        room_rules(),
+        "rules that a new room has, unless who makes it says others: words such as invited, hidden, guests=no",
+        "for a closed circle: with 'invited hidden guests=no' every room is private at first",
+    )
     max_frame: int = option(65_536, byte_count(1024), "the largest frame a client may send", "only in rare cases")
     max_text: int = option(16_384, count(1), "the longest text of a message, in characters", "to keep messages short")
     max_bad_frames: int = option(

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
+from gmessenger.errors import BadRequest
 from gmessenger.hosts import MAX_PORT, ascii_host, split_host_port
+from gmessenger.room_rules import format_rules, parse_rules
 from gmessenger.text import Text
 
 COMMENT_PATTERN: Final = re.compile(r"\s[#;]")
@@ -36,6 +38,18 @@ class OptionType:
 def text(metavar: str) -> OptionType:
     """Accept any text."""
     return OptionType(metavar, str)
+
+
+def room_rules() -> OptionType:
+    """Accept rules of a room, such as `invited hidden guests=no`; the value is their text."""
+
+    def parse(value: str) -> str:
+        try:
+            return format_rules(parse_rules(value))
+        except BadRequest as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return OptionType("RULES", parse)
 
 
 def file_path() -> OptionType:

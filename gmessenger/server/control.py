@@ -38,7 +38,10 @@ MAX_REQUEST: Final = 65_536  # bytes
 MAX_IDLE_CONNECTIONS: Final = 16
 """Idle connections; one more closes the one that has been idle for longest."""
 STOP_TIMEOUT: Final = 1.0  # seconds for requests that are being handled
-LOGGED_ARGUMENTS: Final = ("address", "other", "seq", "id", "file", "days", "seconds", "kind", "after", "once", "uses")
+LOGGED_ARGUMENTS: Final = (
+    *("address", "user", "role", "rule", "value", "other", "seq", "id", "file", "days", "seconds", "kind", "after"),
+    *("once", "uses"),
+)
 """Arguments that are logged besides the name; never a password or a text."""
 FD_SIZE: Final = struct.calcsize("i")
 FD_ANCILLARY_SIZE: Final = socket.CMSG_SPACE(FD_SIZE)

@@ -7,6 +7,7 @@ from typing import Final
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import Limits, RateLimit
 from gmessenger.config.options import ServerOptions
+from gmessenger.room_rules import parse_rules
 
 HOUR: Final = 3600.0  # seconds
 
@@ -47,4 +48,5 @@ def policy_from_options(options: ServerOptions) -> Policy:
         store_timeout=options.store_timeout,
         search_timeout=options.search_timeout,
         limits=limits_from_options(options),
+        new_room_rules=parse_rules(options.new_room_rules),
     )

@@ -14,6 +14,7 @@ from gmessenger import field_types as fields
 from gmessenger.account_settings import AccountSettings, SettingsChange
 from gmessenger.errors import WireError
 from gmessenger.field_types import MAX_SEQ, Number, Seconds
+from gmessenger.room_roles import RoomRole
 from gmessenger.wire.dialects import NameList
 
 
@@ -136,6 +137,7 @@ class ConversationsRequest(Request, tag="conversations", kw_only=True):
 
 class JoinRequest(Request, tag="join", kw_only=True):
     room: fields.Name
+    rules: fields.Rules | None = None
 
 
 class LeaveRequest(Request, tag="leave", kw_only=True):
@@ -150,6 +152,17 @@ class RemoveRequest(Request, tag="remove", kw_only=True):
 class TopicRequest(Request, tag="topic", kw_only=True):
     room: fields.Name
     topic: fields.Topic
+
+
+class RuleRequest(Request, tag="rule", kw_only=True):
+    room: fields.Name
+    changes: fields.Rules | None = field(name="set", default=None)
+
+
+class RoleRequest(Request, tag="role", kw_only=True):
+    room: fields.Name
+    user: fields.Name
+    role: RoomRole
 
 
 class MembersRequest(Request, tag="members", kw_only=True):
@@ -324,6 +337,8 @@ NativeRequest: TypeAlias = (
     | LeaveRequest
     | RemoveRequest
     | TopicRequest
+    | RuleRequest
+    | RoleRequest
     | MembersRequest
     | RoomsRequest
     | UsersRequest
@@ -385,6 +400,7 @@ class ResponseFrame(Struct, omit_defaults=True):
     first: int | None = None
     absent: list[tuple[int, int]] | None = None
     topic: str | None = None
+    rules: dict[str, Any] | None = None
     more: bool | None = None
     incomplete: bool | None = None
     after: int | None = None
@@ -447,6 +463,19 @@ class TopicEvent(Struct, tag_field="action", tag="topic"):
     topic: str
 
 
+class RuleEvent(Struct, tag_field="action", tag="rule"):
+    room: str
+    user: UserInfo
+    changes: dict[str, Any] = field(name="set")
+
+
+class RoleEvent(Struct, tag_field="action", tag="role", omit_defaults=True):
+    room: str
+    user: UserInfo
+    role: str
+    by: str | None = None
+
+
 class CloseEvent(Struct, tag_field="action", tag="close", omit_defaults=True):
     room: str
     user: UserInfo
@@ -488,6 +517,8 @@ PushEvent: TypeAlias = (
     | JoinEvent
     | LeaveEvent
     | TopicEvent
+    | RuleEvent
+    | RoleEvent
     | CloseEvent
     | OpenEvent
     | SettingsEvent

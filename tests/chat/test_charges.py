@@ -39,7 +39,9 @@ from gmessenger.chat.ratelimit import (
     charge_buckets,
     charge_buckets_ahead,
 )
+from gmessenger.chat.room import Room
 from gmessenger.chat.room_quotas import RoomQuotas
+from gmessenger.chat.room_rights import RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.sending import OutboxReservations
 from gmessenger.chat.session import Session
@@ -61,6 +63,7 @@ from gmessenger.errors import (
     TooManyConnections,
     TooManyRooms,
 )
+from gmessenger.room_rules import OPEN_ROOM
 from gmessenger.server.acceptor import ConnectionLimiter
 from gmessenger.store import open_store
 from tests.chat.test_passwords import RecordingHasher
@@ -365,7 +368,7 @@ def test_room_that_was_promised_is_given_back_once(error: BaseException) -> None
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_rooms_on_their_way_count_and_then_no_more(error: BaseException) -> None:
     reservations, limits = RoomQuotas(), Limits(max_rooms_created=1, max_rooms_joined=1, max_members=1)
-    session, room = guest("hank"), SimpleNamespace(key="#dev", creator=7, size=0, holds=lambda session: False)
+    session, room = guest("hank"), Room("#dev", "#dev", "", creator=7)
     for _ in range(3):
         with raises_like(error), reservations.reserve_room(limits, [], 7):
             with pytest.raises(TooManyRooms), reservations.reserve_room(limits, [], 7):
@@ -390,8 +393,9 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
     session: Any = SimpleNamespace(account=account, key="hank")
     router = cast(Any, None)
     rooms = RoomRegistry(store, router, {account.id: account}, lambda _: None)
-    membership = RoomMembership(store, router, rooms, lambda: 1.0, lambda: Limits(max_rooms_created=9))
-    creators = [gevent.spawn(membership._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
+    policy = Policy(limits=Limits(max_rooms_created=9))
+    membership = RoomMembership(store, router, rooms, lambda: 1.0, RoomRights(store, router, rooms), policy)
+    creators = [gevent.spawn(membership._create, session, name, OPEN_ROOM) for name in ("#Dev", "#DEV", "#dev")]
     gevent.joinall(creators, raise_error=True, timeout=TEST_TIMEOUT)
     (room,) = rooms
     stored = ConfusableIndex([room.name])

@@ -24,7 +24,7 @@ OTHER_SYSTEMS: Final = "http i18n json postgres redis sqlite stderr stdin stdio 
 """Names of protocols, formats and programs that this project uses."""
 ORDINARY: Final = """
     already bad busy by common daily elsewhere exceed first forbidden found full gone held in insecure internal
-    invalid late left lenient local long many new newest no not of only own plain short such taken too unavailable
+    invalid last late left lenient local long many new newest no not of only own plain short such taken too unavailable
     unknown up unreachable use wrong yours
 
     argument base bound capacity check collect complete connected constant context copy count data database date

@@ -30,13 +30,17 @@ from gmessenger.errors import (
     BadRequest,
     IdReused,
     InvalidInvite,
+    LastOwner,
     NameTaken,
     NoSuchRoom,
+    NotFound,
+    NotOwner,
     NotStorable,
     PasswordRequired,
     WireError,
     WrongPassword,
 )
+from gmessenger.room_rules import OPEN_ROOM, RoomRules
 from gmessenger.store import common, group_commit, open_store
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -962,3 +966,107 @@ def test_whatever_else_cannot_be_kept_is_refused_for_good(driver: StoreDriver) -
             ask()
         assert str(refused.value) == NotStorable.message
     assert driver.append(driver.message("still there")) == [(1, False, None)]
+
+
+class OwnedRoom:
+    """The room #dev of hank, with members who have joined in this order: dale, bill, joe."""
+
+    def __init__(self, driver: StoreDriver) -> None:
+        self.store, self.hank, self.dale = driver.store, driver.hank, driver.dale
+        self.bill, self.joe = (self.store.create_account(name, name, "hash", 1.0).id for name in ("bill", "joe"))
+        self.store.create_room("#dev", "#Dev", self.hank, 1.0)
+        for time, account in enumerate((self.dale, self.bill, self.joe)):
+            self.store.join("#dev", account, 2.0 + time)
+
+    @property
+    def roles(self) -> dict[int, str]:
+        (room,) = self.store.rooms()
+        return dict(room.roles)
+
+
+@pytest.fixture
+def owned(driver: StoreDriver) -> OwnedRoom:
+    return OwnedRoom(driver)
+
+
+def test_rules_of_a_room_are_set_one_by_one_and_kept(driver: StoreDriver) -> None:
+    store, private = driver.store, RoomRules(invited=True, hidden=True, most=3)
+    assert store.create_room("#dev", "#Dev", driver.hank, 1.0, private).rules == private
+    assert store.create_room("#dev", "#Dev", driver.dale, 1.0).rules == private
+    changed = store.change_rules("#dev", {"hidden": False, "history": "all"}, "Hank", driver.hank)
+    assert changed == RoomRules(invited=True, history="all", most=3)
+    assert [room.rules for room in store.rooms()] == [changed]
+    assert store.change_rules("#dev", {"invited": False, "history": "joined", "most": 0}) == OPEN_ROOM
+
+
+def test_rules_are_set_by_owners_only_and_all_or_none(owned: OwnedRoom) -> None:
+    for account in (owned.dale, 99):
+        with pytest.raises(NotOwner):
+            owned.store.change_rules("#dev", {"hidden": True}, "x", account)
+    for changes in ({"hidden": True, "colour": 1}, {"hidden": True, "most": "many"}):
+        with pytest.raises(BadRequest):
+            owned.store.change_rules("#dev", changes, "Hank", owned.hank)
+    with pytest.raises(NoSuchRoom):
+        owned.store.change_rules("#not", {"hidden": True})
+    assert [room.rules for room in owned.store.rooms()] == [OPEN_ROOM]
+
+
+def test_roles_are_given_by_those_who_may_and_a_room_keeps_an_owner(owned: OwnedRoom) -> None:
+    change = owned.store.change_role
+    change("#dev", owned.dale, "moderator", "Hank", owned.hank)
+    change("#dev", owned.bill, "speaker", "Dale", owned.dale)
+    assert owned.roles == {owned.hank: "owner", owned.dale: "moderator", owned.bill: "speaker"}
+    for account, role in ((owned.joe, "moderator"), (owned.hank, "member"), (owned.dale, "owner")):
+        with pytest.raises(NotOwner):
+            change("#dev", account, role, "Dale", owned.dale)  # type: ignore[arg-type]
+    for actor in (owned.hank, None):
+        with pytest.raises(LastOwner):
+            change("#dev", owned.hank, "member", "Hank", actor)
+    change("#dev", owned.dale, "owner", "Hank", owned.hank)
+    with pytest.raises(NotOwner):
+        change("#dev", owned.hank, "member", "Dale", owned.dale)
+    change("#dev", owned.hank, "member", "Hank", owned.hank)
+    assert owned.roles == {owned.dale: "owner", owned.bill: "speaker"}
+    with pytest.raises(NotFound):
+        change("#dev", 99, "speaker")
+    with pytest.raises(NoSuchRoom):
+        change("#not", owned.dale, "speaker")
+
+
+def test_the_eldest_moderator_else_the_eldest_member_follows_the_last_owner(owned: OwnedRoom) -> None:
+    owned.store.change_role("#dev", owned.bill, "moderator")
+    owned.store.change_role("#dev", owned.joe, "moderator")
+    assert owned.store.leave("#dev", owned.hank) == owned.bill
+    assert owned.store.leave("#dev", owned.dale) is None
+    assert owned.store.leave("#dev", owned.bill) == owned.joe
+    owned.store.join("#dev", owned.hank, 20.0)
+    owned.store.join("#dev", owned.dale, 10.0)
+    assert owned.roles == {owned.joe: "owner"}
+    assert owned.store.leave("#dev", owned.joe) == owned.dale
+    assert owned.store.leave("#dev", owned.hank) is None
+    assert owned.store.leave("#dev", owned.dale) is None and owned.roles == {}
+    owned.store.join("#dev", owned.dale, 30.0)
+    assert owned.roles == {}  # who comes into an empty room does not own it
+
+
+def test_who_owned_a_room_and_comes_back_does_not_own_it(owned: OwnedRoom) -> None:
+    owned.store.change_role("#dev", owned.dale, "owner")
+    assert owned.store.leave("#dev", owned.hank) is None
+    owned.store.join("#dev", owned.hank, 9.0)
+    assert owned.roles == {owned.dale: "owner"}
+
+
+def test_a_deleted_accounts_rooms_are_owned_by_others(owned: OwnedRoom) -> None:
+    for room in ("#alone", "#shared", "#empty"):
+        owned.store.create_room(room, room, owned.hank, 1.0)
+    owned.store.join("#alone", owned.joe, 2.0)
+    owned.store.join("#shared", owned.dale, 2.0)
+    owned.store.change_role("#shared", owned.dale, "owner")
+    assert owned.store.delete_account(owned.hank) == {"#dev": owned.dale, "#alone": owned.joe}
+    assert owned.store.delete_account(owned.joe) == {}
+    assert {room.key: room.roles for room in owned.store.rooms()} == {
+        "#dev": {owned.dale: "owner"},
+        "#alone": {},
+        "#shared": {owned.dale: "owner"},
+        "#empty": {},
+    }

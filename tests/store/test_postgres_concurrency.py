@@ -19,6 +19,7 @@ from gmessenger.store.postgres.accounts import DELETE_ACCOUNT, LOCK_NAME
 from gmessenger.store.postgres.inserter import LOCK_NAMES
 from gmessenger.store.postgres.leases import HEARTBEAT_NODE, TAKE_OVER_LEASE
 from gmessenger.store.postgres.rooms import MARK_DELETED
+from gmessenger.store.postgres.schema import VERSION
 from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -104,7 +105,7 @@ def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(concu
 def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(concurrent: ConcurrentTransaction) -> None:
     with concurrent.change((LOCK_NAMES, (["hank"],))):  # as who begins one
         asked = concurrent.until_it_waits(concurrent.driver.store.delete_account, concurrent.driver.hank)
-    assert asked.get(timeout=TEST_TIMEOUT) is None
+    assert asked.get(timeout=TEST_TIMEOUT) == {}
     with concurrent.change((LOCK_NAME, ("hank",))):  # as who deletes one
         asked = concurrent.until_it_waits(
             concurrent.driver.append, concurrent.driver.message(account=concurrent.driver.dale)
@@ -121,7 +122,7 @@ def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(concurrent
         ("INSERT INTO guests VALUES ('bill', 'dead', ''), ('joe', 'dead', '')", ()),
     ):
         pass
-    with concurrent.change((HEARTBEAT_NODE, ("other",)), (TAKE_OVER_LEASE, ("other", "bill"))):
+    with concurrent.change((HEARTBEAT_NODE, ("other", VERSION)), (TAKE_OVER_LEASE, ("other", "bill"))):
         asked = concurrent.until_it_waits(store.renew_leases)
     assert asked.get(timeout=TEST_TIMEOUT) == []
     assert (store.name_holder("bill"), store.name_holder("joe")) == ("other", None)

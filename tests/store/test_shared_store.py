@@ -13,10 +13,11 @@ import pytest
 
 from gmessenger.chat.records import EVERYTHING, Credential, DeviceLogin, NewMessage, Sanction
 from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
-from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken
+from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken, Upgrading
 from gmessenger.launcher.services import Postgres
+from gmessenger.room_rules import RoomRules
 from gmessenger.store import open_store
-from gmessenger.store.postgres import changefeed
+from gmessenger.store.postgres import changefeed, schema
 from tests import ROOT
 from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
@@ -117,6 +118,12 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
     (lambda on: on.here.join("#dev", on.dale, 1.0), [("member", "#dev", 2, None)]),
     (lambda on: on.here.join("#dev", on.hank, 1.0), []),
     (lambda on: on.here.leave("#dev", on.hank, "dale"), [("member", "#dev", 1, "dale")]),
+    (
+        lambda on: (on.here.change_role("#dev", on.hank, "owner"), on.here.join("#dev", on.dale, 3.0)),
+        [("room", "#dev", None), ("member", "#dev", 2, None)],
+    ),
+    (lambda on: on.here.change_rules("#dev", {"hidden": True}, "hank"), [("room", "#dev", "hank")]),
+    (lambda on: on.here.change_role("#dev", on.hank, "speaker", "dale"), [("room", "#dev", "dale")]),
     (lambda on: on.here.delete_room("#dev"), [("room", "#dev", None), ("sanction", "close", "#dev", None)]),
     (
         lambda on: on.here.add_sanction(Sanction("mute", "dale", "hank", "", 1.0)),
@@ -149,6 +156,62 @@ def test_what_one_node_changes_the_others_hear_once(
     in_a_hurry = [each for each in heard if each[0] != "device"]
     assert nodes.poll_changes() == [] and bool(told) >= bool(in_a_hurry)
     assert nodes.here.poll_changes().changes == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_room_whose_owners_leave_on_two_nodes_at_once_has_an_owner(nodes: Nodes, is_deleted: bool) -> None:
+    joe = nodes.here.create_account("joe", "Joe", "hash", 1.0).id
+    rooms = [f"#room{number}" for number in range(20)]
+    for room in rooms:
+        nodes.here.create_room(room, room, nodes.hank, 1.0)
+        for account in (nodes.dale, joe):
+            nodes.here.join(room, account, 2.0)
+        nodes.here.change_role(room, nodes.dale, "owner")
+    jobs = [gevent.spawn(nodes.here.delete_account, nodes.hank)] if is_deleted else []
+    for room in rooms:
+        jobs += [gevent.spawn(nodes.here.leave, room, nodes.hank), gevent.spawn(nodes.there.leave, room, nodes.dale)]
+    gevent.joinall(jobs, timeout=TEST_TIMEOUT, raise_error=True)
+    assert [(room.members.keys(), room.roles) for room in nodes.there.rooms()] == [({joe}, {joe: "owner"})] * len(rooms)
+
+
+def test_of_two_owners_who_resign_on_two_nodes_at_once_one_remains(nodes: Nodes) -> None:
+    nodes.here.create_room("#dev", "#dev", nodes.hank, 1.0)
+    nodes.here.join("#dev", nodes.dale, 2.0)
+    nodes.here.change_role("#dev", nodes.dale, "owner")
+    jobs = [
+        gevent.spawn(nodes.here.change_role, "#dev", nodes.hank, "member", "hank", nodes.hank),
+        gevent.spawn(nodes.there.change_role, "#dev", nodes.dale, "member", "dale", nodes.dale),
+    ]
+    gevent.joinall(jobs, timeout=TEST_TIMEOUT)
+    assert sorted(type(job.exception).__name__ for job in jobs) == ["LastOwner", "NoneType"]
+    assert len(nodes.there.rooms()[0].roles) == 1
+
+
+CHANGES_WHILE_UPGRADING: list[Callable[[Nodes], Any]] = [
+    lambda on: on.here.change_rules("#dev", {"hidden": True}, "hank", on.hank),
+    lambda on: on.here.change_role("#dev", on.dale, "speaker", "hank", on.hank),
+    lambda on: on.here.create_room("#new", "#new", on.hank, 1.0, RoomRules(invited=True)),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES_WHILE_UPGRADING)
+def test_rooms_have_rules_and_roles_once_no_older_node_is_left(nodes: Nodes, change: Callable[[Nodes], Any]) -> None:
+    nodes.here.create_room("#dev", "#dev", nodes.hank, 1.0)
+    nodes.here.join("#dev", nodes.dale, 2.0)
+    nodes.other.renew_leases()
+    with psycopg.connect(nodes.url, autocommit=True) as db:
+        # As a program of the release before says that it is alive.
+        db.execute("INSERT INTO nodes VALUES ('older', clock_timestamp())")
+        with pytest.raises(Upgrading):
+            change(nodes)
+        assert nodes.here.change_rules("#dev", {"hidden": False}, "hank", nodes.hank) == RoomRules()
+        nodes.here.change_role("#dev", nodes.dale, "member", "hank", nodes.hank)
+        assert [(room.key, room.rules, len(room.roles)) for room in nodes.there.rooms()] == [("#dev", RoomRules(), 1)]
+        works_from = "SELECT value FROM facts WHERE name = 'works from'"
+        assert db.execute(works_from).fetchone() == ("3",)
+        db.execute("UPDATE nodes SET seen = seen - interval '1 hour' WHERE name = 'older'")
+        change(nodes)
+        assert db.execute(works_from).fetchone() == (str(schema.VERSION),)  # an older program refuses the store now
 
 
 def test_what_has_changed_is_as_the_other_node_says(nodes: Nodes) -> None:

@@ -173,6 +173,14 @@ CONTROL_ANSWERS: Final[Frame] = {
     "rooms": [
         {"name": HOSTILE, "members": 1, "guests": 1, "closed": True, "seq": 1, "topic": HOSTILE, "creator": HOSTILE},
     ],
+    "room": {
+        "name": HOSTILE,
+        "topic": HOSTILE,
+        "members": 1,
+        "guests": 1,
+        "rules": {HOSTILE: HOSTILE, "topic": HOSTILE},
+        "roles": {HOSTILE: HOSTILE},
+    },
     "add_invite": HOSTILE,
     "invites": [{"id": HOSTILE, "by": HOSTILE, "created": 1.0, "expires": 2.0, "uses": 3}],
     "backup": 17,

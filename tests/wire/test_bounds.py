@@ -30,6 +30,7 @@ BOUNDS: dict[str, int] = {
     **dict.fromkeys(("password", "old", "new"), 1024),
     "reason": 200,
     "room": NAME,
+    **dict.fromkeys(("rules", "set"), 32),
     "session": TOKEN,
     "status": 32,
     "text": MAX_QUERY,
@@ -47,6 +48,8 @@ OF_ADMINISTRATION: dict[str, int] = {
     "after": NAME,
     "password": 1024,
     "reason": 200,
+    "user": NAME,
+    **dict.fromkeys(("rule", "value"), 32),
     "file": 4096,
     "part": 4096,
     "id": 64,
@@ -59,6 +62,7 @@ NEEDED: dict[str, Any] = {
     "status": "away",
     **dict.fromkeys(("password", "old", "new"), "correct horse"),
     "text": "words",
+    "role": "speaker",
 }
 
 
@@ -107,6 +111,8 @@ def test_every_field_has_a_row_in_the_table_of_bounds(struct: Any, bounds: dict[
 
 
 NESTED: dict[tuple[str, str], Callable[[Any], dict[str, Any]]] = {
+    ("join", "rules"): lambda value: {"rules": {value if isinstance(value, str) else "most": value}},
+    ("rule", "set"): lambda value: {"set": {value if isinstance(value, str) else "most": value}},
     ("settings", "notify"): lambda value: {"set": {"notify": {value: {"level": "none"}}}},
     ("settings", "until"): lambda value: {"set": {"notify": {"dale": {"level": "none", "until": value}}}},
     ("settings", "highlights"): lambda value: {"set": {"highlights": [value]}},

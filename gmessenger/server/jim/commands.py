@@ -122,7 +122,8 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         cost=2,
     ),
     events.JoinRequest: _change(
-        lambda native, session, request: native.messenger.room_service.join(session, request.room), cost=2
+        lambda native, session, request: native.messenger.room_service.join(session, request.room, request.rules),
+        cost=2,
     ),
     events.LeaveRequest: _change(
         lambda native, session, request: native.messenger.room_service.leave(session, request.room)
@@ -133,10 +134,20 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     events.TopicRequest: _change(
         lambda native, session, request: native.messenger.room_service.set_topic(session, request.room, request.topic)
     ),
+    events.RuleRequest: _change(
+        lambda native, session, request: native.messenger.room_service.rules(session, request.room, request.changes)
+    ),
+    events.RoleRequest: _change(
+        lambda native, session, request: native.messenger.room_service.change_role(
+            session, request.room, request.user, request.role
+        )
+    ),
     events.MembersRequest: Command(
         lambda native, session, request: native.messenger.room_service.members(session, request.room, request.after)
     ),
-    events.RoomsRequest: Command(lambda native, _, request: native.messenger.listings.rooms(request.after)),
+    events.RoomsRequest: Command(
+        lambda native, session, request: native.messenger.listings.rooms(session, request.after)
+    ),
     events.UsersRequest: Command(
         lambda native, session, request: native.messenger.listings.users(session.key, request.after)
     ),

@@ -92,6 +92,8 @@ ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] =
     "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
     "leave": lambda change: events.LeaveEvent(change.room, UserInfo(change.name), change.by),
     "topic": lambda change: events.TopicEvent(change.room, UserInfo(change.name), change.topic or ""),
+    "rule": lambda change: events.RuleEvent(change.room, UserInfo(change.name), change.rules or {}),
+    "role": lambda change: events.RoleEvent(change.room, UserInfo(change.name), change.role or "member", change.by),
     "close": lambda change: events.CloseEvent(change.room, UserInfo(change.name), change.reason),
     "open": lambda change: events.OpenEvent(change.room, UserInfo(change.name)),
 }

@@ -14,6 +14,7 @@ from gmessenger.store.postgres.devices import DeviceStore, log_in_device
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
 from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.postgres.roles import lock_owned_rooms, replace_owner
 
 SELECT_ACCOUNTS: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
 FIND_ACCOUNT_BY_ID: Final = f"{SELECT_ACCOUNTS} WHERE id = %s"
@@ -57,11 +58,11 @@ DELETE_ACCOUNT: Final = (
     "DELETE FROM cursors WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
     DROP_TOKENS,
     "DELETE FROM devices WHERE account_id = %s",
-    "DELETE FROM participants WHERE account_id = %s",
     "DELETE FROM absences WHERE account_id = %s",
     "DELETE FROM blocks WHERE account_id = %s",
     "DELETE FROM reactions WHERE account_id = %s",
 )
+DELETE_MEMBERSHIPS: Final = "DELETE FROM participants WHERE account_id = %s"
 SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s"
 LOCK_SETTINGS: Final = f"{SETTINGS} FOR NO KEY UPDATE"
 SET_SETTINGS: Final = "UPDATE accounts SET settings = %s WHERE id = %s"
@@ -189,15 +190,28 @@ class AccountStore(DeviceStore):
 
         return self.change(replace)
 
-    def delete_account(self, account: int) -> None:
-        def change(db: PgConnection) -> None:
+    def delete_account(self, account: int) -> Mapping[str, int]:
+        def change(db: PgConnection) -> Mapping[str, int]:
             for (key,) in db.execute(FIND_KEY, (account,)).fetchall():
                 db.execute(LOCK_NAME, (key,))  # a conversation begun with it meanwhile is from before or after
             for statement in DELETE_ACCOUNT:
                 db.execute(statement, (account,))
             self.record_change(db, "account", account)
+            return self._delete_memberships(db, account)
 
-        self.change(change)
+        return self.change(change)
+
+    def _delete_memberships(self, db: PgConnection, account: int) -> Mapping[str, int]:
+        """Take an account that is locked out of its rooms. Returns the new owners of those it has owned, by key.
+
+        The last statements of a transaction: until it ends, no message to these rooms is stored.
+        """
+        owned = lock_owned_rooms(db, account)
+        db.execute(DELETE_MEMBERSHIPS, (account,))
+        new_owners = {key: owner for id, key in owned if (owner := replace_owner(db, id)) is not None}
+        for room in new_owners:
+            self.record_change(db, "room", room)
+        return new_owners
 
     def add_invite(self, invite: str, time: float, by: str = "", expires: float | None = None, uses: int = 1) -> None:
         def change(db: PgConnection) -> None:

@@ -12,9 +12,11 @@ from gmessenger.store.common import hash_secret
 from gmessenger.store.postgres.accounts import FIND_DIRECT_CONVERSATIONS, LOCK_NAME
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.postgres.schema import VERSION
 
 HEARTBEAT_NODE: Final = (
-    "INSERT INTO nodes VALUES (%s, clock_timestamp()) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
+    "INSERT INTO nodes (name, seen, schema) VALUES (%s, clock_timestamp(), %s) "
+    "ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
 )
 EXPIRE_NODES: Final = "DELETE FROM nodes WHERE seen < clock_timestamp() - %s * interval '1 second' RETURNING name"
 # By the names of those nodes: a guest may be moving to a node whose heartbeat is not visible yet.
@@ -41,7 +43,7 @@ class NameLeases(Database):
 
     def renew_leases(self) -> Collection[str]:
         def change(db: PgConnection) -> list[str]:
-            db.execute(HEARTBEAT_NODE, (self.node,))
+            db.execute(HEARTBEAT_NODE, (self.node, VERSION))
             _expire_nodes(db)
             return [key for (key,) in db.execute(SELECT_HELD, (self.node,)).fetchall()]
 
@@ -52,7 +54,7 @@ class NameLeases(Database):
             db.execute(LOCK_NAME, (key,))
             if db.execute(IS_ACCOUNT, (key,)).fetchone() is not None:
                 raise NameTaken
-            db.execute(HEARTBEAT_NODE, (self.node,))
+            db.execute(HEARTBEAT_NODE, (self.node, VERSION))
             _expire_nodes(db)
             row = db.execute(LOCK_LEASE, (key,)).fetchone()
             if row is None or row[0] == self.node:

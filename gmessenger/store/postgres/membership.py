@@ -58,11 +58,11 @@ def join_room(db: PgConnection, room: str, account: int, time: float) -> bool | 
 
     Returns whether it was none before; None if there is no such room. Raises `AccountDeleted`.
     """
+    if db.execute(LOCK_ACCOUNT, (account,)).fetchone() is None:  # first, as who deletes it
+        raise AccountDeleted
     row = db.execute(LOCK_ROOM, (room,)).fetchone()
     if row is None:
         return None
-    if db.execute(LOCK_ACCOUNT, (account,)).fetchone() is None:
-        raise AccountDeleted
     id, head, first, rules = row
     member = db.execute(FIND_MEMBER, (account, id)).fetchone()
     keeps_all = rules_from_json(rules).history == "all"

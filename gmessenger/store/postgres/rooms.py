@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from gmessenger.chat.records import ReadRange, RoomRecord
 from gmessenger.errors import NoSuchRoom, StoreUnavailable
-from gmessenger.room_rules import rules_from_json
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json
+from gmessenger.store.postgres import roles
 from gmessenger.store.postgres.membership import find_read_range, join_room, leave_room
 from gmessenger.store.postgres.pool import MAX_ATTEMPTS, PgConnection
 from gmessenger.store.postgres.pruning import Pruner
@@ -48,10 +50,13 @@ class RoomStore(Pruner):
         row = self.read(lambda db: db.execute(FIND_ROOM, (key,)).fetchone())
         return _room_from_row(row) if row else None
 
-    def create_room(self, key: str, name: str, creator: int | None, time: float) -> RoomRecord:
+    def create_room(
+        self, key: str, name: str, creator: int | None, time: float, rules: RoomRules = OPEN_ROOM
+    ) -> RoomRecord:
         def change(db: PgConnection) -> RoomRecord:
             for _ in range(MAX_ATTEMPTS):
                 if created := db.execute(INSERT_ROOM, (key, name, creator)).fetchone():
+                    roles.set_rules(db, created[0], rules)
                     db.execute(ADD_OWNER, (created[0], time, creator))
                     self.record_change(db, "room", key)
                 if row := db.execute(FIND_ROOM, (key,)).fetchone():
@@ -72,10 +77,30 @@ class RoomStore(Pruner):
 
         return self.change(change)
 
-    def leave(self, room: str, account: int, by: str = "") -> None:
-        def change(db: PgConnection) -> None:
+    def leave(self, room: str, account: int, by: str = "") -> int | None:
+        def change(db: PgConnection) -> int | None:
+            owned = roles.lock_if_owner(db, room, account)
             if leave_room(db, room, account):
                 self.record_change(db, "member", room, account, by=by)
+            new_owner = roles.replace_owner(db, owned) if owned is not None else None
+            if new_owner is not None:
+                self.record_change(db, "room", room)
+            return new_owner
+
+        return self.change(change)
+
+    def change_rules(self, room: str, changes: Mapping[str, Any], by: str = "", actor: int | None = None) -> RoomRules:
+        def change(db: PgConnection) -> RoomRules:
+            rules = roles.change_rules(db, room, changes, actor)
+            self.record_change(db, "room", room, by=by)
+            return rules
+
+        return self.change(change)
+
+    def change_role(self, room: str, account: int, role: RoomRole, by: str = "", actor: int | None = None) -> None:
+        def change(db: PgConnection) -> None:
+            roles.change_role(db, room, account, role, actor)
+            self.record_change(db, "room", room, by=by)
 
         self.change(change)
 
@@ -100,7 +125,7 @@ class RoomStore(Pruner):
 
 
 def _room_from_row(row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, roles = row
+    id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, role_names = row
     members = dict(zip(accounts or (), starts or (), strict=True))
-    roles_by_id = dict(zip(having_role or (), roles or (), strict=True))
+    roles_by_id = dict(zip(having_role or (), role_names or (), strict=True))
     return RoomRecord(key, name, topic, creator, head, first, members, id, rules_from_json(rules), roles_by_id)

@@ -14,6 +14,7 @@ from gmessenger.store.common import hash_secret, invite_id
 from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, log_in_device
 from gmessenger.store.sqlite.membership import join_room
+from gmessenger.store.sqlite.roles import OWNED, replace_owners
 
 ALL: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
@@ -153,14 +154,17 @@ class AccountStore(DeviceStore):
 
         return self.writer.execute(replace)
 
-    def delete_account(self, account: int) -> None:
-        def change(db: sqlite3.Connection) -> None:
+    def delete_account(self, account: int) -> Mapping[str, int]:
+        def change(db: sqlite3.Connection) -> Mapping[str, int]:
+            owned = db.execute(OWNED, (account,)).fetchall()
             for statement in DROP:
                 db.execute(statement, (account,))
             self.inserter.reset_cache()
+            return replace_owners(db, owned)
 
-        self.writer.execute(change)
+        new_owners = self.writer.execute(change)
         self.schedule_purge()
+        return new_owners
 
     def add_invite(self, invite: str, time: float, by: str = "", expires: float | None = None, uses: int = 1) -> None:
         def change(db: sqlite3.Connection) -> None:

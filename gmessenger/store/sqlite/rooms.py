@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from gmessenger.chat.records import ReadRange, RoomRecord
 from gmessenger.errors import NoSuchRoom, StoreUnavailable
-from gmessenger.room_rules import rules_from_json
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json
+from gmessenger.store.sqlite import roles
 from gmessenger.store.sqlite.accounts import LIFT
 from gmessenger.store.sqlite.membership import find_read_range, join_room, leave_room
 from gmessenger.store.sqlite.pruning import Pruner
@@ -33,12 +35,16 @@ class RoomStore(Pruner):
     def rooms(self) -> Sequence[RoomRecord]:
         return self.read(_select_rooms)
 
-    def create_room(self, key: str, name: str, creator: int | None, time: float) -> RoomRecord:
+    def create_room(
+        self, key: str, name: str, creator: int | None, time: float, rules: RoomRules = OPEN_ROOM
+    ) -> RoomRecord:
         def change(db: sqlite3.Connection) -> RoomRecord:
             is_new = db.execute(ROOM, (key,)).fetchone() is None
             conversation = self.inserter.conversation(db, key, name, creator)
-            if is_new and creator is not None and conversation is not None:
-                db.execute(ADD_OWNER, (creator, conversation.id, time))
+            if is_new and conversation is not None:
+                roles.set_rules(db, conversation.id, rules)
+                if creator is not None:
+                    db.execute(ADD_OWNER, (creator, conversation.id, time))
             return _room_from_row(db, db.execute(ROOM, (key,)).fetchone())
 
         return self.writer.execute(change)
@@ -51,8 +57,19 @@ class RoomStore(Pruner):
             raise NoSuchRoom
         return readable
 
-    def leave(self, room: str, account: int, by: str = "") -> None:
-        self.writer.execute(lambda db: leave_room(db, room, account))
+    def leave(self, room: str, account: int, by: str = "") -> int | None:
+        def change(db: sqlite3.Connection) -> int | None:
+            owned = roles.find_owned(db, room, account)
+            leave_room(db, room, account)
+            return roles.replace_owner(db, owned) if owned is not None else None
+
+        return self.writer.execute(change)
+
+    def change_rules(self, room: str, changes: Mapping[str, Any], by: str = "", actor: int | None = None) -> RoomRules:
+        return self.writer.execute(lambda db: roles.change_rules(db, room, changes, actor))
+
+    def change_role(self, room: str, account: int, role: RoomRole, by: str = "", actor: int | None = None) -> None:
+        self.writer.execute(lambda db: roles.change_role(db, room, account, role, actor))
 
     def set_topic(self, room: str, topic: str, by: str = "") -> None:
         self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, room)))
@@ -79,5 +96,5 @@ def _room_from_row(db: sqlite3.Connection, row: tuple[Any, ...]) -> RoomRecord:
     id, key, name, topic, creator, head, first, rules = row
     members = db.execute(MEMBERS, (id,)).fetchall()
     starts = {account: start for account, start, _ in members}
-    roles = {account: role for account, _, role in members if role}
-    return RoomRecord(key, name, topic, creator, head, first, starts, id, rules_from_json(rules), roles)
+    having_role = {account: role for account, _, role in members if role}
+    return RoomRecord(key, name, topic, creator, head, first, starts, id, rules_from_json(rules), having_role)

@@ -1,0 +1,41 @@
+"""The commands `room show`, `room rule` and `room role`: who may do what in a room."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from gmessenger.admin.client import connect
+from gmessenger.admin.results import parse_result
+from gmessenger.chat.admin_results import RoomDetails
+from gmessenger.config.options import AdminOptions
+from gmessenger.console import print_line, print_row
+from gmessenger.room_rules import ROOM_RULES, format_rule_value
+
+
+def show_room(options: AdminOptions, args: Namespace) -> int:
+    """Run `room show`: the rules, then the members with a role."""
+    with connect(options) as client:
+        room = parse_result(client.call("room", name=args.name), RoomDetails)
+    print_row(room.name, f"{room.members} members, {room.guests} guests", room.topic)
+    for key, value in room.rules.items():
+        spec = ROOM_RULES.get(key)  # None: of a server of a later release
+        print_row("rule", key, format_rule_value(value), spec.description if spec is not None else "")
+    for name, role in room.roles.items():
+        print_row("role", name, role)
+    return 0
+
+
+def set_rule(options: AdminOptions, args: Namespace) -> int:
+    """Run `room rule`."""
+    with connect(options) as client:
+        client.call("set_rule", name=args.name, rule=args.rule, value=args.value)
+    print_line(f"The rule {args.rule} of {args.name} is {args.value}.")
+    return 0
+
+
+def set_role(options: AdminOptions, args: Namespace) -> int:
+    """Run `room role`."""
+    with connect(options) as client:
+        client.call("set_room_role", name=args.name, user=args.user, role=args.role)
+    print_line(f"In {args.name}, the role of {args.user} is {args.role}.")
+    return 0

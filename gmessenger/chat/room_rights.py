@@ -1,0 +1,175 @@
+"""What owners, moderators and operators of the server may do with a room: its rules, its topic, and members' roles.
+
+Changes are stored first, then made in memory and announced to those present. An operator of the server need not be in
+the room to change it, and can read nothing in it by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gmessenger import log
+from gmessenger.chat.outbox import RoomEvent
+from gmessenger.chat.records import Account
+from gmessenger.chat.room import Room
+from gmessenger.chat.rooms import RoomRegistry
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+from gmessenger.chat.storage import Store
+from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
+from gmessenger.errors import AccountsOnly, BadRequest, NotFound, NotOwner
+from gmessenger.field_types import MAX_TOPIC
+from gmessenger.names import fold
+from gmessenger.room_roles import RoomRole, check_role_change, may_act_on
+from gmessenger.room_rules import RoomRules, with_changes
+
+
+@dataclass(frozen=True, slots=True)
+class RoomActor:
+    """Who changes a room: the name that is announced, and the account whose role must allow it.
+
+    Without an account it is an operator, or the owner of the server, who may change any room. `session` gets a response
+    instead of the event.
+    """
+
+    name: str
+    account: int | None = None
+    session: Session | None = None
+
+    @classmethod
+    def of(cls, session: Session) -> RoomActor:
+        """Return the actor of a session. Raises `NotOwner` for a guest's."""
+        if session.account is None:
+            raise NotOwner
+        return cls(session.name, None if session.role == OPERATOR_ROLE else session.account.id, session)
+
+
+class RoomRights:
+    """Checks what a session may do with a room, and changes its rules, roles and topic. Changes block on the store.
+
+    Methods that take a room's name raise `NoSuchRoom`, also for a private room of which the session may not know. A
+    `RoomActor` is given for the owner of the server.
+    """
+
+    def __init__(self, store: Store, router: Router, rooms: RoomRegistry) -> None:
+        self._store = store
+        self._router = router
+        self._rooms = rooms
+
+    def find_room(self, name: str, session: Session, least: RoomRole = "member") -> Room:
+        """Return a room in which the session has at least a role, or of which it may know; an operator any room.
+
+        Raises `NotOwner`.
+        """
+        if session.role == OPERATOR_ROLE:
+            return self._rooms.find(name)
+        room = self._rooms.find_known(name, session)
+        self._check(lambda: room.require_role(session, least))
+        return room
+
+    def check_may_act_on(self, room: Room, session: Session, account: int) -> None:
+        """Raise `NotOwner` unless the member has a lower role than the session, or that is an operator's."""
+        if session.role != OPERATOR_ROLE and not may_act_on(room.role_of(session), room.roles.get(account, "member")):
+            raise NotOwner
+
+    def rules(self, session: Session, name: str) -> RoomRules:
+        """Return the rules of a room."""
+        self._router.peers.sync()
+        return self.find_room(name, session).rules
+
+    def change_rules(self, session: Session, name: str, changes: Mapping[str, Any]) -> RoomRules:
+        """Set rules of a room; return all. Raises `NotOwner`, `BadRequest` or `Upgrading`: then nothing is changed."""
+        room = self.find_room(name, session, "owner")
+        return self.change_rules_as(RoomActor.of(session), room, changes)
+
+    def change_own_rules(self, room: Room, session: Session, changes: Mapping[str, Any]) -> None:
+        """Set rules of a room that is the session's. Raises `NotOwner`, for operators too, and `Upgrading`."""
+        self._check(lambda: room.require_role(session, "owner"))
+        if with_changes(room.rules, changes) != room.rules:
+            self.change_rules_as(RoomActor.of(session), room, changes)
+
+    def change_rules_as(self, actor: RoomActor, room: Room, changes: Mapping[str, Any]) -> RoomRules:
+        """Set rules of a room; return all. Raises as `change_rules`."""
+        with_changes(room.rules, changes)  # refused before the store is asked
+        rules = self._store.change_rules(room.key, changes, actor.name, actor.account)
+        self._log(actor, "rule", room)
+        self._rooms.set_rules(room, rules, actor.name, actor.session)
+        return rules
+
+    def change_role(self, session: Session, name: str, user: str, role: RoomRole) -> None:
+        """Change the role of a member.
+
+        Raises `NotOwner`, `LastOwner`, `NotFound` if the user is not in the room, `AccountsOnly` for a guest, and
+        `Upgrading`.
+        """
+        is_own = fold(user) == session.key
+        room = self.find_room(name, session, "member" if is_own else "moderator")
+        if is_own and session.role != OPERATOR_ROLE and not room.has_member(session):
+            raise NotOwner
+        self.change_role_as(RoomActor.of(session), room, user, role)
+
+    def change_role_as(self, actor: RoomActor, room: Room, user: str, role: RoomRole) -> None:
+        """Change the role of a member. Raises as `change_role`."""
+        member = self._find_member(room, user)
+        self._check(lambda: _check_role_change(room, actor, member, role))
+        self._store.change_role(room.key, member.id, role, actor.name, actor.account)
+        self._log(actor, "role", room)
+        self._rooms.set_role(room, member.id, role, actor.name, actor.session)
+
+    def set_topic(self, session: Session, name: str, topic: str) -> None:
+        """Set the topic of a room.
+
+        Raises `AccountsOnly` for a guest, `NotOwner` where it is for moderators, `BadRequest` if it is too long or
+        unprintable.
+        """
+        room = self._rooms.require_member(name, session)
+        session.require_account()
+        room.check_open()
+        if room.rules.topic == "moderators":
+            self._check(lambda: room.require_role(session, "moderator"))
+        if len(topic) > MAX_TOPIC or not topic.isprintable():
+            raise BadRequest(f"A topic is at most {MAX_TOPIC} printable characters.")
+        self._store.set_topic(room.key, topic, session.name)
+        room.topic = topic
+        self._rooms.notify(room, RoomEvent("topic", room.name, session.name, topic=topic), session)
+
+    def _find_member(self, room: Room, user: str) -> Account:
+        key = fold(user)
+        account = room.find_member(key)
+        if account is None and self._router.peers.sync():
+            account = room.find_member(key)
+        if account is not None:
+            return account
+        if key in room.guests or key in room.remote_guests:
+            raise AccountsOnly("Only accounts have roles; this is a guest.")
+        raise NotFound("There is no member of that name in the room.")
+
+    def _check(self, check: Callable[[], None]) -> None:
+        """Check a role, again if another node may have changed it a moment ago. Raises what `check` does."""
+        try:
+            check()
+        except NotOwner:
+            if not self._router.peers.sync():
+                raise
+            check()
+
+    def _log(self, actor: RoomActor, method: str, room: Room) -> None:
+        if actor.account is None:
+            log.log_event("moderated", by=actor.name, method=method, what=room.key, reason=None)
+
+
+SERVER_ACTOR = RoomActor(SERVER_OWNER)
+"""The owner of the server."""
+
+
+def _check_role_change(room: Room, actor: RoomActor, member: Account, role: RoomRole) -> None:
+    roles = room.roles
+    check_role_change(
+        None if actor.account is None else roles.get(actor.account, "member"),
+        roles.get(member.id, "member"),
+        role,
+        is_own=actor.account == member.id,
+        owner_count=sum(each == "owner" for each in roles.values()),
+    )
