@@ -66,9 +66,10 @@ class CoursePacer:
             self._timer.start(self._connection.context.supervisor.guard("course pacing", self._on_timer))
 
     def close(self) -> None:
-        """Write nothing more."""
+        """Write nothing more, and let go of the handler."""
         self._stop_timer()
         self._answers.clear()
+        self._pull = lambda: None
 
     @property
     def _next_at(self) -> float:
