@@ -33,7 +33,7 @@ JsonObject = dict[str, Any]
 
 MIN_TEXT_SPACE: Final = 64
 """Bytes of text that each frame must have room for; with very long names, redundant keys are omitted for it."""
-OPTIONAL_KEYS: Final = ("user", "destination", "sender", "text", "message_text")
+OPTIONAL_KEYS: Final = ("user", "destination", "sender", "text", "message_text", "to_user", "recipient", "client")
 JOINERS: Final = "\u200d\ufe0e\ufe0f"
 SKIN_TONES: Final = "".join(map(chr, range(0x1F3FB, 0x1F400)))
 REGIONAL_INDICATORS: Final = "".join(map(chr, range(0x1F1E6, 0x1F200)))

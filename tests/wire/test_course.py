@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gmessenger.wire import dialects, events
 from gmessenger.wire.course import CourseCodec, split_text
@@ -415,3 +417,40 @@ def test_texts_are_split_behind_spaces_and_between_characters() -> None:
     assert list(split_text("a👍🏽b", 8)) == ["a", "👍🏽", "b"]
     assert list(split_text("🇩🇪🇫🇷", 12)) == ["🇩🇪", "🇫🇷"]
     assert list(split_text("a\r\nb", 4)) == ["a", "\r\n", "b"]
+
+
+@st.composite
+def codecs(draw: st.DrawFn) -> CourseCodec:
+    """Draw a codec after a presence with any of what varies its dialect, and perhaps a message."""
+    optional = {
+        "user": st.fixed_dictionaries(
+            {"account_name": st.just("hank")}, optional={"status": st.just("x"), "pubkey": st.just("k")}
+        ),
+        "sender": st.just("hank"),
+        "from_user": st.just({"account_name": "hank"}),
+        "time": st.sampled_from([1.5, 10**18, "12:00:00"]),
+        "type": st.sampled_from(["status", "request", "x"]),
+    }
+    action = st.sampled_from(["presence", "presense", "presenc"])
+    codec = codec_after(draw(st.fixed_dictionaries({"action": action}, optional=optional)))
+    if draw(st.booleans()):
+        codec.decode({**draw(st.sampled_from(MESSAGES)), draw(st.sampled_from(["from", "account_name"])): "hank"})
+    return codec
+
+
+@given(
+    codecs(),
+    st.sampled_from(["hank", "x" * 32, "林" * 32, "𐌰" * 32]),
+    st.sampled_from(["hi", *TEXTS]),
+    st.sampled_from(["msg", "message"]),
+)
+def test_every_dialect_keeps_its_limit_and_loses_no_text(codec: CourseCodec, name: str, text: str, action: str) -> None:
+    pieces: dict[tuple[Any, int], list[str]] = {}
+    for written in codec.encode_message(name, name, text, action, 1.5):
+        assert len(written) <= codec.dialect.max_frame
+        frame = json.loads(written)
+        body = frame.get("body", frame)
+        found = [body[key] for key in ("MESSAGE_TEXT", *dialects.TEXT_PATHS) if key in body]
+        assert found and len(set(found)) == 1
+        pieces.setdefault((frame.get("action"), len(body)), []).append(found[0])
+    assert {"".join(texts) for texts in pieces.values()} == {text}
