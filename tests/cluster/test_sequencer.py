@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmessenger.chat.records import NewMessage
+from gmessenger.chat.records import About, NewMessage
 from gmessenger.cluster import sequencer
 from gmessenger.cluster.sequencer import Sequencer, committed_from
 from tests.chat.test_fan_out import drain_texts, enter_dev, flush
@@ -154,6 +154,21 @@ def test_what_was_erased_meanwhile_comes_as_a_tombstone(remote: RemoteConversati
     remote.announce_head()
     gevent.sleep(0.01)
     assert drain_texts(hank) == [("", 1)]
+
+
+def test_a_hint_that_comes_after_the_erase_of_its_message_is_dropped(remote: RemoteConversation) -> None:
+    hank = enter_dev(remote.chat, "hank")
+    bill = remote.chat.store.create_account("bill", "Bill", "hash", 1.0).id
+    secret = NewMessage("#dev", "Bill", "#dev", "a secret", 2_000_000_001.0, bill)
+    erase = NewMessage("#dev", "Bill", "#dev", "", 2_000_000_002.0, bill, about=About(1, "erase"))
+    for message in (secret, erase):
+        remote.chat.store.append(message, lambda seq, *_, message=message: remote.stored.update({seq: message}))  # type: ignore[misc]
+        remote.chat.store.flush()
+    remote.deliver_hints(2)
+    remote.run_due()
+    remote.deliver_hints(1)
+    remote.run_due()
+    assert drain_texts(hank) == [("", 1), ("", 2)]
 
 
 def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(remote: RemoteConversation) -> None:

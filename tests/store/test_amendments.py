@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from gmessenger.chat.records import EVERYTHING, About, ConversationRow, NewMessage, Reaction, StoredMessage
 from gmessenger.chat.storage import Store
 from gmessenger.errors import IdReused, NoSuchMessage, NoSuchRoom, NotYours, TooLate, TooManyReactions, WireError
-from gmessenger.store import common
+from gmessenger.store import common, open_store, verify_store
 from gmessenger.store.amendments import MAX_REACTION_TEXTS
 from tests.store.test_contract import DIRECT, StoreDriver, driver, opened  # noqa: F401  (fixtures)
 
@@ -274,3 +278,46 @@ def test_amendments_survive_a_restart_and_the_index_is_whole(
     store.prune(1.0)
     store.erase_messages(driver.hank)
     assert driver.find_texts("here") == []
+
+
+LOOSE_REACTION = "INSERT INTO reactions SELECT id, 1, 'x', 1 FROM conversations"
+
+
+def insert_loose_reaction(url: str) -> None:
+    if url.startswith("sqlite:"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db, db:
+            db.execute(LOOSE_REACTION)
+    else:
+        with psycopg.connect(url) as connection:
+            connection.execute(LOOSE_REACTION)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_reactions_without_their_message_are_a_fault(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = f"sqlite:///{tmp_path}/s.db" if kind == "sqlite" else request.getfixturevalue("postgres").database()
+    driver = StoreDriver(open_store(url))
+    driver.append(driver.message("a"), driver.message("b"))
+    driver.append(amend(driver, 1, "react", "x"), amend(driver, 2, "react", "x"), amend(driver, 1, "erase"))
+    driver.store.close()
+    assert verify_store(url).faults == []
+    insert_loose_reaction(url)
+    assert verify_store(url).faults == ["1 reactions belong to no message."]
+
+
+def test_pages_go_over_absences_and_leave_amendments_out(driver: StoreDriver) -> None:
+    driver.create_room("#dev")
+    shown: list[int] = []
+    for text in ("a", "b", "c"):
+        driver.store.join("#dev", driver.dale, 1.0)
+        shown.append(driver.append(driver.message(text, "#dev"))[0][0])
+        driver.append(*[amend(driver, shown[-1], "react", "x", conversation="#dev") for _ in range(40)])
+        driver.store.leave("#dev", driver.dale)
+        driver.append(driver.message("not for dale", "#dev"), amend(driver, 1, "react", "y", conversation="#dev"))
+    readable = driver.store.join("#dev", driver.dale, 1.0)
+    assert len(readable.absences) == 3
+    for limit in (1, 2, 50):
+        page = driver.store.history("#dev", readable, None, 0, limit)
+        assert ([item.seq for item in page.messages], page.more) == (shown[:limit], limit < 3)
+        page = driver.store.history("#dev", readable, None, None, limit)
+        assert ([item.seq for item in page.messages], page.more) == (shown[-limit:], limit < 3)
+    assert [row.quiet for row in driver.conversations(driver.dale)] == [120]

@@ -26,7 +26,7 @@ from gmessenger.chat.outbox import (
 from gmessenger.errors import LoggedInElsewhere as ReplacedError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.wire import events
-from gmessenger.wire.events import MessageEvent, UserInfo
+from gmessenger.wire.events import MessageEvent, PlainMessageEvent, UserInfo
 from gmessenger.wire.jim import Encodable, make_response, pre_encode, pre_encode_lines
 
 
@@ -47,23 +47,24 @@ def _encode_shared(message: Message) -> Raw:
     return encoded
 
 
-def _message_event(message: Message) -> MessageEvent:
-    event = MessageEvent(
+def _message_event(message: Message) -> MessageEvent | PlainMessageEvent:
+    seq = UNSET if message.seq is None else message.seq
+    id = UNSET if message.id is None else message.id
+    if message.about is None and not message.kind and not message.erased and message.edited is None:
+        return PlainMessageEvent(message.sender, message.to, message.time, message.text, seq, id)
+    return MessageEvent(
         message.sender,
         message.to,
         message.time,
         message.text,
-        UNSET if message.seq is None else message.seq,
-        UNSET if message.id is None else message.id,
-        erased=True if message.erased else UNSET,
+        seq,
+        id,
+        erased=message.erased or UNSET,
+        kind=message.kind or UNSET,
+        about=UNSET if message.about is None else message.about,
+        what=message.what or UNSET,
+        edited=UNSET if message.edited is None else message.edited,
     )
-    if message.about is not None:
-        event.about, event.what = message.about, message.what or UNSET
-    if message.kind:
-        event.kind = message.kind
-    if message.edited is not None:
-        event.edited = message.edited
-    return event
 
 
 def _encode_presence(change: PresenceUpdate) -> Encodable:
@@ -83,7 +84,9 @@ def _encode_message_batch(batch: MessageBatch) -> Encodable:
 
 def _encode_text_batch(batch: TextBatch) -> Encodable:
     sender, to, time = batch.sender, batch.to, batch.time
-    encoded: Raw = batch.encoded or pre_encode_lines([MessageEvent(sender, to, time, text) for text in batch.texts])
+    encoded: Raw = batch.encoded or pre_encode_lines(
+        [PlainMessageEvent(sender, to, time, text) for text in batch.texts]
+    )
     batch.encoded = encoded
     return encoded
 

@@ -108,7 +108,7 @@ class JimProtocol:
         time_slice, count = TimeSlice(), 0
         for target, group in groupby(received, _batch_target):
             requests = list(group)
-            if target is not None and len(requests) > 1 and self._try_batch(requests):
+            if target is not None and len(requests) > 1 and target != BROADCAST_TARGET and self._try_batch(requests):
                 self._yield(time_slice)
                 continue
             for request in requests:
@@ -222,7 +222,7 @@ def _batch_target(event: Any) -> str | None:
 
     The store decides of each message about another whether it is allowed, so it is sent by itself.
     """
-    if type(event) is not BATCHABLE_REQUEST or event.to == BROADCAST_TARGET:
+    if type(event) is not BATCHABLE_REQUEST:
         return None
     # (Only where all three are None are they the same: an int and two strings never are.)
     return event.to if event.about is event.what is event.kind else None

@@ -203,7 +203,9 @@ SELECT other,
     CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END,
     (SELECT count(*) FROM (
         SELECT FROM messages q WHERE q.conversation_id = page.id AND q.what <> ''
-            AND q.seq > greatest(page.read, page.first - 1) LIMIT %(quiet)s
+            AND q.seq > greatest(page.read, page.first - 1) AND q.seq <= page.head
+            AND NOT EXISTS (SELECT FROM absences a WHERE a.account_id = %(account)s AND a.conversation_id = page.id
+                AND a.first <= q.seq AND a.last >= q.seq) LIMIT %(quiet)s
     ) AS unread)
 FROM page LEFT JOIN accounts a ON a.key = other
 LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first

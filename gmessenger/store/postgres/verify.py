@@ -111,6 +111,10 @@ ORPHAN_QUERIES: Final = {
 }
 HAS_ABSENCES: Final = "SELECT (to_regclass('absences') IS NOT NULL)::int"
 ROOM_ORPHAN_QUERIES: Final = {
+    "reactions belong to no message": (
+        "SELECT count(*) FROM reactions r WHERE NOT EXISTS (SELECT FROM messages m "
+        "WHERE m.conversation_id = r.conversation_id AND m.seq = r.seq AND NOT m.erased)"
+    ),
     "absences belong to no conversation": (
         "SELECT count(*) FROM absences a WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = a.conversation_id)"
     ),

@@ -139,7 +139,9 @@ SELECT_CONVERSATIONS: Final = (
     ' ELSE coalesce(a.name, CASE WHEN m.account_id = :account THEN m."to" ELSE m.sender END, other) END,'
     " CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END,"
     " (SELECT count(*) FROM (SELECT 1 FROM messages q WHERE q.conversation_id = page.id AND q.what <> ''"
-    f" AND q.seq > max(page.read, page.first - 1) LIMIT {MAX_QUIET}))"
+    " AND q.seq > max(page.read, page.first - 1) AND q.seq <= page.head"
+    " AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.account_id = :account AND a.conversation_id = page.id"
+    f"  AND a.first <= q.seq AND a.last >= q.seq) LIMIT {MAX_QUIET}))"
     " FROM page LEFT JOIN accounts a ON a.key = other"
     " LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first ORDER BY other"
 )

@@ -49,6 +49,11 @@ OF_CONVERSATIONS: Final = {
 }
 """Tables whose rows belong to conversations; a store of an earlier schema has not all of them."""
 
+COUNT_LOOSE_REACTIONS: Final = (
+    "SELECT count(*) FROM reactions r WHERE NOT EXISTS (SELECT 1 FROM messages m "
+    "WHERE m.conversation_id = r.conversation_id AND m.seq = r.seq AND NOT m.erased)"
+)
+
 ORDINARY_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
 
 
@@ -162,7 +167,9 @@ def _check_orphans(db: sqlite3.Connection) -> list[str]:
         for table, what in OF_CONVERSATIONS.items()
         if table in tables
     }
-    return [f"{count} {what} belong to no conversation." for what, count in orphans.items() if count]
+    faults = [f"{count} {what} belong to no conversation." for what, count in orphans.items() if count]
+    loose = int(db.execute(COUNT_LOOSE_REACTIONS).fetchone()[0]) if "reactions" in tables else 0
+    return faults + ([f"{loose} reactions belong to no message."] if loose else [])
 
 
 def _check_search_index(db: sqlite3.Connection) -> list[str]:
