@@ -13,7 +13,7 @@ import pytest
 
 from gmessenger.chat.records import EVERYTHING, Credential, DeviceLogin, NewMessage, Sanction
 from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
-from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken, Upgrading
+from gmessenger.errors import AccountDisabled, IdReused, InvalidInvite, NameInUse, NameTaken, Upgrading, WrongPassword
 from gmessenger.launcher.services import Postgres
 from gmessenger.room_rules import RoomRules
 from gmessenger.store import open_store
@@ -385,3 +385,42 @@ def test_a_change_that_was_given_up_may_have_been_made(nodes: Nodes) -> None:
     gevent.sleep(0.1)
     giving_up.kill()
     assert not store.poll_changes().is_complete
+
+
+def test_a_token_of_a_node_of_an_earlier_release_is_valid_from_its_login_on(nodes: Nodes) -> None:
+    nodes.driver.log_in(nodes.hank, "laptop", 50.0)
+    with psycopg.connect(nodes.url) as db:
+        db.execute("UPDATE tokens SET used = DEFAULT")
+    assert nodes.there.find_token("token of laptop", 50.0) == (nodes.hank, "laptop")
+    assert [each.name for each in nodes.there.devices(nodes.hank, 50.0)] == ["laptop"]
+    assert nodes.there.find_token("token of laptop", 50.1) is None
+
+
+def test_of_many_who_register_with_one_invite_on_two_nodes_no_more_succeed_than_it_is_good_for(nodes: Nodes) -> None:
+    nodes.here.add_invite("code", 1.0, "server", 100.0, 5)
+
+    def register(number: int) -> bool:
+        store = nodes.here if number % 2 else nodes.there
+        try:
+            store.create_account(f"bill{number}", f"bill{number}", "hash", 2.0, "code")
+        except InvalidInvite:
+            return False
+        return True
+
+    greenlets = [gevent.spawn(register, number) for number in range(20)]
+    assert sum(greenlet.get(timeout=TEST_TIMEOUT) for greenlet in greenlets) == 5
+    assert nodes.here.invites() == []
+
+
+def test_of_two_new_passwords_on_two_nodes_at_once_one_is_stored(nodes: Nodes) -> None:
+    def change(store: Any, new: str) -> bool:
+        try:
+            store.change_password(nodes.hank, "hash", new, "token")
+        except WrongPassword:
+            return False
+        return True
+
+    greenlets = [gevent.spawn(change, store, new) for store, new in ((nodes.here, "one"), (nodes.there, "two"))]
+    outcomes = [greenlet.get(timeout=TEST_TIMEOUT) for greenlet in greenlets]
+    assert sorted(outcomes) == [False, True]
+    assert nodes.here.password_hash(nodes.hank) == ("one" if outcomes[0] else "two")

@@ -18,11 +18,13 @@ LOCK_ACCOUNT: Final = (
 )
 LAST_USES: Final = "SELECT account_id, max(used) FROM devices GROUP BY account_id"
 FIND_BY_HASH: Final = (
-    "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s AND t.used >= %s"
+    # A node of an earlier release does not set `used`.
+    "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id "
+    "WHERE t.hash = %s AND greatest(t.used, t.created) >= %s"
 )
 SELECT_LOGGED_IN: Final = (
     "SELECT d.id, d.name, greatest(d.used, t.used) AS last FROM devices d JOIN tokens t ON t.device_id = d.id "
-    "WHERE d.account_id = %s AND t.used >= %s ORDER BY last DESC, d.id DESC"
+    "WHERE d.account_id = %s AND greatest(t.used, t.created) >= %s ORDER BY last DESC, d.id DESC"
 )
 REVOKE: Final = (
     "DELETE FROM tokens t USING devices d "

@@ -15,7 +15,8 @@ PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105
 FIND_PASSWORD: Final = "SELECT password, generation, password_until FROM accounts WHERE id = ?"  # noqa: S105
 LAST_USES: Final = "SELECT account_id, max(used) FROM devices GROUP BY account_id"
 FIND_BY_HASH: Final = (
-    "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ? AND t.used >= ?"
+    "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id "
+    "WHERE t.hash = ? AND max(t.used, t.created) >= ?"
 )
 ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created, used) VALUES (?,?,?,?,?)"  # noqa: S105
 DROP_TOKENS_OF_DEVICE: Final = "DELETE FROM tokens WHERE device_id = ?"
@@ -26,7 +27,7 @@ DEVICES_BY_USE: Final = (
 )
 LOGGED_IN: Final = (
     "SELECT d.id, d.name, max(d.used, t.used) AS last FROM devices d JOIN tokens t ON t.device_id = d.id "
-    "WHERE d.account_id = ? AND t.used >= ? ORDER BY last DESC, d.id DESC"
+    "WHERE d.account_id = ? AND max(t.used, t.created) >= ? ORDER BY last DESC, d.id DESC"
 )
 SELECT_TOKENS_OF_DEVICE: Final = (
     "SELECT d.id FROM devices d JOIN tokens t ON t.device_id = d.id WHERE d.account_id = ? AND d.name = ?"
