@@ -5,7 +5,8 @@ The server stores them and tells them; the clients act on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gmessenger.errors import BadRequest, TooManySettings
 from gmessenger.field_types import MAX_SEQ, Name
-from gmessenger.names import fold
+from gmessenger.names import fold, is_room
 
 MAX_HIGHLIGHTS: Final = 50
 MAX_HIGHLIGHT: Final = 64
@@ -42,6 +43,19 @@ class AccountSettings(Struct):
     notify: dict[str, NotifySetting] = {}
     highlights: list[str] = []
     joins: JoinDisplay = "shown"
+
+    def level(self, conversation: str, now: float) -> NotifyLevel:
+        """Return which messages of a conversation notify: by default those of users, and in rooms the mentions."""
+        setting = self.notify.get(fold(conversation))
+        if setting is not None and (setting.until is None or setting.until > now):
+            return setting.level
+        return "mentions" if is_room(conversation) else "all"
+
+    def mention_finder(self, own_name: str) -> Callable[[str], bool]:
+        """Return a function that says whether a text has the name or a highlight as a word, also behind an @."""
+        words = "|".join(map(re.escape, (own_name, *self.highlights)))
+        search = re.compile(rf"(?<!\w)@?(?:{words})(?!\w)", re.IGNORECASE).search
+        return lambda text: search(text) is not None
 
 
 class SettingsChange(Struct, forbid_unknown_fields=True):

@@ -72,6 +72,8 @@ EVENTS: Final[dict[str, EventSpec]] = {
     "certificate_refused": _spec(logging.ERROR, "reason"),
     "certificate_expires": _spec(logging.WARNING, "file", "expires", "days"),
     "greenlet_failed": _spec(logging.ERROR, "what", "address"),
+    "notification_failed": _spec(logging.WARNING, "name", "reason"),
+    "notifications_dropped": _spec(logging.WARNING, "count"),
     "registered": _spec(logging.INFO, "name", "address", "invite"),
     "invite_made": _spec(logging.INFO, "invite"),
     "invite_revoked": _spec(logging.INFO, "invite"),

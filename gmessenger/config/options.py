@@ -238,6 +238,22 @@ class ServerOptions(LogOptions):
         "who may register an account: any user (open), holders of an invite (invite), or nobody (closed)",
         "for a private server",
     )
+    notify_command: str | None = option(
+        None,
+        command_line(),
+        "run this command for each direct message to an account, and each mention in a room, while none of its devices "
+        "is connected: once a minute for each conversation, with the message as JSON on its standard input and "
+        "GMESSENGER_USER, _FROM, _CONVERSATION, _TEXT, _TIME and _SEQ in its environment; no shell is used",
+        "to reach absent users by mail or on their phones",
+        needs_restart=True,
+    )
+    notify_timeout: float = option(
+        30.0,
+        seconds(),
+        "how long --notify-command may run before it is terminated",
+        "when the command runs longer",
+        needs_restart=True,
+    )
     plain_passwords: bool = option(
         False,
         boolean(),

@@ -16,6 +16,7 @@ from gevent.event import Event
 from gmessenger import __version__, log
 from gmessenger.chat.admin import AdminService
 from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.notifier import AbsenceNotifier
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.presence import CallLater
 from gmessenger.chat.storage import Store
@@ -32,6 +33,8 @@ from gmessenger.server.net.sockets import listen_tcp
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import certificate_from_options
 from gmessenger.server.net.writer import FlushScheduler
+from gmessenger.server.notify_command import WORKERS as NOTIFY_WORKERS
+from gmessenger.server.notify_command import NotifyCommand
 from gmessenger.server.settings import policy_from_options
 from gmessenger.server.snapshot import LoopLagMonitor, status_report
 from gmessenger.store import file_from_url, open_store
@@ -151,10 +154,22 @@ class Server:
             if peers is not None
             else None
         )
+        self.notify_command = self._create_notify_command()
         self._context = self._create_context()
         self.acceptor = Acceptor(self._context, self.messenger, self.certificate, limiter, lambda: self.stopping)
         self._control = self._create_control(password_verifier)
         self.health = self._create_health() if options.health else None
+
+    def _create_notify_command(self) -> NotifyCommand | None:
+        if self.options.notify_command is None:
+            return None
+        messenger = self.messenger
+        command = NotifyCommand(self.options.notify_command, self.options.notify_timeout)
+        notifier = AbsenceNotifier(
+            messenger.authenticator.accounts, messenger.router.__contains__, command.put, time.monotonic, time.time
+        )
+        messenger.fan_out.on_committed = notifier.on_committed
+        return command
 
     def _create_context(self) -> ServerContext:
         hub = gevent.get_hub()
@@ -214,6 +229,9 @@ class Server:
         spawn("device use", self.messenger.device_use.run, wait_stopped)
         self._reindex_greenlet = spawn("reindex", reindex, self.store, wait_stopped)
         spawn("store files", watch_store_files, self.store, wait_stopped)
+        if self.notify_command is not None:
+            for _ in range(NOTIFY_WORKERS):
+                spawn("notifications", self.notify_command.run, wait_stopped)
         spawn("loop lag", self.loop_lag.run, wait_stopped)
 
     def apply_options(self, options: ServerOptions) -> None:

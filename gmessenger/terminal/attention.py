@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from gmessenger.account_settings import AccountSettings, JoinDisplay, NotifyLevel
+from gmessenger.account_settings import AccountSettings, JoinDisplay
 from gmessenger.client import MemberJoined, MemberLeft
-from gmessenger.names import fold, is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.i18n import _, as_notice
 
@@ -34,8 +32,8 @@ class Attention:
     def apply(self, settings: AccountSettings) -> None:
         """Go by these settings from now on."""
         self.settings = settings
-        words = "|".join(map(re.escape, (self._own_name, *settings.highlights)))
-        self._find_mention = re.compile(rf"(?<!\w)@?(?:{words})(?!\w)", re.IGNORECASE).search
+        self.is_mention = settings.mention_finder(self._own_name)
+        """Whether a text has the own name or a highlight as a word, with or without an @."""
 
     @property
     def joins(self) -> JoinDisplay:
@@ -46,20 +44,9 @@ class Attention:
         """The own name, and the highlights."""
         return [self._own_name, *self.settings.highlights]
 
-    def is_mention(self, text: str) -> bool:
-        """Return whether a text has the own name or a highlight as a word, with or without an @."""
-        return self._find_mention(text) is not None
-
-    def level(self, conversation: str) -> NotifyLevel:
-        """Return which messages of a conversation notify: by default those of users, and in rooms the mentions."""
-        setting = self.settings.notify.get(fold(conversation))
-        if setting is not None and (setting.until is None or setting.until > self._clock()):
-            return setting.level
-        return "mentions" if is_room(conversation) else "all"
-
     def notifies(self, conversation: str, *, is_mention: bool) -> bool:
         """Return whether a message of a conversation rings the bell."""
-        level = self.level(conversation)
+        level = self.settings.level(conversation, self._clock())
         return level == "all" or (level == "mentions" and is_mention)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final, get_args
 
-from gmessenger.account_settings import JoinDisplay, NotifyLevel, NotifySetting, SettingsChange
+from gmessenger.account_settings import AccountSettings, JoinDisplay, NotifyLevel, NotifySetting, SettingsChange
 from gmessenger.client import Client, Connected, SearchHit, SearchResults
 from gmessenger.log import traced
 from gmessenger.names import fold
@@ -51,7 +51,7 @@ class AttentionHandlers(AccountHandlers):
         if not name:
             return as_notice(_("which conversation? give its name, as in /notify #ROOM none"))
         until = time.time() + minutes * SECONDS_PER_MINUTE if minutes is not None else None
-        default = Attention("").level(name)
+        default = AccountSettings().level(name, time.time())
         is_default = level == default and until is None
         setting = None if is_default else NotifySetting(level, until)  # type: ignore[arg-type]
         self._change(SettingsChange(notify={name: setting}))

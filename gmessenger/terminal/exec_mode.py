@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import shlex
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from tempfile import TemporaryFile
 from typing import Final
 
 from gevent.subprocess import Popen, TimeoutExpired
@@ -17,6 +15,7 @@ from gmessenger.client import Client, MessageEvent, MessageReceived, MessageSent
 from gmessenger.config.options import ClientOptions
 from gmessenger.errors import FileError
 from gmessenger.names import is_room
+from gmessenger.processes import message_variables, start_command, terminate_command
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.passwords import PASSWORD_ENV_VAR
@@ -25,8 +24,6 @@ from gmessenger.terminal.shutdown import HURRY_TIMEOUT, ExitController
 from gmessenger.terminal.stdio import OutputWriter
 from gmessenger.text import Text
 
-MAX_VARIABLE: Final = 32_768
-"""Bytes of an environment variable. Linux takes 131,072; the command gets a longer text whole on its stdin."""
 COMMAND_FAILED: Final = N_("the command for a message from {sender} ended with exit code {code}")
 COMMAND_KILLED: Final = N_("the command for a message from {sender} was terminated by {signal}")
 COMMAND_TIMED_OUT: Final = N_("the command for a message from {sender} was terminated: it ran longer than {seconds} s")
@@ -81,13 +78,7 @@ def environment_for(event: MessageEvent) -> dict[str, str]:
         "TIME": f"{event.time:.6f}",
         "SEQ": str(event.seq or ""),
     }
-    return {f"GMESSENGER_{name}": _truncate_value(value) for name, value in values.items()}
-
-
-def _truncate_value(text: str) -> str:
-    """Return the text as a variable may have it: without NUL, and at most MAX_VARIABLE bytes."""
-    data = text.replace("\0", "\ufffd").encode(errors="replace")
-    return data[:MAX_VARIABLE].decode(errors="ignore")
+    return message_variables(**values)
 
 
 class CommandRunner:
@@ -126,31 +117,11 @@ class CommandRunner:
 
         Blocks the greenlet for at most twice that.
         """
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        _kill_group(process, signal.SIGTERM)
-        with suppress(TimeoutExpired):
-            process.wait(HURRY_TIMEOUT)
-        _kill_group(process, signal.SIGKILL)
-        with suppress(TimeoutExpired):  # it may run as another user, as what `sudo` starts
-            process.wait(HURRY_TIMEOUT)
+        if self._process is not None:
+            terminate_command(self._process, HURRY_TIMEOUT)
 
     def _start(self, environment: dict[str, str], stdin: bytes) -> Popen[bytes]:
-        inherited = {name: value for name, value in os.environb.items() if name != os.fsencode(PASSWORD_ENV_VAR)}
-        # Not a pipe: writing would block if the command, or a process that it leaves, reads nothing.
-        with TemporaryFile() as file:
-            file.write(stdin)
-            file.seek(0)
-            # A new session is a new process group: what the command starts can be terminated with it.
-            # As bytes: the locale of this process may not be able to encode names and texts.
-            added = {os.fsencode(name): value.encode() for name, value in environment.items()}
-            return Popen(self._arguments, stdin=file, env=inherited | added, start_new_session=True)
-
-
-def _kill_group(process: Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        return start_command(self._arguments, environment, stdin, removed=(PASSWORD_ENV_VAR,))
 
 
 def _describe_exit(sender: str, code: int) -> str | None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import gevent
 import pytest
 
+from gmessenger import processes
+from gmessenger.processes import MAX_VARIABLE
 from gmessenger.terminal import exec_mode as running
-from gmessenger.terminal.exec_mode import MAX_VARIABLE, CommandRunner, environment_for
+from gmessenger.terminal.exec_mode import CommandRunner, environment_for
 from gmessenger.terminal.main import main
 from gmessenger.wire.events import MessageEvent
 from tests.support.pty_client import TIMEOUT
@@ -153,7 +155,7 @@ def test_a_command_that_nobody_can_end_is_left_behind(monkeypatch: pytest.Monkey
     killed: list[Process] = []
     monkeypatch.setattr(running, "HURRY_TIMEOUT", 0.05)
     monkeypatch.setattr(
-        running, "_kill_group", lambda process, number: killed.append(process)
+        processes, "_kill_group", lambda process, number: killed.append(process)
     )  # as if it belonged to another user
     runner = CommandRunner(["sleep", "60"], 0.05)
     try:
