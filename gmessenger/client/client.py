@@ -9,9 +9,11 @@ from typing import Any, Self
 from gevent.event import Event
 from gevent.queue import Full
 
+from gmessenger import field_types as fields
+from gmessenger.client.amendments import AmendmentSender
 from gmessenger.client.config import Timeouts, TlsConfig
 from gmessenger.client.event_queue import EventQueue
-from gmessenger.client.events import ChatEvent, MessageReceived, MessageSentElsewhere, make_connected, reject_too_long
+from gmessenger.client.events import ChatEvent, DeliveryEvent, make_connected, reject_too_long
 from gmessenger.client.handshake import Handshake
 from gmessenger.client.journal import UnsentJournal
 from gmessenger.client.receiver import Receiver
@@ -61,7 +63,7 @@ class SendCapacity:
             self._empty.wait(timeout)
 
 
-class Client(ChatRequests):
+class Client(ChatRequests, AmendmentSender):
     """A session under one name on a server, which reconnects by itself.
 
         with Client("127.0.0.1", 7777, "echo") as client:
@@ -196,7 +198,7 @@ class Client(ChatRequests):
     def ack(self) -> None:
         """Mark the last event as handled, before the next one is requested; for programs that may be killed."""
         event, self._last_event = self._last_event, None
-        if isinstance(event, MessageReceived | MessageSentElsewhere) and event.delivery.seq:
+        if isinstance(event, DeliveryEvent) and event.delivery.seq:
             self._ack_batcher.ack(event.conversation, event.delivery.seq)
 
     @property
@@ -219,8 +221,20 @@ class Client(ChatRequests):
         """The number of messages that the server has not answered yet."""
         return len(self._send_queue)
 
-    def send(self, to: str, text: str, timeout: float = 0.0) -> OutgoingMessage:
+    def send(
+        self,
+        to: str,
+        text: str,
+        timeout: float = 0.0,
+        *,
+        about: int | None = None,
+        what: fields.What | None = None,
+        kind: fields.Kind | None = None,
+    ) -> OutgoingMessage:
         """Queue a message to a name or room; an `Accepted` or `Rejected` event with it tells the result.
+
+        `kind` is `action` for what one does, or `notice` for what no program answers. `about` is the seq of an earlier
+        message, for which there are `reply`, `edit`, `erase`, `react` and `unreact`.
 
         An account's message is in the `unsent_file`, if there is one, when this returns. Blocks for that, and for at
         most `timeout` seconds while the send queue is full.
@@ -228,7 +242,7 @@ class Client(ChatRequests):
         Raises `gevent.queue.Full` if the queue is still full then, `BadText` for what UTF-8 cannot represent, and if
         the client has ended, the error that it ended with, or `Unreachable`.
         """
-        message = make_message(to, text)
+        message = make_message(to, text, about, what, kind)
         self._send_capacity.wait(timeout)
         self._require_open()
         if is_too_large(message, self._max_frame):

@@ -79,6 +79,36 @@ class MessageReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class BotMessageReceived:
+    """A message of kind `notice`, from a program; no `MessageReceived`, so that programs do not answer each other."""
+
+    delivery: MessageEvent
+    frame: bytes
+
+    @property
+    def conversation(self) -> str:
+        """The room it was sent to, or else the sender."""
+        return self.delivery.to if is_room(self.delivery.to) else self.delivery.sender
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAmended:
+    """The message with the seq `delivery.about` was edited or erased, or a reaction to it was added or removed.
+
+    By another user, or if it `is_own`, by the account on another device; `delivery.what` says what it was.
+    """
+
+    delivery: MessageEvent
+    frame: bytes
+    is_own: bool
+
+    @property
+    def conversation(self) -> str:
+        """The room or the other user."""
+        return self.delivery.to if self.is_own or is_room(self.delivery.to) else self.delivery.sender
+
+
+@dataclass(frozen=True, slots=True)
 class MessageSentElsewhere:
     """An own message, sent from another device or process; no `MessageReceived`, so that no bot answers itself."""
 
@@ -226,12 +256,13 @@ class Notice:
     is_local: bool = False
 
 
+DeliveryEvent: TypeAlias = MessageReceived | BotMessageReceived | MessageAmended | MessageSentElsewhere
+"""The events with a `delivery`, which is acknowledged."""
 ChatEvent: TypeAlias = (
     Connected
     | Synced
     | Disconnected
-    | MessageReceived
-    | MessageSentElsewhere
+    | DeliveryEvent
     | GapDetected
     | MessageDelivered
     | ReadMarkerMoved

@@ -16,9 +16,10 @@ from typing import Final
 
 import msgspec
 
+from gmessenger import field_types as fields
 from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import Notice
-from gmessenger.client.sender import OutgoingMessage, SendQueue, restore_message
+from gmessenger.client.sender import OutgoingMessage, SendQueue, make_message
 from gmessenger.durability import sync_file
 from gmessenger.errors import BadText
 from gmessenger.text import Text
@@ -33,12 +34,15 @@ except ImportError:  # not on all systems
 READ_CHUNK: Final = 1_048_576  # bytes
 
 
-class _JournalEntry(msgspec.Struct):
+class _JournalEntry(msgspec.Struct, omit_defaults=True):
     """A line of the file: a message, or only the `id` of one that was answered."""
 
     id: str
     to: str | None = None
     message: str | None = None
+    about: int | None = None
+    what: fields.What | None = None
+    kind: fields.Kind | None = None
 
 
 _ENTRY_DECODER: Final = msgspec.json.Decoder(_JournalEntry)
@@ -88,9 +92,7 @@ class JournalFile:
 
     def add(self, messages: Iterable[OutgoingMessage]) -> None:
         """Append messages; they are on disk when this returns. Blocks the greenlet."""
-        lines = {
-            message.id: b"\n" + encode(_JournalEntry(message.id, message.to, message.text)) for message in messages
-        }
+        lines = {message.id: b"\n" + encode(_entry_of(message)) for message in messages}
         if self._fd is not None and lines:
             self._append(b"".join(lines.values()))
             self._pending |= lines.keys()  # first, or a response during the sync would empty the file
@@ -139,6 +141,10 @@ class JournalFile:
             raise
 
 
+def _entry_of(message: OutgoingMessage) -> _JournalEntry:
+    return _JournalEntry(message.id, message.to, message.text, message.about, message.what, message.kind)
+
+
 def _read_pending(fd: int) -> list[OutgoingMessage]:
     """Return the messages without an answer, in order; incomplete lines are skipped."""
     pending: dict[str, OutgoingMessage] = {}
@@ -151,7 +157,7 @@ def _read_pending(fd: int) -> list[OutgoingMessage]:
             if entry.to is None or entry.message is None:
                 pending.pop(entry.id, None)
             else:
-                pending[entry.id] = restore_message(entry.id, entry.to, entry.message)
+                pending[entry.id] = make_message(entry.to, entry.message, entry.about, entry.what, entry.kind, entry.id)
     return list(pending.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +13,14 @@ from msgspec import UNSET
 
 from gmessenger.client.config import Timeouts
 from gmessenger.client.event_queue import EventQueue
-from gmessenger.client.events import GapDetected, MessageReceived, MessageSentElsewhere
+from gmessenger.client.events import (
+    BotMessageReceived,
+    DeliveryEvent,
+    GapDetected,
+    MessageAmended,
+    MessageReceived,
+    MessageSentElsewhere,
+)
 from gmessenger.client.responses import encode_request, is_error, is_retryable, parse_messages
 from gmessenger.client.sender import Sender, SendQueue
 from gmessenger.names import fold, is_room
@@ -42,6 +50,7 @@ class ConversationPosition:
     buffered: deque[tuple[MessageEvent, bytes]] = field(default_factory=deque)
     gap_reported: bool = False  # the current gap
     _own_seqs: set[int] = field(default_factory=set)
+    _absences: Sequence[tuple[int, int]] = ()
 
     def set_start(self, seq: int) -> None:
         """Begin before the first received seq, or the first own one if that is lower; only the first call counts."""
@@ -64,9 +73,14 @@ class ConversationPosition:
             self._own_seqs.remove(min(self._own_seqs))
 
     def count_missing(self, before: int) -> int:
-        """Return how many messages are missing before a seq; own ones are not."""
+        """Return how many messages are missing before a seq; own ones and absences are not."""
         last = self.last or 0
-        return max(0, before - last - 1 - sum(last < seq < before for seq in self._own_seqs))
+        absent = sum(max(0, min(end, before - 1) - max(first, last + 1) + 1) for first, end in self._absences)
+        return max(0, before - last - 1 - absent - sum(last < seq < before for seq in self._own_seqs))
+
+    def set_absences(self, absences: Sequence[tuple[int, int]]) -> None:
+        """Note the first and the last seq of what one may not read: the server does not send it."""
+        self._absences = absences
 
     def _skip_own(self) -> None:
         last = self.last or 0
@@ -242,7 +256,7 @@ class Resequencer:
 
     def _deliver(self, delivery: MessageEvent, frame: bytes) -> None:
         self.received_count += 1
-        self._event_queue.put((MessageSentElsewhere if self._is_own(delivery) else MessageReceived)(delivery, frame))
+        self._event_queue.put(_event_of(delivery, frame, is_own=self._is_own(delivery)))
 
     def _buffer(self, position: ConversationPosition, delivery: MessageEvent, frame: bytes) -> None:
         position.buffered.append((delivery, frame))
@@ -279,6 +293,7 @@ class Resequencer:
     def _fill_gap(self, position: ConversationPosition, response: ResponseFrame) -> bool:
         """Pass on the missing messages of a response; return False if it has none of them."""
         last = position.last
+        position.set_absences(response.absent or ())
         for raw, delivery in parse_messages(response, position.conversation):
             seq = _seq_of(delivery)
             if (position.last or 0) < seq < _seq_of(position.buffered[0][0]):
@@ -297,8 +312,11 @@ class Resequencer:
 
     def _is_in_send_queue(self, delivery: MessageEvent) -> bool:
         """Return whether it may be a queued message whose response was lost: `Accepted` will report it."""
-        sent = (fold(delivery.to), delivery.message)
-        return any((fold(message.to), message.text) == sent for message in self._send_queue)
+        about = (delivery.about or None, delivery.what or None)
+        sent = (fold(delivery.to), delivery.message, *about)
+        return any(
+            (fold(message.to), message.text, message.about, message.what) == sent for message in self._send_queue
+        )
 
     def _skip_gap(self, position: ConversationPosition) -> None:
         """Give a gap up: report the missing messages, and pass on those after it."""
@@ -310,6 +328,14 @@ class Resequencer:
             position.advance(_seq_of(buffered[0][0]) - 1)
         for delivery, frame in buffered:
             self.feed(delivery, frame)
+
+
+def _event_of(delivery: MessageEvent, frame: bytes, *, is_own: bool) -> DeliveryEvent:
+    if delivery.what:
+        return MessageAmended(delivery, frame, is_own)
+    if is_own:
+        return MessageSentElsewhere(delivery, frame)
+    return (BotMessageReceived if delivery.kind == "notice" else MessageReceived)(delivery, frame)
 
 
 def _seq_of(delivery: MessageEvent) -> int:

@@ -73,12 +73,31 @@ MAX_LIST_ITEMS: Final = 100_000
 """Items after which no further page is requested: the server may not end the list."""
 
 
+class ReactionInfo(Struct, frozen=True):
+    """A reaction to a message: its text, the names of the first users who reacted so, and how many there are."""
+
+    text: str
+    names: list[str] = field(name="from", default_factory=list)
+    count: int = field(name="n", default=0)
+
+
+class HistoryMessage(MessageEvent, omit_defaults=True, tag_field="action", tag="msg"):
+    """A message as it is now: as it would have come live, with what was done to it since.
+
+    by, at: who has erased it and when (Unix seconds), if that is known.
+    """
+
+    reactions: list[ReactionInfo] = field(default_factory=list)
+    by: str = ""
+    at: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SearchHit:
     """A message that a search has found, with its conversation."""
 
     conversation: str
-    delivery: MessageEvent
+    delivery: HistoryMessage
 
 
 class SearchResults(list[SearchHit]):
@@ -87,7 +106,7 @@ class SearchResults(list[SearchHit]):
     is_incomplete = False
 
 
-class History(list[MessageEvent]):
+class History(list[HistoryMessage]):
     """A part of a conversation, the oldest message first.
 
     Attributes:
@@ -104,7 +123,7 @@ class ConversationInfo(Struct, frozen=True):
     """One of the own conversations.
 
     `seq` and `time` are those of its newest message (`time` in Unix seconds, None if unknown), `first` is the oldest
-    seq that one may read, and `read` how far one has read, on any device.
+    seq that one may read, and `read` how far one has read, on any device. `quiet` counts the amendments after that.
     """
 
     name: str = field(name="with")
@@ -112,11 +131,12 @@ class ConversationInfo(Struct, frozen=True):
     first: Seq = 1
     read: Seq = 0
     time: float | None = None
+    quiet: int = 0
 
     @property
     def unread(self) -> int:
-        """The number of messages above the read marker, own ones included."""
-        return max(0, self.seq - max(self.read, self.first - 1))
+        """The number of messages above the read marker, own ones included, without amendments."""
+        return max(0, self.seq - max(self.read, self.first - 1) - self.quiet)
 
 
 class RoomInfo(Struct, frozen=True):
@@ -199,15 +219,15 @@ def parse_rows(rows: Sequence[dict[str, Any]], kind: type[InfoT]) -> list[InfoT]
     return infos
 
 
-def parse_messages(response: ResponseFrame, conversation: str = "") -> Iterator[tuple[dict[str, Any], MessageEvent]]:
-    """Yield the messages of a response, as they would have come live: as JSON objects and as events.
+def parse_messages(response: ResponseFrame, conversation: str = "") -> Iterator[tuple[dict[str, Any], HistoryMessage]]:
+    """Yield the messages of a response, as JSON objects and as events.
 
     An erased message has a seq only: no sender, time or text. Rows of a later version of the protocol are skipped.
     """
     for row in response.messages or ():
         frame = {"action": "msg", "from": "", "to": conversation, "time": 0.0, "message": "", **row}
         try:
-            message = msgspec.convert(frame, MessageEvent)
+            message = msgspec.convert(frame, HistoryMessage)
         except msgspec.ValidationError:
             continue
         yield frame, message

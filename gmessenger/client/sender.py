@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gevent.event import Event
 
+from gmessenger import field_types as fields
 from gmessenger.client.config import Timeouts
 from gmessenger.client.connection import ServerConnection
 from gmessenger.client.responses import encode_request
@@ -74,25 +75,36 @@ MAX_IN_FLIGHT_BYTES = 262_144
 
 @dataclass(slots=True, eq=False)
 class OutgoingMessage:
-    """A message to a name or room; its random `id` stays the same when it is sent again. Times are monotonic."""
+    """A message to a name or room; its random `id` stays the same when it is sent again. Times are monotonic.
+
+    about: the seq of the earlier message that it is about.
+    what: what it does to that message; None for a reply.
+    """
 
     id: str
     to: str
     text: str
     frame: bytes = field(repr=False)
+    about: int | None = None
+    what: fields.What | None = None
+    kind: fields.Kind | None = None
     sent_at: float | None = None  # over the current connection
     due_at: float = 0.0  # not to be sent before
     deferred_at: float | None = None  # when it was deferred first
 
 
-def make_message(to: str, text: str) -> OutgoingMessage:
-    """Make a message with a new id. Raises `BadText`."""
-    return restore_message(secrets.token_urlsafe(12), to, text)
-
-
-def restore_message(id: str, to: str, text: str) -> OutgoingMessage:
-    """Make a message again that was queued by an earlier process. Raises `BadText`."""
-    return OutgoingMessage(id, to, text, encode_request(MessageRequest(id=id, to=to, message=text)))
+def make_message(
+    to: str,
+    text: str,
+    about: int | None = None,
+    what: fields.What | None = None,
+    kind: fields.Kind | None = None,
+    id: str | None = None,
+) -> OutgoingMessage:
+    """Make a message, with the `id` that an earlier process has given it, or a new one. Raises `BadText`."""
+    id = id or secrets.token_urlsafe(12)
+    request = MessageRequest(id=id, to=to, message=text, about=about, what=what, kind=kind)
+    return OutgoingMessage(id, to, text, encode_request(request), about, what, kind)
 
 
 class SendQueue:

@@ -9,16 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from gmessenger.client import Client, SearchHit, fold
+from gmessenger.client import Client, HistoryMessage, SearchHit, fold
 from gmessenger.constants import AWAY, ONLINE
 from gmessenger.log import traced
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_accounts, format_results
+from gmessenger.terminal.amendment_handlers import AmendmentHandlers, ComposedMessage
 from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.attention_handlers import AttentionHandlers
 from gmessenger.terminal.dialogue import Dialogue, Prompt
 from gmessenger.terminal.format_events import format_reason, format_topic
+from gmessenger.terminal.format_messages import format_message
 from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
 from gmessenger.terminal.handler_base import room_name
 from gmessenger.terminal.i18n import _, as_notice, ngettext
@@ -64,7 +66,7 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-class CommandHandlers(AttentionHandlers):
+class CommandHandlers(AttentionHandlers, AmendmentHandlers):
     """The handlers that are the same in every mode; one method for each command."""
 
     def __init__(self, client: Client, attention: Attention, quit_mode: Callable[[], None]) -> None:
@@ -72,10 +74,6 @@ class CommandHandlers(AttentionHandlers):
         super().__init__(client, attention)
         self._quit_mode = quit_mode
         self.search_cursor = SearchCursor([])
-
-    @abstractmethod
-    def send(self, to: str, text: str) -> None:
-        """Send a message, or show why it cannot be sent."""
 
     @abstractmethod
     def go(self, target: str) -> None:
@@ -105,18 +103,15 @@ class CommandHandlers(AttentionHandlers):
             self.send(to, text)
 
     @abstractmethod
-    def take_back_rejected(self) -> tuple[str, str] | None:
-        """Return the recipient and the text of the newest rejected message, and forget it;
-
-        None if there is none.
-        """
+    def take_back_rejected(self) -> ComposedMessage | None:
+        """Return the newest rejected message, and forget it; None if there is none."""
 
     def again(self, text: str) -> None:
         """Send the newest rejected message again, or `text` instead of it."""
         if (rejected := self.take_back_rejected()) is None:
             self.show(as_notice(_("no message was refused")))
         else:
-            self.send(rejected[0], text or rejected[1])
+            self.send(rejected.to, text or rejected.text, about=rejected.about, what=rejected.what, kind=rejected.kind)
 
     def prompt_for_message(self) -> None:
         """Ask for a recipient and a text, and send it."""
@@ -229,7 +224,11 @@ class CommandHandlers(AttentionHandlers):
         is_complete = len(messages) < count
         hidden = messages.first_seq - 1 if is_complete else 0
         note = hidden_messages(to, hidden, is_pruned=self._is_pruned) if hidden else ""
-        return format_results.history(to, shown, messages.absences, note)
+        return format_results.history(to, shown, messages.absences, note, self.format_history_message)
+
+    def format_history_message(self, message: HistoryMessage) -> str:
+        """Format a message of the history; modes with numbers add its number."""
+        return format_message(message)
 
     @traced()
     def search(self, words: str) -> None:

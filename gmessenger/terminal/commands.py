@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import difflib
-import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gmessenger.terminal.attention_handlers import LEVELS
+from gmessenger.terminal.chat_command import (
+    DEFAULT_HISTORY,
+    ChatCommand,
+    run_ban,
+    run_close,
+    run_export,
+    run_forget,
+    run_kick,
+    run_message,
+    run_mute,
+    run_notify,
+    run_quit_or_message,
+    split_number,
+)
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
-from gmessenger.terminal.i18n import N_, _, as_notice
+from gmessenger.terminal.i18n import N_, _
 from gmessenger.terminal.line_terminal import MIN_TEXT_WIDTH
 
 COLUMN_GAP: Final = 2
@@ -30,136 +42,56 @@ def format_two_columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[
         yield from (" " * indent + line for line in rest)
 
 
-@dataclass(frozen=True, slots=True)
-class ChatCommand:
-    """One row of the table of commands.
-
-    bare_words: words that are the command if they stand alone on a line.
-    names: words with a slash that begin a line.
-    arguments: optional ones in brackets; those called N or MINUTES must be numbers.
-    operators_only: hidden from other users.
-    never_suggested: quits, blocks or erases something, so it is not proposed for a mistyped word.
-    """
-
-    bare_words: tuple[str, ...]
-    names: tuple[str, ...]
-    arguments: str
-    description: str
-    handler: Callable[[CommandHandlers, str], None]
-    operators_only: bool = False
-    never_suggested: bool = False
-
-    def accepts(self, arguments: str) -> bool:
-        """Return whether the required arguments are there, and no others."""
-        if self.arguments.startswith("me") and arguments.split(" ", maxsplit=1)[0].casefold() != "me":
-            return False  # must be typed out: it cannot be undone
-        optional = self.arguments.startswith("[") and self.arguments.endswith("]")
-        return self._has_valid_numbers(arguments.split()) and (optional or bool(self.arguments) == bool(arguments))
-
-    def _has_valid_numbers(self, words: list[str]) -> bool:
-        """Return whether the arguments that must be numbers are, and nothing follows them."""
-        names = [name.strip("[]") for name in self.arguments.split()]
-        if not NUMBER_ARGUMENTS.intersection(names):
-            return True
-        are_numbers = (_is_number(word) for name, word in zip(names, words, strict=False) if name in NUMBER_ARGUMENTS)
-        return len(words) <= len(names) and all(are_numbers)
-
-    @property
-    def usage(self) -> str:
-        """The name and the arguments, as help shows them."""
-        return f"{self.names[0]} {_(self.arguments)}".rstrip()
-
-
-NUMBER_ARGUMENTS: Final = frozenset({"N", "MINUTES"})
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < len(text) <= 4 and int(text) > 0
-
-
-def _message(handlers: CommandHandlers, arguments: str) -> None:
-    to, _, text = arguments.partition(" ")
-    if to:
-        handlers.message(to, text)
-    else:
-        handlers.prompt_for_message()
-
-
-def _quit_or_message(handlers: CommandHandlers, arguments: str) -> None:
-    """Quit, as in most programs; with a name, open a conversation, as in some."""
-    if arguments.strip():
-        _message(handlers, arguments)
-    else:
-        handlers.quit()
-
-
-def _export(handlers: CommandHandlers, arguments: str) -> None:
-    _, _, file = arguments.partition(" ")
-    handlers.export(file.strip())
-
-
-def _forget(handlers: CommandHandlers, arguments: str) -> None:
-    handlers.forget()
-
-
-def _kick(handlers: CommandHandlers, arguments: str) -> None:
-    name, _, reason = arguments.partition(" ")
-    handlers.kick(name, reason.strip())
-
-
-def _mute(handlers: CommandHandlers, arguments: str) -> None:
-    name, _, minutes = arguments.partition(" ")
-    handlers.mute(name, int(minutes) if minutes.strip() else None)
-
-
-def _ban(handlers: CommandHandlers, arguments: str) -> None:
-    target, _, reason = arguments.partition(" ")
-    duration, _, rest = reason.strip().partition(" ")
-    minutes = _parse_minutes(duration)
-    handlers.ban(target, (reason if minutes is None else rest).strip(), minutes)
-
-
-def _parse_minutes(text: str) -> int | None:
-    """Return the minutes that `30m`, `2h`, `7d` or a bare number stand for; None for other words."""
-    found = DURATION_PATTERN.fullmatch(text)
-    return int(found[1]) * MINUTES_PER_UNIT[found[2]] if found else None
-
-
-def _notify(handlers: CommandHandlers, arguments: str) -> None:
-    words = arguments.split()
-    if not words:
-        return handlers.notify_settings()
-    name = "" if words[0].casefold() in LEVELS else words.pop(0)
-    level = words.pop(0).casefold() if words else ""
-    duration = words[-1] if words else ""
-    minutes = _parse_minutes(duration)
-    if level not in LEVELS or words not in ([], ["for", duration], [duration]) or (words and minutes is None):
-        return handlers.show(as_notice(_("write it as in /notify #ROOM mentions, or /notify #ROOM none for 2h")))
-    return handlers.notify(name, level, minutes)
-
-
-def _close(handlers: CommandHandlers, room: str) -> None:
-    """Close the named room; without a name, hide the conversation.
-
-    In other programs a bare `/close` closes a window: that habit must not close a room for all its members.
-    """
-    if room:
-        handlers.close_room(room)
-    else:
-        handlers.hide()
-
-
-DEFAULT_HISTORY: Final = 20
-DURATION_PATTERN: Final = re.compile(r"(\d{1,4})([mhd]?)", re.ASCII)
-MINUTES_PER_UNIT: Final = {"": 1, "m": 1, "h": 60, "d": 1440}
-"""The minutes of each unit of time."""
 COMMANDS: Final = (
     ChatCommand(
         ("1", "message"),
         ("/msg", "/message", "/query", "/w"),
         "[NAME [TEXT]]",
         "write to NAME; without a name, the client asks for it",
-        _message,
+        run_message,
+    ),
+    ChatCommand(
+        (),
+        ("/me",),
+        "TEXT",
+        "say what you do: /me waves is shown as * NAME waves",
+        lambda handlers, text: handlers.action(text),
+    ),
+    ChatCommand(
+        (),
+        ("/reply", "/re"),
+        "[NUMBER] TEXT",
+        "reply to a message",
+        lambda handlers, arguments: handlers.reply(*split_number(arguments)),
+    ),
+    ChatCommand(
+        (),
+        ("/edit",),
+        "[NUMBER] [TEXT]",
+        "replace the text of a message of yours",
+        lambda handlers, arguments: handlers.edit(*split_number(arguments)),
+    ),
+    ChatCommand(
+        (),
+        ("/erase",),
+        "[NUMBER]",
+        "erase a message for all users",
+        lambda handlers, number: handlers.erase(*split_number(number)),
+        never_suggested=True,
+    ),
+    ChatCommand(
+        (),
+        ("/react",),
+        "[NUMBER] EMOJI",
+        "react to a message by one character or emoji",
+        lambda handlers, arguments: handlers.react(*split_number(arguments)),
+    ),
+    ChatCommand(
+        (),
+        ("/unreact",),
+        "[NUMBER] EMOJI",
+        "take a reaction of yours back",
+        lambda handlers, arguments: handlers.unreact(*split_number(arguments)),
     ),
     ChatCommand((), ("/users",), "", "list the users who are online", lambda handlers, _: handlers.users()),
     ChatCommand(
@@ -281,7 +213,7 @@ COMMANDS: Final = (
         "[NAME LEVEL [TIME]]",
         "choose which messages of a conversation notify you: all, mentions or none, as in /notify #dev none 2h; alone, "
         "list the choices",
-        _notify,
+        run_notify,
     ),
     ChatCommand(
         (),
@@ -304,17 +236,19 @@ COMMANDS: Final = (
         "choose how joins and leaves are displayed: shown, gathered or hidden",
         lambda handlers, display: handlers.joins(display),
     ),
-    ChatCommand((), ("/export",), "me [FILE]", "export all your messages to a new file", _export),
+    ChatCommand((), ("/export",), "me [FILE]", "export all your messages to a new file", run_export),
     ChatCommand(
-        (), ("/forget",), "me", "erase all your messages and delete your account", _forget, never_suggested=True
+        (), ("/forget",), "me", "erase all your messages and delete your account", run_forget, never_suggested=True
     ),
-    ChatCommand((), ("/kick",), "NAME [REASON]", "disconnect a user", _kick, operators_only=True, never_suggested=True),
+    ChatCommand(
+        (), ("/kick",), "NAME [REASON]", "disconnect a user", run_kick, operators_only=True, never_suggested=True
+    ),
     ChatCommand(
         (),
         ("/mute",),
         "NAME [MINUTES]",
         "mute a user: their messages are refused",
-        _mute,
+        run_mute,
         operators_only=True,
         never_suggested=True,
     ),
@@ -326,7 +260,7 @@ COMMANDS: Final = (
         ("/ban",),
         "NAME|ADDRESS [TIME] [REASON]",
         "ban a user or an address, for good or for 30m, 2h, 7d",
-        _ban,
+        run_ban,
         operators_only=True,
         never_suggested=True,
     ),
@@ -344,7 +278,7 @@ COMMANDS: Final = (
         ("/close",),
         "[#ROOM]",
         "close a room: members can read but not write",
-        _close,
+        run_close,
         operators_only=True,
         never_suggested=True,
     ),
@@ -387,7 +321,7 @@ COMMANDS: Final = (
         ("/q",),
         "[NAME [TEXT]]",
         "quit the client; with a name, the same as /msg",
-        _quit_or_message,
+        run_quit_or_message,
         never_suggested=True,
     ),
 )

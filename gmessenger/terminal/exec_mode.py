@@ -11,7 +11,7 @@ from typing import Final
 
 from gevent.subprocess import Popen, TimeoutExpired
 
-from gmessenger.client import Client, MessageEvent, MessageReceived, MessageSentElsewhere
+from gmessenger.client import Client, DeliveryEvent, MessageEvent, MessageReceived
 from gmessenger.config.options import ClientOptions
 from gmessenger.errors import FileError
 from gmessenger.names import is_room
@@ -37,7 +37,8 @@ class ExecMode(ListenMode):
 
     A message is acknowledged when its command has ended, whatever its exit code: if the message were delivered again,
     the command would fail again and block all messages behind it. Messages that the user sent on another device run no
-    command, so that a bot does not answer itself.
+    command, so that a bot does not answer itself; neither do those of kind `notice`, which are other programs', and
+    amendments.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class ExecMode(ListenMode):
         self._runner = CommandRunner(shlex.split(options.exec or ""), options.exec_timeout)
         exit_controller.on_exit(self._runner.terminate)
 
-    def _handle_message(self, event: MessageReceived | MessageSentElsewhere) -> bool:
+    def _handle_message(self, event: DeliveryEvent) -> bool:
         """Run the command. Return whether to acknowledge the message: not if the program is ending."""
         if isinstance(event, MessageReceived) and event.delivery.erased is not True:
             fault = self._runner.run(
@@ -77,6 +78,8 @@ def environment_for(event: MessageEvent) -> dict[str, str]:
         "TEXT": event.message,
         "TIME": f"{event.time:.6f}",
         "SEQ": str(event.seq or ""),
+        "ABOUT": str(event.about or ""),
+        "KIND": event.kind or "",
     }
     return message_variables(**values)
 

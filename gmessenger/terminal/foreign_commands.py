@@ -18,7 +18,7 @@ LIST_ROOMS_OR_USERS: Final = N_("/rooms lists the rooms, /users the users who ar
 LIST_USERS: Final = N_("/users lists the users who are online, with their status; /whois NAME tells more of one.")
 JOIN_ROOM: Final = N_("/join #ROOM joins a room, and creates it if it does not exist.")
 SEND_MESSAGE: Final = N_("/msg NAME TEXT sends a direct message.")
-NO_ACTIONS: Final = N_("There are no action messages; write it as an ordinary message.")
+ACTION: Final = N_("/me TEXT says what you do.")
 SET_STATUS: Final = N_("/away TEXT says that you are away, /back that you are here; /status WORDS says anything else.")
 NO_ROOM_INVITATIONS: Final = N_("There are no room invitations; users join a room with /join #ROOM.")
 LEAVE_OR_QUIT: Final = N_("The commands that leave a room or quit the client are in /help.")
@@ -30,7 +30,8 @@ CHOOSE_SERVER: Final = N_("The server is chosen at the start; a lost connection 
 REGISTER_ACCOUNT: Final = N_(
     "/register makes your name an account; the client asks for its password at the start, and /password changes it."
 )
-NO_EDITING: Final = N_("Sent messages cannot be changed; /again resends a refused one.")
+CHANGE_MESSAGE: Final = N_("/edit changes a message of yours; /help has all that can be done with messages.")
+REACT: Final = N_("/react EMOJI reacts to a message, /reply TEXT replies to it.")
 APPOINT_OPERATORS: Final = N_("Only the owner of the server appoints operators.")
 NO_FILES: Final = N_("Messages are text only: put the file on another server and send a link to it.")
 COMMAND_LINE_OPTIONS: Final = N_("Options are given at the start: gmessenger-client --help lists them.")
@@ -42,18 +43,19 @@ ANSWERS: Final = (
     (LIST_ROOMS_OR_USERS, "ls channels chans groups dir"),
     (LIST_USERS, "who whowas ison online contacts friends roster profile finger info seen"),
     (JOIN_ROOM, "channel chan room create new enter subscribe"),
-    (SEND_MESSAGE, "whisper tell dm pm m t send say notice reply r chat privmsg wall"),
-    (NO_ACTIONS, "me action emote slap shrug describe"),
+    (SEND_MESSAGE, "whisper tell dm pm m t send say notice r chat privmsg wall"),
+    (ACTION, "action emote slap shrug describe"),
     (SET_STATUS, "afk brb dnd busy available invisible presence mood"),
     (NO_ROOM_INVITATIONS, "invite inv add"),
     (LEAVE_OR_QUIT, "x bye logoff disconnect end abort die wc"),
     (BLOCK_USER, "silence squelch"),
     (HIDE_CONVERSATION, "cl archive"),
-    (SEARCH, "find grep lastlog f s"),
+    (SEARCH, "find grep lastlog f"),
     (SWITCH_CONVERSATION, "window win buffer b next prev goto tab switch sw"),
     (CHOOSE_SERVER, "server connect reconnect"),
     (REGISTER_ACCOUNT, "login identify auth account nickserv ns signup"),
-    (NO_EDITING, "edit e del delete unsend undo retract redact react thread pin"),
+    (CHANGE_MESSAGE, "e s correct fix del delete unsend undo retract redact"),
+    (REACT, "like star upvote thread pin quote"),
     (APPOINT_OPERATORS, "op deop mode voice devoice chanserv cs admin oper"),
     (NO_FILES, "upload file files dcc attach share"),
     (COMMAND_LINE_OPTIONS, "set config settings theme options prefs preferences bell"),

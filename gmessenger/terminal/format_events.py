@@ -5,55 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from gmessenger.client import MessageEvent, OutgoingMessage, SearchHit, events, fold
+from gmessenger.client import OutgoingMessage, events
 from gmessenger.constants import AWAY, OFFLINE, ONLINE, SERVER_OWNER
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.dates import format_duration, format_time
+from gmessenger.terminal.dates import format_duration
+from gmessenger.terminal.format_messages import (
+    format_accepted,
+    format_amendment,
+    format_amendment_rejected,
+    format_message,
+    format_own_message,
+)
 from gmessenger.terminal.i18n import N_, _, as_notice, localize, localize_greeting, ngettext
 from gmessenger.terminal.stdio import TruncatedLine
-
-CONTINUATION_INDENT: Final = " " * 8
-ERASED_MESSAGE: Final = N_("this message has been erased")
-
-
-def format_message(event: MessageEvent) -> str:
-    """Format a message with its time, sender, and room if it has one; further lines are indented."""
-    sender = sanitize(event.sender)
-    return _format_lines(event, _("{name} (to all)", name=sender) if event.broadcast is True else sender)
-
-
-def format_own_message(event: MessageEvent) -> str:
-    """Format a message that the user sent on another device or earlier.
-
-    History does not say which: only a message with an id is known to be from another device.
-    """
-    is_other_device, to = bool(event.id), sanitize(event.to)
-    if is_room(event.to):
-        return _format_lines(event, _("you, on another device") if is_other_device else _("you, earlier"))
-    author = (
-        _("you, on another device, to {name}", name=to) if is_other_device else _("you, earlier, to {name}", name=to)
-    )
-    return _format_lines(event, author)
-
-
-def format_hit(hit: SearchHit, own_name: str) -> str:
-    """Format a search hit; an own message names its recipient."""
-    delivery, sender = hit.delivery, sanitize(hit.delivery.sender)
-    is_own = fold(delivery.sender) == fold(own_name) and not is_room(delivery.to)
-    return _format_lines(
-        delivery, _("{name} to {to}", name=sender, to=sanitize(hit.conversation)) if is_own else sender
-    )
-
-
-def _format_lines(event: MessageEvent, author: str) -> str:
-    if event.erased is True:
-        return as_notice(_(ERASED_MESSAGE))
-    room = f"{sanitize(event.to)} " if is_room(event.to) else ""
-    first, *rest = event.message.replace("\r\n", "\n").split("\n")
-    lines = [f"[{format_time(event.time)}] {room}{author}: {sanitize(first)}"]
-    return "\n".join(lines + [CONTINUATION_INDENT + sanitize(line) for line in rest])
-
 
 EXCERPT_LENGTH: Final = 40
 """Characters of the user's text that are enough to recognise it."""
@@ -256,6 +221,8 @@ def _presence(event: events.PresenceChanged) -> str:
 
 
 def _rejected(event: events.Rejected) -> str:
+    if event.message.what is not None:
+        return format_amendment_rejected(event.message, format_reason(event.reason))
     return format_not_sent(event.message.to, event.message.text, event.reason)
 
 
@@ -274,14 +241,16 @@ EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]
     events.Synced: _synced,
     events.Disconnected: _disconnected,
     events.MessageReceived: lambda event: format_message(event.delivery),
+    events.BotMessageReceived: lambda event: format_message(event.delivery),
     events.MessageSentElsewhere: lambda event: format_own_message(event.delivery),
+    events.MessageAmended: format_amendment,
     events.GapDetected: _gap_detected,
     events.MessageDelivered: lambda event: as_notice(
         _("{name} has received all your messages", name=sanitize(event.name))
     ),
     events.ReadMarkerMoved: lambda event: None,  # lines have no unread counts
     events.SettingsChanged: lambda event: None,
-    events.Accepted: lambda event: as_notice(_("sent to {name}", name=sanitize(event.message.to))),
+    events.Accepted: lambda event: format_accepted(event.message),
     events.Rejected: _rejected,
     events.Deferred: _deferred,
     events.PresenceChanged: _presence,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from gmessenger.client import (
+    HistoryMessage,
     MessageEvent,
     RoomInfo,
     SanctionInfo,
@@ -21,13 +22,12 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time
 from gmessenger.terminal.format_events import (
     PRESENCE_SENTENCES,
-    format_hit,
-    format_message,
     format_status,
     format_topic,
     operator_name,
     reason_suffix,
 )
+from gmessenger.terminal.format_messages import format_hit, format_message
 from gmessenger.terminal.format_rooms import absent_messages
 from gmessenger.terminal.i18n import _, as_notice, ngettext
 
@@ -138,12 +138,17 @@ def _format_sanction(sanction: SanctionInfo) -> str:
 
 
 def history(
-    conversation: str, messages: Sequence[MessageEvent], absences: Sequence[tuple[int, int]] = (), note: str = ""
+    conversation: str,
+    messages: Sequence[HistoryMessage],
+    absences: Sequence[tuple[int, int]] = (),
+    note: str = "",
+    format_one: Callable[[HistoryMessage], str] = format_message,
 ) -> str:
     """Format the latest messages of a conversation.
 
     absences: the first and the last seq of what the user may not read between them.
     note: why there are no earlier ones; empty if there may be, or never were any.
+    format_one: formats each message.
     """
     name, in_room, count = sanitize(conversation), is_room(conversation), len(messages)
     notes = [as_notice(note)] if note else []
@@ -161,18 +166,22 @@ def history(
             "the last {count} message with {name}:", "the last {count} messages with {name}:", count, name=name
         )
     )
-    lines = _with_absences(messages, absences)
+    lines = _with_absences(messages, absences, format_one)
     return "\n".join([*notes, as_notice(head), *lines, as_notice(_("end of earlier messages"))])
 
 
-def _with_absences(messages: Sequence[MessageEvent], absences: Sequence[tuple[int, int]]) -> Iterator[str]:
+def _with_absences(
+    messages: Sequence[HistoryMessage],
+    absences: Sequence[tuple[int, int]],
+    format_one: Callable[[HistoryMessage], str],
+) -> Iterator[str]:
     """Yield the lines of messages, and between them how many are not shown."""
     above: int | None = None
     for message in messages:
         seq = message.seq or 0
         if above is not None and (hidden := sum(last - first + 1 for first, last in absences if above < first < seq)):
             yield as_notice(absent_messages(hidden))
-        yield format_message(message)
+        yield format_one(message)
         above = seq
 
 

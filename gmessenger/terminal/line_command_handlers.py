@@ -8,16 +8,21 @@ from typing import Final
 
 from gevent.queue import Full
 
-from gmessenger.client import Client, fold
+from gmessenger import field_types as fields
+from gmessenger.client import Client, HistoryMessage, fold
 from gmessenger.errors import BadText, MessengerError
+from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events, format_results
+from gmessenger.terminal.amendment_handlers import ComposedMessage, MessageTarget
 from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import HELP_NOTES, help_text
 from gmessenger.terminal.dialogue import Dialogue
+from gmessenger.terminal.format_messages import format_message
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.line_terminal import LineTerminal
+from gmessenger.terminal.message_numbers import MessageNumbers
 from gmessenger.terminal.passwords import EchoControl
 from gmessenger.terminal.stdio import SEND_QUEUE_TIMEOUT, StdinReader
 
@@ -38,6 +43,8 @@ class LineCommandHandlers(CommandHandlers):
     interactive: the lines are typed at a terminal, so sending does not wait for room in the send queue.
     """
 
+    has_numbers = True
+
     def __init__(
         self,
         client: Client,
@@ -54,7 +61,8 @@ class LineCommandHandlers(CommandHandlers):
         self._lines = lines
         self._echo = echo
         self._interactive = interactive
-        self._rejected: tuple[str, str] | None = None
+        self.numbers = MessageNumbers()
+        self._rejected: ComposedMessage | None = None
         self._recipient: str | None = None
         self._numbered: dict[str, str] = {}
 
@@ -94,26 +102,55 @@ class LineCommandHandlers(CommandHandlers):
     def _ask(self, question: str) -> str | None:
         return self._line_terminal.ask(self._lines, question)
 
-    def send(self, to: str, text: str) -> None:
+    def send(
+        self,
+        to: str,
+        text: str,
+        *,
+        about: int | None = None,
+        what: fields.What | None = None,
+        kind: fields.Kind | None = None,
+    ) -> None:
+        composed = ComposedMessage(to, text, about, what, kind)
+        timeout = 0 if self._interactive else SEND_QUEUE_TIMEOUT
         try:
-            message = self._client.send(to, text, timeout=0 if self._interactive else SEND_QUEUE_TIMEOUT)
+            message = self._client.send(to, text, timeout, about=about, what=what, kind=kind)
         except Full:
-            self._reject(to, text, format_events.send_queue_full(self._client.pending_count))
+            self._reject(composed, format_events.send_queue_full(self._client.pending_count))
         except BadText as error:
-            self._reject(to, text, str(error))
+            self._reject(composed, str(error))
         else:
             if not self._client.connected:
                 self.show(format_events.format_waiting(message))
 
-    def _reject(self, to: str, text: str, reason: str) -> None:
-        self.on_rejected(to, text)
-        self.show(format_events.format_not_sent(to, text, reason))
+    def find_target(self, number: int | None, *, own: bool = False) -> MessageTarget | None:
+        """Return the message with this number, or say that there is none, or that a number is missing."""
+        if number is None:
+            self.show(as_notice(_("which message? give the number that is shown before it, as in /reply 12 TEXT")))
+        elif (message := self.numbers.find(number)) is None:
+            self.show(as_notice(_("no message here has the number {number}", number=number)))
+        else:
+            return MessageTarget(message.conversation, message.seq)
+        return None
 
-    def on_rejected(self, to: str, text: str) -> None:
+    def confirm_erase(self, target: MessageTarget) -> None:
+        """Erase a message without asking: its number was typed."""
+        self.send(target.conversation, "", about=target.seq, what="erase")
+
+    def format_history_message(self, message: HistoryMessage) -> str:
+        is_own = fold(message.sender) == fold(self._client.name)
+        conversation = message.to if is_room(message.to) or is_own else message.sender
+        return self.numbers.on_history(conversation, message, format_message(message))
+
+    def _reject(self, message: ComposedMessage, reason: str) -> None:
+        self.on_rejected(message)
+        self.show(format_events.format_not_sent(message.to, message.text, reason))
+
+    def on_rejected(self, message: ComposedMessage) -> None:
         """Remember a rejected message for `/again`."""
-        self._rejected = to, text
+        self._rejected = message
 
-    def take_back_rejected(self) -> tuple[str, str] | None:
+    def take_back_rejected(self) -> ComposedMessage | None:
         rejected, self._rejected = self._rejected, None
         return rejected
 

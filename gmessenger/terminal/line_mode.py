@@ -12,15 +12,17 @@ from gevent import Greenlet
 
 from gmessenger.client import (
     Accepted,
+    BotMessageReceived,
     ChatEvent,
     Client,
     Connected,
+    DeliveryEvent,
     Disconnected,
     MemberJoined,
     MemberLeft,
+    MessageAmended,
     MessageDelivered,
     MessageReceived,
-    MessageSentElsewhere,
     Rejected,
     SettingsChanged,
     fold,
@@ -30,6 +32,7 @@ from gmessenger.errors import MessengerError
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
+from gmessenger.terminal.amendment_handlers import ComposedMessage
 from gmessenger.terminal.attention import Attention, GatheredMembers
 from gmessenger.terminal.bell import BellPolicy
 from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipient_hint, parse_line
@@ -53,7 +56,7 @@ class ShownMessages:
 
     def add(self, event: ChatEvent) -> None:
         """Note an event that was shown; events without a stored message are ignored."""
-        if isinstance(event, MessageReceived | MessageSentElsewhere):
+        if isinstance(event, DeliveryEvent):
             self._add(event.conversation, event.delivery.seq or None)
         elif isinstance(event, Accepted):
             self._add(event.message.to, event.response.seq)
@@ -220,23 +223,29 @@ class LineMode:
         if isinstance(event, Accepted):
             self._delivery_tracker.on_accepted(event)
         if isinstance(event, Rejected):
-            self._handlers.on_rejected(event.message.to, event.message.text)
+            message = event.message
+            self._handlers.on_rejected(
+                ComposedMessage(message.to, message.text, message.about, message.what, message.kind)
+            )
         if isinstance(event, MessageDelivered) and not self._delivery_tracker.was_slow(event):
             return None
         if (
-            isinstance(event, MessageReceived)
+            isinstance(event, MessageReceived | BotMessageReceived | MessageAmended)
             and is_room(event.delivery.to)
             and self._handlers.is_from_blocked(event.delivery)
         ):
             return None
-        if isinstance(event, MessageReceived | MessageSentElsewhere) and event.delivery.broadcast is not True:
+        if isinstance(event, DeliveryEvent) and event.delivery.broadcast is not True:
             self._handlers.add_conversation(event.conversation)
-        if isinstance(event, MessageReceived | MessageSentElsewhere):
-            self._show_gathered(event.conversation)
         if isinstance(event, SettingsChanged):
             self._attention.apply(event.settings)
         if isinstance(event, MemberJoined | MemberLeft):
             return self._format_membership(event)
+        if isinstance(event, Accepted):
+            return self._handlers.numbers.on_accepted(event, self._client.name)
+        if isinstance(event, DeliveryEvent):
+            self._show_gathered(event.conversation)
+            return self._handlers.numbers.on_received(event, format_events.format_event(event) or "")
         if isinstance(event, Disconnected) and event.attempt == 1:
             return format_events.format_disconnected(event)
         return self._format_connected(event) if isinstance(event, Connected) else format_events.format_event(event)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from gmessenger.client import Client, Disconnected, MessageReceived, MessageSentElsewhere, Notice, Rejected
+from gmessenger.client import (
+    Client,
+    DeliveryEvent,
+    Disconnected,
+    MessageAmended,
+    MessageSentElsewhere,
+    Notice,
+    Rejected,
+)
 from gmessenger.config.options import ClientOptions
 from gmessenger.errors import BadText, ExitError, MessagesNotSent, Refused, UnknownAction, WireError
 from gmessenger.names import BROADCAST_TARGET, is_room
@@ -171,7 +179,7 @@ class ListenMode:
         StartupRetry(retry_for(self._options), self._stderr.write_line).start(self._client)
         for event in self._client:
             log_client_event(event, self._options)
-            if isinstance(event, MessageReceived | MessageSentElsewhere):
+            if isinstance(event, DeliveryEvent):
                 if not self._handle_message(event):
                     return  # what was not written must not be acknowledged
                 self._client.ack()
@@ -184,15 +192,16 @@ class ListenMode:
         """Handle Ctrl-C: exit; nothing is left to wait for."""
         self._exit_controller.exit()
 
-    def _handle_message(self, event: MessageReceived | MessageSentElsewhere) -> bool:
+    def _handle_message(self, event: DeliveryEvent) -> bool:
         """Print a message. Return whether to acknowledge it: not if the reader of the output is gone.
 
         With `--json`, messages of the account itself are printed only with `--own`: a bot would answer itself.
         """
-        if self._options.json and isinstance(event, MessageSentElsewhere) and not self._options.own:
+        is_own = isinstance(event, MessageSentElsewhere) or (isinstance(event, MessageAmended) and event.is_own)
+        if self._options.json and is_own and not self._options.own:
             return True
         if self._options.json:
             self._stdout.write_json(event.frame)
-        else:
-            self._stdout.write_line(format_events.format_event(event) or "")
+        elif (text := format_events.format_event(event)) is not None:
+            self._stdout.write_line(text)
         return self._stdout.drain()

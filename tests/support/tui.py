@@ -47,6 +47,15 @@ class RecordingActions:
     def load_earlier(self, conversation: Conversation) -> None:
         self.calls.append(("earlier", conversation.name))
 
+    def submit_edit(self, entry: Entry, text: str) -> None:
+        self.calls.append(("edit", (entry, text)))
+
+    def erase_marked(self) -> None:
+        self.calls.append(("erase", None))
+
+    def react_to_marked(self) -> None:
+        self.calls.append(("react", None))
+
     def take_back_rejected(self) -> str | None:
         return self.rejected
 

@@ -45,6 +45,15 @@ class RecordingHandlers:
         ("/leave", ("leave_room", "")),
         ("/leave #dev", ("leave_room", "#dev")),
         ("/rooms", ("rooms",)),
+        ("/me waves ", ("action", "waves ")),
+        ("/reply 12 yes, at 2", ("reply", 12, "yes, at 2")),
+        ("/re yes", ("reply", None, "yes")),
+        ("/edit 3 the right text", ("edit", 3, "the right text")),
+        ("/edit", ("edit", None, "")),
+        ("/erase 3", ("erase", 3, "")),
+        ("/erase", ("erase", None, "")),
+        ("/react 12 👍", ("react", 12, "👍")),
+        ("/unreact 12 👍", ("unreact", 12, "👍")),
         ("/members", ("members", "")),
         ("/names #dev", ("members", "#dev")),
         ("/query dale", ("message", "dale", "")),
@@ -156,6 +165,8 @@ def test_texts(line: str, text: str) -> None:
         ("/qiut", "There is no command /qiut. /help lists"),
         ("/home/hank", "sends a text that begins with a slash"),
         ("/", "/help lists"),
+        ("/reply", "Usage: /reply [NUMBER] TEXT"),
+        ("/me", "Usage: /me TEXT"),
         ("/search", "Usage: /search [#ROOM|@NAME] WORDS"),
         ("/jump there", "Usage: /jump [N]"),
         ("/quit now", "Usage: /quit"),
@@ -181,7 +192,7 @@ def test_nobody_is_pointed_to_what_they_may_not_do() -> None:
 
 
 def test_a_short_word_of_other_clients_means_nothing_else() -> None:
-    parsed = parse_line("/me waves", is_operator=True)
+    parsed = parse_line("/emote waves", is_operator=True)
     assert isinstance(parsed, CommandError) and "/help lists" in parsed.message
 
 
@@ -205,7 +216,7 @@ def typos(name: str) -> Iterator[str]:
 @pytest.mark.parametrize("is_operator", [False, True])
 def test_what_ends_blocks_or_erases_is_never_suggested(is_operator: bool) -> None:
     assert {"/quit", "/exit", "/forget", "/block", "/kick", "/ban", "/mute", "/close", "/remove", "/leave"} <= HARMFUL
-    others = ["/edit", "/exec", "/quiet", "/blck", "/frget", "/banana", "/leaf", "/partial", "/x", "/qq", "/clos"]
+    others = ["/edt", "/exec", "/quiet", "/blck", "/frget", "/banana", "/leaf", "/partial", "/x", "/qq", "/clos"]
     for line in {*FOREIGN_COMMANDS, *others, *(typo for name in COMMANDS_BY_NAME for typo in typos(name))} - set(
         COMMANDS_BY_NAME
     ):
@@ -226,9 +237,9 @@ def test_words_of_other_messengers() -> None:
         "/who": "/users lists the users",
         "/create #dev": "/join #ROOM joins a room",
         "/tell dale hi": "/msg NAME TEXT sends a direct message",
-        "/me waves": "ordinary message",
+        "/slap dale": "/me TEXT says what you do",
         "/afk lunch": "/away TEXT says",
-        "/edit": "/again resends a refused one",
+        "/retract": "/edit changes a message of yours",
         "/silence dale": "block and unblock a user are in /help",
         "/bye": "quit the client are in /help",
         "/?": "/help lists",

@@ -98,6 +98,16 @@ def test_a_message_is_done_with_when_its_command_has_ended(
     assert left(process) == 0
 
 
+def test_no_command_answers_programs_or_amendments(fake: FakeServer, start_client: StartClient, script: Script) -> None:
+    process, peer = start_exec(start_client, fake, script('echo "$GMESSENGER_TEXT $GMESSENGER_ABOUT"'))
+    frame = {"action": "msg", "from": "dale", "to": "#dev", "time": 1.0}
+    peer.send(frame | {"message": "build 7", "seq": 7, "kind": "notice"})
+    peer.send(frame | {"message": "👍", "seq": 8, "about": 7, "what": "react"})
+    peer.send(frame | {"message": "a reply", "seq": 9, "about": 7})
+    assert lines(process, 1) == ["a reply 7"]
+    assert left(process) == 0
+
+
 def test_a_command_that_takes_too_long_is_ended_with_all_it_started(
     fake: FakeServer, start_client: StartClient, script: Script
 ) -> None:

@@ -98,8 +98,8 @@ def test_what_may_not_be_read_is_counted(fake: FakeServer, open_terminal: OpenTe
     peer.respond(peer.expect("history"), 200, messages=page, more=False, first=3, absent=[[4, 6]])
     hank.wait_for(
         r"-- 2 messages not shown: before you joined\r\n-- the last 2 messages in #dev:\r\n"
-        r"\[\d\d:\d\d\] #dev dale: three\r\n-- 3 messages not shown: you were not in the room\r\n"
-        r"\[\d\d:\d\d\] #dev dale: seven\r\n-- end of earlier messages\r\n"
+        r"1 \[\d\d:\d\d\] #dev dale: three\r\n-- 3 messages not shown: you were not in the room\r\n"
+        r"2 \[\d\d:\d\d\] #dev dale: seven\r\n-- end of earlier messages\r\n"
     )
 
 
@@ -124,7 +124,7 @@ def test_history_and_search(fake: FakeServer, open_terminal: OpenTerminal) -> No
     assert (request["before"], request["limit"]) == (2, 1)
     peer.respond(request, 200, messages=[entry(1, "one", "hank", "dale")], more=False)
     hank.wait_for(
-        r"-- the last 3 messages with dale:\r\n\[\d\d:\d\d\] hank: one\r\n\[\d\d:\d\d\] dale: two\^\[\r\n"
+        r"-- the last 3 messages with dale:\r\n1 \[\d\d:\d\d\] hank: one\r\n2 \[\d\d:\d\d\] dale: two\^\[\r\n"
         r"-- this message has been erased\r\n-- end of earlier messages\r\n"
     )
     hank.type_line("/search two words")

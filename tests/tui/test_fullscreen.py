@@ -486,10 +486,10 @@ def test_what_is_submitted_just_before_the_end_is_handed_to_the_link(
     tui = open_tui(server, "hank", password=PASSWORD)
     send, sent = Client.send, []
 
-    def slow_send(start_client: Client, to: str, text: str) -> Any:
+    def slow_send(start_client: Client, to: str, text: str, **about: Any) -> Any:
         gevent.sleep(0.05)  # as on a slow disk
         sent.append(text)
-        return send(start_client, to, text)
+        return send(start_client, to, text, **about)
 
     monkeypatch.setattr(Client, "send", slow_send)
     for text in ("one", "two", "three"):

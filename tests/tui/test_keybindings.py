@@ -100,8 +100,8 @@ def test_what_one_sends_brings_the_newest_into_sight(screen: TuiSession) -> None
     ("typed", "draft"),
     [
         ("/jo\t", "/join "),
-        ("/e\t\t", "/exit"),
-        ("/e\t\t\x1b[Z", "/export "),
+        ("/ex\t\t", "/exit"),
+        ("/ex\t\t\x1b[Z", "/export "),
         ("/join #r\t", "/join #random "),
         ("/join r\t", "/join #random "),
         ("/join #se\t", "/join #sewing "),

@@ -213,6 +213,14 @@ class TuiApp:
         """Scroll to an entry, unless another conversation has been switched to."""
         self.call(self._show_entry, conversation, entry)
 
+    def give_back(self, text: str) -> None:
+        """Put a text back into the input line, unless something was typed since."""
+        self.call(self._give_back, text)
+
+    def compose_edit(self) -> None:
+        """Put the marked message, or the user's last one, into the input line for editing."""
+        self.call(self._key_actions.edit)
+
     @property
     def at_bottom(self) -> bool:
         """Whether the newest entry of the current conversation is visible."""
@@ -247,7 +255,7 @@ class TuiApp:
     def _make_application(self) -> Application[None]:
         app: Application[None] = Application(
             layout=make_layout(self._make_layout_spec(), self._input_line),
-            key_bindings=make_key_bindings(self._key_actions, lambda: self._input_line.prompt is not None),
+            key_bindings=make_key_bindings(self._key_actions),
             style=Style.from_dict(STYLES),
             color_depth=ColorDepth.DEPTH_1_BIT if is_colour_disabled(os.environ) else None,
             max_render_postpone_time=0,
@@ -283,7 +291,13 @@ class TuiApp:
 
     def _prompt(self) -> Fragments:
         columns = max(terminal_columns() // 4, 4)
-        return [("", f"[{ellipsize(display_name(self._model.current), columns)}] ")]
+        name = ellipsize(display_name(self._model.current), columns)
+        composed = self._model.current.composed
+        if composed is None:
+            return [("", f"[{name}] ")]
+        if composed.is_edit:
+            return [("class:question", f"[{_('{name}: edit', name=name)}] ")]
+        return [("class:question", f"[{_('{name}: reply to {sender}', name=name, sender=composed.entry.sender)}] ")]
 
     def _sync_input_line(self) -> None:
         """Show the current conversation's draft, or the pending prompt.
@@ -327,6 +341,10 @@ class TuiApp:
         self._input_line.sync_with_conversation()
         self._input_line.set_text(text)
         self.invalidate()
+
+    def _give_back(self, text: str) -> None:
+        if not self._input_line.buffer.text:
+            self._set_draft(text)
 
     def _ask(self, prompt: PendingPrompt) -> None:
         self._input_line.ask(prompt)

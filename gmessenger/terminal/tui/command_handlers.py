@@ -7,15 +7,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
+from gmessenger import field_types as fields
 from gmessenger.client import Client, SearchHit, fold
 from gmessenger.lru_map import LruMap
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
+from gmessenger.terminal.amendment_handlers import ComposedMessage, MessageTarget
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import help_text
-from gmessenger.terminal.dialogue import Dialogue
+from gmessenger.terminal.dialogue import Dialogue, Prompt
 from gmessenger.terminal.format_rooms import readable_messages
 from gmessenger.terminal.i18n import N_, _, as_notice
+from gmessenger.terminal.tui.amendments import quote_of
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.jobs import JobQueue
 from gmessenger.terminal.tui.keybindings import format_key_help
@@ -25,6 +28,7 @@ from gmessenger.terminal.tui.panes import display_name
 HELP_NOTES: Final = N_(
     "Text without a command goes to the conversation shown. //text sends a text that begins with a slash."
 )
+DEFAULT_REACTION: Final = "👍"
 MAX_NAMES_SHOWN: Final = 10
 MAX_NAMES: Final = 5000
 """Names for completion; beyond them, the oldest is dropped."""
@@ -35,8 +39,22 @@ UNLIMITED_WIDTH: Final = 10_000
 class CommandView(Protocol):
     """The methods of the controller that command handlers call."""
 
-    def send(self, to: str, text: str) -> None:
-        """Send a message, and show it as pending."""
+    def send(
+        self,
+        to: str,
+        text: str,
+        *,
+        about: int | None = None,
+        what: fields.What | None = None,
+        kind: fields.Kind | None = None,
+    ) -> None:
+        """Send a message, and show it as pending; an amendment is shown once the server has it."""
+
+    def give_back(self) -> None:
+        """Put the line that was typed last back into the input line, because it could not be carried out."""
+
+    def compose_edit(self) -> None:
+        """Put the marked message, or the user's last one, into the input line for editing."""
 
     def show(self, text: str, conversation: Conversation | None = None) -> None:
         """Show a notice, by default in the current conversation."""
@@ -62,6 +80,8 @@ class CommandView(Protocol):
 
 class TuiCommandHandlers(CommandHandlers):
     """Command handlers that never block: requests run in a job queue, one after the other."""
+
+    has_numbers = False
 
     def __init__(
         self, client: Client, model: Model, jobs: JobQueue, view: CommandView, quit_mode: Callable[[], None]
@@ -98,13 +118,71 @@ class TuiCommandHandlers(CommandHandlers):
             prompt = dialogue.send(answer)
             self._view.ask(prompt.text, is_secret=prompt.is_secret, on_answer=partial(self.run_dialogue, dialogue))
 
-    def send(self, to: str, text: str) -> None:
-        self._view.send(to, text)
+    def send(
+        self,
+        to: str,
+        text: str,
+        *,
+        about: int | None = None,
+        what: fields.What | None = None,
+        kind: fields.Kind | None = None,
+    ) -> None:
+        self._view.send(to, text, about=about, what=what, kind=kind)
 
-    def take_back_rejected(self) -> tuple[str, str] | None:
+    def edit(self, number: int | None, text: str) -> None:
+        """Replace the text of an own message; without a text, it is put into the input line."""
+        if number is None and not text.strip():
+            self._view.compose_edit()
+        else:
+            super().edit(number, text)
+
+    def find_target(self, number: int | None, *, own: bool = False) -> MessageTarget | None:
+        """Return the message that is marked, else if `own` the user's last one."""
+        current = self._model.current
+        entry = current.marked or (current.last_own_message() if own else None)
+        if number is not None:
+            self.show(as_notice(_("messages have no numbers here: Alt-m marks one")))
+        elif entry is None:
+            self.show(as_notice(_("which message? Alt-m marks one")))
+        elif not entry.is_message or entry.seq is None:
+            self.show(as_notice(_("the server has no such message, or it was erased")))
+        else:
+            return MessageTarget(current.name, entry.seq)
+        self._view.give_back()
+        return None
+
+    def confirm_erase(self, target: MessageTarget) -> None:
+        self.run_dialogue(self._erase_dialogue(target))
+
+    def _erase_dialogue(self, target: MessageTarget) -> Dialogue:
+        entry = self._model.open(target.conversation).find_by_seq(target.seq)
+        quote = quote_of(entry) if entry is not None else ""
+        answer = yield Prompt(_('Erase "{quote}" for all users? yes or no: ', quote=quote))
+        if (answer or "").strip().casefold() in (_("yes"), "yes", "y"):
+            self.send(target.conversation, "", about=target.seq, what="erase")
+        else:
+            self.show(as_notice(_("cancelled; nothing was erased")))
+
+    def react_to_marked(self) -> None:
+        """Ask for a reaction to the marked message."""
+        if (target := self.find_target(None)) is not None:
+            self.run_dialogue(self._reaction_dialogue(target))
+
+    def _reaction_dialogue(self, target: MessageTarget) -> Dialogue:
+        answer = yield Prompt(
+            _("Your reaction, one character or emoji (Enter alone: {default}): ", default=DEFAULT_REACTION)
+        )
+        if answer is not None:
+            reaction = answer.strip() or DEFAULT_REACTION
+            self.send(target.conversation, reaction, about=target.seq, what="react")
+
+    def take_back_rejected(self) -> ComposedMessage | None:
         current = self._model.current
         entry = current.take_back_rejected()
-        return (current.name, entry.source_text) if entry is not None else None
+        if entry is None:
+            return None
+        kind: fields.Kind | None = "action" if entry.kind == "action" else None
+        return ComposedMessage(current.name, entry.source_text, entry.about, None, kind)
 
     def history(self, count: int) -> None:
         """Say where history is: the screen loads it by itself."""

@@ -13,7 +13,8 @@ from prompt_toolkit.document import Document
 from gmessenger.client import fold
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.commands import COMMANDS, COMMANDS_BY_NAME, ChatCommand
+from gmessenger.terminal.chat_command import ChatCommand
+from gmessenger.terminal.commands import COMMANDS, COMMANDS_BY_NAME
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.keybindings import ControllerActions
 from gmessenger.terminal.tui.model import USER_PREFIX, Model, find_by_prefix

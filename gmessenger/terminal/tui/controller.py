@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from gevent.queue import Full
 
+from gmessenger import field_types as fields
 from gmessenger.client import Client, Connected, SearchHit, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.sanitize import sanitize
@@ -21,7 +22,7 @@ from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipie
 from gmessenger.terminal.handler_base import NOT_CONNECTED
 from gmessenger.terminal.i18n import _, as_notice
 from gmessenger.terminal.tui.command_handlers import TuiCommandHandlers
-from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
+from gmessenger.terminal.tui.conversation import ComposedAmendment, Conversation, Entry, MessageState
 from gmessenger.terminal.tui.drafts import Drafts, SavedState
 from gmessenger.terminal.tui.jobs import JobQueue
 from gmessenger.terminal.tui.loader import Loader, ReadMarkerSync
@@ -52,6 +53,10 @@ class View(Protocol):
     def switch_to(self, conversation: Conversation) -> None: ...
 
     def show_entry(self, conversation: Conversation, entry: Entry) -> None: ...
+
+    def give_back(self, text: str) -> None: ...
+
+    def compose_edit(self) -> None: ...
 
     def ask(self, question: str, *, is_secret: bool, on_answer: Callable[[str | None], None]) -> None: ...
 
@@ -104,6 +109,7 @@ class Controller:
         self._sends, self._fetches = job_queues.sends, job_queues.fetches
         self._exit_handler = exit_handler
         self._warned_at = float("-inf")
+        self._typed = ""
         self.handlers = TuiCommandHandlers(client, model, job_queues.commands, self, exit_handler.quit)
         self.read_markers = ReadMarkerSync(client, on_error)
         self.loader = Loader(client, model, job_queues.fetches, self.read_markers, self._on_loaded)
@@ -118,6 +124,7 @@ class Controller:
 
     def submit(self, text: str) -> None:
         """Run a typed line: send it to the current conversation, or run it as a command."""
+        self._typed = text
         parsed = parse_line(text, is_operator=self.handlers.is_operator)
         if isinstance(parsed, ParsedCommand):
             parsed.run(self.handlers)
@@ -126,7 +133,23 @@ class Controller:
         elif self._model.current is self._model.home:
             self.show(as_notice(sanitize(no_recipient_hint(parsed.text))))
         else:
-            self.send(self._model.current.name, parsed.text)
+            self._send_composed(parsed.text)
+
+    def submit_edit(self, entry: Entry, text: str) -> None:
+        """Replace the text of an entry of the current conversation."""
+        self.send(self._model.current.name, text, about=entry.seq, what="edit")
+
+    def erase_marked(self) -> None:
+        self.handlers.erase(None, "")
+
+    def react_to_marked(self) -> None:
+        self.handlers.react_to_marked()
+
+    def give_back(self) -> None:
+        self.view.give_back(self._typed)
+
+    def compose_edit(self) -> None:
+        self.view.compose_edit()
 
     def on_conversation_opened(self, conversation: Conversation) -> None:
         """Load what the conversation lacks, and mark it as read."""
@@ -144,7 +167,12 @@ class Controller:
     def take_back_rejected(self) -> str | None:
         """Remove the newest rejected message of the current conversation, and return its text."""
         rejected = self.handlers.take_back_rejected()
-        return rejected[1] if rejected is not None else None
+        if rejected is None:
+            return None
+        current = self._model.current
+        if rejected.about is not None and (entry := current.find_by_seq(rejected.about)) is not None:
+            current.composed = ComposedAmendment(entry, is_edit=False)
+        return f"/me {rejected.text}" if rejected.kind == "action" else rejected.text
 
     def names_to_complete(self) -> Sequence[str]:
         """Return the room's members, then the conversations, then other names that were seen."""
@@ -175,14 +203,51 @@ class Controller:
     def quit(self) -> None:
         self._exit_handler.quit()
 
-    def send(self, to: str, text: str) -> None:
-        """Add a message as pending, and send it in a job."""
-        entry = self._model.add_outgoing(to, text, time.time())
+    def _send_composed(self, text: str) -> None:
+        """Send a text to the current conversation, as the reply that it was composed as."""
+        current = self._model.current
+        composed, current.composed = current.composed, None
+        current.mark(None)
+        self.send(current.name, text, about=composed.entry.seq if composed is not None else None)
+
+    def send(
+        self,
+        to: str,
+        text: str,
+        *,
+        about: int | None = None,
+        what: fields.What | None = None,
+        kind: fields.Kind | None = None,
+    ) -> None:
+        """Add a message as pending, and send it in a job; an amendment is applied when the server has accepted it."""
+        if what is not None:
+            return self._send_amendment(to, text, about, what)
+        entry = self._model.add_outgoing(to, text, time.time(), about, kind)
         self.unhide(to)
         self.drafts.schedule_save()
-        if not self._sends.put(partial(self._run_send, entry, to, text)):
+        if not self._sends.put(partial(self._run_send, entry, to, text, about, kind)):
             entry.set_state(MessageState.REJECTED, format_events.send_queue_full(self._client.pending_count))
+        return self.view.invalidate()
+
+    def _send_amendment(self, to: str, text: str, about: int | None, what: fields.What) -> None:
+        conversation = self._model.open(to)
+        conversation.mark(None)
+        if not self._client.connected:
+            self.show(as_notice(_("the connection is lost; this is sent when it is back")), conversation)
+        if not self._sends.put(partial(self._run_amendment, conversation, text, about, what)):
+            self._on_not_amended(conversation, text, format_events.send_queue_full(self._client.pending_count))
         self.view.invalidate()
+
+    def _run_amendment(self, conversation: Conversation, text: str, about: int | None, what: fields.What) -> None:
+        try:
+            self._client.send(conversation.name, text, about=about, what=what)
+        except Full:
+            self._on_not_amended(conversation, text, format_events.send_queue_full(self._client.pending_count))
+        except (BadText, ExitError) as error:
+            self._on_not_amended(conversation, text, format_events.format_reason(error))
+
+    def _on_not_amended(self, conversation: Conversation, text: str, reason: str) -> None:
+        self.show(format_events.format_not_sent(conversation.name, text, reason), conversation)
 
     def show(self, text: str, conversation: Conversation | None = None) -> None:
         """Show a notice; in the current conversation if `conversation` is None or closed by now."""
@@ -273,9 +338,9 @@ class Controller:
         pending = [entry.source_text for entry in entries if entry.state is MessageState.WAITING]
         return "\n".join([*pending, conversation.draft] if conversation.draft else pending)
 
-    def _run_send(self, entry: Entry, to: str, text: str) -> None:
+    def _run_send(self, entry: Entry, to: str, text: str, about: int | None, kind: fields.Kind | None) -> None:
         try:
-            entry.message = self._client.send(to, text)
+            entry.message = self._client.send(to, text, about=about, kind=kind)
         except Full:
             entry.set_state(MessageState.REJECTED, format_events.send_queue_full(self._client.pending_count))
         except (BadText, ExitError) as error:

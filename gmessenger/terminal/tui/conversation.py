@@ -27,6 +27,14 @@ class MessageState(Enum):
     REJECTED = "refused"
 
 
+@dataclass(slots=True)
+class ReactionEntry:
+    """Who reacted to a message by one text: the names that are known, by folded name, and how many more there are."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    more: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """A message, or a notice of the program, whose `sender` is empty.
@@ -34,9 +42,13 @@ class Entry:
     timestamp: Unix seconds.
     text: sanitized; may have several lines.
     state: of own messages; `reason` explains a rejection.
-    source_text: what was typed, of messages sent here, to edit and send it again.
+    source_text: of own messages, what was typed, to edit and send it again.
     message: the client's message, once it is in the send queue.
     gathered: who came and who left, of a notice that says it for several.
+    kind: `action`, `notice`, or empty.
+    about: of a reply, the seq of the earlier message; `quote` is the beginning of that, sanitized.
+    reactions: by their text, sanitized.
+    is_marked: the entry is the one that the user has marked.
     version: incremented with each change, for the cache of rendered entries.
     """
 
@@ -50,13 +62,42 @@ class Entry:
     is_mention: bool = False
     source_text: str = ""
     message: OutgoingMessage | None = None
+    kind: str = ""
+    about: int | None = None
+    quote: str = ""
+    is_edited: bool = False
+    is_erased: bool = False
+    reactions: dict[str, ReactionEntry] = field(default_factory=dict)
+    is_marked: bool = False
     version: int = 0
     gathered: GatheredMembers | None = None
+
+    @property
+    def is_message(self) -> bool:
+        """Whether the entry is a message that the server has stored, and that is still there."""
+        return self.seq is not None and not self.is_erased
+
+    def set_marked(self, is_marked: bool) -> None:
+        """Mark the entry, or end that."""
+        self.is_marked = is_marked
+        self.version += 1
 
     def set_state(self, state: MessageState, reason: str = "") -> None:
         """Change the state of an own message."""
         self.state, self.reason = state, reason
         self.version += 1
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedAmendment:
+    """That the text in the input line replies to an entry, or `is_edit` and replaces its text.
+
+    saved_draft: the text that was in the input line before.
+    """
+
+    entry: Entry
+    is_edit: bool
+    saved_draft: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +121,14 @@ class Conversation:
     """The newest entry when the screen was cleared: it and those before it are shown only after scrolling up."""
     draft: str = ""
     """The text of the input line."""
+    composed: ComposedAmendment | None = None
+    """What the text of the input line is for, if not for a message of its own."""
+    marked: Entry | None = None
+    """The entry that the user has marked."""
+    quoted: dict[int, Entry] = field(default_factory=dict)
+    """Messages by seq that are quoted in replies, and were loaded for that only."""
+    amended_seq: int = 0
+    """The highest seq of an amendment, which is no entry of its own."""
     topic: str = ""
     members: dict[str, str] = field(default_factory=dict)
     """Names as shown, by folded name."""
@@ -100,6 +149,7 @@ class Conversation:
     """Whether a rejected message was taken back."""
     is_loading: bool = False
     """Whether a page of history is being loaded."""
+    _quiet_count: int = 0
     history_requested: bool = False
     """Whether the newest page of history was loaded, or is about to be."""
 
@@ -156,6 +206,42 @@ class Conversation:
         last.version += 1
         if not last.text:
             self.entries.remove(last)
+
+    @property
+    def received_seq(self) -> int:
+        """The highest seq that was received: of an entry or of an amendment."""
+        return max(self.last_seq, self.amended_seq)
+
+    def mark(self, entry: Entry | None) -> None:
+        """Mark an entry in place of the one that is marked, or none."""
+        if self.marked is not None:
+            self.marked.set_marked(False)
+        self.marked = entry
+        if entry is not None:
+            entry.set_marked(True)
+
+    def neighbour_message(self, offset: int) -> Entry | None:
+        """Return the message before (-1) or after (1) the marked one; with none marked, the newest one.
+
+        None if there is none.
+        """
+        messages = [entry for entry in self.entries if entry.is_message]
+        if self.marked not in messages:
+            return messages[-1] if messages and offset < 0 else None
+        index = messages.index(self.marked) + offset
+        return messages[max(index, 0)] if index < len(messages) else None
+
+    def last_own_message(self) -> Entry | None:
+        """Return the newest message of the user that the server has stored."""
+        return next((entry for entry in reversed(self.entries) if entry.is_own and entry.is_message), None)
+
+    def last_message_of_others(self) -> Entry | None:
+        """Return the newest message of another user."""
+        return next((entry for entry in reversed(self.entries) if not entry.is_own and entry.is_message), None)
+
+    def find_quoted(self, seq: int) -> Entry | None:
+        """Return the message with this seq, whether it is loaded or was only to be quoted."""
+        return self.find_by_seq(seq) or self.quoted.get(seq)
 
     def find_by_seq(self, seq: int) -> Entry | None:
         """Return the entry with this seq, if it is loaded."""
@@ -225,7 +311,7 @@ class Conversation:
         if self.unread:
             self.unread_after = self.read_seq
         self.unread = self.mentions = 0
-        self.read_seq = max(self.read_seq, self.last_seq)
+        self.read_seq = max(self.read_seq, self.received_seq)
 
     def recount_after_own_message(self) -> None:
         """Count again after an own message: the server's listing counted it as unread."""
@@ -241,8 +327,12 @@ class Conversation:
         if not is_current:
             self._recount()
 
-    def merge_listing(self, head: int, read: int) -> None:
-        """Note the head and the read marker that the server listed, and count again."""
+    def merge_listing(self, head: int, read: int, quiet: int = 0) -> None:
+        """Note the head and the read marker that the server listed, and count again.
+
+        quiet: amendments after the read marker, which are no messages to read.
+        """
+        self._quiet_count = quiet
         self.head_seq, self.read_seq = max(self.head_seq, head), max(self.read_seq, read)
         self._recount()
 
@@ -257,11 +347,14 @@ class Conversation:
             entry.seq = None
         self.head_seq = self.read_seq = 0
         self.first_readable, self.absences = 1, ()
+        self.amended_seq = 0
+        self.quoted.clear()
         self.unread_after = None
 
     def clear_markers(self) -> None:
         """Forget the markers when the user switches away."""
         self.marker = self.unread_after = self.search_hit = None
+        self.mark(None)
 
     def last_rejected(self) -> Entry | None:
         """Return the newest rejected message."""
@@ -291,7 +384,8 @@ class Conversation:
         loaded = sum(
             1 for entry in self.entries if entry.seq is not None and self.read_seq < entry.seq <= self.head_seq
         )
-        self.unread = len(new) + max(0, self.head_seq - self.read_seq) - loaded
+        missing = max(0, self.head_seq - self.read_seq) - loaded
+        self.unread = len(new) + max(0, missing - self._quiet_count)
         self.mentions = sum(entry.is_mention for entry in new)
         self.marker = new[0] if new else None
 

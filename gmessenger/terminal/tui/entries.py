@@ -9,10 +9,11 @@ from typing import Final
 from gmessenger.lru_map import LruMap
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time_of_day, time_of_day_width
-from gmessenger.terminal.i18n import _
+from gmessenger.terminal.format_messages import reaction_text
+from gmessenger.terminal.i18n import N_, _
 from gmessenger.terminal.line_terminal import MIN_TEXT_WIDTH
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
-from gmessenger.terminal.tui.graphemes import format_name, pad, width
+from gmessenger.terminal.tui.graphemes import ellipsize, format_name, pad, width
 from gmessenger.terminal.tui.style import Symbols, name_style
 from gmessenger.terminal.tui.text_wrap import Fragments, ScreenRow, wrap
 
@@ -70,6 +71,9 @@ NAME_WIDTHS: Final = ((80, 14), (60, 12), (40, 9))
 MIN_NAME_WIDTH: Final = 6
 """Columns for names in a room, whose members change."""
 NOTICE_NAME: Final = "--"
+ACTION_NAME: Final = "*"
+"""In the place of the name before an action, whose text begins with the name."""
+UNKNOWN_QUOTE: Final = N_("an earlier message")
 MAX_ENTRY_TEXT: Final = 20_000
 """Characters of an entry that are shown: wrapping more would make a redraw slow."""
 MAX_ENTRY_ROWS: Final = 400
@@ -131,10 +135,11 @@ class EntryRenderer:
 
     def _render_beside(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
         """Render the time and the name to the left of the text."""
-        time_width, gutter = self._time_width, f" {self._symbols.vertical_line} "
+        time_width = self._time_width
+        gutter = f" {self._symbols.marked if entry.is_marked else self._symbols.vertical_line} "
         first = [
             *self._time_fragments(entry),
-            _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, name_width, align_right=True)),
+            _name_fragment(entry, format_name(_shown_name(entry), name_width, align_right=True)),
         ]
         continuation = [("", " " * (time_width + 1 + name_width))]
         rows = self._text_rows(entry, columns - (time_width + 1 + name_width + width(gutter)), columns)
@@ -150,8 +155,9 @@ class EntryRenderer:
         """Render the time and the name in a row of their own, above the text."""
         name_width = max(columns - self._time_width - 1, 1)
         header = [
+            *([("class:mark", f"{self._symbols.marked} ")] if entry.is_marked else []),
             *self._time_fragments(entry),
-            _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, name_width).rstrip()),
+            _name_fragment(entry, format_name(_shown_name(entry), name_width).rstrip()),
         ]
         return [header, *(row.fragments for row in self._text_rows(entry, columns, columns))]
 
@@ -159,7 +165,8 @@ class EntryRenderer:
         return [("class:time", pad(format_time_of_day(entry.timestamp), self._time_width) + " ")]
 
     def _text_rows(self, entry: Entry, columns: int, full_width: int) -> list[ScreenRow]:
-        rows = (wrap if entry.sender else wrap_notice)(entry.text[:MAX_ENTRY_TEXT], columns, full_width)
+        text = f"{entry.sender} {entry.text}" if entry.kind == "action" and entry.sender else entry.text
+        rows = (wrap if entry.sender else wrap_notice)(text[:MAX_ENTRY_TEXT], columns, full_width)
         if len(rows) > MAX_ENTRY_ROWS or len(entry.text) > MAX_ENTRY_TEXT:
             rows = rows[:MAX_ENTRY_ROWS] + _styled_rows(
                 _("(The rest is too long to be shown here.)"), columns, "class:notice"
@@ -167,7 +174,23 @@ class EntryRenderer:
         if not entry.sender:
             for row in rows:
                 row.fragments = [(style or "class:notice", text) for style, text in row.fragments]
-        return self._add_state(entry, rows, columns)
+        return self._add_amendments(entry, rows, columns)
+
+    def _add_amendments(self, entry: Entry, rows: list[ScreenRow], columns: int) -> list[ScreenRow]:
+        """Add what the message is a reply to above it, whether it was edited, its state, and reactions below it."""
+        if entry.about is not None and not entry.is_erased:
+            quote = ellipsize(f"{self._symbols.quote} {entry.quote or _(UNKNOWN_QUOTE)}", columns)
+            rows = _styled_rows(quote, columns, "class:quote") + rows
+        if entry.is_edited:
+            rows = _append_mark(rows, " " + _("(edited)"), columns)
+        rows = self._add_state(entry, rows, columns)
+        if entry.reactions:
+            text = "  ".join(
+                reaction_text(text, list(reactors.names.values()), len(reactors.names) + reactors.more)
+                for text, reactors in entry.reactions.items()
+            )
+            rows = rows + _styled_rows(text, columns, "class:reaction")
+        return rows
 
     def _add_state(self, entry: Entry, rows: list[ScreenRow], columns: int) -> list[ScreenRow]:
         """Append the state of an own message: a symbol, and the reason of a rejection in a row below."""
@@ -178,11 +201,15 @@ class EntryRenderer:
             return rows + _styled_rows(
                 _("{sign} {reason} (Alt-e edits it)", sign=symbol, reason=entry.reason), columns, "class:refused"
             )
-        mark = f" {symbol} ({entry.reason})" if entry.reason else f" {symbol}"
-        if rows[-1].at_edge or rows[-1].width + width(mark) > columns:
-            return rows + _styled_rows(mark.lstrip(), columns, "class:mark")
-        rows[-1].append(mark, width(mark), "class:mark")
-        return rows
+        return _append_mark(rows, f" {symbol} ({entry.reason})" if entry.reason else f" {symbol}", columns)
+
+
+def _append_mark(rows: list[ScreenRow], mark: str, columns: int) -> list[ScreenRow]:
+    """Append a mark to the last row, or in a row of its own if it does not fit."""
+    if rows[-1].at_edge or rows[-1].width + width(mark) > columns:
+        return rows + _styled_rows(mark.lstrip(), columns, "class:mark")
+    rows[-1].append(mark, width(mark), "class:mark")
+    return rows
 
 
 def _styled_rows(text: str, columns: int, style: str) -> list[ScreenRow]:
@@ -192,8 +219,12 @@ def _styled_rows(text: str, columns: int, style: str) -> list[ScreenRow]:
     return rows
 
 
+def _shown_name(entry: Entry) -> str:
+    return (ACTION_NAME if entry.kind == "action" else entry.sender) if entry.sender else NOTICE_NAME
+
+
 def _name_fragment(entry: Entry, shown: str) -> tuple[str, str]:
     if not entry.sender:
         return ("class:notice", shown)
-    style = name_style(entry.sender)
+    style = name_style(entry.sender) + (" class:marked" if entry.is_marked else "")
     return (f"{style} class:own" if entry.is_own else f"{style} class:mention" if entry.is_mention else style, shown)

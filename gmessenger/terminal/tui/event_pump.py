@@ -6,7 +6,17 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gmessenger.client import Accepted, ChatEvent, Client, Connected, MessageReceived, Rejected, Synced, fold
+from gmessenger.client import (
+    Accepted,
+    BotMessageReceived,
+    ChatEvent,
+    Client,
+    Connected,
+    MessageReceived,
+    Rejected,
+    Synced,
+    fold,
+)
 from gmessenger.config.options import ClientOptions
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
@@ -50,7 +60,7 @@ class CatchUpSummary:
     def _count(self, event: ChatEvent) -> None:
         if isinstance(event, Synced):
             self._caught_up = True
-        elif isinstance(event, MessageReceived) and not self._caught_up:
+        elif isinstance(event, MessageReceived | BotMessageReceived) and not self._caught_up:
             key = fold(event.conversation)
             self._received[key] = self._received.get(key, 0) + 1
         elif isinstance(event, Accepted | Rejected) and self._pending:
@@ -118,13 +128,14 @@ class EventPump:
     def _handle_event(self, event: ChatEvent) -> None:
         old_count = len(self._model.conversations)
         is_worth_bell = self._model.apply(event, time.time())
-        if isinstance(event, MessageReceived) and len(self._model.conversations) > old_count:
+        if isinstance(event, MessageReceived | BotMessageReceived) and len(self._model.conversations) > old_count:
             self._announce(self._model.conversations[-1])
         if isinstance(event, Connected):
             if not event.reconnected:
                 self._show_welcome()
             self._controller.on_connected(event)
-        if isinstance(event, MessageReceived):
+        if isinstance(event, MessageReceived | BotMessageReceived):
+            self._controller.loader.load_quotes(self._model.find(event.conversation))
             self._controller.handlers.add_names(event.delivery.sender)
         if (sentence := self._catch_up.on_event(event, self._client.pending_count)) is not None:
             self._controller.show(sentence, self._model.current)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from prompt_toolkit.application import get_app
-from prompt_toolkit.filters import Condition, is_searching
+from prompt_toolkit.filters import Condition, has_completions, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from gmessenger.terminal.i18n import N_, _, ngettext
-from gmessenger.terminal.tui.conversation import Conversation
+from gmessenger.terminal.tui.conversation import ComposedAmendment, Conversation, Entry
 from gmessenger.terminal.tui.entries import EntryRenderer
 from gmessenger.terminal.tui.input_line import InputLine
 from gmessenger.terminal.tui.model import Model
@@ -36,6 +36,15 @@ class ControllerActions(Protocol):
 
     def load_earlier(self, conversation: Conversation) -> None:
         """Load earlier messages: the first loaded entry is visible."""
+
+    def submit_edit(self, entry: Entry, text: str) -> None:
+        """Replace the text of an own message of the current conversation."""
+
+    def erase_marked(self) -> None:
+        """Erase the marked message, or the user's last one, after asking."""
+
+    def react_to_marked(self) -> None:
+        """Ask for a reaction to the marked message."""
 
     def take_back_rejected(self) -> str | None:
         """Remove the newest rejected message of the current conversation, and return its text."""
@@ -83,6 +92,10 @@ class KeyActions:
         text = self._input_line.take_text()
         if not text.strip():
             return None
+        composed = self._model.current.composed
+        if composed is not None and composed.is_edit:
+            self._end_composing()
+            return self._actions.submit_edit(composed.entry, text)
         self._to_bottom()
         return self._actions.submit(text)
 
@@ -154,10 +167,97 @@ class KeyActions:
     def jump_to_next_hit(self) -> None:
         self._actions.jump_to_next_hit()
 
-    def edit_rejected(self) -> None:
-        """Put the newest rejected message into the input line."""
-        if (text := self._actions.take_back_rejected()) is not None:
-            self._input_line.set_text(text)
+    def mark(self, offset: int) -> None:
+        """Mark the message above the marked one, or below it; above all, the newest one. Below that, none is."""
+        current = self._model.current
+        current.mark(current.neighbour_message(offset))
+        if current.marked is not None:
+            self._scrollback.reveal(current.marked)
+
+    def reply(self) -> None:
+        """Make the text in the input line a reply to the marked message, or the newest of another user."""
+        current = self._model.current
+        entry = current.marked or current.last_message_of_others()
+        if entry is None or not entry.is_message:
+            return self._show(_("there is no message to reply to"))
+        self._end_composing()
+        current.composed = ComposedAmendment(entry, is_edit=False)
+        return self._mark_composed(entry)
+
+    def edit(self) -> None:
+        """Put a message into the input line for editing: one that was refused, the marked one, or the user's last."""
+        current = self._model.current
+        if current.marked is None and (text := self._actions.take_back_rejected()) is not None:
+            return self._input_line.set_text(text)
+        entry = current.marked or current.last_own_message()
+        if entry is None or not (entry.is_own and entry.is_message):
+            return self._show(_("only messages of yours can be edited"))
+        self._end_composing()
+        current.composed = ComposedAmendment(entry, is_edit=True, saved_draft=self._input_line.buffer.text)
+        self._input_line.set_text(entry.source_text)
+        return self._mark_composed(entry)
+
+    def erase(self) -> None:
+        self._actions.erase_marked()
+
+    def react(self) -> None:
+        self._actions.react_to_marked()
+
+    @property
+    def is_prompting(self) -> bool:
+        """Whether a prompt is shown in place of the input line."""
+        return self._input_line.prompt is not None
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether there is something that Escape cancels: a prompt, a reply or edit, or a mark."""
+        current = self._model.current
+        return self.is_prompting or current.composed is not None or current.marked is not None
+
+    def cancel(self) -> None:
+        """Cancel the prompt, or the reply or edit, or the mark."""
+        if self._input_line.prompt is not None:
+            self._input_line.answer_prompt(cancel=True)
+        else:
+            self._end_composing()
+            self._model.current.mark(None)
+
+    @property
+    def up_edits(self) -> bool:
+        """Whether Up edits the user's last message: the line is empty, and there is one."""
+        current = self._model.current
+        is_free = not (self.is_prompting or self._input_line.buffer.text or current.marked)
+        return is_free and current.composed is None and current.last_own_message() is not None
+
+    @property
+    def up_ends_edit(self) -> bool:
+        """Whether Up goes on to the input history: the line has the text of the message, as Up has brought it."""
+        composed = self._model.current.composed
+        if composed is None or not composed.is_edit or self.is_prompting:
+            return False
+        buffer = self._input_line.buffer
+        return buffer.text == composed.entry.source_text and buffer.document.cursor_position_row == 0
+
+    def up(self) -> None:
+        """Edit the user's last message; again, go on to the input history."""
+        if self.up_edits:
+            return self.edit()
+        self.cancel()
+        return self._input_line.buffer.history_backward()
+
+    def _mark_composed(self, entry: Entry) -> None:
+        self._model.current.mark(entry)
+        self._scrollback.reveal(entry)
+
+    def _end_composing(self) -> None:
+        """End the reply or the edit; after an edit, the line has the draft again that was there before."""
+        current = self._model.current
+        composed, current.composed = current.composed, None
+        if composed is not None and composed.is_edit:
+            self._input_line.set_text(composed.saved_draft)
+
+    def _show(self, text: str) -> None:
+        self._model.add_notice(text, time.time(), self._model.current)
 
     def toggle_text_only(self) -> None:
         """Show only the text, or everything again."""
@@ -171,8 +271,8 @@ class KeyActions:
 
     def interrupt(self) -> None:
         """Cancel the prompt or clear the line; if it is empty, quit."""
-        if self._input_line.prompt is not None:
-            self._input_line.answer_prompt(cancel=True)
+        if self.can_cancel:
+            self.cancel()
         elif self._input_line.buffer.text:
             self._input_line.take_text()
         else:
@@ -232,6 +332,7 @@ KEY_BINDINGS: Final = (
         "Tab", N_("complete a command, a name or a room"), (("tab",),), lambda actions, key: actions.complete(1)
     ),
     KeyBinding("Shift-Tab", N_("previous completion"), (("s-tab",),), lambda actions, key: actions.complete(-1)),
+    KeyBinding("Up", N_("on an empty line: your last message; again: history")),
     KeyBinding("Up, Down", N_("input history, from the first or last line")),
     KeyBinding("Ctrl-R", N_("search the input history")),
     KeyBinding("Ctrl-A, Ctrl-E …", N_("edit as in a shell (also Ctrl-W, -U, -K, -Y, -_)")),
@@ -279,7 +380,29 @@ KEY_BINDINGS: Final = (
         lambda actions, key: actions.to_top(),
     ),
     KeyBinding("Ctrl-End", N_("newest message"), (("c-end",), (ALT, "end")), lambda actions, key: actions.to_bottom()),
-    KeyBinding("Alt-e", N_("edit a refused message"), ((ALT, "e"),), lambda actions, key: actions.edit_rejected()),
+    KeyBinding(
+        "Alt-m, Alt-M",
+        N_("mark the newest message, then the one above; below"),
+        ((ALT, "m"), (ALT, "M")),
+        lambda actions, key: actions.mark(-1 if key == "m" else 1),
+    ),
+    KeyBinding(
+        "Alt-r",
+        N_("reply to the marked message, or to the newest"),
+        ((ALT, "r"),),
+        lambda actions, key: actions.reply(),
+    ),
+    KeyBinding(
+        "Alt-e",
+        N_("edit the refused or marked message, or your last one"),
+        ((ALT, "e"),),
+        lambda actions, key: actions.edit(),
+    ),
+    KeyBinding(
+        "Alt-x", N_("erase the marked message, or your last one"), ((ALT, "x"),), lambda actions, key: actions.erase()
+    ),
+    KeyBinding("Alt-+", N_("react to the marked message"), ((ALT, "+"),), lambda actions, key: actions.react()),
+    KeyBinding("Esc", N_("cancel a question, a reply or an edit; end the mark")),
     KeyBinding(
         "Alt-l",
         N_("text only, for copying; again: the full screen"),
@@ -303,8 +426,8 @@ KEY_BINDINGS: Final = (
 """All keys that do more than insert text."""
 
 
-def make_key_bindings(actions: KeyActions, is_prompting: Callable[[], bool]) -> KeyBindings:
-    """Return the key bindings for prompt_toolkit. Escape cancels a prompt.
+def make_key_bindings(actions: KeyActions) -> KeyBindings:
+    """Return the key bindings for prompt_toolkit. Escape cancels a prompt, a reply, an edit or a mark.
 
     While the history is searched, prompt_toolkit's own bindings apply.
     """
@@ -312,7 +435,9 @@ def make_key_bindings(actions: KeyActions, is_prompting: Callable[[], bool]) -> 
     for binding in KEY_BINDINGS:
         for sequence in binding.sequences:
             bindings.add(*sequence, filter=~is_searching)(_make_handler(actions, binding))
-    bindings.add(ALT, filter=Condition(is_prompting))(lambda event: actions.interrupt())
+    bindings.add(ALT, filter=Condition(lambda: actions.can_cancel))(lambda event: actions.cancel())
+    is_up_bound = Condition(lambda: actions.up_edits or actions.up_ends_edit)
+    bindings.add("up", filter=~is_searching & ~has_completions & is_up_bound)(lambda event: actions.up())
     bindings.add("<bracketed-paste>", filter=~is_searching)(lambda event: actions.paste(event.data))
     return bindings
 

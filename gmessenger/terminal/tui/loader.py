@@ -9,10 +9,11 @@ from typing import Final
 
 import gevent
 
-from gmessenger.client import Client, ConversationInfo, UserInfo, fold
+from gmessenger.client import Client, ConversationInfo, History, UserInfo, fold
 from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
 from gmessenger.errors import Forbidden, MessengerError, NoSuchRoom, NotFound, UnknownAction
 from gmessenger.sanitize import sanitize
+from gmessenger.terminal.tui.amendments import missing_quotes
 from gmessenger.terminal.tui.conversation import MAX_ENTRIES, Conversation, Entry
 from gmessenger.terminal.tui.jobs import JobQueue
 from gmessenger.terminal.tui.model import MAX_CONVERSATIONS, Model
@@ -45,7 +46,7 @@ class ReadMarkerSync:
 
     def mark_seen(self, conversation: Conversation) -> None:
         """Send the read marker soon: the newest entry of the conversation is visible. Does not block."""
-        key, seq = conversation.key, conversation.last_seq
+        key, seq = conversation.key, conversation.received_seq
         if self._client.is_account and seq > self._sent.get(key, 0):
             self._sent[key] = seq
             if not self._pending:
@@ -133,6 +134,20 @@ class Loader:
         """Forget what was loaded of a conversation that is hidden."""
         self._members_loaded.discard(conversation.key)
 
+    def load_quotes(self, conversation: Conversation | None) -> None:
+        """Load the messages that the newest entries of a conversation are replies to, if they are not loaded."""
+        if conversation is None or not (self._client.is_account and self._client.connected):
+            return
+        for seq in missing_quotes(conversation, conversation.entries[-FIRST_PAGE:]):
+            self._jobs.put(partial(self._load_quoted, conversation, seq))
+
+    def _load_quoted(self, conversation: Conversation, seq: int) -> None:
+        with suppress(MessengerError):  # then the reply is shown without
+            if conversation.find_quoted(seq) is None:
+                for message in self._client.history(conversation.name, 1, seq + 1):
+                    self._model.keep_quoted(conversation, message)
+        self._on_loaded()
+
     def load_earlier(self, conversation: Conversation) -> None:
         """Load the page before the first loaded message."""
         if conversation is not self._model.home and self._client.connected:
@@ -184,7 +199,7 @@ class Loader:
         for index, info in enumerate(infos[:MAX_CONVERSATIONS]):
             self._read_markers.set_server_seq(info.name, info.read)
             if self._is_shown(info, index, hidden.get(fold(info.name))):
-                self._model.merge_listing(info.name, info.seq, max(info.read, info.first - 1))
+                self._model.merge_listing(info.name, info.seq, max(info.read, info.first - 1), info.quiet)
         self._on_loaded()
 
     def _is_shown(self, info: ConversationInfo, index: int, hidden_at: int | None) -> bool:
@@ -211,7 +226,13 @@ class Loader:
             conversation.is_complete = len(page) < count
             conversation.first_readable, conversation.absences = page.first_seq, page.absences
             new_count = self._model.add_history(conversation, page)
+            self._load_missing_quotes(conversation, page)
             before_seq = page[0].seq or None if page else None
+
+    def _load_missing_quotes(self, conversation: Conversation, page: History) -> None:
+        entries = [entry for entry in conversation.entries if entry.seq in {message.seq for message in page}]
+        for seq in missing_quotes(conversation, entries):
+            self._jobs.put(partial(self._load_quoted, conversation, seq))
 
     def _load_rooms(self) -> None:
         with suppress(MessengerError):  # then only the rooms that are open are completed

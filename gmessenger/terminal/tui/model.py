@@ -5,7 +5,7 @@ Pure; the time is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -16,8 +16,8 @@ from gmessenger.names import ROOM_PREFIX, is_room
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
 from gmessenger.terminal.attention import Attention
-from gmessenger.terminal.format_events import ERASED_MESSAGE
-from gmessenger.terminal.i18n import _, is_pruned
+from gmessenger.terminal.i18n import is_pruned
+from gmessenger.terminal.tui import amendments
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 
 MAX_CONVERSATIONS: Final = 1000
@@ -178,72 +178,106 @@ class Model:
 
     def add_sent(self, message: OutgoingMessage, now: float) -> Entry:
         """Add an own message that is in the client's send queue."""
-        entry = self.add_outgoing(message.to, message.text, now)
+        entry = self.add_outgoing(message.to, message.text, now, message.about, message.kind)
         entry.message = message
         return entry
 
-    def add_outgoing(self, to: str, text: str, now: float) -> Entry:
+    def add_outgoing(self, to: str, text: str, now: float, about: int | None = None, kind: str | None = None) -> Entry:
         """Add an own message as pending, before the client has it."""
         entry = Entry(
-            now, self.own_name, sanitize_lines(text), is_own=True, state=MessageState.WAITING, source_text=text
+            now,
+            self.own_name,
+            sanitize_lines(text),
+            is_own=True,
+            state=MessageState.WAITING,
+            source_text=text,
+            kind=kind or "",
+            about=about,
         )
-        self.open(to).add(entry)
+        conversation = self.open(to)
+        amendments.set_quote(conversation, entry)
+        conversation.add(entry)
         return entry
 
-    def merge_listing(self, name: str, head: int, read: int) -> None:
-        """Note what the server listed of a conversation: its head, and the user's read marker."""
+    def merge_listing(self, name: str, head: int, read: int, quiet: int = 0) -> None:
+        """Note what the server listed of a conversation: its head, the user's read marker, and amendments after it."""
         conversation = self.open(name)
         if conversation is not self.current:
-            conversation.merge_listing(head, read)
+            conversation.merge_listing(head, read, quiet)
 
-    def add_history(self, conversation: Conversation, messages: list[MessageEvent]) -> int:
+    def add_history(self, conversation: Conversation, messages: Sequence[MessageEvent]) -> int:
         """Add messages of the history. Return how many are new."""
-        return conversation.add_earlier(
-            self._make_entry(message) for message in messages if not self._is_hidden(message)
-        )
+        entries = [self._make_entry(message) for message in messages if not self._is_hidden(message)]
+        count = conversation.add_earlier(entries)
+        amendments.update_quotes(conversation, entries)
+        for entry in entries:
+            amendments.set_quote(conversation, entry)
+        return count
+
+    def keep_quoted(self, conversation: Conversation, message: MessageEvent) -> None:
+        """Keep a message that was loaded because a reply quotes it."""
+        amendments.keep_quoted(conversation, self._make_entry(message))
 
     def apply(self, event: events.ChatEvent, now: float) -> bool:
         """Apply an event. Return whether it deserves a bell. `now`: Unix seconds."""
         return bool(EVENT_REDUCERS[type(event)](self, event, now))
 
     def _make_entry(self, delivery: MessageEvent) -> Entry:
-        is_own = fold(delivery.sender) == fold(self.own_name)
-        is_erased = delivery.erased is True
-        text = _(ERASED_MESSAGE) if is_erased else sanitize_lines(delivery.message)
-        sender = "" if is_erased else sanitize(delivery.sender)
-        seq = delivery.seq or None
-        state = MessageState.STORED if is_own and not is_erased else None
-        is_mention = not is_own and self.attention.is_mention(delivery.message)
-        return Entry(delivery.time, sender, text, is_own, seq, state, is_mention=is_mention)
+        is_mention = self.attention.is_mention(delivery.message)
+        return amendments.make_entry(delivery, self.own_name, is_mention=is_mention)
 
     def _is_hidden(self, delivery: MessageEvent) -> bool:
         return is_room(delivery.to) and self._is_from_blocked(delivery)
 
-    def _on_message(self, event: events.MessageReceived, now: float) -> bool:
+    def _on_message(self, event: events.MessageReceived | events.BotMessageReceived, now: float) -> bool:
         delivery = event.delivery
         if self._is_hidden(delivery):
             return False
         entry = self._make_entry(delivery)
         conversation = self.home if delivery.broadcast is True else self.open(event.conversation)
+        amendments.set_quote(conversation, entry)
         if not conversation.add(entry):
             return False
         if conversation is not self.current:
             conversation.add_unread(entry)
-        return self.attention.notifies(conversation.name, is_mention=entry.is_mention)
+        is_notified = self.attention.notifies(conversation.name, is_mention=entry.is_mention)
+        return is_notified and isinstance(event, events.MessageReceived)
 
     def _on_sent_elsewhere(self, event: events.MessageSentElsewhere, now: float) -> None:
         conversation = self.open(event.conversation)
-        conversation.add(self._make_entry(event.delivery))
+        entry = self._make_entry(event.delivery)
+        amendments.set_quote(conversation, entry)
+        conversation.add(entry)
         conversation.recount_after_own_message()
 
+    def _on_amended(self, event: events.MessageAmended, now: float) -> None:
+        delivery, conversation = event.delivery, self.find(event.conversation)
+        if conversation is None or self._is_hidden(delivery):
+            return
+        conversation.amended_seq = max(conversation.amended_seq, delivery.seq or 0)
+        what = "erase" if delivery.erased is True and delivery.what == "edit" else delivery.what
+        by = delivery.sender if what == delivery.what else ""
+        amendments.amend(conversation, delivery.about or 0, what or "", delivery.message, by)
+
+    def _on_own_amendment(self, message: OutgoingMessage, seq: int) -> None:
+        conversation = self.find(message.to)
+        if conversation is not None and message.what is not None:
+            conversation.amended_seq = max(conversation.amended_seq, seq)
+            amendments.amend(conversation, message.about or 0, message.what, message.text, self.own_name)
+
     def _on_accepted(self, event: events.Accepted, now: float) -> None:
+        if event.message.what is not None:
+            return self._on_own_amendment(event.message, event.response.seq or 0)
         conversation, entry = self._own_entry(event.message, now)
         if event.response.seq is not None:
             conversation.assign_seq(entry, event.response.seq)
             conversation.recount_after_own_message()
-        entry.set_state(MessageState.STORED if event.response.seq is not None else MessageState.RELAYED)
+        return entry.set_state(MessageState.STORED if event.response.seq is not None else MessageState.RELAYED)
 
     def _on_rejected(self, event: events.Rejected, now: float) -> bool:
+        if event.message.what is not None:
+            self.add_notice(format_events.format_event(event) or "", now, self.open(event.message.to))
+            return True
         conversation, entry = self._own_entry(event.message, now)
         entry.set_state(MessageState.REJECTED, format_events.format_reason(event.reason))
         if conversation is not self.current:
@@ -251,9 +285,10 @@ class Model:
         return True
 
     def _on_deferred(self, event: events.Deferred, now: float) -> None:
-        self._own_entry(event.message, now)[1].set_state(
-            MessageState.WAITING, format_events.format_reason(event.reason)
-        )
+        if event.message.what is not None:
+            return self.add_notice(format_events.format_event(event) or "", now, self.open(event.message.to))
+        reason = format_events.format_reason(event.reason)
+        return self._own_entry(event.message, now)[1].set_state(MessageState.WAITING, reason)
 
     def _own_entry(self, message: OutgoingMessage, now: float) -> tuple[Conversation, Entry]:
         """Return the entry of an own message; of one that an earlier run left, a new entry."""
@@ -335,6 +370,8 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
     events.Synced: lambda model, event, now: None,  # see CatchUpSummary
     events.Disconnected: Model._on_disconnected,
     events.MessageReceived: Model._on_message,
+    events.BotMessageReceived: Model._on_message,
+    events.MessageAmended: Model._on_amended,
     events.MessageSentElsewhere: Model._on_sent_elsewhere,
     events.GapDetected: Model._on_gap,
     events.MessageDelivered: Model._on_delivered,

@@ -120,6 +120,17 @@ class Scrollback:
             self._positions[current] = ScrollPosition(entry, 0, index)
             self.scroll(max((self._height - len(self._entry_rows(index))) // 2, 0))
 
+    def reveal(self, entry: Entry) -> None:
+        """Scroll to an entry of the current conversation if it is not visible."""
+        entries = self._model.current.entries
+        if entry not in entries:
+            return
+        index, position = entries.index(entry), self._position()
+        last_index = position.index if position is not None else len(entries) - 1
+        if not self._top_index <= index <= last_index:
+            self._positions[self._model.current] = ScrollPosition(entry, 0, index)
+            self.scroll(max((self._height - len(self._entry_rows(index))) // 2, 0))
+
     def to_bottom(self) -> None:
         """Scroll to the newest entry."""
         self._positions.pop(self._model.current, None)

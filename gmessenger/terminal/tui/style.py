@@ -38,6 +38,9 @@ STYLES: Final = {
     "gutter": "#767676",
     "notice": "#767676",
     "mark": "#767676",
+    "quote": "#767676",
+    "reaction": "#767676",
+    "marked": "reverse",
     "day": "#767676 bold",
     "unread": "#ff0000 bold",
     "refused": "#ff0000",
@@ -87,6 +90,8 @@ class Symbols:
     above: str = "↑"
     below: str = "↓"
     ellipsis: str = "…"
+    quote: str = ">"
+    marked: str = "»"
 
     def state(self, state: MessageState) -> str:
         """Return the symbol for the state of an own message."""
@@ -100,7 +105,7 @@ class Symbols:
 
 
 UNICODE: Final = Symbols()
-ASCII: Final = Symbols("..", "+", "++", "x", "*", "~", "o", "|", "-", "^", "v", "..")
+ASCII: Final = Symbols("..", "+", "++", "x", "*", "~", "o", "|", "-", "^", "v", "..", ">", ">")
 
 
 def symbols_for(encoding: str | None) -> Symbols:

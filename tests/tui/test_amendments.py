@@ -1,0 +1,202 @@
+"""Marked messages, and what replies, edits, erases and reactions change on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gmessenger.client import Accepted, Client, HistoryMessage, MessageAmended, MessageReceived, ReactionInfo
+from gmessenger.terminal.tui.conversation import Conversation
+from gmessenger.terminal.tui.model import Model
+from tests.client.conftest import Reader
+from tests.conftest import RunningServer
+from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
+from tests.tui.test_model import NOW, message_event
+
+DEV = {"to": "#dev"}
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model("hank")
+
+
+def receive(model: Model, text: str, seq: int, **more: Any) -> None:
+    model.apply(MessageReceived(message_event(text, seq, **(DEV | more)), b""), NOW)
+
+
+def amend(model: Model, what: str, about: int, text: str = "", seq: int = 90, **more: Any) -> None:
+    delivery = message_event(text, seq, about=about, what=what, **(DEV | more))
+    assert not model.apply(MessageAmended(delivery, b"", is_own=False), NOW)
+
+
+def room(model: Model) -> Conversation:
+    found = model.find("#dev")
+    assert found is not None
+    return found
+
+
+def test_a_reply_quotes_what_the_message_says_now(model: Model) -> None:
+    receive(model, "shall we\nmeet", 1)
+    receive(model, "yes", 2, sender="bob", about=1)
+    reply = room(model).entries[1]
+    assert reply.quote == "dale: shall we meet"
+    amend(model, "edit", 1, "shall we?")
+    assert (room(model).entries[0].text, room(model).entries[0].is_edited) == ("shall we?", True)
+    assert reply.quote == "dale: shall we?"
+    amend(model, "erase", 1, sender="bob")
+    assert room(model).entries[0].text == reply.quote == "bob has erased this message"
+    assert not room(model).entries[0].sender
+    amend(model, "edit", 1, "no", seq=91)  # caught up with late
+    assert room(model).entries[0].text == "bob has erased this message"
+
+
+def test_reactions_are_counted_once(model: Model) -> None:
+    receive(model, "released", 1)
+    for name in ("bob", "BOB", "alice"):
+        amend(model, "react", 1, "🎉", sender=name)
+    assert list(room(model).entries[0].reactions["🎉"].names.values()) == ["bob", "alice"]
+    for name in ("bob", "alice"):
+        amend(model, "unreact", 1, "🎉", sender=name)
+    assert not room(model).entries[0].reactions
+
+
+def test_the_history_shows_messages_as_they_are_now(model: Model) -> None:
+    dev = model.open("#dev")
+    reactions = [ReactionInfo("👍", ["dale"], 3)]
+    model.add_history(
+        dev,
+        [
+            HistoryMessage("dale", "#dev", NOW, "a typo", 1, edited=NOW, reactions=reactions),
+            HistoryMessage("", "#dev", 0.0, "", 2, erased=True, by="bob", at=NOW),
+            HistoryMessage("bob", "#dev", NOW, "yes", 3, about=1),
+        ],
+    )
+    first, second, third = dev.entries
+    assert first.is_edited and (first.reactions["👍"].more, third.quote) == (2, "dale: a typo")
+    assert second.text == "bob has erased this message" and second.timestamp == NOW
+    amend(model, "unreact", 1, "👍", sender="alice")  # one of those that were only counted
+    assert first.reactions["👍"].more == 1
+
+
+def test_an_amendment_is_nothing_to_read(model: Model) -> None:
+    receive(model, "one", 1)
+    unread = room(model).unread
+    amend(model, "react", 1, "👍", seq=2)
+    assert room(model).unread == unread == 1
+    assert (room(model).last_seq, room(model).received_seq) == (1, 2)
+    model.merge_listing("#ops", head=6, read=2, quiet=3)
+    assert model.open("#ops").unread == 1
+
+
+@pytest.fixture
+def chat(
+    server: RunningServer, open_tui: Callable[..., TuiClient], start_client: Callable[..., Reader], hank: None
+) -> tuple[TuiClient, Reader]:
+    """A full screen of hank in #dev, and dale there."""
+    dale = start_client("dale")
+    dale.client.join("#dev")
+    tui = open_tui(server, "hank", password=PASSWORD)
+    tui.type_lines("/join dev")
+    tui.wait_for("you are in #dev")
+    return tui, dale
+
+
+def test_up_edits_the_last_message_and_then_brings_the_input_history(chat: tuple[TuiClient, Reader]) -> None:
+    tui, dale = chat
+    tui.type_lines("/topic cats")
+    tui.type_lines("a typoo")
+    assert dale.next(MessageReceived).delivery.message == "a typoo"
+    tui.wait_until(lambda: tui.model.current.last_own_message() is not None)
+    tui.type("\x1b[A")
+    tui.wait_for("#dev: edit")
+    assert tui.ui.draft == "a typoo"
+    tui.type("\x1b[A")
+    tui.wait_until_gone("#dev: edit")
+    tui.wait_until(lambda: tui.ui.draft == "a typoo")  # the line as it was typed, to be sent again
+    tui.type("\x1b[A")
+    tui.wait_until(lambda: tui.ui.draft == "/topic cats")
+    tui.type("\x03")
+    tui.type("\x1b[A")
+    tui.wait_for("#dev: edit")
+    tui.type("\x7f\r")
+    assert dale.next(MessageAmended).delivery.message == "a typo"
+    tui.wait_for("a typo (edited)")
+
+
+def test_a_marked_message_is_replied_to_reacted_to_and_erased(chat: tuple[TuiClient, Reader]) -> None:
+    tui, dale = chat
+    dale.client.send("#dev", "shall we?")
+    tui.wait_for("shall we?")
+    tui.type_lines("mine")
+    tui.wait_until(lambda: tui.model.current.last_own_message() is not None)
+    tui.type("\x1bm")
+    tui.wait_for("» mine")
+    tui.type("\x1bm")
+    tui.wait_for("» shall we?")
+    tui.type("\x1br")
+    tui.wait_for("#dev: reply to dale")
+    tui.type("yes\r")
+    tui.wait_for("> dale: shall we?")
+    while (event := dale.next(MessageReceived)).delivery.message != "yes":
+        pass
+    assert event.delivery.about == 1
+    tui.type("\x1bm\x1bm\x1bm")
+    tui.wait_for("» shall we?")
+    tui.type("\x1b+")
+    tui.wait_for("Your reaction")
+    tui.type("\r")
+    tui.wait_for("👍 hank")
+    tui.type("\x1bm\x1bm")
+    tui.wait_for("» mine")
+    tui.type("\x1bx")
+    tui.wait_for("Erase")
+    tui.type("no\r")
+    tui.wait_for("nothing was erased")
+    tui.type("\x1bx")
+    tui.type("yes\r")
+    tui.wait_for("hank has erased this message")
+
+
+def test_a_line_that_cannot_be_carried_out_is_given_back(chat: tuple[TuiClient, Reader]) -> None:
+    tui, _dale = chat
+    tui.type_lines("/reply yes, at two")
+    tui.wait_for("Alt-m marks one")
+    tui.wait_until(lambda: tui.ui.draft == "/reply yes, at two")
+
+
+def test_a_draft_outlives_an_edit(chat: tuple[TuiClient, Reader]) -> None:
+    tui, _dale = chat
+    tui.type_lines("one")
+    tui.wait_until(lambda: tui.model.current.last_own_message() is not None)
+    tui.type("half a thou")
+    tui.type("\x1be")
+    tui.wait_for("#dev: edit")
+    tui.type("!\r")
+    tui.wait_for("one! (edited)")
+    tui.wait_until(lambda: tui.ui.draft == "half a thou")
+
+
+def test_what_is_quoted_is_loaded(
+    server: RunningServer, open_tui: Callable[..., TuiClient], start_client: Callable[..., Reader], hank: None
+) -> None:
+    dale = start_client("dale")
+    dale.client.join("#dev")
+    with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as desk:
+        desk.join("#dev")
+        dale.client.send("#dev", "the first")
+        for number in range(60):
+            dale.client.send("#dev", f"message {number}")
+        for _ in range(61):
+            dale.next(Accepted)
+        reader = Reader(desk)
+        while reader.next(MessageReceived).delivery.message != "message 59":
+            pass
+    tui = open_tui(server, "hank", password=PASSWORD)
+    tui.wait_until(lambda: tui.model.find("#dev") is not None)
+    tui.type("\x1b1")
+    tui.wait_for("message 59")
+    dale.client.send("#dev", "yes", about=1)
+    tui.wait_for("> dale: the first")
