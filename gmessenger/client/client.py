@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,9 +22,9 @@ from gmessenger.client.reconnect import Reconnector
 from gmessenger.client.requests import ChatRequests, PendingRequests
 from gmessenger.client.resequencer import AckBatcher, Resequencer
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue, is_too_large, make_message
-from gmessenger.errors import AccountDeleted, Refused, Unreachable
+from gmessenger.errors import AccountDeleted, AccountsOnly, PasswordRequired, Refused, Unreachable, WireError
 from gmessenger.text import Text
-from gmessenger.wire.events import ForgetRequest, RegisterRequest, Request, ResponseFrame
+from gmessenger.wire.events import ForgetRequest, PasswordRequest, RegisterRequest, Request, ResponseFrame
 
 
 class SendCapacity:
@@ -146,7 +147,7 @@ class Client(ChatRequests, AmendmentSender):
         )
         self._journal = UnsentJournal(unsent_file, self._event_queue, self._send_queue)
         self._last_event: ChatEvent | None = None
-        self._erasing = False
+        self._requested_end: type[WireError] | None = None
         self.is_erased = False
         """Whether the account was erased by `erase_account`."""
 
@@ -276,17 +277,31 @@ class Client(ChatRequests, AmendmentSender):
         super().change_password(old, new)
         self._handshake.set_password(new)
 
+    def log_out(self) -> None:
+        """Log out this device, and end the client: the next login needs the password. Raises `AccountsOnly`, too."""
+        own = next((device.name for device in self.devices() if device.is_this), None)
+        if own is None:
+            raise AccountsOnly
+        with self._ending_by(PasswordRequired):
+            self.drop_device(own)
+
     def erase_account(self, password: str) -> None:
-        self._erasing = True
-        try:
+        with self._ending_by(AccountDeleted):
             super().erase_account(password)
-        except BaseException:
-            self._erasing = False
-            raise
         self.is_erased = True
         for message in list(self._send_queue):  # or they would be sent by the next user of the name
             self._send_queue.resolve(message.id)
             self._on_resolved(message)
+
+    @contextmanager
+    def _ending_by(self, error: type[WireError]) -> Iterator[None]:
+        """Within the block a request is made after which the server ends the session by this error."""
+        self._requested_end = error
+        try:
+            yield
+        except BaseException:
+            self._requested_end = None
+            raise
 
     def leave(self, room: str) -> None:
         super().leave(room)
@@ -294,7 +309,7 @@ class Client(ChatRequests, AmendmentSender):
 
     def _request_once(self, request: Request) -> ResponseFrame:
         self._require_open()
-        if isinstance(request, RegisterRequest | ForgetRequest):
+        if isinstance(request, RegisterRequest | PasswordRequest | ForgetRequest):
             self._handshake.require_confidential()
         id, frame = self._pending_requests.add(request)
         self._sender.send_now(id, frame)
@@ -342,13 +357,14 @@ class Client(ChatRequests, AmendmentSender):
         self._send_capacity.update()
 
     def _finish(self, error: Exception | None) -> None:
-        self._event_queue.close(None if self._is_requested_erasure(error) else error)
+        self._event_queue.close(None if self._has_ended_by_request(error) else error)
         self._pending_requests.fail(self._closing_error())
         self._send_capacity.update()
 
-    def _is_requested_erasure(self, error: Exception | None) -> bool:
-        """Return whether the client ended because `erase_account` has erased its account."""
-        return self._erasing and error is not None and isinstance(error.__cause__, AccountDeleted)
+    def _has_ended_by_request(self, error: Exception | None) -> bool:
+        """Return whether the client ended because of its own `erase_account` or `log_out`."""
+        requested = self._requested_end
+        return requested is not None and error is not None and isinstance(error.__cause__, requested)
 
     def _closing_error(self) -> Exception:
         return self._event_queue.error or Unreachable(Text("The link is closed."))

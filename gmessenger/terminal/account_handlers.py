@@ -93,28 +93,20 @@ class AccountHandlers(ModerationHandlers):
     @traced()
     def log_out(self, device: str) -> None:
         """Log out a device of the account, or all others; by default this one, which ends the program."""
-        if not device:
-            self._show_result(self._log_out_here)
-        elif device.casefold() == ALL_DEVICES:
-            self._show_result(self._log_out_others)
-        else:
-            self._show_result(lambda: self._log_out(device))
-
-    def _log_out_here(self) -> str:
-        own = next((device.name for device in self._client.devices() if device.is_this), None)
-        if own is None:
-            return as_notice(_("this device is not logged in to an account"))
-        self._client.drop_device(own)
-        self.quit()
-        return as_notice(_("logged out here; the next start needs the password"))
+        is_all = device.casefold() == ALL_DEVICES
+        self._show_result(self._log_out_others if is_all else lambda: self._log_out(device))
 
     def _log_out_others(self) -> str:
         self._client.drop_other_devices()
         return as_notice(_("your other devices are logged out; they need the password again"))
 
     def _log_out(self, device: str) -> str:
-        self._client.drop_device(device)
-        return as_notice(_("{name} is logged out; it needs the password again", name=sanitize(device)))
+        if device and not any(info.is_this and info.name == device for info in self._client.devices()):
+            self._client.drop_device(device)
+            return as_notice(_("{name} is logged out; it needs the password again", name=sanitize(device)))
+        self._client.log_out()
+        self.quit()
+        return as_notice(_("logged out here; the next start needs the password"))
 
     def forget(self) -> None:
         """Erase all messages of the user, and the account, after asking for the password."""

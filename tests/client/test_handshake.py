@@ -7,8 +7,9 @@ import gevent
 import pytest
 
 from gmessenger.client import Client, Connected, Timeouts
-from gmessenger.errors import ExitError, Refused, Unreachable
-from tests.client.conftest import Begin, Reader
+from gmessenger.client import connection as client_connection
+from gmessenger.errors import ExitError, InsecureTransport, Refused, Unreachable
+from tests.client.conftest import SHORT_TIMEOUTS, Begin, Reader
 from tests.support.scripted_server import TIMEOUT, FakeServer
 
 
@@ -154,3 +155,51 @@ def test_closing_before_a_word_was_said(make: Any, fake: FakeServer) -> None:
     reader.client.close()
     with pytest.raises(Unreachable, match="closed"):
         reader.client.send("dale", "hi")
+
+
+def test_a_changed_password_is_used_from_then_on(fake: FakeServer) -> None:
+    reader = Reader(Client(fake.host, fake.port, "hank", password="old horse", timeouts=SHORT_TIMEOUTS))
+    starting = started(reader)
+    connection = fake.accept()
+    assert connection.accept_login(account=True)["user"]["password"] == "old horse"
+    starting.get(timeout=TIMEOUT)
+    changing = gevent.spawn(reader.client.change_password, "old horse", "new horse")
+    request = connection.expect("password")
+    assert (request["old"], request["new"]) == ("old horse", "new horse")
+    connection.respond(request, 200)
+    changing.get(timeout=TIMEOUT)
+    connection.restart()
+    connection = fake.accept()
+    connection.reject_login(401, "password_needed", "This name is an account.")
+    assert connection.accept_login(account=True)["user"]["password"] == "new horse"
+    reader.client.close()
+
+
+def test_logging_out_ends_the_client_without_an_error(fake: FakeServer) -> None:
+    reader = Reader(Client(fake.host, fake.port, "hank", password="a horse", timeouts=SHORT_TIMEOUTS))
+    starting = started(reader)
+    connection = fake.accept()
+    connection.accept_login(account=True)
+    starting.get(timeout=TIMEOUT)
+    leaving = gevent.spawn(reader.client.log_out)
+    connection.respond(connection.expect("devices"), 200, devices=[{"device": "default", "used": 1.0, "this": True}])
+    request = connection.expect("drop")
+    assert request["device"] == "default"
+    connection.respond(request, 200)
+    connection.send({"response": 401, "code": "password_needed", "error": "This name is an account.", "time": 1.0})
+    connection.close()
+    leaving.get(timeout=TIMEOUT)
+    assert reader.wait_for_end() is None
+
+
+def test_a_password_is_not_changed_over_a_connection_that_others_can_read(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_connection, "_is_loopback", lambda host: False)
+    reader = Reader(Client(fake.host, fake.port, "hank", timeouts=SHORT_TIMEOUTS))
+    starting = started(reader)
+    fake.accept().accept_login()
+    starting.get(timeout=TIMEOUT)
+    with pytest.raises(InsecureTransport):
+        reader.client.change_password("old horse", "new horse")
+    reader.client.close()

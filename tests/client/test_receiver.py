@@ -256,4 +256,4 @@ def test_a_timeout_of_the_owner_s_own_passes_through(begin: Begin) -> None:
         reader.client.users()
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
         reader.client.erase_account("password1")
-    assert not reader.client._erasing
+    assert reader.client._requested_end is None

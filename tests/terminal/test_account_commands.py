@@ -68,6 +68,7 @@ def test_devices_are_listed_and_logged_out(session: tuple[PtyClient, ClientConne
     hank.wait_for(r"phone \(used last: 2025-11-22 ")
     assert "\x1b[31m" not in hank.seen
     hank.type_line("/logout old phone")
+    peer.respond(peer.expect("devices"), 200, devices=DEVICES)
     request = peer.expect("drop")
     assert request["device"] == "old phone"
     peer.respond(request, 404, code="no_such_device", error="There is no such device.")
@@ -79,10 +80,12 @@ def test_devices_are_listed_and_logged_out(session: tuple[PtyClient, ClientConne
     hank.wait_for("-- your other devices are logged out")
 
 
-def test_logging_out_here_ends_the_program(session: tuple[PtyClient, ClientConnection]) -> None:
+@pytest.mark.parametrize("line", ["/logout", "/logout desk"])
+def test_logging_out_here_ends_the_program(session: tuple[PtyClient, ClientConnection], line: str) -> None:
     hank, peer = session
-    hank.type_line("/logout")
-    peer.respond(peer.expect("devices"), 200, devices=DEVICES)
+    hank.type_line(line)
+    for _ in line.split():  # the device that was named is compared with this one
+        peer.respond(peer.expect("devices"), 200, devices=DEVICES)
     request = peer.expect("drop")
     assert request["device"] == "desk"
     peer.respond(request, 200)

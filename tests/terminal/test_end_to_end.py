@@ -54,6 +54,34 @@ def test_two_people_chat(server: RunningServer, open_terminal: OpenTerminal) -> 
     assert hank.wait_for_exit() == 0
 
 
+def test_a_lost_device_is_logged_out_by_a_new_password(server: RunningServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(server, "--name", "hank", "--device", "desk")
+    hank.wait_for(READY)
+    hank.type_line("/register")
+    for _ in range(2):
+        hank.wait_for(": $")
+        hank.type_line("correct horse")
+    hank.wait_for("hank is now your account")
+    phone = open_terminal(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="correct horse")
+    phone.wait_for(READY)
+    hank.type_line("/devices")
+    hank.wait_for(r"-- 2 devices are logged in:\r\n(.*\r\n)?   phone \(connected now\)\r\n")
+    hank.type_line("/password")
+    for answer in ("correct horse", "battery staple", "battery staple"):
+        hank.wait_for(": $")
+        hank.type_line(answer)
+    hank.wait_for("-- the password is changed; your other devices are logged out")
+    assert phone.wait_for_exit() == 77
+    phone = open_terminal(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="battery staple")
+    phone.wait_for(READY)
+    hank.type_line("/logout phone")
+    hank.wait_for("-- phone is logged out")
+    assert phone.wait_for_exit() == 77
+    hank.type_line("/logout")
+    hank.wait_for("-- logged out here")
+    assert hank.wait_for_exit() == 0
+
+
 def test_a_taken_name(server: RunningServer, open_terminal: OpenTerminal) -> None:
     hank = open_terminal(server, "--name", "hank")
     hank.wait_for(READY)
