@@ -161,6 +161,17 @@ class Client(ChatRequests, AmendmentSender):
             self._handshake.set_password(password)
         self._reconnector.start()
 
+    def start_registered(self, password: str, invite: str | None = None) -> None:
+        """Connect, register the name and log in as its account, in one go; also where guests are refused.
+
+        Raises as `start`.
+        """
+        self._handshake.set_registration((password, invite))
+        try:
+            self._reconnector.start()
+        finally:
+            self._handshake.set_registration(None)
+
     def close(self) -> None:
         """Acknowledge the last event, log out and disconnect; may be called again.
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gmessenger.client.tls import TlsContext
 
 LOGIN_OK: Final = 200
+REGISTERED: Final = 201
 NEWLINE_TIMEOUT: Final = 1.0
 """Seconds that a server has to end its answer with a newline."""
 MAX_SHOWN_ANSWER: Final = 100  # characters
@@ -115,10 +116,15 @@ class Handshake:
         self._receive_messages = receive_messages
         self._password = password
         self._token: str | None = None
+        self._registration: tuple[str, str | None] | None = None  # password and invite
 
     def set_password(self, password: str) -> None:
         """Use another password for the following logins."""
         self._password = password
+
+    def set_registration(self, registration: tuple[str, str | None] | None) -> None:
+        """Register the name with a password and an invite at the next login; None: just log in."""
+        self._registration = registration
 
     def set_credentials(self, password: str, token: str | None) -> None:
         """Use the password and session token of a new account for the following logins."""
@@ -164,18 +170,36 @@ class Handshake:
         return self._tls_context.wrap(sock, self._host, deadline - time.monotonic())
 
     def _log_in(self, connection: ServerConnection, deadline: float) -> ResponseFrame:
+        if self._registration is not None:
+            return self._register(connection, deadline, *self._registration)
         response = self._send_presence(connection, deadline)
         if self._token is not None and self._is_token_rejected(response):
             self._token = None
             response = self._send_presence(connection, deadline)
-        # Every error of JIM 2 has a code.
-        is_refused = is_error(response) and (response.code is not None or is_retryable(response))
-        if is_refused:
-            raise self._login_error(response)
-        if response.response != LOGIN_OK or (response.jim or 0) < JIM_VERSION:
-            raise ForeignServer(connection.first_bytes)
+        self._require_welcome(connection, response, LOGIN_OK)
         self._token = response.session
         return response
+
+    def _register(
+        self, connection: ServerConnection, deadline: float, password: str, invite: str | None
+    ) -> ResponseFrame:
+        """Register and log in, in one request. Raises as `connect`, and `InsecureTransport`."""
+        self.require_confidential()
+        user = {"account_name": self._name} | ({"device": self._device} if self._device is not None else {})
+        fields = {"action": "register", "jim": JIM_VERSION, "user": user, "password": password}
+        frame = encode_request(fields | ({"invite": invite} if invite is not None else {}))
+        response = self._exchange(connection, frame, deadline)
+        self._require_welcome(connection, response, REGISTERED)
+        self.set_credentials(password, response.session)
+        return response
+
+    def _require_welcome(self, connection: ServerConnection, response: ResponseFrame, status: int) -> None:
+        """Raise why the client is not logged in, or `ForeignServer`."""
+        # Every error of JIM 2 has a code.
+        if is_error(response) and (response.code is not None or is_retryable(response)):
+            raise self._login_error(response)
+        if response.response != status or (response.jim or 0) < JIM_VERSION:
+            raise ForeignServer(connection.first_bytes)
 
     def _is_token_rejected(self, response: ResponseFrame) -> bool:
         """Return whether the server may have refused the token, so that a login without it may succeed."""
@@ -186,9 +210,12 @@ class Handshake:
         return ServerBusy(str(error), response.retry_after) if is_retryable(response) else error
 
     def _send_presence(self, connection: ServerConnection, deadline: float) -> ResponseFrame:
-        presence = self._encode_presence()
-        with suppress(OSError):  # a full server responds and closes, perhaps before the presence is sent
-            connection.send(presence, self._timeouts)
+        return self._exchange(connection, self._encode_presence(), deadline)
+
+    def _exchange(self, connection: ServerConnection, frame: bytes, deadline: float) -> ResponseFrame:
+        """Send the first frame, and return its response."""
+        with suppress(OSError):  # a full server responds and closes, perhaps before the frame is sent
+            connection.send(frame, self._timeouts)
         try:
             response = _read_response(connection, deadline)
         except ConnectionError as error:

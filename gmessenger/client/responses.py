@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from gmessenger.errors import WIRE_ERRORS, BadText, WireError
+from gmessenger.errors import WIRE_ERRORS, BadText, GuestsDisabled, WireError
 from gmessenger.text import ServerText, Text
 from gmessenger.wire.events import (
     BansRequest,
@@ -52,7 +52,10 @@ def error_from_response(response: ResponseFrame) -> WireError:
     message = response.error or Text("The server answered {code}.", code=response.response)
     if not isinstance(message, Text):  # made by the server, not here
         message = ServerText(message, response.code or "", response.limit, response.retry_after)
-    return error_class(message, limit=response.limit, retry_after=response.retry_after)
+    error = error_class(message, limit=response.limit, retry_after=response.retry_after)
+    if isinstance(error, GuestsDisabled):
+        error.registration = response.registration or ""
+    return error
 
 
 def is_retryable(response: ResponseFrame) -> bool:

@@ -19,7 +19,15 @@ from gmessenger.client import Client
 from gmessenger.config.options import ClientOptions, format_value
 from gmessenger.config.parser import CLIENT
 from gmessenger.config.sources import COMMAND_LINE, DEFAULT, config_file_in_use, resolve_sources
-from gmessenger.errors import FileError, InsecureTransport, MessengerError, Refused, Unreachable, WireError
+from gmessenger.errors import (
+    FileError,
+    GuestsDisabled,
+    InsecureTransport,
+    MessengerError,
+    Refused,
+    Unreachable,
+    WireError,
+)
 from gmessenger.hosts import split_host_port
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.format_events import format_reason
@@ -35,6 +43,9 @@ SERVER_OPTIONS: Final = ("host", "port", "tls", "ca", "pin")
 ACCOUNT_OFFER: Final = N_(
     "you are a guest: your name is reserved only until you leave. With a password it becomes your account, and "
     "messages are stored for you while you are away."
+)
+NEW_HERE: Final = N_(
+    "New here? This server admits accounts only, and {name} is none yet; with a password it becomes your account."
 )
 SAVED: Final = N_("saved in {file}: {what}; the next start asks no questions")
 SAVED_BUT_PASSWORD: Final = N_("saved in {file}: {what}; the next start asks only for the password")
@@ -179,18 +190,40 @@ class FirstRun:
             password = self._ask_secret(_("A password for {name} (Enter: not now): ", name=name))
             if not password:
                 return self._show(_("not registered; /register does it at any time"))
-            if self._register(client, password):
+            if self._register(client, password, client.registration, client.register):
                 return None
         return self._show(_("nothing is registered; /register does it at any time"))
 
-    def _register(self, client: Client, password: str) -> bool:
+    def register_stranger(self, client: Client, error: Refused) -> bool:
+        """Offer to register a name that was refused as a guest's, and to log in as its account. Blocks.
+
+        Returns whether that was done.
+        """
+        cause = error.__cause__
+        if not isinstance(cause, GuestsDisabled) or cause.registration not in REGISTRATIONS_OFFERED:
+            return False
+        if not client.can_send_password:
+            return False
+        name = sanitize(client.name)
+        self._show(_(NEW_HERE, name=name))
+        for _try in range(MAX_PASSWORD_ATTEMPTS):
+            password = self._ask_secret(_("A password for {name} (Enter: not now): ", name=name))
+            if not password:
+                return False
+            if self._register(client, password, cause.registration, client.start_registered):
+                return True
+        return False
+
+    def _register(
+        self, client: Client, password: str, registration: str | None, register: Callable[[str, str | None], object]
+    ) -> bool:
         """Register the user's name. Return whether it is an account now; otherwise show why not."""
         if password != self._ask_secret(_("Repeat the password: ")):
             self._show(_("the passwords differ"))
             return False
-        invite = self._ask_line(_("Your invitation code: ")) if client.registration == REGISTRATION_BY_INVITE else None
+        invite = self._ask_line(_("Your invitation code: ")) if registration == REGISTRATION_BY_INVITE else None
         try:
-            client.register(password, invite or None)
+            register(password, invite or None)
         except MessengerError as error:
             self._show(format_reason(error))
             return False
@@ -272,9 +305,13 @@ class LoginFlow:
         seconds = 0.0 if self._first_run.has_asked_server else self._retry_for
         startup = StartupRetry(seconds, self._line_terminal.show, interactive=self._line_terminal.is_interactive)
         if self._line_terminal.is_interactive:
-            log_in_with_password(
-                client, partial(startup.start, client), lambda reason: self._ask_password(client.name, reason)
-            )
+            try:
+                log_in_with_password(
+                    client, partial(startup.start, client), lambda reason: self._ask_password(client.name, reason)
+                )
+            except Refused as error:
+                if not self._first_run.register_stranger(client, error):
+                    raise
         else:
             startup.start(client)
 

@@ -14,6 +14,7 @@ from gmessenger.errors import FileError
 from gmessenger.terminal.main import main
 from gmessenger.terminal.saved_config import save_values
 from tests import ROOT
+from tests.conftest import RunningServer
 from tests.support.pty_client import TIMEOUT, PtyClient, environment
 from tests.support.scripted_server import ClientConnection, FakeServer
 
@@ -303,3 +304,38 @@ def test_a_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="not UTF-8"):
         save_values(file, {"name": "hank"})
     assert file.read_bytes() == b"\xff"
+
+
+def test_where_guests_are_refused_it_asks_whether_one_is_new_and_registers(
+    start_server: Callable[..., RunningServer], open_first_run: OpenFirstRun, config: Path
+) -> None:
+    server = start_server(guests=False, registration="invite")
+    server.app.store.add_invite("let-me-in", 1.0)
+    erin = open_first_run(server.host, str(server.port))
+    erin.wait_for("Your name: $")
+    erin.type_line("erin")
+    erin.wait_for(r"-- New\s+here\?")
+    for invite in ("guessed", "let-me-in"):
+        for question in ("A password for erin .*: $", "Repeat the password: $"):
+            erin.wait_for(question)
+            erin.type_line("correct horse")
+        erin.wait_for("Your invitation code: $")
+        erin.type_line(invite)
+    erin.wait_for("-- erin is now your account")
+    erin.wait_for("-- saved")
+    erin.wait_for(r"Connected to gmessenger/")
+    assert "horse" not in config.read_text() + erin.seen
+    assert server.app.messenger.authenticator.accounts["erin"].name == "erin"
+
+
+def test_where_guests_are_refused_a_name_that_was_mistyped_is_asked_for_again(
+    start_server: Callable[..., RunningServer], open_first_run: OpenFirstRun
+) -> None:
+    server = start_server(guests=False)
+    erin = open_first_run(server.host, str(server.port))
+    erin.wait_for("Your name: $")
+    erin.type_line("erni")
+    erin.wait_for("A password for erni .*: $")
+    erin.type_line("")
+    erin.wait_for(r"Your name \[erni\]: $")
+    assert not server.app.messenger.authenticator.accounts
