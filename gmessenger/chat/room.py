@@ -74,8 +74,8 @@ class Room:
         return key in self.guests or key in self.remote_guests
 
     def has_place_for(self, session: Session) -> bool:
-        """Return whether the session is in the room, or is a guest's that has resumed one that is."""
-        return self.has_user(session.key, session.account)
+        """Return whether the session is in the room, or is a guest's that has resumed one that is, or was elsewhere."""
+        return self.has_user(session.key, session.account) or self.key in session.former_rooms
 
     def is_known_to(self, session: Session) -> bool:
         """Return whether the session may know that the room exists: a private one only if it is in it or invited."""

@@ -188,7 +188,7 @@ class RoomRegistry:
         if account is None:
             if key in room.guests:
                 self.notify(room, event, actor)
-                del room.guests[key]
+                room.guests.pop(key).former_rooms -= {room.key}
                 self._router.peers.presence_changed(key)
             return
         if account.id not in room.members:

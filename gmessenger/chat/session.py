@@ -37,6 +37,7 @@ class Session:
     `answers_all`: messages without an id have a response, too; only of course clients.
     `public_key`: with which others can encrypt for it; only of course clients.
     `said`: of a guest, conversation and seq of its latest stored messages: only it may amend them.
+    `former_rooms`: keys of the rooms that a guest was in on the node from which it has come, and may join again.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     `note`: what it says about the status, or empty.
     """
@@ -50,6 +51,7 @@ class Session:
         "answers_all",
         "buckets",
         "device",
+        "former_rooms",
         "key",
         "must_change_password",
         "name",
@@ -85,6 +87,7 @@ class Session:
         self.said: deque[tuple[str, int]] | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
+        self.former_rooms: frozenset[str] = frozenset()
         self.answers_all = False
         self.public_key = ""
         self.note = ""

@@ -20,6 +20,7 @@ from gmessenger.chat.sanctions import SanctionKind, SanctionRegistry, with_reaso
 from gmessenger.chat.session import Session
 from gmessenger.cluster.interfaces import DROPPED, Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, WireError
+from gmessenger.room_roles import RoomRole
 
 
 class RoomChangeApplier:
@@ -129,8 +130,12 @@ class RoomChangeApplier:
             if (account := self._accounts.get(id)) is not None:
                 self.update_member(room.key, account, stored.members.get(id), by)
         self._rooms.set_rules(room, stored.rules, by, None)
-        for id in room.roles.keys() | stored.roles.keys():
-            self._rooms.set_role(room, id, stored.roles.get(id, "member"), by, None)
+
+    def update_role(self, key: str, account: int, role: RoomRole, by: str) -> None:
+        """Set the role of a member. It has a change of its own: the name that gave it is not that of other changes."""
+        room = self._rooms.get(key)
+        if room is not None:
+            self._rooms.set_role(room, account, role, by, None)
 
 
 ValueT = TypeVar("ValueT")
@@ -224,8 +229,15 @@ class ChangeApplier:
         rooms = {room.key: room for room in self._read(self._store.rooms)}
         for key in rooms.keys() | {room.key for room in messenger.rooms}:
             self._room_changes.update_room(key, rooms.get(key), "")
+            self._resync_roles(key, rooms.get(key))
         for kind, target in stored.keys() | {(sanction.kind, sanction.target) for sanction in messenger.sanctions}:
             self._update_sanction(kind, target, stored.get((kind, target)), "")
+
+    def _resync_roles(self, key: str, stored: RoomRecord | None) -> None:
+        room = self._messenger.rooms.get(key)
+        if room is not None and stored is not None:
+            for id in room.roles.keys() | stored.roles.keys():
+                self._room_changes.update_role(key, id, stored.roles.get(id, "member"), "")
 
     def _resync_sessions(self) -> None:
         """End sessions whose device has logged in elsewhere; have the others check for unsent messages."""
@@ -295,9 +307,11 @@ class ChangeApplier:
 
     def _handle_member(self, room: str, account: int, details: ChangeDetails) -> None:
         readable = self._read(lambda: self._store.read_range(account, room))
+        role = self._read(lambda: self._store.room_role(room, account))
         member = self._messenger.authenticator.accounts_by_id.get(account)
         if member is not None:
             self._room_changes.update_member(room, member, readable.start if readable else None, details.by)
+            self._room_changes.update_role(room, account, role, details.by)
 
     def _handle_sanction(self, kind: SanctionKind, target: str, details: ChangeDetails) -> None:
         stored = self._read(lambda: self._store.sanction(kind, target))

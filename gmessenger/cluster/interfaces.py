@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from gmessenger.chat.records import Account, RoomRecord, Sanction
 from gmessenger.chat.storage import Store
+from gmessenger.room_roles import RoomRole
 
 ChangeKind: TypeAlias = Literal[
     "account", "room", "member", "sanction", "blocks", "device", "guest", "kick", "expel", "bus key"
@@ -41,8 +42,8 @@ class Change(Struct):
     | kind | subject | meaning |
     |---|---|---|
     | account | account id | created, deleted, disabled, enabled, given a role, a password or other settings |
-    | room | room key | created, deleted, given a topic, rules or a role |
-    | member | room key, account id | joined or left |
+    | room | room key | created, deleted, given a topic or rules |
+    | member | room key, account id | joined, left or given a role |
     | sanction | sanction kind, target | imposed or lifted |
     | blocks | account id | the account blocked or unblocked a name |
     | device | device id | a session logged in on it, its token was revoked, or it was replaced by another device |
@@ -148,6 +149,9 @@ class SharedStore(Store, Protocol):
 
     def room(self, key: str) -> RoomRecord | None:
         """Read a room with its members."""
+
+    def room_role(self, room: str, account: int) -> RoomRole:
+        """Read the role of an account in a room: the lowest for who is not in it."""
 
     def sanction(self, kind: str, target: str) -> Sanction | None:
         """Read the sanction on a target."""

@@ -72,11 +72,13 @@ class LeaseKeeper:
             self._releasing.pop(key, None)
             if any(other.account is not None or other.token != resumed_token for other in self._router.sessions(key)):
                 raise NameInUse
+            rooms = frozenset(self._router.peers.rooms_of(key))  # before the other node takes the guest out of them
             started_at = self._monotonic()
             claim = self._store.claim_name(key, session.token, resumed_token)
             self._renewed_at = max(started_at, self._renewed_at)  # a claim renews the lease of the node
             if claim.was_taken_over and resumed_token is not None:
                 session.token = resumed_token
+                session.former_rooms = rooms
             session.sync.set_heads(claim.heads)
 
     def release(self, key: str) -> None:

@@ -125,6 +125,7 @@ def test_in_a_moderated_room_speakers_and_above_write(chat_server: ChatServer) -
     join(guest)
     set_rules(hank, moderated=True)
     for client in (dale, bobby, guest):
+        client.next_event("rule")
         expect_error(client.send_message("#dev", "psst"), "only_speakers")
     assert {answer["code"] for answer in bobby.send_pipelined("#dev", ["one", "two", "three"])} == {"only_speakers"}
     course.send_message("#dev", "psst")
@@ -133,8 +134,11 @@ def test_in_a_moderated_room_speakers_and_above_write(chat_server: ChatServer) -
     for client in (hank, dale, bobby):
         client.send_messages("#dev", f"I am {client.name}")
     give(bobby, "dale", "member")
+    while dale.next_event("role")["role"] != "member":
+        pass
     expect_error(dale.send_message("#dev", "psst"), "only_speakers")
     set_rules(hank, moderated=False)
+    dale.next_event("rule")
     dale.send_messages("#dev", "at last")
     assert [frame["message"] for frame in hank.history("#dev")] == [
         "I am hank",
@@ -147,9 +151,11 @@ def test_in_a_moderated_room_speakers_and_above_write(chat_server: ChatServer) -
 def test_the_topic_can_be_for_moderators(chat_server: ChatServer) -> None:
     hank, dale = log_in_and_join(chat_server, "hank", "dale")
     set_rules(hank, topic="moderators")
+    dale.next_event("rule")
     expect_error(dale.request("topic", room="#dev", topic="mine"), "not_owner")
     give(hank, "dale", "moderator")
     expect_ok(dale.request("topic", room="#dev", topic="mine"))
+    assert hank.next_event("topic")["topic"] == "mine"
     assert expect_ok(hank.request("members", room="#dev"))["topic"] == "mine"
 
 
@@ -215,6 +221,8 @@ def test_one_acts_on_lower_roles_only(chat_server: ChatServer) -> None:
         expect_error(client.request("remove", room="#dev", user=user), "not_owner")
     expect_error(dale.request("rule", room="#dev", set={"hidden": True}), "not_owner")
     give(dale, "dale", "member")
+    while hank.next_event("role")["user"] != {"account_name": "dale"}:
+        pass
     expect_ok(hank.request("remove", room="#dev", user="bobby"))
     assert roles(hank) == {"hank": "owner"}
 
@@ -257,6 +265,7 @@ def test_who_follows_the_last_owner_is_told_to_all(chat_server: ChatServer, way:
         assert event == told
     assert set_rules(bobby, hidden=True)["hidden"]
     expect_ok(bobby.request("leave", room="#dev"))
+    assert peggy.next_event("role") == told | {"user": {"account_name": "dale"}}
     assert roles(peggy) == {"dale": "owner"}
     assert [(row.creator, row.owners) for row in admin_service(chat_server).rooms()] in (
         [("dale", ["dale"])],

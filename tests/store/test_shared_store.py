@@ -120,10 +120,18 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
     (lambda on: on.here.leave("#dev", on.hank, "dale"), [("member", "#dev", 1, "dale")]),
     (
         lambda on: (on.here.change_role("#dev", on.hank, "owner"), on.here.join("#dev", on.dale, 3.0)),
-        [("room", "#dev", None), ("member", "#dev", 2, None)],
+        [("member", "#dev", 1, None), ("member", "#dev", 2, None)],
+    ),
+    (
+        lambda on: (
+            on.here.change_role("#dev", on.hank, "owner"),
+            on.here.join("#dev", on.dale, 3.0),
+            on.here.leave("#dev", on.hank),
+        ),
+        [("member", "#dev", account, None) for account in (1, 2, 1, 2)],
     ),
     (lambda on: on.here.change_rules("#dev", {"hidden": True}, "hank"), [("room", "#dev", "hank")]),
-    (lambda on: on.here.change_role("#dev", on.hank, "speaker", "dale"), [("room", "#dev", "dale")]),
+    (lambda on: on.here.change_role("#dev", on.hank, "speaker", "dale"), [("member", "#dev", 1, "dale")]),
     (lambda on: on.here.delete_room("#dev"), [("room", "#dev", None), ("sanction", "close", "#dev", None)]),
     (
         lambda on: on.here.add_sanction(Sanction("mute", "dale", "hank", "", 1.0)),

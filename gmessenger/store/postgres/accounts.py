@@ -209,8 +209,8 @@ class AccountStore(DeviceStore):
         owned = lock_owned_rooms(db, account)
         db.execute(DELETE_MEMBERSHIPS, (account,))
         new_owners = {key: owner for id, key in owned if (owner := replace_owner(db, id)) is not None}
-        for room in new_owners:
-            self.record_change(db, "room", room)
+        for room, owner in new_owners.items():
+            self.record_change(db, "member", room, owner)
         return new_owners
 
     def add_invite(self, invite: str, time: float, by: str = "", expires: float | None = None, uses: int = 1) -> None:

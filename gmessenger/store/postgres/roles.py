@@ -20,6 +20,10 @@ LOCK_ROOM: Final = "SELECT id, rules FROM conversations WHERE key = %s FOR NO KE
 LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE id = %s FOR KEY SHARE"
 SET_RULES: Final = "UPDATE conversations SET rules = %s WHERE id = %s"
 ROLE: Final = "SELECT role FROM participants WHERE conversation_id = %s AND account_id = %s AND left_seq IS NULL"
+ROLE_IN_ROOM: Final = (
+    "SELECT p.role FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "WHERE c.key = %s AND p.account_id = %s AND p.left_seq IS NULL"
+)
 SET_ROLE: Final = "UPDATE participants SET role = %s WHERE conversation_id = %s AND account_id = %s"
 COUNT_OWNERS: Final = (
     "SELECT count(*) FROM participants WHERE conversation_id = %s AND role = 'owner' AND left_seq IS NULL"
@@ -106,6 +110,12 @@ def replace_owner(db: PgConnection, conversation: int) -> int | None:
 def lock_owned_rooms(db: PgConnection, account: int) -> list[tuple[int, str]]:
     """Lock the rooms that an account, which is locked itself, is an owner of. Returns their ids and keys."""
     return db.execute(LOCK_OWNED, (account,)).fetchall()
+
+
+def find_role_in(db: PgConnection, room: str, account: int) -> RoomRole:
+    """Return the role of an account in a room, given by its key; the lowest for who is not in it."""
+    row = db.execute(ROLE_IN_ROOM, (room, account)).fetchone()
+    return cast(RoomRole, row[0] or "member") if row is not None else "member"
 
 
 def _lock_room(db: PgConnection, room: str) -> tuple[int, str]:

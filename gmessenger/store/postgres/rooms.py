@@ -84,7 +84,7 @@ class RoomStore(Pruner):
                 self.record_change(db, "member", room, account, by=by)
             new_owner = roles.replace_owner(db, owned) if owned is not None else None
             if new_owner is not None:
-                self.record_change(db, "room", room)
+                self.record_change(db, "member", room, new_owner)
             return new_owner
 
         return self.change(change)
@@ -100,9 +100,12 @@ class RoomStore(Pruner):
     def change_role(self, room: str, account: int, role: RoomRole, by: str = "", actor: int | None = None) -> None:
         def change(db: PgConnection) -> None:
             roles.change_role(db, room, account, role, actor)
-            self.record_change(db, "room", room, by=by)
+            self.record_change(db, "member", room, account, by=by)
 
         self.change(change)
+
+    def room_role(self, room: str, account: int) -> RoomRole:
+        return self.read(lambda db: roles.find_role_in(db, room, account))
 
     def set_topic(self, room: str, topic: str, by: str = "") -> None:
         def change(db: PgConnection) -> None:
