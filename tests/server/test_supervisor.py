@@ -17,6 +17,7 @@ GUARDED = {
     "store/group_commit.py": 3,  # the writer and the delivery tell the store's `failed`; the timer only sets an event
     "store/sqlite/database.py": 2,  # the checkpoint and the rescue of a store that was moved tell it, too
     "store/sqlite/purger.py": 2,  # and so does the purge
+    "store/sqlite/erasure.py": 1,  # and so does the pass after erasures
     "bus/redis.py": 1,  # which links it to `failed`
 }
 """Modules that spawn greenlets without the supervisor, and how many times."""
