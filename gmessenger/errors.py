@@ -33,6 +33,8 @@
     │   │   ├── TooManyReactions       403  too_many_reactions
     │   │   ├── OnlySpeakers           403  only_speakers
     │   │   ├── InvitedOnly            403  invited_only
+    │   │   ├── ShutOut                403  shut_out
+    │   │   ├── Silenced               403  silenced
     │   │   ├── OperatorsOnly          403  operators_only
     │   │   ├── Kicked                 403  kicked
     │   │   ├── Banned                 403  banned
@@ -52,6 +54,7 @@
     │   ├── IdReused                   409  id_reused
     │   ├── LoggedInElsewhere          409  replaced
     │   ├── LastOwner                  409  last_owner
+    │   ├── AlreadyMember              409  already_member
     │   ├── RecipientGone              410  not_here
     │   ├── TextTooLong                413  too_long
     │   │   └── FrameTooLong           413  frame_too_long
@@ -299,6 +302,16 @@ class InvitedOnly(Forbidden):
     message = "Only who is invited may join this room."
 
 
+class ShutOut(Forbidden):
+    code = "shut_out"
+    message = "You may not join this room: you were removed or banned from it."
+
+
+class Silenced(Forbidden):
+    code = "silenced"
+    message = "You may not write in this room."
+
+
 class OperatorsOnly(Forbidden):
     code = "operators_only"
     message = "Only operators of this server may do this."
@@ -401,6 +414,12 @@ class LastOwner(WireError):
     status = 409
     code = "last_owner"
     message = "This is the last owner of the room; make somebody else an owner first."
+
+
+class AlreadyMember(WireError):
+    status = 409
+    code = "already_member"
+    message = "This user is in the room already."
 
 
 class RecipientGone(WireError):

@@ -111,9 +111,12 @@ class DeliveryService:
             self._acknowledge_own(session, conversation, own_seqs)
         return True
 
-    def start_catch_up(self, session: Session) -> None:
-        """Start the greenlet that sends a session its backlog. The session's state must say that it catches up."""
-        self._spawn("catching up", self._run_catch_up, session)
+    def start_catch_up(self, session: Session, then: Callable[[Session], object] = lambda session: None) -> None:
+        """Start the greenlet that sends a session its backlog, and calls `then`.
+
+        The session's state must say that it catches up.
+        """
+        self._spawn("catching up", self._run_catch_up, session, then)
 
     def catch_up_if_behind(self, session: Session, conversation: str, head: int) -> None:
         """Start a catch-up if the session was not sent everything up to `head`, the last seq of the conversation.
@@ -142,9 +145,10 @@ class DeliveryService:
         if acknowledged and session.device is not None:
             self._store.acknowledge(session.device.id, conversation, acknowledged)
 
-    def _run_catch_up(self, session: Session) -> None:
+    def _run_catch_up(self, session: Session, then: Callable[[Session], object]) -> None:
         try:
             self._catch_up(session)
+            then(session)
         except Exception:
             session.outbox.close_after_drain()  # it would stay behind: the client reconnects, and catches up anew
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from gmessenger.chat.outbox import RoomEvent
@@ -10,12 +11,12 @@ from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, ReadRange
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_quotas import RoomQuotas
-from gmessenger.chat.room_rights import RoomRights
+from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import BadRequest, NoSuchRoom, NotFound
+from gmessenger.errors import BadRequest, NoSuchRoom
 from gmessenger.names import check_name, fold, is_room
 from gmessenger.room_rules import RoomRules, with_changes
 
@@ -31,13 +32,16 @@ class RoomMembership:
         clock: Callable[[], float],
         rights: RoomRights,
         policy: Policy,
+        network_of: Callable[[str], str | None] = lambda address: None,
     ) -> None:
+        """`network_of` returns the network of an address by which guests may be kept out of a room, if any."""
         self._store = store
         self._router = router
         self._rooms = rooms
         self._clock = clock
         self._rights = rights
         self._policy = policy
+        self._network_of = network_of
         self._quotas = RoomQuotas()
 
     def join(self, session: Session, name: str, rules: Mapping[str, Any] | None = None) -> tuple[Room, int, ReadRange]:
@@ -73,12 +77,19 @@ class RoomMembership:
         if room.has_member(session):
             return room, head, self._read_range(room, session)
         if not room.has_place_for(session):
+            self._check_not_shut_out(room, session)
             room.check_may_join(session)
         with self._quotas.reserve_join(self._policy.limits, self._rooms, session, room):
             readable = self._add_member(room, session)
         if room.remote_guests.pop(session.key, None) is None:  # else the guest came from another node, still a member
             self._notify_joined(room, session)
         return room, readable.start - 1, readable
+
+    def _check_not_shut_out(self, room: Room, session: Session) -> None:
+        """Raise `ShutOut` if the session may not join, as far as is known here."""
+        if room.access.sanctions:
+            network = self._network_of(session.address) if session.account is None else None
+            room.check_not_shut_out(session, self._clock(), network)
 
     def _notify_joined(self, room: Room, session: Session) -> None:
         self._rooms.notify(room, RoomEvent("join", room.name, session.name), session)
@@ -96,7 +107,9 @@ class RoomMembership:
             session.sync.set_start(room.key, room.head)
             self._router.peers.presence_changed(session.key)
             return ReadRange(room.head + 1, room.head + 1)
-        readable = self._store.join(room.key, session.account.id, self._clock())
+        with room.access_lock if session.key in room.access.invitations else nullcontext():
+            readable = self._store.join(room.key, session.account.id, self._clock())
+            room.access.invitations.pop(session.key, None)
         room.members[session.account.id] = session.account
         self._rooms.set_cursor(session.key, room.key, readable.start - 1)
         return readable
@@ -126,27 +139,20 @@ class RoomMembership:
         )
         return room
 
-    def remove_user(self, session: Session, name: str, user: str) -> None:
-        """Remove a user of a lower role from a room. Operators need not be in it, and may remove every member.
-
-        Raises `NotOwner`, or `NotFound` if the user is not in the room.
-        """
-        room = self._rights.find_room(name, session, "moderator")
-        key = fold(user)
+    def remove(self, room: Room, key: str, actor: RoomActor, reason: str = "") -> None:
+        """Remove the user of that folded name from a room, on whatever node it is; does nothing if it is not there."""
         account = room.find_member(key)
-        if account is not None:
-            self._rights.check_may_act_on(room, session, account.id)
-        if key in room.remote_guests:
-            return self._router.peers.expel(room.key, key, session.name)
+        peers = self._router.peers
+        if key in room.remote_guests or (account is None and key in peers):
+            peers.expel(room.key, key, actor.name, reason)
         if account is None and key not in room.guests:
-            raise NotFound("There is no member of that name in the room.")
+            return
         shown = account.name if account is not None else room.guests[key].name
-        return self._remove_stored_member(
-            room, key, account, RoomEvent("leave", room.name, shown, by=session.name), session
-        )
+        event = RoomEvent("leave", room.name, shown, by=actor.name, reason=reason or None)
+        self._remove_stored_member(room, key, account, event, actor.session)
 
     def _remove_stored_member(
-        self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session
+        self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session | None
     ) -> None:
         """Remove a member from the store first: if that raises, nothing has happened."""
         new_owner = self._store.leave(room.key, account.id, event.by or "") if account is not None else None
@@ -161,6 +167,8 @@ class RoomMembership:
         """
         live = self._router.sessions(session.key)
         for room in self._rooms:
+            if not live:
+                room.guest_invitations.pop(session.key, None)
             guest = room.guests.get(session.key)
             if guest is None or guest in live:
                 continue

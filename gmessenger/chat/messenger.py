@@ -13,6 +13,7 @@ from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.device_use import DeviceUseRecorder
 from gmessenger.chat.erasures import MessageEraser
 from gmessenger.chat.history import HistoryService
+from gmessenger.chat.invitations import Invitations
 from gmessenger.chat.listings import ListingService
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.moderation import Moderation
@@ -26,6 +27,7 @@ from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.registration import RegistrationService
 from gmessenger.chat.results import Registration
 from gmessenger.chat.room_rights import RoomRights
+from gmessenger.chat.room_sanctions import RoomSanctions
 from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router, SessionCloser
@@ -68,6 +70,7 @@ class Messenger:
         monotonic: Callable[[], float] | None = None,
         networks_of: Callable[[str], WeightedNetworks] = lambda address: (),
         peers: Peers | None = None,
+        shut_out_network: Callable[[str], str | None] = lambda address: None,
     ) -> None:
         """Read accounts, rooms, sanctions and blocks from the store, and deliver what is appended to it from now on.
 
@@ -78,6 +81,7 @@ class Messenger:
             monotonic: seconds on a clock that never goes back; `clock` where it is left out.
             networks_of: the networks whose rate limits an address shares.
             peers: the other nodes of the cluster.
+            shut_out_network: the network of an address by which guests may be kept out of a room, if any.
         """
         monotonic = monotonic or clock
         self.policy = policy
@@ -100,7 +104,9 @@ class Messenger:
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
         self.room_rights = room_rights = RoomRights(store, router, rooms)
-        self.membership = membership = RoomMembership(store, router, rooms, clock, room_rights, policy)
+        self.membership = membership = RoomMembership(
+            store, router, rooms, clock, room_rights, policy, shut_out_network
+        )
         self.blocks = blocks = BlockList(store, accounts_by_id)
         self.recent_names = RecentNames(policy)
         self.presence = presence = PresenceTracker(
@@ -119,9 +125,27 @@ class Messenger:
             policy, throttle, sanctions, dispatcher, rooms, membership, presence, router
         )
 
+        self.invitations = invitations = Invitations(
+            store, router, rooms, room_rights, blocks, accounts, is_recent, sanctions.check_not_muted, clock
+        )
+        self.room_sanctions = room_sanctions = RoomSanctions(
+            store,
+            router,
+            rooms,
+            room_rights,
+            membership,
+            accounts,
+            self.recent_names.shown,
+            shut_out_network,
+            policy,
+            clock,
+        )
+
         self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
         self.whois_service = WhoisService(router, rooms, presence, accounts, blocks.is_hidden, policy)
-        self.room_service = RoomService(rooms, membership, room_rights, delivery, listings, sanctions.check_not_muted)
+        self.room_service = RoomService(
+            rooms, membership, room_rights, invitations, room_sanctions, delivery, listings, sanctions.check_not_muted
+        )
         self.history_service = HistoryService(store, router, rooms, accounts, policy, delivery.changes)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)
@@ -174,7 +198,7 @@ class Messenger:
         self.authenticator.guests.add(session)
 
     def start_delivery(self, session: Session, undelivered: list[Outbound]) -> None:
-        """Send a session that has just logged in what it was not sent, and then `CatchUpDone`.
+        """Send a session that has just logged in what it was not sent, then `CatchUpDone`, and its invitations.
 
         An account's session catches up in a greenlet of its own. A guest has only what its predecessor was not sent.
         """
@@ -182,12 +206,13 @@ class Messenger:
             session.outbox.push(CatchUpDone())
             for event in undelivered:
                 session.outbox.offer(event)
+            self.invitations.announce(session)
             return
         for conversation in session.sync:
             if not is_room(conversation):
                 one, _, other = conversation.partition(" ")
                 self.presence.link(one, other)
-        self.delivery.start_catch_up(session)
+        self.delivery.start_catch_up(session, self.invitations.announce)
 
     @traced("session")
     def register(
@@ -203,6 +228,7 @@ class Messenger:
         self.throttle.promote_guest(session)
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
+        self.invitations.promote_guest(session)
         return Registration(token=session.token)
 
     @traced("login")

@@ -116,13 +116,19 @@ class ReadReceipt(Struct):
     size: int = 96
 
 
+RoomAction: TypeAlias = Literal[
+    "join", "leave", "topic", "rule", "role", "close", "open", "shut_out", "let_in", "silence", "unsilence"
+]
+
+
 class RoomEvent(Struct):
     """A user joined a room, left it, changed its topic or rules or got a role; or an operator closed or reopened it.
 
-    `by`: the name that removed the user or gave the role. `reason`: of the closure. `rules`: those that were set.
+    Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
+    gave the role. `reason`: of that, or of the closure. `until`: when it ends. `rules`: those that were set.
     """
 
-    action: Literal["join", "leave", "topic", "rule", "role", "close", "open"]
+    action: RoomAction
     room: str
     name: str
     topic: str | None = None
@@ -130,7 +136,16 @@ class RoomEvent(Struct):
     reason: str | None = None
     role: RoomRole | None = None
     rules: dict[str, RuleValue] | None = None
+    until: float | None = None
     size: int = 160
+
+
+class InvitationEvent(Struct):
+    """`by` has invited the session's name to a room."""
+
+    room: str
+    by: str
+    size: int = 96
 
 
 class PresenceUpdate(Struct):
@@ -201,6 +216,7 @@ Outbound: TypeAlias = (
     | DeliveryReceipt
     | ReadReceipt
     | RoomEvent
+    | InvitationEvent
     | PresenceUpdate
     | SettingsUpdate
     | CatchUpDone

@@ -135,5 +135,8 @@ class Peers:
         """
         return None
 
-    def expel(self, room: str, key: str, by: str) -> None:
-        """Have a guest of another node removed from a room. Raises `StoreUnavailable`."""
+    def invite_guest(self, room: str, key: str, by: str, *, invited: bool = True) -> None:
+        """Have a guest of another node invited to a room, or not any more. Raises `StoreUnavailable`."""
+
+    def expel(self, room: str, key: str, by: str, reason: str = "") -> None:
+        """Have a guest of another node removed from a room, and its network kept out. Raises `StoreUnavailable`."""

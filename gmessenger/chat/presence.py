@@ -47,6 +47,10 @@ class RecentNames:
         while len(self._names) > max_size:
             self._forget(next(iter(self._names)))
 
+    def shown(self, key: str) -> str | None:
+        """Return a folded name as shown; None if it was not online lately."""
+        return self._names[key][0] if key in self._names else None
+
     def newest_first(self) -> Iterator[tuple[str, str]]:
         """Iterate over pairs of folded and shown name, the latest first."""
         return ((key, name) for key, (name, _) in reversed(self._names.items()))

@@ -132,6 +132,46 @@ class RoomRecord(Struct):
     roles: dict[int, RoomRole] = field(default_factory=dict)
 
 
+RoomSanctionKind: TypeAlias = Literal["shut_out", "network", "silence"]
+
+
+class RoomSanction(Struct):
+    """What keeps a name out of a room or silent there, or guests of a network out.
+
+    `target`: the folded name, or the network. `name`: as shown; of a network, the folded name of the guest that was
+    shut out, with which it is let in again. `by`: who did it. `since`, `until`: Unix seconds; without `until` it holds
+    until it is lifted.
+    """
+
+    kind: RoomSanctionKind
+    target: str
+    name: str
+    by: str
+    reason: str
+    since: float
+    until: float | None = None
+
+
+class Invitation(Struct):
+    """An account that may join a room, by its folded name. `name`: as shown. `by`: who has invited it, and `since`."""
+
+    key: str
+    name: str
+    by: str
+    since: float
+
+
+class RoomAccess(Struct):
+    """Who is kept out of a room, by kind and target, or invited to it, by folded name; some of it may have expired."""
+
+    sanctions: dict[tuple[RoomSanctionKind, str], RoomSanction] = field(default_factory=dict)
+    invitations: dict[str, Invitation] = field(default_factory=dict)
+
+
+MAX_INVITATIONS: Final = 100  # that wait, of a room
+MAX_ROOM_SANCTIONS: Final = 1000  # of a room
+
+
 AmendmentKind: TypeAlias = Literal["edit", "erase", "react", "unreact"]
 
 

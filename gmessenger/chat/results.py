@@ -372,6 +372,38 @@ class BanPage(Page):
     more: bool
 
 
+class ShutOutPage(Page):
+    """A page of names that are kept out of a room."""
+
+    list_field = "shut_outs"
+    shut_outs: list[SanctionEntry]
+    more: bool
+
+
+class SilencePage(Page):
+    """A page of names that may not write in a room."""
+
+    list_field = "silences"
+    silences: list[SanctionEntry]
+    more: bool
+
+
+class InvitationEntry(Struct):
+    """A name that is invited to a room."""
+
+    user: str
+    by: str
+    since: float  # Unix seconds
+
+
+class InvitationPage(Page):
+    """A page of names that are invited to a room."""
+
+    list_field = "invitations"
+    invitations: list[InvitationEntry]
+    more: bool
+
+
 class MutePage(Page):
     """A page of mutes."""
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gmessenger.chat.records import Account, Sanction
-from gmessenger.chat.sanctions import with_reason
+from gevent.lock import RLock
+
+from gmessenger.chat.records import Account, RoomAccess, RoomSanction, RoomSanctionKind, Sanction
+from gmessenger.chat.sanctions import sanction_error, with_reason
 from gmessenger.chat.session import Session
-from gmessenger.errors import InvitedOnly, NotOwner, OnlySpeakers, RoomClosed
+from gmessenger.errors import InvitedOnly, NotOwner, OnlySpeakers, RoomClosed, ShutOut, Silenced
 from gmessenger.room_roles import RoomRole, has_rank
 from gmessenger.room_rules import OPEN_ROOM, RoomRules
+
+
+@dataclass(frozen=True, slots=True)
+class GuestInvitation:
+    """An invitation of the guest whose session has this token. `by`: who has invited it."""
+
+    token: str
+    by: str
 
 
 @dataclass(slots=True)
@@ -22,7 +32,9 @@ class Room:
     `guests`: local sessions by key. `remote_guests`: names by key.
     `is_being_deleted`: no messages and no members are accepted.
     `closure`: the sanction by which the room is closed: members can read its history, but nothing else.
-    `is_restricted`: not every member may write; kept up to date by `set_closure` and `set_rules`.
+    `access`: who is kept out, silenced or invited; set by `set_access`. `guest_invitations`: by folded name.
+    `access_lock`: held while a change of `access` is stored, so that changes are made here in the same order.
+    `is_restricted`: not every member may write; kept up to date by `set_closure`, `set_rules` and `set_access`.
     `id`: tells it from earlier rooms of its name.
     """
 
@@ -40,6 +52,9 @@ class Room:
     rules: RoomRules = OPEN_ROOM
     roles: dict[int, RoomRole] = field(default_factory=dict)
     is_restricted: bool = False
+    access: RoomAccess = field(default_factory=RoomAccess)
+    guest_invitations: dict[str, GuestInvitation] = field(default_factory=dict)
+    access_lock: RLock = field(default_factory=RLock)
 
     def set_closure(self, closure: Sanction | None) -> None:
         """Close the room, or reopen it with None."""
@@ -58,8 +73,21 @@ class Room:
         else:
             self.roles[account] = role
 
+    def set_access(self, access: RoomAccess) -> None:
+        """Replace who is kept out, silenced or invited."""
+        self.access = access
+        self._update_restriction()
+
+    def forget_access(self, key: str) -> None:
+        """Forget what is known of the folded name of an account that was deleted."""
+        self.access.invitations.pop(key, None)
+        for kind in ("shut_out", "silence"):
+            self.access.sanctions.pop((kind, key), None)
+        self._update_restriction()
+
     def _update_restriction(self) -> None:
-        self.is_restricted = self.closure is not None or self.rules.moderated
+        has_silenced = any(kind == "silence" for kind, _ in self.access.sanctions)
+        self.is_restricted = self.closure is not None or self.rules.moderated or has_silenced
 
     def has_member(self, session: Session) -> bool:
         """Return whether the session's account, or this very session of a guest, is in the room."""
@@ -79,11 +107,24 @@ class Room:
 
     def is_known_to(self, session: Session) -> bool:
         """Return whether the session may know that the room exists: a private one only if it is in it or invited."""
-        return not self.rules.is_private or self.has_place_for(session) or self.is_invited(session.key)
+        return not self.rules.is_private or self.has_place_for(session) or self.is_invited(session)
 
-    def is_invited(self, key: str) -> bool:
-        """Return whether the folded name is invited to the room."""
-        return False
+    def is_invited(self, session: Session) -> bool:
+        """Return whether the session's account, or this very guest, is invited to the room."""
+        if session.account is not None and session.key in self.access.invitations:
+            return True
+        invitation = self.guest_invitations.get(session.key)
+        return invitation is not None and invitation.token == session.token
+
+    def inviter_of(self, session: Session) -> str:
+        """Return who has invited the session; empty if it is not invited."""
+        invitation = self.access.invitations.get(session.key) or self.guest_invitations.get(session.key)
+        return invitation.by if invitation is not None else ""
+
+    def find_sanction(self, kind: RoomSanctionKind, target: str, now: float) -> RoomSanction | None:
+        """Return the sanction on a folded name or a network, unless it has expired."""
+        found = self.access.sanctions.get((kind, target))
+        return None if found is None or (found.until is not None and found.until <= now) else found
 
     def find_member(self, key: str) -> Account | None:
         """Return the account of that folded name, if it is in the room."""
@@ -98,10 +139,20 @@ class Room:
         if not has_rank(self.role_of(session), least):
             raise NotOwner
 
+    def check_not_shut_out(self, session: Session, now: float, network: str | None) -> None:
+        """Raise `ShutOut` if the session's name is kept out of the room, or guests from its network are."""
+        if not self.access.sanctions or self.is_invited(session):
+            return
+        found = self.find_sanction("shut_out", session.key, now)
+        if found is None and session.account is None and network is not None:
+            found = self.find_sanction("network", network, now)
+        if found is not None:
+            raise sanction_error(ShutOut, found.reason, found.until, now)
+
     def check_may_join(self, session: Session) -> None:
         """Raise why the session, which is not in the room, may not join it; not whether there is a place left."""
         self.check_open()
-        if self.rules.invited and not self.is_invited(session.key):
+        if self.rules.invited and not self.is_invited(session):
             raise InvitedOnly
         if not self.rules.guests:
             session.require_account()
@@ -111,6 +162,12 @@ class Room:
         self.check_open()
         if self.rules.moderated and not has_rank(self.role_of(session), "speaker"):
             raise OnlySpeakers
+
+    def check_not_silenced(self, session: Session, now: float) -> None:
+        """Raise `Silenced` if the session's name may not write in the room."""
+        found = self.find_sanction("silence", session.key, now) if self.access.sanctions else None
+        if found is not None:
+            raise sanction_error(Silenced, found.reason, found.until, now)
 
     def check_open(self) -> None:
         """Raise `RoomClosed` if an operator has closed the room."""

@@ -41,7 +41,7 @@ class RoomQuotas:
     def reserve_join(self, limits: Limits, rooms: Iterable[Room], session: Session, room: Room) -> Iterator[None]:
         """Count a join that is stored within the block. Raises `TooManyRooms` or `RoomFull`."""
         limit = limits.max_members
-        if room.rules.most and not room.is_invited(session.key):
+        if room.rules.most and not room.is_invited(session):
             limit = min(limit, room.rules.most)
         if room.size + self.pending_joins_by_room[room.key] >= limit:
             raise RoomFull(limit=limit)

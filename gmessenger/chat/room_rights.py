@@ -69,9 +69,15 @@ class RoomRights:
         self._check(lambda: room.require_role(session, least))
         return room
 
-    def check_may_act_on(self, room: Room, session: Session, account: int) -> None:
-        """Raise `NotOwner` unless the member has a lower role than the session, or that is an operator's."""
-        if session.role != OPERATOR_ROLE and not may_act_on(room.role_of(session), room.roles.get(account, "member")):
+    def require_role(self, room: Room, session: Session, least: RoomRole) -> None:
+        """Raise `NotOwner` unless the session's account has at least a role in the room. Operators need it, too."""
+        self._check(lambda: room.require_role(session, least))
+
+    def check_may_act_on(self, room: Room, actor: RoomActor, account: int) -> None:
+        """Raise `NotOwner` unless the member has a lower role than the actor, or that is an operator."""
+        if actor.account is not None and not may_act_on(
+            room.roles.get(actor.account, "member"), room.roles.get(account, "member")
+        ):
             raise NotOwner
 
     def rules(self, session: Session, name: str) -> RoomRules:

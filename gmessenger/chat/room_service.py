@@ -9,11 +9,13 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 
 from gmessenger.chat.delivery import DeliveryService
+from gmessenger.chat.invitations import Invitations
 from gmessenger.chat.listings import USERS_PAGE, ListingService
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.results import RoomState, RulesResult, UserPage
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_rights import RoomRights
+from gmessenger.chat.room_sanctions import RoomSanctions
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.session import Session
 from gmessenger.room_roles import RoomRole
@@ -31,6 +33,8 @@ class RoomService:
         rooms: RoomRegistry,
         membership: RoomMembership,
         rights: RoomRights,
+        invitations: Invitations,
+        sanctions: RoomSanctions,
         delivery: DeliveryService,
         listings: ListingService,
         check_not_muted: Callable[[str], None],
@@ -39,6 +43,8 @@ class RoomService:
         self._rooms = rooms
         self._membership = membership
         self._rights = rights
+        self._invitations = invitations
+        self._sanctions = sanctions
         self._delivery = delivery
         self._listings = listings
         self._check_not_muted = check_not_muted
@@ -55,17 +61,16 @@ class RoomService:
         return state
 
     def leave(self, session: Session, name: str) -> RoomState:
-        """Leave a room."""
+        """Leave a room, or decline the invitation to one."""
+        if (room := self._invitations.decline(session, name)) is not None:
+            return RoomState(room.name, [], 0, "")
         room = self._membership.leave(session, name)
         return _room_state(room, room.head)
 
-    def remove(self, session: Session, name: str, user: str) -> None:
-        """Remove a member of a lower role from a room, or as an operator any member from any room."""
-        self._membership.remove_user(session, name, user)
-
     def set_topic(self, session: Session, name: str, topic: str) -> None:
-        """Set the topic of a room. Raises `Muted`, too."""
+        """Set the topic of a room. Raises `Muted` and `Silenced`, too."""
         self._check_not_muted(session.key)
+        self._sanctions.check_not_silenced(session, name)
         self._rights.set_topic(session, name, topic)
 
     def rules(self, session: Session, name: str, changes: Mapping[str, Any] | None = None) -> RulesResult:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 from gmessenger.chat.confusables import ConfusableIndex
-from gmessenger.chat.outbox import RoomEvent
-from gmessenger.chat.records import Account, RoomRecord, Sanction
+from gmessenger.chat.outbox import InvitationEvent, RoomEvent
+from gmessenger.chat.records import Account, RoomAccess, RoomRecord, RoomSanctionKind, Sanction
 from gmessenger.chat.room import Room
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
@@ -41,8 +41,9 @@ class RoomRegistry:
         self._find_closure = find_closure
         self._rooms: dict[str, Room] = {}
         self._room_names = ConfusableIndex()
+        accesses = store.room_accesses()
         for record in store.rooms():
-            self.load(record)
+            self.load(record).set_access(accesses.get(record.key) or RoomAccess())
 
     def __iter__(self) -> Iterator[Room]:
         """Iterate over a copy: rooms may be created and deleted meanwhile."""
@@ -142,6 +143,20 @@ class RoomRegistry:
         room.set_role(account, role)
         self.notify(room, RoomEvent("role", room.name, member.name, by=by or None, role=role), actor)
 
+    def update_access(self, room: Room, access: RoomAccess, by: str, now: float, actor: Session | None) -> None:
+        """Replace who is kept out, silenced or invited in memory; tell those concerned. `by` has changed it.
+
+        `by` is empty where that is not known; then no event says what was lifted.
+        """
+        before = room.access
+        room.set_access(access)
+        for key in access.invitations.keys() - before.invitations.keys():
+            for session in self._router.sessions(key):
+                if session.accepts_push:
+                    session.outbox.offer(InvitationEvent(room.name, access.invitations[key].by))
+        for event in _sanction_events(room, before, by, now):
+            self.notify(room, event, actor)
+
     @contextmanager
     def deleting(self, room: Room) -> Iterator[None]:
         """Delete the room in the store within the block; discard it at its end, unless that raises."""
@@ -174,6 +189,7 @@ class RoomRegistry:
         for room in self:
             room.members.pop(account.id, None)
             room.roles.pop(account.id, None)
+            room.forget_access(account.key)
         for key, owner in new_owners.items():
             if key in self._rooms:
                 self.set_role(self._rooms[key], owner, "owner", "", None)
@@ -243,3 +259,22 @@ class RoomRegistry:
         for session in self.sessions(room):
             if session.accepts_push and session is not actor:
                 session.outbox.offer(event)
+
+
+IMPOSED: Final[dict[RoomSanctionKind, Literal["shut_out", "silence"]]] = {"shut_out": "shut_out", "silence": "silence"}
+LIFTED: Final[dict[RoomSanctionKind, Literal["let_in", "unsilence"]]] = {"shut_out": "let_in", "silence": "unsilence"}
+"""The event when a sanction is imposed, and when it is lifted, by its kind. Nobody is told of networks."""
+
+
+def _sanction_events(room: Room, before: RoomAccess, by: str, now: float) -> Iterator[RoomEvent]:
+    """Yield the events of what was imposed since `before`, and of what was lifted and had not ended."""
+    after = room.access.sanctions
+    for key, sanction in after.items():
+        if sanction.kind in IMPOSED and before.sanctions.get(key) != sanction:
+            reason = sanction.reason or None
+            yield RoomEvent(
+                IMPOSED[sanction.kind], room.name, sanction.name, by=sanction.by, reason=reason, until=sanction.until
+            )
+    for key, sanction in before.sanctions.items() if by else ():
+        if sanction.kind in LIFTED and key not in after and (sanction.until is None or sanction.until > now):
+            yield RoomEvent(LIFTED[sanction.kind], room.name, sanction.name, by=by)

@@ -94,12 +94,7 @@ class SanctionRegistry:
 
     def error_for(self, error_type: type[WireError], sanction: Sanction) -> WireError:
         """Return the error for a user under a sanction: with the reason, and how long it will last."""
-        if sanction.until is None:
-            return with_reason(error_type, sanction.reason)
-        left = max(1, math.ceil(sanction.until - self._clock()))
-        error = with_reason(error_type, sanction.reason, f" for another {_format_duration(left)}")
-        error.retry_after = left
-        return error
+        return sanction_error(error_type, sanction.reason, sanction.until, self._clock())
 
     def load(self, sanction: Sanction) -> None:
         """Add a sanction to memory that the store has."""
@@ -113,6 +108,16 @@ class SanctionRegistry:
             if expired:
                 with suppress(StoreUnavailable):  # the next start removes them
                     self._store.remove_sanctions(kind, expired)
+
+
+def sanction_error(error_type: type[WireError], reason: str, until: float | None, now: float) -> WireError:
+    """Return an error whose message contains the reason, and how long it will last; without `until` for good."""
+    if until is None:
+        return with_reason(error_type, reason)
+    left = max(1, math.ceil(until - now))
+    error = with_reason(error_type, reason, f" for another {_format_duration(left)}")
+    error.retry_after = left
+    return error
 
 
 def with_reason(error_type: type[WireError], reason: str, duration_text: str = "") -> WireError:

@@ -204,11 +204,15 @@ class MessageDispatcher:
         kind: str = "",
         about: About | None = None,
     ) -> None:
-        """Store a message to a room that the session is in. Raises `RoomClosed`, `OnlySpeakers`, and as `append`."""
+        """Store a message to a room that the session is in.
+
+        Raises `RoomClosed`, `OnlySpeakers`, `Silenced`, and as `append`.
+        """
         if about is not None and about.what:
             authorize(session, about, room.key, room, text, self._policy)
         if room.is_restricted and not (is_erasure(about) and session.role == OPERATOR_ROLE):
             self._rooms.check_may_write(room, session)
+            room.check_not_silenced(session, self._clock())
         message = self._new_message(session, room.key, room.name, text, id, kind, about)
         self._store_message(PendingMessage(self, session, message, action, room=room))
 
@@ -418,7 +422,7 @@ class MessageService:
 
         Raises:
             TextTooLong, RateLimited, Muted, Blocked, NotFound, RecipientGone, NoSuchRoom, NotMember, RoomClosed,
-            OnlySpeakers, BroadcastDisabled
+            OnlySpeakers, Silenced, BroadcastDisabled
             RecipientBusy: no session of the recipient had room for it.
             AccountsOnly, BadRequest, NoSuchMessage: of a message about another.
             StoreUnavailable: it could not be stored, or what is pending was not within the timeout.

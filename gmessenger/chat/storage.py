@@ -21,12 +21,16 @@ from gmessenger.chat.records import (
     DeviceInfo,
     DeviceLogin,
     ExportedMessage,
+    Invitation,
     InviteInfo,
     MessagePage,
     MessageTrace,
     NewMessage,
     ReadRange,
+    RoomAccess,
     RoomRecord,
+    RoomSanction,
+    RoomSanctionKind,
     Sanction,
     SearchResult,
 )
@@ -262,7 +266,8 @@ class Store(Protocol):
         Who was a member before may read again what it could read then; what was sent since it has left is an absence,
         unless the room's rule `history` is `all`. Who was not may read what is sent from now on, or then everything.
 
-        Raises `NoSuchRoom`, or `AccountDeleted` where another node has deleted the account.
+        An invitation is used up. Raises `NoSuchRoom`, `ShutOut` or `InvitedOnly` if the account may not join, or
+        `AccountDeleted` where another node has deleted it.
         """
 
     def leave(self, room: str, account: int, by: str = "") -> int | None:
@@ -286,6 +291,32 @@ class Store(Protocol):
         """Change the role of a member.
 
         Raises `NoSuchRoom`, `NotFound` if it is no member, `NotOwner`, `LastOwner`, and `Upgrading` as `change_rules`.
+        """
+
+    def room_accesses(self) -> Mapping[str, RoomAccess]:
+        """Return who is kept out of rooms or invited to them, by the room's key; rooms without such are left out."""
+
+    def invite(self, room: str, invitation: Invitation) -> RoomAccess:
+        """Add an invitation, unless there is one of its name; lift what keeps the name out. Returns all there is then.
+
+        Raises `NoSuchRoom`, `AlreadyMember`, `AccountDeleted` if there is no account of that name (any more), or
+        `Forbidden` beyond `MAX_INVITATIONS`.
+        """
+
+    def uninvite(self, room: str, key: str, by: str = "") -> RoomAccess:
+        """Remove the invitation of a name, if there is one. Returns all there is then. Raises `NoSuchRoom`."""
+
+    def add_room_sanction(self, room: str, sanction: RoomSanction) -> RoomAccess:
+        """Add a sanction, in place of one of its kind on the same target. Returns all there is then.
+
+        Who is shut out is not invited any more. Expired sanctions of the room are removed. Raises `NoSuchRoom`, or
+        `Forbidden` beyond `MAX_ROOM_SANCTIONS`.
+        """
+
+    def lift_room_sanction(self, room: str, kind: RoomSanctionKind, key: str, by: str = "") -> RoomAccess:
+        """Remove a sanction on a name, if there is one. Returns all there is then. Raises `NoSuchRoom`.
+
+        Who is let in is let in from the network that was shut out with it.
         """
 
     def set_topic(self, room: str, topic: str, by: str = "") -> None:

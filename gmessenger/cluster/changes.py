@@ -12,7 +12,7 @@ from gmessenger import log
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import RoomEvent, SessionReplaced
-from gmessenger.chat.records import Account, RoomRecord, Sanction
+from gmessenger.chat.records import Account, RoomAccess, RoomRecord, Sanction
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
@@ -110,16 +110,22 @@ class RoomChangeApplier:
             room, closure, closure.by if closure is not None else by, closure.reason if closure else ""
         )
 
-    def expel(self, key: str, guest: str, by: str) -> None:
+    def update_access(self, key: str, access: RoomAccess, by: str, now: float) -> None:
+        """Replace who is kept out of a room or invited to it; tell those concerned. `by`: who has changed it."""
+        room = self._rooms.get(key)
+        if room is not None:
+            self._rooms.update_access(room, access, by, now, None)
+
+    def expel(self, key: str, guest: str, by: str, reason: str) -> None:
         """Remove a guest from a room, whichever node the guest is on."""
         room = self._rooms.get(key)
         if room is None:
             return
         if guest in room.guests:
-            event = RoomEvent("leave", room.name, room.guests[guest].name, by=by)
+            event = RoomEvent("leave", room.name, room.guests[guest].name, by=by, reason=reason or None)
             self._rooms.remove_member(room, guest, None, event, None)
         elif (name := room.remote_guests.pop(guest, None)) is not None:
-            self._rooms.notify(room, RoomEvent("leave", room.name, name, by=by), None)
+            self._rooms.notify(room, RoomEvent("leave", room.name, name, by=by, reason=reason or None), None)
 
     def _merge_room(self, room: Room, stored: RoomRecord, by: str) -> None:
         room.head = max(room.head, stored.head)
@@ -230,6 +236,9 @@ class ChangeApplier:
         for key in rooms.keys() | {room.key for room in messenger.rooms}:
             self._room_changes.update_room(key, rooms.get(key), "")
             self._resync_roles(key, rooms.get(key))
+        accesses = self._read(self._store.room_accesses)
+        for room in messenger.rooms:
+            self._room_changes.update_access(room.key, accesses.get(room.key) or RoomAccess(), "", self._clock())
         for kind, target in stored.keys() | {(sanction.kind, sanction.target) for sanction in messenger.sanctions}:
             self._update_sanction(kind, target, stored.get((kind, target)), "")
 
@@ -376,8 +385,24 @@ class ChangeApplier:
     def _handle_bus_key(self, details: ChangeDetails) -> None:
         self._replace_key()
 
+    def _handle_access(self, room: str, details: ChangeDetails) -> None:
+        self._room_changes.update_access(
+            room, self._read(lambda: self._store.room_access(room)), details.by, self._clock()
+        )
+
+    def _handle_guest_invitation(self, room: str, key: str, invited: int, details: ChangeDetails) -> None:
+        found = self._messenger.rooms.get(room)
+        if found is not None and invited:
+            self._messenger.invitations.invite_guest_here(found, key, details.by)
+        elif found is not None:
+            found.guest_invitations.pop(key, None)
+
     def _handle_expel(self, room: str, key: str, details: ChangeDetails) -> None:
-        self._room_changes.expel(room, key, details.by)
+        found = self._messenger.rooms.get(room)
+        if found is not None:  # stored first: where that fails, all of it is done again
+            found.guest_invitations.pop(key, None)
+            self._messenger.room_sanctions.shut_out_guest_here(found, key, details.by)
+        self._room_changes.expel(room, key, details.by, details.reason)
 
     def _close_sessions(self, key: str, error: WireError) -> None:
         self._messenger.session_closer.close_all(key, error)
@@ -404,6 +429,8 @@ CHANGE_HANDLERS: Final[dict[str, Callable[..., None]]] = {
     "guest": ChangeApplier._handle_guest,
     "kick": ChangeApplier._handle_kick,
     "expel": ChangeApplier._handle_expel,
+    "access": ChangeApplier._handle_access,
+    "guest invitation": ChangeApplier._handle_guest_invitation,
     "bus key": ChangeApplier._handle_bus_key,
 }
 """Handler of each kind of change; it is called with the parts of the change's subject, and its details."""

@@ -11,12 +11,23 @@ from typing import Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from msgspec import Struct, field
 
-from gmessenger.chat.records import Account, RoomRecord, Sanction
+from gmessenger.chat.records import Account, RoomAccess, RoomRecord, Sanction
 from gmessenger.chat.storage import Store
 from gmessenger.room_roles import RoomRole
 
 ChangeKind: TypeAlias = Literal[
-    "account", "room", "member", "sanction", "blocks", "device", "guest", "kick", "expel", "bus key"
+    "account",
+    "room",
+    "member",
+    "access",
+    "sanction",
+    "blocks",
+    "device",
+    "guest",
+    "guest invitation",
+    "kick",
+    "expel",
+    "bus key",
 ]
 
 
@@ -44,12 +55,14 @@ class Change(Struct):
     | account | account id | created, deleted, disabled, enabled, given a role, a password or other settings |
     | room | room key | created, deleted, given a topic or rules |
     | member | room key, account id | joined, left or given a role |
+    | access | room key | a name was invited, shut out or silenced, or that was undone |
     | sanction | sanction kind, target | imposed or lifted |
     | blocks | account id | the account blocked or unblocked a name |
     | device | device id | a session logged in on it, its token was revoked, or it was replaced by another device |
     | guest | folded name | the guest resumed its session on another node |
     | kick | folded name | to be applied once; `details.reason` |
     | expel | room key, folded name of a guest | to be applied once |
+    | guest invitation | room key, folded name of a guest, 1 or 0 | to be applied once: invited, or not any more |
     | bus key | | the cluster has a new bus key |
     """
 
@@ -152,6 +165,9 @@ class SharedStore(Store, Protocol):
 
     def room_role(self, room: str, account: int) -> RoomRole:
         """Read the role of an account in a room: the lowest for who is not in it."""
+
+    def room_access(self, key: str) -> RoomAccess:
+        """Read who is kept out of a room or invited to it; nothing where there is no such room."""
 
     def sanction(self, kind: str, target: str) -> Sanction | None:
         """Read the sanction on a target."""

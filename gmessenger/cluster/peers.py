@@ -106,8 +106,11 @@ class ClusterPeers(Peers):
         self.store.publish_change("kick", [key], ChangeDetails(by, reason))
         return count
 
-    def expel(self, room: str, key: str, by: str) -> None:
-        self.store.publish_change("expel", [room, key], ChangeDetails(by))
+    def invite_guest(self, room: str, key: str, by: str, *, invited: bool = True) -> None:
+        self.store.publish_change("guest invitation", [room, key, int(invited)], ChangeDetails(by))
+
+    def expel(self, room: str, key: str, by: str, reason: str = "") -> None:
+        self.store.publish_change("expel", [room, key], ChangeDetails(by, reason))
 
     def _remote_session_count(self, key: str) -> int | None:
         """Count the sessions that other nodes show; a held guest name counts as one.

@@ -501,6 +501,12 @@ class ServerOptions(LogOptions):
         "on slow disks",
         needs_restart=True,
     )
+    guest_shut_out: float = option(
+        3600.0,
+        seconds(),
+        "seconds for which guests cannot join a room that a guest of the same address was removed from",
+        "shorter where many people share an address",
+    )
     names_remembered: int = option(
         10_000,
         count(0),

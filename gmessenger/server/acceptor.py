@@ -89,6 +89,17 @@ class ConnectionLimiter:
         host = getattr(host, "ipv4_mapped", None) or host
         return () if host.is_loopback and not self._options().limit_loopback else weighted_networks_of(host)
 
+    def shut_out_network(self, address: str) -> str | None:
+        """Return the network by which guests from `address:port` may be kept out of a room.
+
+        None for this machine and for proxies: others than the guest come from there.
+        """
+        host = parse_address(address)
+        host = getattr(host, "ipv4_mapped", None) or host
+        if host.is_loopback or any(host in network for network in self._options().proxy_from):
+            return None
+        return weighted_networks_of(host)[0][0]
+
     @contextmanager
     def slot(self, address: str) -> Iterator[None]:
         """Count a connection for its networks until the block ends. Raises `TooManyConnections`.

@@ -148,6 +148,7 @@ class Server:
             time.monotonic,
             limiter.networks_of,
             peers,
+            limiter.shut_out_network,
         )
         self.node = (
             create_node(peers, self.messenger, options, self.supervisor, self._call_later)

@@ -34,6 +34,7 @@ def policy_from_options(options: ServerOptions) -> Policy:
     return Policy(
         guests=options.guests,
         broadcast=options.broadcast,
+        guest_shut_out=options.guest_shut_out,
         registration=options.registration,
         greeting=options.greeting,
         max_text=options.max_text,

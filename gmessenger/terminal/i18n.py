@@ -91,6 +91,12 @@ def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
 SERVER_TEXTS: Final = (
     N_("{name} is not here."),
     N_("{name} is not blocked."),
+    N_("{name} is not invited."),
+    N_("{name} has left, and was a guest."),
+    N_("{name} is a guest, and only accounts may join this room."),
+    N_("At most {limit} invitations to a room can wait."),
+    N_("No user of the name {name} was ever here."),
+    N_("There is no such ban or silence for {name} in this room."),
     N_("{name} has left, and messages to guests are not stored."),
     N_("{name} is an operator too; only the owner of the server may do this."),
     N_("There is no such ban or mute for {name}."),

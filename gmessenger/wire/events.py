@@ -149,6 +149,55 @@ class RemoveRequest(Request, tag="remove", kw_only=True):
     user: fields.Name
 
 
+class InviteRequest(Request, tag="invite", kw_only=True):
+    room: fields.Name
+    user: fields.Name
+
+
+class UninviteRequest(Request, tag="uninvite", kw_only=True):
+    room: fields.Name
+    user: fields.Name
+
+
+class InvitationsRequest(Request, tag="invitations", kw_only=True):
+    room: fields.Name
+    after: fields.Name | None = None
+
+
+class ShutOutRequest(Request, tag="shut_out", kw_only=True):
+    room: fields.Name
+    user: fields.Name
+    duration: Seconds | None = field(name="for", default=None)
+    reason: fields.Reason = ""
+
+
+class LetInRequest(Request, tag="let_in", kw_only=True):
+    room: fields.Name
+    user: fields.Name
+
+
+class ShutOutsRequest(Request, tag="shut_outs", kw_only=True):
+    room: fields.Name
+    after: fields.Name | None = None
+
+
+class SilenceRequest(Request, tag="silence", kw_only=True):
+    room: fields.Name
+    user: fields.Name
+    duration: Seconds | None = field(name="for", default=None)
+    reason: fields.Reason = ""
+
+
+class UnsilenceRequest(Request, tag="unsilence", kw_only=True):
+    room: fields.Name
+    user: fields.Name
+
+
+class SilencesRequest(Request, tag="silences", kw_only=True):
+    room: fields.Name
+    after: fields.Name | None = None
+
+
 class TopicRequest(Request, tag="topic", kw_only=True):
     room: fields.Name
     topic: fields.Topic
@@ -336,6 +385,15 @@ NativeRequest: TypeAlias = (
     | JoinRequest
     | LeaveRequest
     | RemoveRequest
+    | InviteRequest
+    | UninviteRequest
+    | InvitationsRequest
+    | ShutOutRequest
+    | LetInRequest
+    | ShutOutsRequest
+    | SilenceRequest
+    | UnsilenceRequest
+    | SilencesRequest
     | TopicRequest
     | RuleRequest
     | RoleRequest
@@ -408,6 +466,9 @@ class ResponseFrame(Struct, omit_defaults=True):
     address: str | None = None
     bans: list[dict[str, Any]] | None = None
     mutes: list[dict[str, Any]] | None = None
+    shut_outs: list[dict[str, Any]] | None = None
+    silences: list[dict[str, Any]] | None = None
+    invitations: list[dict[str, Any]] | None = None
     devices: list[dict[str, Any]] | None = None
     settings: AccountSettings | None = None
 
@@ -466,6 +527,40 @@ class LeaveEvent(Struct, tag_field="action", tag="leave", omit_defaults=True):
     room: str
     user: UserInfo
     by: str | None = None
+    reason: str | None = None
+
+
+class InvitedEvent(Struct, tag_field="action", tag="invited"):
+    room: str
+    sender: str = field(name="from")
+
+
+class ShutOutEvent(Struct, tag_field="action", tag="shut_out", omit_defaults=True):
+    room: str
+    user: UserInfo
+    by: str
+    reason: str | None = None
+    until: float | None = None
+
+
+class LetInEvent(Struct, tag_field="action", tag="let_in"):
+    room: str
+    user: UserInfo
+    by: str
+
+
+class SilenceEvent(Struct, tag_field="action", tag="silence", omit_defaults=True):
+    room: str
+    user: UserInfo
+    by: str
+    reason: str | None = None
+    until: float | None = None
+
+
+class UnsilenceEvent(Struct, tag_field="action", tag="unsilence"):
+    room: str
+    user: UserInfo
+    by: str
 
 
 class TopicEvent(Struct, tag_field="action", tag="topic"):
@@ -527,6 +622,11 @@ PushEvent: TypeAlias = (
     | ReadEvent
     | JoinEvent
     | LeaveEvent
+    | InvitedEvent
+    | ShutOutEvent
+    | LetInEvent
+    | SilenceEvent
+    | UnsilenceEvent
     | TopicEvent
     | RuleEvent
     | RoleEvent

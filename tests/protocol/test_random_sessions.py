@@ -43,7 +43,15 @@ GARBAGE = (
 )
 
 ODD_VALUE = st.sampled_from([*WRONG_EVERYWHERE, *NUMBERS, *WORDS, *LONG, None, "dale", "#dev"]) | st.text(max_size=8)
-ACTIONS = {**REQUESTS, "remove": {"room": "#dev", "user": "dale"}, "probe": {}, "export": {"after": 0}, "quit": {}}
+ACTIONS = {
+    **REQUESTS,
+    "remove": {"room": "#dev", "user": "dale"},
+    "shut_out": {"room": "#dev", "user": "dale", "for": 1, "reason": "x"},
+    "silence": {"room": "#dev", "user": "dale", "for": 1, "reason": "x"},
+    "probe": {},
+    "export": {"after": 0},
+    "quit": {},
+}
 UNANSWERED = {"ack", "read", "quit"}
 NAME = st.sampled_from([*NAMES[2:], "guest", "\u202eknah", "h\u0430nk", "a\0b", "", "x" * 33])
 USER_FIELDS = st.fixed_dictionaries(

@@ -12,7 +12,7 @@ from gmessenger.wire import events
 from tests import ROOT
 
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text("utf-8")
-DOCUMENTED_ACTION = re.compile(r'"action":"([a-z]+)"')
+DOCUMENTED_ACTION = re.compile(r'"action":"([a-z_]+)"')
 EVENTS_HEADING = "\n## Server events"
 COSTS = re.compile(r"(?:`[a-z]+`(?:, | and )?)+ (?:costs )?(?:\d+|a tenth)")
 NUMBERS = {"a tenth": 0.1}

@@ -11,7 +11,7 @@ import gevent
 import psycopg
 import pytest
 
-from gmessenger.chat.records import EVERYTHING, Credential, DeviceLogin, NewMessage, Sanction
+from gmessenger.chat.records import EVERYTHING, Credential, DeviceLogin, Invitation, NewMessage, RoomSanction, Sanction
 from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDisabled, IdReused, InvalidInvite, NameInUse, NameTaken, Upgrading, WrongPassword
 from gmessenger.launcher.services import Postgres
@@ -132,6 +132,16 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
     ),
     (lambda on: on.here.change_rules("#dev", {"hidden": True}, "hank"), [("room", "#dev", "hank")]),
     (lambda on: on.here.change_role("#dev", on.hank, "speaker", "dale"), [("member", "#dev", 1, "dale")]),
+    (
+        lambda on: on.here.invite("#dev", Invitation("dale", "Dale", "Hank", 1.0)),
+        [("access", "#dev", "Hank")],
+    ),
+    (lambda on: on.here.uninvite("#dev", "dale", "hank"), [("access", "#dev", "hank")]),
+    (
+        lambda on: on.here.add_room_sanction("#dev", RoomSanction("silence", "dale", "Dale", "Hank", "", 1.0)),
+        [("access", "#dev", "Hank")],
+    ),
+    (lambda on: on.here.lift_room_sanction("#dev", "silence", "dale", "hank"), [("access", "#dev", "hank")]),
     (lambda on: on.here.delete_room("#dev"), [("room", "#dev", None), ("sanction", "close", "#dev", None)]),
     (
         lambda on: on.here.add_sanction(Sanction("mute", "dale", "hank", "", 1.0)),
@@ -232,6 +242,10 @@ def test_what_has_changed_is_as_the_other_node_says(nodes: Nodes) -> None:
     assert there.room("#dev") == nodes.here.rooms()[0] and there.room("#not") is None
     nodes.here.add_sanction(muted := Sanction("mute", "dale", "hank", "", 1.0))
     assert there.sanction("mute", "dale") == muted and there.sanction("mute", "hank") is None
+    nodes.here.uninvite("#dev", "dale")
+    nodes.here.add_room_sanction("#dev", silence := RoomSanction("silence", "dale", "Dale", "Hank", "", 1.0))
+    assert there.room_access("#dev").sanctions == {("silence", "dale"): silence}
+    assert not there.room_access("#not").sanctions
     nodes.here.block(nodes.hank, {"dale": "Dale"})
     assert there.blocked_by(nodes.hank) == {"dale": "Dale"} and there.blocked_by(nodes.dale) == {}
     nodes.here.delete_account(nodes.hank)

@@ -129,7 +129,39 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         lambda native, session, request: native.messenger.room_service.leave(session, request.room)
     ),
     events.RemoveRequest: _change(
-        lambda native, session, request: native.messenger.room_service.remove(session, request.room, request.user)
+        lambda native, session, request: native.messenger.room_sanctions.remove(session, request.room, request.user)
+    ),
+    events.InviteRequest: _change(
+        lambda native, session, request: native.messenger.invitations.invite(session, request.room, request.user),
+        cost=2,
+    ),
+    events.UninviteRequest: _change(
+        lambda native, session, request: native.messenger.invitations.uninvite(session, request.room, request.user)
+    ),
+    events.InvitationsRequest: _change(
+        lambda native, session, request: native.messenger.invitations.list(session, request.room, request.after)
+    ),
+    events.ShutOutRequest: _change(
+        lambda native, session, request: native.messenger.room_sanctions.shut_out(
+            session, request.room, request.user, request.duration, request.reason
+        )
+    ),
+    events.LetInRequest: _change(
+        lambda native, session, request: native.messenger.room_sanctions.let_in(session, request.room, request.user)
+    ),
+    events.ShutOutsRequest: _change(
+        lambda native, session, request: native.messenger.room_sanctions.shut_outs(session, request.room, request.after)
+    ),
+    events.SilenceRequest: _change(
+        lambda native, session, request: native.messenger.room_sanctions.silence(
+            session, request.room, request.user, request.duration, request.reason
+        )
+    ),
+    events.UnsilenceRequest: _change(
+        lambda native, session, request: native.messenger.room_sanctions.unsilence(session, request.room, request.user)
+    ),
+    events.SilencesRequest: _change(
+        lambda native, session, request: native.messenger.room_sanctions.silences(session, request.room, request.after)
     ),
     events.TopicRequest: _change(
         lambda native, session, request: native.messenger.room_service.set_topic(session, request.room, request.topic)

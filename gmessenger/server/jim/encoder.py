@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw
 from gmessenger.chat.outbox import (
     CatchUpDone,
     DeliveryReceipt,
+    InvitationEvent,
     LivenessProbe,
     Message,
     MessageBatch,
@@ -93,12 +94,20 @@ def _encode_text_batch(batch: TextBatch) -> Encodable:
 
 ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
     "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
-    "leave": lambda change: events.LeaveEvent(change.room, UserInfo(change.name), change.by),
+    "leave": lambda change: events.LeaveEvent(change.room, UserInfo(change.name), change.by, change.reason),
     "topic": lambda change: events.TopicEvent(change.room, UserInfo(change.name), change.topic or ""),
     "rule": lambda change: events.RuleEvent(change.room, UserInfo(change.name), change.rules or {}),
     "role": lambda change: events.RoleEvent(change.room, UserInfo(change.name), change.role or "member", change.by),
     "close": lambda change: events.CloseEvent(change.room, UserInfo(change.name), change.reason),
     "open": lambda change: events.OpenEvent(change.room, UserInfo(change.name)),
+    "shut_out": lambda change: events.ShutOutEvent(
+        change.room, UserInfo(change.name), change.by or "", change.reason, change.until
+    ),
+    "let_in": lambda change: events.LetInEvent(change.room, UserInfo(change.name), change.by or ""),
+    "silence": lambda change: events.SilenceEvent(
+        change.room, UserInfo(change.name), change.by or "", change.reason, change.until
+    ),
+    "unsilence": lambda change: events.UnsilenceEvent(change.room, UserInfo(change.name), change.by or ""),
 }
 ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
     MessageBatch: _encode_message_batch,
@@ -106,6 +115,7 @@ ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
     DeliveryReceipt: lambda receipt: events.DeliveredEvent(target=receipt.name, seq=receipt.seq),
     ReadReceipt: lambda receipt: events.ReadEvent(target=receipt.name, seq=receipt.seq),
     RoomEvent: lambda change: ROOM_EVENT_ENCODERS[change.action](change),
+    InvitationEvent: lambda invitation: events.InvitedEvent(invitation.room, invitation.by),
     PresenceUpdate: _encode_presence,
     SettingsUpdate: lambda update: events.SettingsEvent(update.settings),
     CatchUpDone: lambda _: events.SyncedEvent(),

@@ -236,6 +236,8 @@ class NativeHandler(ConnectionHandler):
         # An account's session whose delivery was not started is never sent live messages.
         if request.receive or session.account is None:
             self.messenger.start_delivery(session, left_over)
+        else:
+            self.messenger.invitations.announce(session)
 
     def register(self, session: Session, request: events.RegisterRequest) -> Registration:
         """Make the session's name an account, whose first device is that of the login. Raises `AlreadyLoggedIn`."""

@@ -66,6 +66,10 @@ DELETE_MEMBERSHIPS: Final = "DELETE FROM participants WHERE account_id = %s"
 SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s"
 LOCK_SETTINGS: Final = f"{SETTINGS} FOR NO KEY UPDATE"
 SET_SETTINGS: Final = "UPDATE accounts SET settings = %s WHERE id = %s"
+DELETE_ROOM_ACCESS: Final = (
+    "DELETE FROM invitations WHERE key = %s",
+    "DELETE FROM room_sanctions WHERE kind <> 'network' AND target = %s",
+)
 ADD_INVITE: Final = "INSERT INTO invites (hash, created, id, by, expires, uses) VALUES (%s, %s, %s, %s, %s, %s)"
 DROP_EXPIRED_INVITES: Final = "DELETE FROM invites WHERE expires <= %s"
 SELECT_INVITES: Final = "SELECT id, by, created, expires, uses FROM invites ORDER BY created, id"
@@ -194,6 +198,8 @@ class AccountStore(DeviceStore):
         def change(db: PgConnection) -> Mapping[str, int]:
             for (key,) in db.execute(FIND_KEY, (account,)).fetchall():
                 db.execute(LOCK_NAME, (key,))  # a conversation begun with it meanwhile is from before or after
+                for statement in DELETE_ROOM_ACCESS:
+                    db.execute(statement, (key,))
             for statement in DELETE_ACCOUNT:
                 db.execute(statement, (account,))
             self.record_change(db, "account", account)

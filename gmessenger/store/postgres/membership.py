@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from gmessenger.chat.records import ReadRange
-from gmessenger.errors import AccountDeleted
+from gmessenger.errors import Upgrading
 from gmessenger.room_rules import rules_from_json
 from gmessenger.store.absences import add_absence
 from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.postgres.roles import require_upgraded
 
 READ_RANGE: Final = (
     "SELECT p.visible, greatest(p.visible, p.joined_seq + 1), ARRAY(SELECT ARRAY[a.first, a.last] FROM absences a "
@@ -25,8 +26,6 @@ LOCK_ROOM: Final = (
     # As the writers of messages do: nothing is said meanwhile, and one node at a time changes who is in the room.
     "SELECT id, head, first, rules FROM conversations WHERE key = %s FOR NO KEY UPDATE"
 )
-LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE id = %s FOR KEY SHARE"
-"""Nothing must be added to an account that is being deleted."""
 FIND_MEMBER: Final = "SELECT visible, left_seq FROM participants WHERE account_id = %s AND conversation_id = %s"
 ADD_MEMBER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible, joined, joined_seq) VALUES (%s, %s, %s, %s, %s)"
@@ -39,6 +38,7 @@ LEAVE: Final = (
     "UPDATE participants SET left_seq = %s, role = '' "
     "WHERE account_id = %s AND conversation_id = %s AND left_seq IS NULL"
 )
+FORGET_MEMBER: Final = "DELETE FROM participants WHERE account_id = %s AND conversation_id = %s"
 ABSENCES: Final = "SELECT first, last FROM absences WHERE account_id = %s AND conversation_id = %s ORDER BY first"
 DELETE_ABSENCES: Final = "DELETE FROM absences WHERE account_id = %s AND conversation_id = %s"
 ADD_ABSENCES: Final = (
@@ -54,12 +54,10 @@ def find_read_range(db: PgConnection, account: int, conversation: str) -> ReadRa
 
 
 def join_room(db: PgConnection, room: str, account: int, time: float) -> bool | None:
-    """Make an account a member of a room, given by its key, and lock both.
+    """Make an account, which is locked, a member of a room, given by its key, and lock that.
 
-    Returns whether it was none before; None if there is no such room. Raises `AccountDeleted`.
+    Returns whether it was none before; None if there is no such room.
     """
-    if db.execute(LOCK_ACCOUNT, (account,)).fetchone() is None:  # first, as who deletes it
-        raise AccountDeleted
     row = db.execute(LOCK_ROOM, (room,)).fetchone()
     if row is None:
         return None
@@ -88,7 +86,16 @@ def _add_absence(db: PgConnection, account: int, room: int, stored_from: int, fi
 def leave_room(db: PgConnection, room: str, account: int) -> bool:
     """End an account's membership of a room, given by its key; what it could read is kept for its return.
 
-    Returns whether it was a member.
+    Nothing is kept while a node of an earlier release is alive, which takes all participants for members. Returns
+    whether it was a member.
     """
     row = db.execute(LOCK_ROOM, (room,)).fetchone()
-    return row is not None and db.execute(LEAVE, (row[1], account, row[0])).rowcount > 0
+    if row is None:
+        return False
+    id, head, *_ = row
+    try:
+        require_upgraded(db)
+    except Upgrading:
+        db.execute(DELETE_ABSENCES, (account, id))
+        return db.execute(FORGET_MEMBER, (account, id)).rowcount > 0
+    return db.execute(LEAVE, (head, account, id)).rowcount > 0

@@ -14,6 +14,7 @@ from gmessenger.store.postgres import roles
 from gmessenger.store.postgres.membership import find_read_range, join_room, leave_room
 from gmessenger.store.postgres.pool import MAX_ATTEMPTS, PgConnection
 from gmessenger.store.postgres.pruning import Pruner
+from gmessenger.store.postgres.room_access import check_may_join
 
 ROOM_COLUMNS: Final = (
     "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.starts, m.having_role, "
@@ -67,6 +68,8 @@ class RoomStore(Pruner):
 
     def join(self, room: str, account: int, time: float) -> ReadRange:
         def change(db: PgConnection) -> ReadRange:
+            if check_may_join(db, room, account, time):
+                self.record_change(db, "access", room)
             is_new = join_room(db, room, account, time)
             readable = find_read_range(db, account, room)
             if is_new is None or readable is None:

@@ -7,8 +7,9 @@ from gmessenger.store.postgres.changefeed import ChangeFeed
 from gmessenger.store.postgres.leases import NameLeases
 from gmessenger.store.postgres.messages import MessageStore
 from gmessenger.store.postgres.reindex import IndexRebuild
+from gmessenger.store.postgres.room_access import RoomAccessStore
 from gmessenger.store.postgres.rooms import RoomStore
 
 
-class PostgresStore(AccountStore, MessageStore, RoomStore, NameLeases, ChangeFeed, IndexRebuild):
+class PostgresStore(AccountStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild):
     """A store in a PostgreSQL database that the nodes of a cluster share."""

@@ -35,6 +35,8 @@ DROP: Final = (
     "DELETE FROM devices WHERE account_id = ?",
     "DELETE FROM participants WHERE account_id = ?",
     "DELETE FROM absences WHERE account_id = ?",
+    "DELETE FROM invitations WHERE key = (SELECT key FROM accounts WHERE id = ?)",
+    "DELETE FROM room_sanctions WHERE kind <> 'network' AND target = (SELECT key FROM accounts WHERE id = ?)",
     "DELETE FROM blocks WHERE account_id = ?",
     "DELETE FROM reactions WHERE account_id = ?",
     "DELETE FROM accounts WHERE id = ?",

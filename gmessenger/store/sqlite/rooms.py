@@ -15,6 +15,7 @@ from gmessenger.store.sqlite import roles
 from gmessenger.store.sqlite.accounts import LIFT
 from gmessenger.store.sqlite.membership import find_read_range, join_room, leave_room
 from gmessenger.store.sqlite.pruning import Pruner
+from gmessenger.store.sqlite.room_access import check_may_join
 
 ROOM: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key = ?"
 ROOMS: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key LIKE '#%'"
@@ -51,6 +52,7 @@ class RoomStore(Pruner):
 
     def join(self, room: str, account: int, time: float) -> ReadRange:
         def change(db: sqlite3.Connection) -> ReadRange | None:
+            check_may_join(db, room, account, time)
             return find_read_range(db, account, room) if join_room(db, room, account, time) else None
 
         if (readable := self.writer.execute(change)) is None:

@@ -6,8 +6,9 @@ from gmessenger.store.sqlite.accounts import AccountStore
 from gmessenger.store.sqlite.backup import BackupStore
 from gmessenger.store.sqlite.messages import MessageStore
 from gmessenger.store.sqlite.reindex import IndexRebuild
+from gmessenger.store.sqlite.room_access import RoomAccessStore
 from gmessenger.store.sqlite.rooms import RoomStore
 
 
-class SqliteStore(AccountStore, MessageStore, RoomStore, BackupStore, IndexRebuild):
+class SqliteStore(AccountStore, MessageStore, RoomStore, RoomAccessStore, BackupStore, IndexRebuild):
     """A store in one SQLite file, or, with `path` None, in the memory of this process."""

@@ -1,0 +1,181 @@
+"""Invitations to rooms: of accounts, which the store keeps, and of guests, which last as long as their session."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gmessenger.chat.blocks import BlockList
+from gmessenger.chat.listings import USERS_PAGE
+from gmessenger.chat.outbox import InvitationEvent
+from gmessenger.chat.records import MAX_INVITATIONS, Account, Invitation
+from gmessenger.chat.results import InvitationEntry, InvitationPage
+from gmessenger.chat.room import GuestInvitation, Room
+from gmessenger.chat.room_rights import RoomRights
+from gmessenger.chat.rooms import RoomRegistry
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+from gmessenger.chat.storage import Store
+from gmessenger.errors import AccountsOnly, AlreadyMember, Forbidden, NotFound, RecipientGone
+from gmessenger.names import fold
+
+MAX_ANNOUNCED: Final = 100  # invitations at a login
+
+
+class Invitations:
+    """Invites to rooms, takes invitations back, and tells those who are invited. Changes block on the store.
+
+    `accounts`, by folded name, belongs to the authenticator. `is_recent`: whether a folded name was online lately.
+    `check_not_muted` raises `Muted` for a folded name.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        rooms: RoomRegistry,
+        rights: RoomRights,
+        blocks: BlockList,
+        accounts: Mapping[str, Account],
+        is_recent: Callable[[str], bool],
+        check_not_muted: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._rooms = rooms
+        self._rights = rights
+        self._blocks = blocks
+        self._accounts = accounts
+        self._is_recent = is_recent
+        self._check_not_muted = check_not_muted
+        self._clock = clock
+
+    def invite(self, session: Session, name: str, user: str) -> None:
+        """Invite a user to a room that the session's account is in; where it is `invited`, as a moderator.
+
+        Raises `NoSuchRoom`, `NotMember`, `AccountsOnly`, `NotOwner`, `RoomClosed`, `Muted`, `Blocked`, `NotFound`,
+        `RecipientGone`, `AlreadyMember`, or `Forbidden` beyond `MAX_INVITATIONS`.
+        """
+        session.require_account()
+        self._check_not_muted(session.key)
+        room = self._rooms.require_member(name, session)
+        room.check_open()
+        key = fold(user)
+        # (What a moderator has done, a member must not undo.)
+        is_kept_out = room.find_sanction("shut_out", key, self._clock()) is not None
+        if room.rules.invited or is_kept_out:
+            self._rights.require_role(room, session, "moderator")
+        if key not in self._accounts and key not in self._router:
+            self._router.peers.sync(key)
+        self._blocks.check(session.key, key)
+        account = self._accounts.get(key)
+        if account is None:
+            self._invite_guest(session, room, key, user)
+        elif account.id in room.members and not (self._router.peers.sync() and account.id not in room.members):
+            raise AlreadyMember
+        else:
+            self._invite_account(session, room, account)
+
+    def _invite_account(self, session: Session, room: Room, account: Account) -> None:
+        invitation = Invitation(account.key, account.name, session.name, self._clock())
+        with room.access_lock:
+            access = self._store.invite(room.key, invitation)
+            self._rooms.update_access(room, access, session.name, self._clock(), session)
+
+    def _invite_guest(self, session: Session, room: Room, key: str, user: str) -> None:
+        if key in room.guests or key in room.remote_guests:
+            raise AlreadyMember
+        is_here = bool(self._router.sessions(key))
+        if not is_here and key not in self._router.peers:
+            raise RecipientGone(f"{user} has left, and was a guest.") if self._is_recent(key) else NotFound
+        if not room.rules.guests:
+            raise AccountsOnly(f"{user} is a guest, and only accounts may join this room.")
+        if len(room.guest_invitations) + len(room.access.invitations) >= MAX_INVITATIONS:
+            raise Forbidden(f"At most {MAX_INVITATIONS} invitations to a room can wait.", limit=MAX_INVITATIONS)
+        if room.find_sanction("shut_out", key, self._clock()) is not None:
+            with room.access_lock:
+                access = self._store.lift_room_sanction(room.key, "shut_out", key, session.name)
+                self._rooms.update_access(room, access, session.name, self._clock(), session)
+        if is_here:
+            self.invite_guest_here(room, key, session.name)
+        else:
+            self._router.peers.invite_guest(room.key, key, session.name)
+
+    def invite_guest_here(self, room: Room, key: str, by: str) -> None:
+        """Invite the guest that is connected to this server under a folded name, if one is. Never blocks."""
+        guest = next((one for one in self._router.sessions(key) if one.account is None), None)
+        if guest is None or room.is_invited(guest):
+            return
+        room.guest_invitations[key] = GuestInvitation(guest.token, by)
+        _tell(guest, room, by)
+
+    def uninvite(self, session: Session, name: str, user: str) -> None:
+        """Take an invitation back, as a moderator or who has given it. Raises `NoSuchRoom`, `NotOwner`, `NotFound`."""
+        room = self._rooms.require_member(name, session)
+        key = fold(user)
+        if key not in room.access.invitations and key not in room.guest_invitations:
+            self._router.peers.sync()
+        invitation = room.access.invitations.get(key) or room.guest_invitations.get(key)
+        if invitation is None or invitation.by != session.name:
+            self._rights.require_role(room, session, "moderator")
+        if room.guest_invitations.pop(key, None) is None and key in self._router.peers and key not in self._accounts:
+            return self._router.peers.invite_guest(room.key, key, session.name, invited=False)
+        if invitation is None:
+            raise NotFound(f"{user} is not invited.")
+        return self._remove(room, key, session.name, session)
+
+    def decline(self, session: Session, name: str) -> Room | None:
+        """Decline the invitation to a room. Returns the room; None if the session is in it, or not invited."""
+        room = self._rooms.get(fold(name))
+        if room is None or not (room.has_member(session) or room.is_invited(session)):
+            self._router.peers.sync()
+            room = self._rooms.get(fold(name))
+        if room is None or room.has_member(session) or not room.is_invited(session):
+            return None
+        room.guest_invitations.pop(session.key, None)
+        self._remove(room, session.key, session.name, session)
+        return room
+
+    def _remove(self, room: Room, key: str, by: str, actor: Session) -> None:
+        if key not in room.access.invitations:
+            return
+        with room.access_lock:
+            access = self._store.uninvite(room.key, key, by)
+            self._rooms.update_access(room, access, by, self._clock(), actor)
+
+    def announce(self, session: Session) -> None:
+        """Tell a session that has logged in to which rooms it is invited, at most `MAX_ANNOUNCED`. Never blocks."""
+        waiting = (room for room in self._rooms if room.is_invited(session) and not room.has_member(session))
+        for room in heapq.nsmallest(MAX_ANNOUNCED, waiting, key=lambda room: room.key):
+            inviter = room.inviter_of(session)
+            if not self._blocks.is_hidden(session.key, fold(inviter)):
+                _tell(session, room, inviter)
+
+    def promote_guest(self, session: Session) -> None:
+        """Keep the invitations of a guest that has become an account."""
+        for room in self._rooms:
+            invitation = room.guest_invitations.pop(session.key, None)
+            if invitation is not None and invitation.token == session.token and not room.has_member(session):
+                stored = Invitation(session.key, session.name, invitation.by, self._clock())
+                with room.access_lock:
+                    access = self._store.invite(room.key, stored)
+                    self._rooms.update_access(room, access, invitation.by, self._clock(), session)
+
+    def list(self, session: Session, name: str, after: str | None) -> InvitationPage:
+        """Return the invitations to a room that wait, by name. Raises as `uninvite`; members may see them, too."""
+        self._router.peers.sync()
+        room = self._rooms.require_member(name, session)
+        if room.rules.invited:
+            self._rights.require_role(room, session, "moderator")
+        start = fold(after) if after else ""
+        waiting = room.access.invitations
+        keys = heapq.nsmallest(USERS_PAGE + 1, (key for key in waiting if key > start))
+        entries = [InvitationEntry(waiting[key].name, waiting[key].by, waiting[key].since) for key in keys[:USERS_PAGE]]
+        return InvitationPage(entries, len(keys) > USERS_PAGE)
+
+
+def _tell(session: Session, room: Room, by: str) -> None:
+    if session.accepts_push:
+        session.outbox.offer(InvitationEvent(room.name, by))

@@ -1,0 +1,122 @@
+"""Invitations, removals and bans of rooms hold on every node, and races are decided in the store."""
+
+from __future__ import annotations
+
+import gevent
+
+from tests.cluster.conftest import Cluster, wait_until
+from tests.protocol.test_invitations import INVITED, PRIVATE
+from tests.support.accounts import UserClient, numbered_texts, texts
+from tests.support.moderation import expect_error, expect_ok
+from tests.support.timeouts import TEST_TIMEOUT
+
+ROUNDS = 20
+
+
+def test_an_invitation_goes_to_whatever_node_one_is_on(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    expect_ok(hank.request("join", room="#dev", rules=PRIVATE))
+    expect_error(dale.request("join", room="#dev"), "no_such_room", 404)
+    expect_ok(hank.request("invite", room="#dev", user="dale"))
+    assert dale.next_event("invited") == INVITED
+    assert cluster.log_in(cluster.second, "dale", "phone").next_event("invited") == INVITED
+    expect_ok(dale.request("join", room="#dev"))
+    assert hank.next_event("join")["user"]["account_name"] == "dale"
+    expect_ok(dale.request("leave", room="#dev"))
+    wait_until(lambda: hank.request("invite", room="#dev", user="dale")["response"] == 200)
+    expect_ok(dale.request("leave", room="#dev"))  # declined
+    wait_until(lambda: expect_ok(hank.request("invitations", room="#dev"))["invitations"] == [])
+
+
+def test_what_was_said_meanwhile_is_absent_on_every_node(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    phone = cluster.log_in(cluster.first, "dale", "phone")
+    for each in (hank, dale):
+        expect_ok(each.request("join", room="#dev"))
+    hank.send_messages("#dev", *numbered_texts(2))
+    assert texts(dale.receive_messages(2)) == texts(phone.receive_messages(2)) == numbered_texts(2)
+    expect_ok(dale.request("leave", room="#dev"))
+    assert hank.next_event("leave")["user"]["account_name"] == "dale"
+    hank.send_messages("#dev", "secret")
+    assert expect_ok(dale.request("join", room="#dev"))["absent"] == [[3, 3]]
+    while hank.next_event("join")["user"]["account_name"] != "dale":
+        pass
+    hank.send_messages("#dev", "after")
+    assert texts(dale.receive_messages(1)) == texts(phone.receive_messages(1)) == ["after"]
+    assert texts(dale.history("#dev")) == texts(phone.history("#dev")) == [*numbered_texts(2), "after"]
+
+
+def test_who_is_removed_or_silenced_on_one_node_is_so_on_all(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    for each in (hank, dale):
+        expect_ok(each.request("join", room="#dev"))
+    expect_ok(hank.request("silence", room="#dev", user="dale"))
+    assert dale.next_event("silence")["by"] == "hank"
+    expect_error(dale.send_message("#dev", "but"), "silenced")
+    expect_ok(hank.request("unsilence", room="#dev", user="dale"))
+    assert dale.next_event("unsilence")["by"] == "hank"
+    dale.send_messages("#dev", "thanks")
+    expect_ok(hank.request("remove", room="#dev", user="dale"))
+    assert dale.next_event("leave")["by"] == "hank"
+    expect_error(dale.request("join", room="#dev"), "shut_out")
+    expect_ok(hank.request("let_in", room="#dev", user="dale"))
+    expect_ok(dale.request("join", room="#dev"))
+
+
+def test_a_guest_on_another_node_is_invited_and_kept_out(cluster: Cluster) -> None:
+    hank, gus = cluster.register(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "gus")
+    expect_ok(hank.request("join", room="#dev", rules=PRIVATE))
+    expect_error(gus.request("join", room="#dev"), "no_such_room", 404)
+    expect_ok(hank.request("invite", room="#dev", user="gus"))
+    assert gus.next_event("invited") == INVITED
+    expect_ok(gus.request("join", room="#dev"))
+    assert hank.next_event("join")["user"]["account_name"] == "gus"
+    expect_ok(hank.request("remove", room="#dev", user="gus"))
+    assert gus.next_event("leave")["by"] == "hank"
+    expect_error(gus.request("join", room="#dev"), "no_such_room", 404)
+    expect_ok(hank.request("rule", room="#dev", set={"invited": False}))
+    expect_error(gus.request("join", room="#dev"), "shut_out")
+
+
+def test_who_joins_while_it_is_removed_is_out(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    expect_ok(hank.request("join", room="#dev"))
+    for _ in range(ROUNDS):
+        jobs = [
+            gevent.spawn(dale.request, "join", room="#dev"),
+            gevent.spawn(hank.request, "shut_out", room="#dev", user="dale"),
+        ]
+        joined, banned = (job.get(timeout=TEST_TIMEOUT) for job in jobs)
+        expect_ok(banned)
+        assert joined["response"] == 200 or joined["code"] == "shut_out"
+        wait_until(lambda: names_in(hank) == ["hank"])
+        expect_error(dale.request("join", room="#dev"), "shut_out")
+        expect_ok(hank.request("let_in", room="#dev", user="dale"))
+
+
+def test_an_invitation_and_its_taking_back_at_once_leave_one_of_both(cluster: Cluster) -> None:
+    hank, bobby = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "bobby")
+    dale = cluster.register(cluster.second, "dale")
+    expect_ok(hank.request("join", room="#dev", rules={"invited": True}))
+    expect_ok(hank.request("invite", room="#dev", user="bobby"))
+    expect_ok(bobby.request("join", room="#dev"))
+    expect_ok(hank.request("role", room="#dev", user="bobby", role="moderator"))
+    for _ in range(ROUNDS):
+        jobs = [
+            gevent.spawn(hank.request, "invite", room="#dev", user="dale"),
+            gevent.spawn(bobby.request, "shut_out", room="#dev", user="dale"),
+        ]
+        for job in jobs:
+            expect_ok(job.get(timeout=TEST_TIMEOUT))
+        invited = bool(expect_ok(hank.request("invitations", room="#dev"))["invitations"])
+        banned = bool(expect_ok(hank.request("shut_outs", room="#dev"))["shut_outs"])
+        assert invited != banned
+        joined = dale.request("join", room="#dev")
+        assert joined["response"] == 200 if invited else joined["code"] == "shut_out"
+        if invited:
+            expect_ok(dale.request("leave", room="#dev"))
+
+
+def names_in(client: UserClient) -> list[str]:
+    users = expect_ok(client.request("members", room="#dev"))["users"]
+    return [user["account_name"] for user in users]
