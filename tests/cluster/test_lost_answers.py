@@ -208,12 +208,12 @@ def test_nobody_is_an_account_elsewhere_while_it_is_erased_and_what_came_late_is
     store, account = cluster.first.app.store, cluster.first.app.messenger.authenticator.accounts["hank"].id
     delete = store.delete_account
 
-    def delete_after_message(id: int) -> None:
+    def delete_after_message(id: int) -> Any:
         assert phone.receive()["code"] == "account_disabled"
         assert cluster.connect(cluster.second).try_log_in("hank", password=PASSWORD)["code"] == "account_disabled"
         cluster.second.app.store.append(NewMessage("dale hank", "hank", "dale", "late", 1.0, account), lambda *_: None)
         cluster.second.app.store.flush()
-        delete(id)
+        return delete(id)
 
     monkeypatch.setattr(store, "delete_account", delete_after_message)
     assert hank.request("forget", password=PASSWORD)["response"] == 200

@@ -88,7 +88,11 @@ def test_who_makes_a_room_removes_a_member_and_a_guest_elsewhere(cluster: Cluste
     for each in (dale, gus):
         assert each.request("join", room="#dev")["response"] == 200
         assert hank.next_event("join")["user"]["account_name"] == each.name
-    assert hank.request("members", room="#dev")["users"][-1] == {"account_name": "hank", "status": "online"}
+    assert hank.request("members", room="#dev")["users"][-1] == {
+        "account_name": "hank",
+        "status": "online",
+        "role": "owner",
+    }
     for each in (dale, gus):
         assert hank.request("remove", room="#dev", user=each.name)["response"] == 200
         event = each.next_event("leave")
