@@ -23,7 +23,7 @@ STORED_QUERY: Final = (
     "SELECT client_id, c.key, seq, sender, text FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id WHERE client_id IS NOT NULL"
 )
-UNINDEXED_QUERY: Final = "SELECT id FROM messages WHERE words IS NULL"
+UNINDEXED_QUERY: Final = "SELECT id FROM messages WHERE words IS NULL AND NOT erased"
 ReceivedMessage = tuple[int, str, str]
 """seq, sender and text."""
 
@@ -56,6 +56,8 @@ class DeliveryLog:
     seqs: dict[str, int] = field(default_factory=dict)  # id: the seq of its 200
     received: dict[tuple[str, str], list[ReceivedMessage]] = field(default_factory=lambda: defaultdict(list))
     recipients: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    amendments: dict[str, tuple[int, str]] = field(default_factory=dict)  # id: seq that it is about, edit or erase
+    refused: set[str] = field(default_factory=set)  # ids of amendments of what was erased before
     repeated: int = 0  # came once more, as it may; the client dropped it by its seq
     rejected: int = 0  # answered 503
     replaced: int = 0  # by oneself
@@ -98,22 +100,41 @@ class DeliveryLog:
         )
 
     def verify_received(self) -> None:
-        """Check that each client received every stored message once, in order, without gaps, and no other."""
+        """Check that each client received every stored message once, in order, without gaps, and no other.
+
+        A message that was edited or erased came with one of the texts that it had.
+        """
         for conversation, names in self.recipients.items():
             sent = {
-                self.seqs[id]: (sender, text)
-                for id, (sender, location, text) in self.texts.items()
+                self.seqs[id]: sender
+                for id, (sender, location, _) in self.texts.items()
                 if location == conversation and id in self.seqs
             }
             assert sorted(sent) == list(range(1, len(sent) + 1)), f"holes or doubles in {conversation}"
+            versions = self._versions(conversation)
             for name in names:
                 received = self.received[name, conversation]
                 expected = [
-                    (seq, _account(sender_name), text)
-                    for seq, (sender_name, text) in sorted(sent.items())
-                    if sender_name != name
+                    (seq, _account(sender), text if text in versions[seq] else "|".join(versions[seq]))
+                    for (seq, sender), text in zip(
+                        [pair for pair in sorted(sent.items()) if pair[1] != name],
+                        [text for _, _, text in received] + [""] * len(sent),
+                        strict=False,
+                    )
                 ]
                 assert received == expected, f"{name} in {conversation}: {_describe_difference(received, expected)}"
+
+    def _versions(self, conversation: str) -> dict[int, list[str]]:
+        """Return the texts that messages of a conversation had, by seq, in their order: the last is the present one."""
+        ids = [id for id, (_, location, _) in self.texts.items() if location == conversation and id in self.seqs]
+        versions: dict[int, list[str]] = {}
+        for id in sorted(ids, key=lambda id: self.seqs[id]):
+            seq, text = self.seqs[id], self.texts[id][2]
+            about, what = self.amendments.get(id, (seq, ""))
+            if what:
+                versions[about].append(text if what == "edit" else "")
+            versions[seq] = [""] if what == "erase" else versions[about] if what else [text]
+        return versions
 
     def verify_order(self) -> None:
         """Check that the texts of each sender were stored in the order of sending."""
@@ -130,7 +151,7 @@ class DeliveryLog:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
             indexed = db.execute("SELECT count(*) FROM words_docsize").fetchone()[0]
-            assert indexed == db.execute("SELECT count(*) FROM messages").fetchone()[0], (
+            assert indexed == db.execute("SELECT count(*) FROM messages WHERE NOT erased").fetchone()[0], (
                 "what is stored can be searched"
             )
             self._verify_stored(db.execute(GAPS_QUERY).fetchall(), db.execute(STORED_QUERY).fetchall())
@@ -145,8 +166,10 @@ class DeliveryLog:
         assert list(gaps) == []
         assert len(stored) == len({row[0] for row in stored}), "stored twice"
         rows_by_id = {id: (sender, location, text, seq) for id, location, seq, sender, text in stored}
+        versions = {conversation: self._versions(conversation) for conversation in self.recipients}
         for id, seq in self.seqs.items():
-            sender_name, location, text = self.texts[id]
+            sender_name, location, _ = self.texts[id]
+            text = "" if id in self.amendments else versions[location][seq][-1]
             assert rows_by_id.get(id) == (_account(sender_name), location, text, seq), (
                 f"{id} was answered {seq}; stored: {rows_by_id.get(id)}"
             )

@@ -68,7 +68,7 @@ class ProbeClient(ResendingClient):
     """A client on one node."""
 
     def __init__(self, name: str, server: Address, log: DeliveryLog, probe_log: ProbeLog, silence: float) -> None:
-        super().__init__(name, server, log, [f"#sea-of-{name}"], silence=silence)
+        super().__init__(name, server, log, [f"#sea-of-{name}"], amending=0.0, silence=silence)
         self._probe_log = probe_log
 
     def send_probes(self) -> None:

@@ -36,6 +36,7 @@ class ResendingClient:
         window: number of messages that may be unanswered.
         stride: number of received messages per acknowledgement.
         pause: seconds between a response and the next message.
+        amending: share of the messages that edit or erase an earlier one.
         silence: seconds without data, while a response is due, after which it connects to the next of its servers.
     """
 
@@ -49,6 +50,7 @@ class ResendingClient:
         stride: int = 7,
         pause: float = 0.0,
         device: str = "",
+        amending: float = 0.1,
         silence: float = TEST_TIMEOUT,
     ) -> None:
         self.name = name
@@ -61,8 +63,14 @@ class ResendingClient:
         self._pause = pause
         self._user = {"account_name": name, "password": PASSWORD} | ({"device": device} if device else {})
         self._silence = silence
+        self._amending = amending
+        self._amendable: list[tuple[str, int]] = []
+        """Where this client may amend: targets, and seqs of what it has sent to them."""
+        self._erasing: dict[str, tuple[str, int]] = {}
+        """By the id of an erase, or of the request that looks at what it left: where, and the seq."""
         self._sock: socket.socket | None = None
         self._unanswered: dict[str, bytes] = {}
+        self._targets_by_id: dict[str, str] = {}
         self._last_seqs: dict[str, int] = {}
         self._acked_seqs: dict[str, int] = {}
         self._sending = True
@@ -172,10 +180,36 @@ class ResendingClient:
             self._log.record_rejection()
             gevent.spawn_later(RETRY_DELAY, self._resend, id)
         else:
-            assert code == 200, f"{self.label}: {frame}"
+            self._on_answer(id, frame)
+
+    def _on_answer(self, id: str, frame: dict[str, Any]) -> None:
+        if "messages" in frame:
+            return self._check_erased(id, frame)
+        if id in self._log.amendments and frame.get("code") == "no_such_message":  # it was erased before
+            if self._unanswered.pop(id, None) is not None:
+                self._log.refused.add(id)
+        else:
+            assert frame["response"] == 200, f"{self.label}: {frame}"
             if self._unanswered.pop(id, None) is not None:
                 self._log.record_seq(id, frame["seq"])
-            self._schedule_next()
+                self._note_answered(id, frame["seq"])
+        return self._schedule_next()
+
+    def _note_answered(self, id: str, seq: int) -> None:
+        """Remember where one may amend; where one has erased, look at what is left."""
+        if id not in self._log.amendments:
+            self._amendable.append((self._targets_by_id.pop(id), seq))
+        elif id in self._erasing:
+            to, about = self._erasing.pop(id)
+            look = f"look {id}"
+            self._erasing[look] = (to, about)
+            self._send(_encode_frame(**{"action": "history", "id": look, "with": to, "before": about + 1, "limit": 1}))
+
+    def _check_erased(self, id: str, frame: dict[str, Any]) -> None:
+        """Once an erase is answered, nothing that is read has the text."""
+        _, about = self._erasing.pop(id)
+        (message,) = frame["messages"]
+        assert (message["seq"], message["message"], message["erased"]) == (about, "", True), f"{self.label}: {frame}"
 
     def _schedule_next(self) -> None:
         if self._pause and self._sending:
@@ -218,9 +252,24 @@ class ResendingClient:
         """Make a message, to be resent until it is answered."""
         id, to = f"{self.label} {number}", random.choice(self.targets)
         text = f"{number} of {self.label} ".ljust(random.randrange(20, 200), "x")
-        self._log.texts[id] = (self.label, self.conversation(to), text)
-        self._unanswered[id] = _encode_frame(action="msg", id=id, to=to, message=text)
+        if self._amendable and random.random() < self._amending:
+            self._unanswered[id] = self._make_amendment(id, text)
+        else:
+            self._targets_by_id[id] = to
+            self._log.texts[id] = (self.label, self.conversation(to), text)
+            self._unanswered[id] = _encode_frame(action="msg", id=id, to=to, message=text)
         return self._unanswered[id]
+
+    def _make_amendment(self, id: str, text: str) -> bytes:
+        """Make an edit or an erase of one of the latest messages, which may have been erased already."""
+        to, about = random.choice(self._amendable[-50:])
+        what = random.choice(("edit", "erase"))
+        self._log.texts[id] = (self.label, self.conversation(to), text)
+        self._log.amendments[id] = (about, what)
+        if what == "erase":
+            self._erasing[id] = (to, about)
+        message = text if what == "edit" else ""
+        return _encode_frame(action="msg", id=id, to=to, message=message, about=about, what=what)
 
     def _check_idle(self) -> None:
         if not self._sending and not self._unanswered:

@@ -53,10 +53,8 @@ MessageRow: TypeAlias = tuple[int, int, int, str, str, str, float, int | None, s
 """The values of `INSERT_MESSAGE`."""
 ExtrasRow: TypeAlias = tuple[str, int | None, str, int]
 """The values of `SET_EXTRAS`."""
-SentRow: TypeAlias = tuple[int, str, int | None, str, bool]
-"""Seq, text, `about`, `what`, and whether the text was changed since."""
-SentInChunk: TypeAlias = dict[tuple[int, str, int], SentRow]
-"""The messages of a chunk, by device, the client's id and conversation."""
+SentInChunk: TypeAlias = dict[tuple[int, str, int], tuple[int, NewMessage]]
+"""Seqs and messages of a chunk, by device, the client's id and conversation."""
 
 
 @dataclass(slots=True)
@@ -227,7 +225,7 @@ class MessageInserter(AppendQueue):
             conversation.head = seq = conversation.head + 1
             moved[conversation.id] = conversation
             if check_duplicates and message.id is not None and message.device is not None:
-                sent[message.device, message.id, conversation.id] = (seq, text, *about_columns(message), False)
+                sent[message.device, message.id, conversation.id] = (seq, message)
             if about is not None or message.kind:
                 extras.append((message.kind, *about_columns(message), row))
             rows.append(
@@ -284,7 +282,10 @@ class MessageInserter(AppendQueue):
         if message.id is None or message.device is None:
             return None
         earlier = sent_in_chunk.get((message.device, message.id, conversation.id))
-        row = earlier or db.execute(FIND_DUPLICATE, (message.device, message.id, conversation.id)).fetchone()
+        if earlier is not None:
+            seq, first = earlier
+            return seq, compare_with_stored(message, first.text, *about_columns(first), is_changed=False)
+        row = db.execute(FIND_DUPLICATE, (message.device, message.id, conversation.id)).fetchone()
         if row is not None:
             seq, text, about, what, is_changed = row
             return seq, compare_with_stored(message, text, about, what, is_changed=is_changed or what in REMOVES_TEXT)
