@@ -287,6 +287,11 @@ class Client(ChatRequests, AmendmentSender):
     def change_password(self, old: str, new: str) -> None:
         super().change_password(old, new)
         self._handshake.set_password(new)
+        self.must_change_password = False
+
+    def replace_password(self, new: str) -> None:
+        """Change the password with which the client logged in, such as a one-time password. Raises as all requests."""
+        self.change_password(self._handshake.password or "", new)
 
     def log_out(self) -> None:
         """Log out this device, and end the client: the next login needs the password. Raises `AccountsOnly`, too."""
@@ -340,6 +345,7 @@ class Client(ChatRequests, AmendmentSender):
             # The name could log in as a guest, but queued messages of an account must not be sent by a guest.
             raise Refused(Text("The account {name} no longer exists.", name=self.name)) from AccountDeleted()
         self.limits = response.limits or {}
+        self.must_change_password = response.password_until is not None
         self.registration = response.registration if self._handshake.is_confidential else None
         self._send_queue.rate_limiter.set_limits(self.limits)
         self._set_account(is_account=response.account is True)

@@ -118,6 +118,11 @@ class Handshake:
         self._token: str | None = None
         self._registration: tuple[str, str | None] | None = None  # password and invite
 
+    @property
+    def password(self) -> str | None:
+        """The password for the following logins."""
+        return self._password
+
     def set_password(self, password: str) -> None:
         """Use another password for the following logins."""
         self._password = password

@@ -218,6 +218,8 @@ class ChatRequests(OperatorRequests):
         """Whether the guest may `register`: `open`, `closed`, or `invite`; None if it may not over this connection."""
         self.is_account = False
         """Whether the name is an account; known after the login."""
+        self.must_change_password = False
+        """Whether the login was with a one-time password: nothing else is allowed before `replace_password`."""
         self._session_state: dict[str, bytes] = {}
         """Frames that restore the state of a session after a reconnection: `status`, `join ROOM`, `read NAME`."""
 

@@ -24,6 +24,7 @@ from gmessenger.errors import (
     GuestsDisabled,
     InsecureTransport,
     MessengerError,
+    PasswordChangeRequired,
     Refused,
     Unreachable,
     WireError,
@@ -214,6 +215,22 @@ class FirstRun:
                 return True
         return False
 
+    def replace_password(self, client: Client) -> None:
+        """Ask for a password in place of the operator's one-time password. Blocks."""
+        self._show(_(PasswordChangeRequired.message))
+        for _try in range(MAX_PASSWORD_ATTEMPTS):
+            password = self._ask_secret(_("The new password: "))
+            if not password:
+                break
+            if password != self._ask_secret(_("Repeat the password: ")):
+                self._show(_("the passwords differ"))
+                continue
+            try:
+                return client.replace_password(password)
+            except MessengerError as error:
+                self._show(format_reason(error))
+        return self._show(_("the password is as it was; /password changes it"))
+
     def _register(
         self, client: Client, password: str, registration: str | None, register: Callable[[str, str | None], object]
     ) -> bool:
@@ -312,6 +329,8 @@ class LoginFlow:
             except Refused as error:
                 if not self._first_run.register_stranger(client, error):
                     raise
+            if client.must_change_password:
+                self._first_run.replace_password(client)
         else:
             startup.start(client)
 

@@ -3,18 +3,20 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from gmessenger.chat.admin import AdminService
 from gmessenger.config.parser import CLIENT, default_config, parse_options
 from gmessenger.errors import FileError
 from gmessenger.terminal.main import main
 from gmessenger.terminal.saved_config import save_values
 from tests import ROOT
-from tests.conftest import RunningServer
+from tests.conftest import FAST, RunningServer
 from tests.support.pty_client import TIMEOUT, PtyClient, environment
 from tests.support.scripted_server import ClientConnection, FakeServer
 
@@ -339,3 +341,25 @@ def test_where_guests_are_refused_a_name_that_was_mistyped_is_asked_for_again(
     erin.type_line("")
     erin.wait_for(r"Your name \[erni\]: $")
     assert not server.app.messenger.authenticator.accounts
+
+
+def test_after_a_one_time_password_it_asks_for_a_new_one(
+    start_server: Callable[..., RunningServer], open_first_run: OpenFirstRun
+) -> None:
+    server = start_server()
+    service = AdminService(server.app.messenger, server.app.store, FAST, time.time)
+    service.add_account("erin", "forgotten long ago")
+    service.set_password("erin", "once upon a time", once=True)
+    erin = open_first_run(server.host, str(server.port), "--name", "erin")
+    erin.wait_for("Password for erin: $")
+    erin.type_line("once upon a time")
+    erin.wait_for(r"one-time\s+password")
+    for first, second in (("a new password", "another"), ("short", "short"), ("a new password", "a new password")):
+        erin.wait_for("The new password: $")
+        erin.type_line(first)
+        erin.wait_for("Repeat the password: $")
+        erin.type_line(second)
+    erin.wait_for(r"Connected to gmessenger/")
+    erin.type_line("/password")
+    erin.wait_for("Your password now")
+    assert server.app.messenger.router.sessions("erin")[0].must_change_password is False
