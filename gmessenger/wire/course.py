@@ -6,7 +6,7 @@ The dialect is chosen at the presence and refined at the first message; before, 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
@@ -51,7 +51,7 @@ class CourseCodec:
         self.dialect: Dialect = dialects.DEFAULT
         self.fetches_lists = False
         self._list_in_alert = False
-        self._observed: Spelling | None = None
+        self._observed: tuple[str, str, str] | None = None
 
     @property
     def expects_answers(self) -> bool:
@@ -68,11 +68,11 @@ class CourseCodec:
         """Return the request of an object; None for a response, which is ignored."""
         lowered = lower_keys(raw)
         action = str(lowered.get("action")).lower()
+        decode = ACTION_DECODERS.get(action)
+        if decode is not None:
+            return decode(self, lowered, action)
         if action.startswith(dialects.PRESENCE_PREFIX):
             return self._decode_presence(raw, lowered)
-        for actions, decode in ACTION_DECODERS:
-            if action in actions:
-                return decode(self, lowered, action)
         is_response = "action" not in lowered and "response" in lowered
         return None if is_response else CourseUnknown(action in dialects.REFUSED_ACTIONS)
 
@@ -142,11 +142,11 @@ class CourseCodec:
             return InvalidFrame(BadText())
         if not to and not self.dialect.expects_greeting and lowered.get("type") != "status":
             return InvalidFrame(BadRequest("The message has no recipient."))
-        sender = first_string(lowered, dialects.SENDER_PATHS)
-        spelling = Spelling(action, text[0], recipient[0] if recipient else "", sender[0] if sender else "")
-        if self._observed != spelling:
-            self._observed = spelling
-            self.dialect = self.dialect.refined_by(spelling)
+        words = (action, text[0], recipient[0] if recipient else "")
+        if self._observed != words:
+            self._observed = words
+            sender = first_string(lowered, dialects.SENDER_PATHS)
+            self.dialect = self.dialect.refined_by(Spelling(*words, sender[0] if sender else ""))
         return CourseMessage(None if not to or to.lower() in dialects.BROADCAST_NAMES else to, text[1], action)
 
     def _decode_list(self, lowered: JsonMapping, action: str) -> CourseList:
@@ -177,7 +177,7 @@ class CourseCodec:
 
 
 ActionDecoder: TypeAlias = Callable[[CourseCodec, JsonMapping, str], CourseRequest | InvalidFrame]
-ACTION_DECODERS: Final[tuple[tuple[Container[str], ActionDecoder], ...]] = (
+DECODED_ACTIONS: Final[tuple[tuple[Iterable[str], ActionDecoder], ...]] = (
     (dialects.MESSAGE_ACTIONS, CourseCodec._decode_message),
     (dialects.QUIT_ACTIONS, CourseCodec._decode_quit),
     (dialects.LIST_ACTIONS, CourseCodec._decode_list),
@@ -185,6 +185,7 @@ ACTION_DECODERS: Final[tuple[tuple[Container[str], ActionDecoder], ...]] = (
     (dialects.KEY_ACTIONS, CourseCodec._decode_key),
     (dialects.ROOM_ACTIONS, CourseCodec._decode_room),
 )
+ACTION_DECODERS: Final = {action: decode for actions, decode in DECODED_ACTIONS for action in actions}
 
 
 def _cut_name(found: tuple[str, str] | None) -> str | None:
