@@ -176,6 +176,25 @@ class TopicChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesChanged:
+    """A user has set rules of a room; `changes` has those that are different now, by key."""
+
+    room: str
+    name: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """The user `by` has given a member of a room another role; without `by`, the last owner has gone."""
+
+    room: str
+    name: str
+    role: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RoomClosedByOperator:
     """An operator has closed a room: its members can read it, but it takes no messages and no members."""
 
@@ -274,6 +293,8 @@ ChatEvent: TypeAlias = (
     | MemberJoined
     | MemberLeft
     | TopicChanged
+    | RulesChanged
+    | RoleChanged
     | RoomClosedByOperator
     | RoomReopened
     | Notice

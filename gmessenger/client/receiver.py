@@ -19,14 +19,17 @@ from gmessenger.client.events import (
     PresenceChanged,
     ReadMarkerMoved,
     Rejected,
+    RoleChanged,
     RoomClosedByOperator,
     RoomReopened,
+    RulesChanged,
     SettingsChanged,
     Synced,
     TopicChanged,
 )
 from gmessenger.client.heartbeat import MIN_SUSPEND, Heartbeat, Liveness, suspended_seconds
-from gmessenger.client.requests import MIN_RETRY_DELAY, PendingRequests
+from gmessenger.client.request_retry import MIN_RETRY_DELAY
+from gmessenger.client.requests import PendingRequests
 from gmessenger.client.resequencer import Resequencer
 from gmessenger.client.responses import error_from_response, is_error, is_retryable
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue
@@ -58,6 +61,8 @@ from gmessenger.wire.events import (
     ProbeRequest,
     ReadEvent,
     ResponseFrame,
+    RoleEvent,
+    RuleEvent,
     ServerEvent,
     SettingsEvent,
     SyncedEvent,
@@ -185,6 +190,12 @@ class Receiver:
     def _on_topic(self, event: TopicEvent, frame: bytes) -> None:
         self._event_queue.put(TopicChanged(event.room, event.user.account_name, event.topic))
 
+    def _on_rules(self, event: RuleEvent, frame: bytes) -> None:
+        self._event_queue.put(RulesChanged(event.room, event.user.account_name, event.changes))
+
+    def _on_role(self, event: RoleEvent, frame: bytes) -> None:
+        self._event_queue.put(RoleChanged(event.room, event.user.account_name, event.role, event.by))
+
     def _on_room_closed(self, event: CloseEvent, frame: bytes) -> None:
         self._event_queue.put(RoomClosedByOperator(event.room, event.user.account_name, event.reason or ""))
 
@@ -259,6 +270,8 @@ FRAME_HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], N
     JoinEvent: Receiver._on_join,
     LeaveEvent: Receiver._on_leave,
     TopicEvent: Receiver._on_topic,
+    RuleEvent: Receiver._on_rules,
+    RoleEvent: Receiver._on_role,
     CloseEvent: Receiver._on_room_closed,
     OpenEvent: Receiver._on_room_opened,
     SettingsEvent: Receiver._on_settings,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Final
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 
-import gevent
 from gevent.event import AsyncResult
 
 from gmessenger.account_settings import AccountSettings, SettingsChange
+from gmessenger.client.request_retry import RetryingRequests
 from gmessenger.client.responses import (
     ConversationInfo,
     History,
@@ -28,10 +26,12 @@ from gmessenger.client.responses import (
     parse_messages,
     parse_rows,
 )
+from gmessenger.client.room_requests import RoomRequests
 from gmessenger.constants import MAX_HISTORY_PAGE, OFFLINE
-from gmessenger.errors import RateLimited, Unreachable
+from gmessenger.errors import Unreachable
 from gmessenger.hosts import is_certainly_address
 from gmessenger.names import fold
+from gmessenger.room_rules import RuleValue
 from gmessenger.text import Text
 from gmessenger.wire.events import (
     BanRequest,
@@ -54,7 +54,6 @@ from gmessenger.wire.events import (
     OpenRequest,
     PasswordRequest,
     ReadRequest,
-    RemoveRequest,
     Request,
     ResponseFrame,
     RoomsRequest,
@@ -123,31 +122,6 @@ class PendingRequests:
         return dict(self._frames)
 
 
-RETRY_TIMEOUT: Final = 60.0
-"""Seconds in which a request that was too fast is sent again."""
-MIN_RETRY_DELAY: Final = 0.05  # seconds
-
-
-class RetryingRequests(ABC):
-    """Sends requests, again if they were too fast, and waits for the responses."""
-
-    @abstractmethod
-    def _request_once(self, request: Request) -> ResponseFrame:
-        """Send a request and return its response. Blocks. Raises `WireError` and `Unreachable`."""
-
-    def _request(self, request: Request) -> ResponseFrame:
-        """Send a request as `_request_once` does, and again, after a wait, while the server answers `RateLimited`."""
-        deadline = time.monotonic() + RETRY_TIMEOUT
-        while True:
-            try:
-                return self._request_once(request)
-            except RateLimited as error:
-                delay = max(error.retry_after or 0.0, MIN_RETRY_DELAY)
-                if time.monotonic() + delay > deadline:
-                    raise
-                gevent.sleep(delay)
-
-
 class OperatorRequests(RetryingRequests):
     """The requests of operators. They raise as those of `ChatRequests` do, and `OperatorsOnly` for other users.
 
@@ -205,7 +179,7 @@ class OperatorRequests(RetryingRequests):
         return parse_rows(rows, SanctionInfo)
 
 
-class ChatRequests(OperatorRequests):
+class ChatRequests(OperatorRequests, RoomRequests):
     """The requests of every user. Each blocks until the response, also over a reconnection.
 
     Raises:
@@ -284,9 +258,13 @@ class ChatRequests(OperatorRequests):
         """Change some settings of the account, and return all; its other devices get a `SettingsChanged`."""
         return self._request(SettingsRequest(set=change)).settings or AccountSettings()
 
-    def join(self, room: str) -> ResponseFrame:
-        """Join a room, also after each reconnection; the response has its `topic` and `members`."""
-        response = self._request(JoinRequest(room=room))
+    def join(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> ResponseFrame:
+        """Join a room, also after each reconnection; the response has its `topic`, `members` and `rules`.
+
+        An account makes the room if it does not exist, with these `rules`. With rules, also none (`{}`), it must be a
+        new room or an own one, whose rules are set then: else the request raises `NotOwner`.
+        """
+        response = self._request(JoinRequest(room=room, rules=dict(rules) if rules is not None else None))
         self._session_state[f"join {fold(room)}"] = encode_request(JoinRequest(room=room))
         return response
 
@@ -330,10 +308,6 @@ class ChatRequests(OperatorRequests):
         )
         results.is_incomplete = bool(response.incomplete)
         return results
-
-    def remove_member(self, room: str, name: str) -> None:
-        """Remove a member from a room that one has created."""
-        self._request(RemoveRequest(room=room, user=name))
 
     def block(self, name: str) -> None:
         """Block a user: their direct messages are refused. Their messages in rooms still arrive."""

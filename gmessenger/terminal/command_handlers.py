@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
@@ -13,6 +13,7 @@ from gmessenger.client import Client, HistoryMessage, SearchHit, fold
 from gmessenger.constants import AWAY, ONLINE
 from gmessenger.log import traced
 from gmessenger.names import is_room
+from gmessenger.room_rules import RuleValue
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_accounts, format_results
 from gmessenger.terminal.amendment_handlers import AmendmentHandlers, ComposedMessage
@@ -22,8 +23,10 @@ from gmessenger.terminal.dialogue import Dialogue, Prompt
 from gmessenger.terminal.format_events import format_reason, format_topic
 from gmessenger.terminal.format_messages import format_message
 from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
+from gmessenger.terminal.format_rules import special_rules
 from gmessenger.terminal.handler_base import room_name
 from gmessenger.terminal.i18n import _, as_notice, ngettext
+from gmessenger.terminal.room_handlers import RoomHandlers
 
 CONTEXT_MESSAGES: Final = 5
 """Messages shown before and after a search hit."""
@@ -66,7 +69,7 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-class CommandHandlers(AttentionHandlers, AmendmentHandlers):
+class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers):
     """The handlers that are the same in every mode; one method for each command."""
 
     def __init__(self, client: Client, attention: Attention, quit_mode: Callable[[], None]) -> None:
@@ -168,13 +171,15 @@ class CommandHandlers(AttentionHandlers, AmendmentHandlers):
     @traced("room")
     def join(self, room: str) -> None:
         """Join a room, and make it the recipient."""
-        self._show_result(lambda: self._join(room_name(room)))
+        self._show_result(lambda: self.join_room(room_name(room)))
 
-    def _join(self, room: str) -> str:
-        response = self._client.join(room)
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, notice: str = "") -> str:
+        response = self._client.join(room, rules)
         self.recipient = room
         readable = readable_messages(response.seq, response.first, response.absent or ())
-        return format_results.joined(room, response.members or (), response.topic or "", readable)
+        names, special = response.members or (), special_rules(response.rules or {})
+        joined = format_results.joined(room, names, response.topic or "", special, readable)
+        return f"{notice}\n{joined}" if notice else joined
 
     @traced("room")
     def leave_room(self, room: str) -> None:
@@ -281,15 +286,6 @@ class CommandHandlers(AttentionHandlers, AmendmentHandlers):
             hit,
             [message for message in shown if not is_room(hit.conversation) or not self.is_from_blocked(message)],
         )
-
-    @traced("name")
-    def remove(self, name: str) -> None:
-        """Remove a member from the room that is the recipient."""
-        self._with_room(lambda room: self._remove(room, name))
-
-    def _remove(self, room: str, name: str) -> str:
-        self._client.remove_member(room, name)
-        return as_notice(_("{name} is no longer in {room}", name=sanitize(name), room=sanitize(room)))
 
     @traced("file")
     def export(self, file: str) -> None:

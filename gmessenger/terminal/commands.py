@@ -191,6 +191,28 @@ COMMANDS: Final = (
     ),
     ChatCommand(
         (),
+        ("/make",),
+        "#ROOM [private]",
+        "make a room; a private one only who is invited can find and join",
+        lambda handlers, arguments: handlers.make(arguments),
+    ),
+    ChatCommand((), ("/rules",), "[#ROOM]", "list the rules of a room", lambda handlers, room: handlers.rules(room)),
+    ChatCommand(
+        (),
+        ("/rule",),
+        "KEY VALUE",
+        "set a rule of your room",
+        lambda handlers, arguments: handlers.rule(arguments),
+    ),
+    ChatCommand(
+        (),
+        ("/role",),
+        "NAME ROLE",
+        "give a member of your room a role",
+        lambda handlers, arguments: handlers.role(arguments),
+    ),
+    ChatCommand(
+        (),
         ("/remove",),
         "NAME",
         "remove a member from your room",

@@ -17,6 +17,7 @@ CHANGE_NAME: Final = N_(
 LIST_ROOMS_OR_USERS: Final = N_("/rooms lists the rooms, /users the users who are online.")
 LIST_USERS: Final = N_("/users lists the users who are online, with their status; /whois NAME tells more of one.")
 JOIN_ROOM: Final = N_("/join #ROOM joins a room, and creates it if it does not exist.")
+MAKE_ROOM: Final = N_("/make #ROOM makes a room, /make #ROOM private one that only who is invited can find.")
 SEND_MESSAGE: Final = N_("/msg NAME TEXT sends a direct message.")
 ACTION: Final = N_("/me TEXT says what you do.")
 SET_STATUS: Final = N_("/away TEXT says that you are away, /back that you are here; /status WORDS says anything else.")
@@ -32,7 +33,10 @@ REGISTER_ACCOUNT: Final = N_(
 )
 CHANGE_MESSAGE: Final = N_("/edit changes a message of yours; /help has all that can be done with messages.")
 REACT: Final = N_("/react EMOJI reacts to a message, /reply TEXT replies to it.")
-APPOINT_OPERATORS: Final = N_("Only the owner of the server appoints operators.")
+GIVE_ROLE: Final = N_(
+    "/role NAME moderator or speaker gives a role in your room; only the owner of the server appoints operators."
+)
+SET_RULES: Final = N_("/rules lists the rules of a room, /rule KEY VALUE sets one.")
 NO_FILES: Final = N_("Messages are text only: put the file on another server and send a link to it.")
 COMMAND_LINE_OPTIONS: Final = N_("Options are given at the start: gmessenger-client --help lists them.")
 CONNECTION_STATE: Final = N_("No such command is needed: the client reports when the connection is lost.")
@@ -42,7 +46,8 @@ ANSWERS: Final = (
     (CHANGE_NAME, "nick nickname name rename setname handle"),
     (LIST_ROOMS_OR_USERS, "ls channels chans groups dir"),
     (LIST_USERS, "who whowas ison online contacts friends roster profile finger info seen"),
-    (JOIN_ROOM, "channel chan room create new enter subscribe"),
+    (JOIN_ROOM, "channel chan room enter subscribe"),
+    (MAKE_ROOM, "create new newroom"),
     (SEND_MESSAGE, "whisper tell dm pm m t send say notice r chat privmsg wall"),
     (ACTION, "action emote slap shrug describe"),
     (SET_STATUS, "afk brb dnd busy available invisible presence mood"),
@@ -56,7 +61,8 @@ ANSWERS: Final = (
     (REGISTER_ACCOUNT, "login identify auth account nickserv ns signup"),
     (CHANGE_MESSAGE, "e s correct fix del delete unsend undo retract redact"),
     (REACT, "like star upvote thread pin quote"),
-    (APPOINT_OPERATORS, "op deop mode voice devoice chanserv cs admin oper"),
+    (GIVE_ROLE, "op deop halfop voice devoice owner mod admin oper chanserv cs promote demote"),
+    (SET_RULES, "mode lock unlock moderate"),
     (NO_FILES, "upload file files dcc attach share"),
     (COMMAND_LINE_OPTIONS, "set config settings theme options prefs preferences bell"),
     (CONNECTION_STATE, "ping ctcp version time lag uptime motd"),

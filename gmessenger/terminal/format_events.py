@@ -17,6 +17,7 @@ from gmessenger.terminal.format_messages import (
     format_message,
     format_own_message,
 )
+from gmessenger.terminal.format_rules import role_changed, rules_changed
 from gmessenger.terminal.i18n import N_, _, as_notice, localize, localize_greeting, ngettext
 from gmessenger.terminal.stdio import TruncatedLine
 
@@ -263,6 +264,8 @@ EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]
         _("{name} has opened {room} again", name=operator_name(event.name), room=sanitize(event.room))
     ),
     events.TopicChanged: lambda event: format_topic(event.room, event.topic, event.name),
+    events.RulesChanged: lambda event: rules_changed(event, operator_name(event.name)),
+    events.RoleChanged: lambda event: role_changed(event, operator_name(event.by) if event.by else ""),
     events.Notice: _notice,
 }
 

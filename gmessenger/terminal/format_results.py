@@ -29,6 +29,7 @@ from gmessenger.terminal.format_events import (
 )
 from gmessenger.terminal.format_messages import format_hit, format_message
 from gmessenger.terminal.format_rooms import absent_messages
+from gmessenger.terminal.format_rules import role_name
 from gmessenger.terminal.i18n import _, as_notice, ngettext
 
 IPV4_PATTERN: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}", re.ASCII)
@@ -45,11 +46,12 @@ def members(room: str, users: Sequence[UserInfo], own_name: str) -> str:
     return _format_list(head, _user_names(users, own_name))
 
 
-def joined(room: str, names: Sequence[str], topic: str, readable: str | None) -> str:
-    """Format the members and the topic of a room that the user has joined, and how much of it can be read."""
+def joined(room: str, names: Sequence[str], topic: str, rules: str | None = None, readable: str | None = None) -> str:
+    """Format the members, topic and rules of a room that the user has joined, and how much of it can be read."""
     lines = [as_notice(_("you are in {room}, with {names}", room=sanitize(room), names=sanitize(", ".join(names))))]
     if topic:
         lines.append(format_topic(room, topic))
+    lines += [as_notice(_("the rules here: {rules}", rules=rules))] if rules else []
     return "\n".join([*lines, as_notice(readable)] if readable else lines)
 
 
@@ -243,5 +245,6 @@ def _user_names(users: Sequence[UserInfo], own_name: str) -> Iterable[str]:
 def _remarks(user: UserInfo, own_name: str) -> str:
     has_status = bool(user.status) and (user.status != ONLINE or bool(user.note))
     remarks = [format_status(user.status or "", user.note or "")] if has_status else []
+    remarks += [role_name(user.role)] if user.role else []
     remarks += [_("you")] if fold(user.account_name) == fold(own_name) else []
     return f" ({', '.join(remarks)})" if remarks else ""

@@ -37,6 +37,7 @@ class UserInfo(Struct, omit_defaults=True):
     session: str | None = None
     status: str | None = None
     note: str | None = None
+    role: str | None = None
 
 
 Seq: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SEQ)]

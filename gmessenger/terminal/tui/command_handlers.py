@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from gmessenger import field_types as fields
 from gmessenger.client import Client, SearchHit, fold
 from gmessenger.lru_map import LruMap
+from gmessenger.room_rules import RuleValue
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.amendment_handlers import ComposedMessage, MessageTarget
@@ -17,6 +18,7 @@ from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import help_text
 from gmessenger.terminal.dialogue import Dialogue, Prompt
 from gmessenger.terminal.format_rooms import readable_messages
+from gmessenger.terminal.format_rules import special_rules
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.tui.amendments import quote_of
 from gmessenger.terminal.tui.conversation import Conversation
@@ -241,9 +243,9 @@ class TuiCommandHandlers(CommandHandlers):
         if text := self._call_server(request):
             self._view.show(text, conversation)
 
-    def _join(self, room: str) -> str:
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, notice: str = "") -> str:
         current = self._model.current
-        response = self._client.join(room)
+        response = self._client.join(room, rules)
         conversation = self._model.open(room)
         conversation.set_members(response.members or ())
         conversation.topic = sanitize(response.topic or "")
@@ -251,7 +253,9 @@ class TuiCommandHandlers(CommandHandlers):
         conversation.first_readable, conversation.absences = response.first or 1, response.absent or ()
         readable = readable_messages(response.seq, response.first, response.absent or ())
         names = _first_names(response.members or ())
-        self._view.show(format_results.joined(room, names, response.topic or "", readable), conversation)
+        special = special_rules(response.rules or {})
+        joined = format_results.joined(room, names, response.topic or "", special, readable)
+        self._view.show(f"{notice}\n{joined}" if notice else joined, conversation)
         if self._model.current is current:  # the user may have switched meanwhile
             self._view.switch_to(conversation)
         return ""

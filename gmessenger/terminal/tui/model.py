@@ -386,6 +386,8 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
     events.RoomClosedByOperator: Model._on_room_state,
     events.RoomReopened: Model._on_room_state,
     events.SettingsChanged: Model._on_settings,
+    events.RulesChanged: lambda model, event, now: model._notify_room(event, event.room, now),
+    events.RoleChanged: lambda model, event, now: model._notify_room(event, event.room, now),
     events.Notice: Model._on_notice,
 }
 """The method that applies each kind of event."""

@@ -1,0 +1,109 @@
+"""Command handlers of rooms that belong to owners: making them, rules, roles and removals."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Final
+
+from gmessenger.log import traced
+from gmessenger.room_roles import ROOM_ROLES, RoomRole
+from gmessenger.room_rules import ROOM_RULES, RuleValue, format_rule_value, parse_rule_value
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal import format_rules
+from gmessenger.terminal.handler_base import HandlerBase, room_name
+from gmessenger.terminal.i18n import N_, _, as_notice
+
+PRIVATE_RULES: Final[Mapping[str, RuleValue]] = {"invited": True, "hidden": True}
+PRIVATE_WORD: Final = N_("private")
+
+
+class RoomHandlers(HandlerBase):
+    """The handlers of commands for the owners and moderators of a room; the room is the recipient."""
+
+    @abstractmethod
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, notice: str = "") -> str:
+        """Join a room, and make it the recipient; return what to show, after the notice if there is one.
+
+        rules: of a room that is to be made; None to join any room.
+        """
+
+    @traced("arguments")
+    def make(self, arguments: str) -> None:
+        """Make a room: open, or private."""
+        room, _sep, kind = arguments.partition(" ")
+        if kind.strip().casefold() not in ("", PRIVATE_WORD, _(PRIVATE_WORD)):
+            return self.show(as_notice(_("write it as in /make #room, or /make #room private")))
+        return self._show_result(lambda: self._make(room_name(room), is_private=bool(kind.strip())))
+
+    def _make(self, room: str, *, is_private: bool) -> str:
+        notice = format_rules.made(room, is_private=is_private)
+        return self.join_room(room, PRIVATE_RULES if is_private else {}, notice)
+
+    @traced("name")
+    def remove(self, name: str) -> None:
+        """Remove a member from the room that is the recipient."""
+        self._with_room(lambda room: self._remove(room, name))
+
+    def _remove(self, room: str, name: str) -> str:
+        self._client.remove_member(room, name)
+        return as_notice(_("{name} is no longer in {room}", name=sanitize(name), room=sanitize(room)))
+
+    @traced("arguments")
+    def role(self, arguments: str) -> None:
+        """Give a member a role."""
+        name, _sep, typed = arguments.partition(" ")
+        names = {format_rules.role_name(role).casefold(): role for role in ROOM_ROLES}
+        role = (names | {role: role for role in ROOM_ROLES}).get(typed.strip().casefold())
+        if role is None:
+            return self.show(as_notice(_role_hint(name)))
+        return self._with_room(lambda room: self._set_role(room, name, role))
+
+    def _set_role(self, room: str, name: str, role: RoomRole) -> str:
+        self._client.set_role(room, name, role)
+        return format_rules.role_given(name, role, room)
+
+    @traced("room")
+    def rules(self, room: str) -> None:
+        """List the rules of a room, by default of the recipient."""
+        self._with_room(lambda name: format_rules.rules(name, self._client.rules(name)), room)
+
+    @traced("arguments")
+    def rule(self, arguments: str) -> None:
+        """Set a rule of the room that is the recipient."""
+        key, _sep, typed = arguments.partition(" ")
+        value = _parse_value(key.casefold(), typed.strip().casefold())
+        if value is None:
+            return self.show(as_notice(_rule_hint(key.casefold())))
+        return self._with_room(lambda room: self._set_rule(room, key.casefold(), value))
+
+    def _set_rule(self, room: str, key: str, value: RuleValue) -> str:
+        self._client.set_rules(room, {key: value})
+        sentence = format_rules.rule_sentence(key, value)
+        return as_notice(_("{room}: {rule}", room=sanitize(room), rule=sentence))
+
+
+def _role_hint(name: str) -> str:
+    roles = ", ".join(map(format_rules.role_name, reversed(ROOM_ROLES)))
+    return _("write it as in /role {name} moderator; the roles are: {roles}", name=sanitize(name), roles=roles)
+
+
+def _parse_value(key: str, typed: str) -> RuleValue | None:
+    """Return the value of a rule as it was typed; None if there is no such rule or value."""
+    spec = ROOM_RULES.get(key)
+    if spec is None:
+        return None
+    value = parse_rule_value(key, {_("yes"): "yes", _("no"): "no"}.get(typed, typed))
+    is_valid = value in spec.choices if spec.choices else isinstance(value, int)
+    return value if is_valid else None
+
+
+def _rule_hint(key: str) -> str:
+    """Say which rules there are, or which values a rule has."""
+    spec = ROOM_RULES.get(key)
+    if spec is None:
+        return _("there is no such rule; the rules are: {rules}", rules=", ".join(ROOM_RULES))
+    if not spec.choices:
+        return _("the rule {key} is a number; 0 is the server's limit", key=key)
+    values = ", ".join(map(format_rule_value, spec.choices))
+    return _("the rule {key} is one of: {values}", key=key, values=values)

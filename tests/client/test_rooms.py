@@ -1,0 +1,66 @@
+"""Rules and roles of rooms through the library, against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gmessenger.client import Client, MemberLeft, RoleChanged, RulesChanged
+from gmessenger.errors import BadRequest, NoSuchRoom, NotOwner
+from tests.client.conftest import SHORT_TIMEOUTS, Reader
+from tests.conftest import RunningServer
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def owner_and_member(server: RunningServer) -> Iterator[tuple[Reader, Reader]]:
+    """hank, who has made #dev, and dale, who is in it."""
+    with (
+        Client(server.host, server.port, "hank", timeouts=SHORT_TIMEOUTS) as hank,
+        Client(server.host, server.port, "dale", timeouts=SHORT_TIMEOUTS) as dale,
+    ):
+        for client in (hank, dale):
+            client.register(PASSWORD)
+        assert hank.join("#dev", {"history": "all"}).role == "owner"
+        dale.join("#dev")
+        yield Reader(hank), Reader(dale)
+
+
+def test_owners_set_rules_and_members_are_told(owner_and_member: tuple[Reader, Reader]) -> None:
+    hank, dale = owner_and_member
+    assert dale.client.rules("#dev")["history"] == "all"
+    assert hank.client.set_rules("#dev", {"moderated": True, "topic": "moderators"})["moderated"] is True
+    changed = dale.next(RulesChanged)
+    assert (changed.room, changed.name, changed.changes) == ("#dev", "hank", {"moderated": True, "topic": "moderators"})
+    with pytest.raises(NotOwner):
+        dale.client.set_rules("#dev", {"moderated": False})
+    with pytest.raises(BadRequest):
+        hank.client.set_rules("#dev", {"moderated": False, "colour": "green"})
+    assert hank.client.rules("#dev")["moderated"] is True
+
+
+def test_roles_are_given_and_seen(owner_and_member: tuple[Reader, Reader]) -> None:
+    hank, dale = owner_and_member
+    hank.client.set_role("#dev", "dale", "moderator")
+    changed = dale.next(RoleChanged)
+    assert (changed.name, changed.role, changed.by) == ("dale", "moderator", "hank")
+    assert {user.account_name: user.role for user in dale.client.members("#dev")} == {
+        "hank": "owner",
+        "dale": "moderator",
+    }
+    with pytest.raises(NotOwner):
+        dale.client.remove_member("#dev", "hank")
+    hank.client.remove_member("#dev", "dale")
+    assert dale.next(MemberLeft).by == "hank"
+
+
+def test_a_room_that_is_another_s_is_not_made(owner_and_member: tuple[Reader, Reader]) -> None:
+    hank, dale = owner_and_member
+    with pytest.raises(NotOwner):
+        dale.client.join("#dev", {})
+    hank.client.join("#secret", {"invited": True, "hidden": True})
+    with pytest.raises(NoSuchRoom):
+        dale.client.rules("#secret")
+    assert "#secret" not in [room.name for room in dale.client.rooms()]

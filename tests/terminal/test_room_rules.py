@@ -1,0 +1,82 @@
+"""Line mode: rooms that belong to owners, their rules and roles."""
+
+from __future__ import annotations
+
+import pytest
+
+from gmessenger.room_rules import ROOM_RULES
+from gmessenger.terminal.format_rules import rule_sentence, special_rules
+from tests.support.scripted_server import FakeServer
+from tests.terminal.conftest import OpenTerminal
+from tests.terminal.test_rooms_and_history import log_in, next_request
+
+OPEN = {key: spec.default for key, spec in ROOM_RULES.items()}
+
+
+def test_every_value_of_a_rule_has_a_sentence() -> None:
+    for key, spec in ROOM_RULES.items():
+        for value in spec.choices or (0, 20):
+            assert rule_sentence(key, value)
+    assert rule_sentence("colour", "green") == ""
+    assert special_rules(OPEN) is None and special_rules({}) is None
+    assert special_rules(OPEN | {"invited": True, "colour": 1}) == "only who is invited can join"
+
+
+@pytest.mark.parametrize(
+    ("typed", "rules"), [("/make lab", {}), ("/make #lab Private", {"invited": True, "hidden": True})]
+)
+def test_a_room_is_made(fake: FakeServer, open_terminal: OpenTerminal, typed: str, rules: dict[str, bool]) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line(typed)
+    request = peer.expect("join")
+    assert (request["room"], request["rules"]) == ("#lab", rules)
+    peer.respond(request, 200, members=["hank"], topic="", seq=0, first=1, rules=OPEN | rules, role="owner")
+    hank.wait_for("-- you have made #lab")
+    hank.wait_for("to #lab> ")
+
+
+def test_rules_and_roles(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line("/go #lab")
+    hank.type_line("/rules")
+    peer.respond(next_request(peer), 200, rules=OPEN | {"moderated": True})
+    hank.wait_for(
+        r"-- the rules of #lab; owners set them with /rule KEY VALUE:\r\n   invited no +all users can join\r\n"
+    )
+    hank.wait_for(r"   moderated yes +only speakers, moderators and owners can write\r\n")
+    hank.type_line("/rule HISTORY all")
+    request = next_request(peer)
+    assert request["set"] == {"history": "all"}
+    peer.respond(request, 200, rules=OPEN)
+    hank.wait_for("-- #lab: who joins can read everything that was sent before\r\n")
+    hank.type_line("/rule most 20")
+    request = next_request(peer)
+    assert request["set"] == {"most": 20}
+    peer.respond(request, 403, code="not_owner", error="no")
+    hank.wait_for("-- no\r\n")
+    for typed, said in (
+        ("/rule colour green", "there is no such rule; the rules are: invited, hidden"),
+        ("/rule topic cats", "the rule topic is one of: all, moderators"),
+        ("/rule guests", "the rule guests is one of: yes, no"),
+        ("/rule most many", "the rule most is a number"),
+        ("/role dale king", "write it as in /role dale moderator; the roles are: owner, moderator, speaker, member"),
+        ("/make lab secret", "write it as in /make #room, or /make #room private"),
+    ):
+        hank.type_line(typed)
+        hank.wait_for(f"-- {said}")
+    hank.type_line("/role dale Moderator")
+    request = next_request(peer)
+    assert (request["user"], request["role"]) == ("dale", "moderator")
+    peer.respond(request, 200)
+    hank.wait_for("-- dale has the role moderator in #lab now\r\n")
+
+
+def test_changes_of_rules_and_roles_are_said(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    user = {"account_name": "dale\x1b"}
+    peer.send({"action": "rule", "room": "#lab", "user": user, "set": {"guests": False, "colour": "red\x1b"}})
+    hank.wait_for(r"-- dale\^\[ has set the rules of #lab: only accounts can join; colour red\^\[\r\n")
+    peer.send({"action": "role", "room": "#lab", "user": user, "role": "owner", "by": "bob"})
+    hank.wait_for(r"-- dale\^\[ has the role owner in #lab now, given by bob\r\n")
+    peer.send({"action": "role", "room": "#lab", "user": user, "role": "owner"})
+    hank.wait_for(r"-- dale\^\[ has the role owner in #lab now, as the last owner has gone\r\n")
