@@ -13,6 +13,7 @@ from tests.support.course_clients import settle
 
 
 def user_entry(client: UserClient, name: str, action: str = "users", **fields: Any) -> dict[str, Any]:
+    settle(client.server, always=True)
     return next(user for user in client.request(action, **fields)["users"] if user["account_name"] == name)
 
 
@@ -26,6 +27,7 @@ def test_a_note_goes_with_its_status(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     for client in (hank, dale):
         assert client.request("join", room="#dev")["response"] == 200
+        settle(chat_server, always=True)
     note = "back at three" + "😀" * 187
     assert dale.request("status", status="away", note=note)["response"] == 200
     shown = {"account_name": "dale", "status": "away", "note": note}
@@ -51,6 +53,7 @@ def test_of_who_has_blocked_somebody_that_one_sees_no_note(chat_server: ChatServ
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     for client in (hank, dale):
         assert client.request("join", room="#dev")["response"] == 200
+        settle(chat_server, always=True)
     assert dale.request("status", status="away", note="back at three")["response"] == 200
     assert dale.request("block", user="hank")["response"] == 200
     assert user_entry(hank, "dale", "members", room="#dev") == {"account_name": "dale", "status": "offline"}
