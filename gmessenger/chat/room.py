@@ -103,7 +103,9 @@ class Room:
 
     def has_place_for(self, session: Session) -> bool:
         """Return whether the session is in the room, or is a guest's that has resumed one that is, or was elsewhere."""
-        return self.has_user(session.key, session.account) or self.key in session.former_rooms
+        if self.has_user(session.key, session.account):
+            return True
+        return self.key in session.former_rooms and ("shut_out", session.key) not in self.access.sanctions
 
     def is_known_to(self, session: Session) -> bool:
         """Return whether the session may know that the room exists: a private one only if it is in it or invited."""

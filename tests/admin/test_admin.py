@@ -78,6 +78,8 @@ REFUSED = [
     (("user", "add", "dale"), "", 2, "No password was entered"),
     (("user", "delete", "dale"), "", 77, "There is no account dale"),
     (("room", "delete", "#dev"), "", 77, "no such room"),
+    (("room", "show", "#dev"), "", 77, "no such room"),
+    (("room", "role", "#dev", "hank", "king"), "", 77, "not valid"),
     (("restore", "/nowhere/at/all"), "", None, ""),
     (("backup", "/nowhere/at/all"), "", 73, "/nowhere/at/all: No such file"),
     (("prune", "--older-than", "soon"), "", 2, "90d"),
@@ -133,6 +135,32 @@ def test_rooms_are_listed_and_deleted_and_members_told(store_dir: StoreDirectory
         assert hank.request(action="join", id="k", room="#dev")["seq"] == 0
         assert hank.request(action="msg", id="o", to="#dev", message="anew")["seq"] == 1
     assert "is intact" in store_dir.run("verify")
+
+
+def test_the_owner_of_the_server_sets_rules_and_roles_of_rooms(store_dir: StoreDirectory) -> None:
+    for name in ("hank", "dale"):
+        store_dir.add_user(name)
+    with store_dir.start_server() as server:
+        port = server.wait_for_port()
+        hank, dale = store_dir.connect(port), store_dir.connect(port)
+        for client, name in ((hank, "hank"), (dale, "dale")):
+            client.log_in(name, password=PASSWORD)
+            assert client.request(action="join", id="j", room="#dev")["response"] == 200
+        store_dir.run("room", "rule", "#DEV", "hidden", "yes")
+        event = dale.receive()
+        assert (event["action"], event["user"], event["set"]) == ("rule", {"account_name": "server"}, {"hidden": True})
+        store_dir.run("room", "role", "#dev", "dale", "owner")
+        event = dale.receive()
+        assert (event["action"], event["role"], event["by"]) == ("role", "owner", "server")
+        assert dale.request(action="rule", id="r", room="#dev", set={"most": 5})["rules"]["hidden"]
+    shown = store_dir.run("room", "show", "#dev")  # without a server, too
+    assert "rule\thidden\tyes\t" in shown and "rule\tmost\t5\t" in shown
+    assert shown.endswith("role\tdale\towner\nrole\thank\towner\n")
+    store_dir.run("room", "rule", "#dev", "hidden", "no")
+    store_dir.run("room", "role", "#dev", "hank", "member")
+    assert store_dir.run("room", "show", "#dev").endswith("role\tdale\towner\n")
+    store_dir.run("user", "delete", "dale")
+    assert store_dir.run("room", "show", "#dev").endswith("role\thank\towner\n")
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,47 @@ def test_who_makes_a_room_removes_a_member_and_a_guest_elsewhere(cluster: Cluste
             assert gus.next_event("leave")["user"]["account_name"] == "dale"
 
 
+def test_rules_and_roles_reach_the_other_node_with_who_has_set_them(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    hank.request("join", room="#dev")
+    dale.request("join", room="#dev")
+    rules = hank.request("rule", room="#dev", set={"moderated": True, "hidden": True})
+    assert rules["response"] == 200
+    event = dale.next_event("rule")
+    assert (event["user"]["account_name"], event["set"]) == ("hank", {"moderated": True, "hidden": True})
+    assert dale.send_message("#dev", "psst")["code"] == "only_speakers"
+    assert hank.request("role", room="#dev", user="dale", role="owner")["response"] == 200
+    assert dale.request("rule", room="#dev", set={"moderated": False})["response"] == 200
+    event = dale.next_event("role")
+    assert (event["user"]["account_name"], event["role"], event["by"]) == ("dale", "owner", "hank")
+    assert hank.next_event("rule")["user"]["account_name"] == "dale"
+    assert hank.request("leave", room="#dev")["response"] == 200
+    assert dale.next_event("leave")["user"]["account_name"] == "hank"
+    assert dale.request("role", room="#dev", user="dale", role="member")["code"] == "last_owner"
+
+
+def test_the_owner_of_a_room_leaves_one_node_and_is_followed_on_the_other(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    private = {"invited": True, "hidden": True}
+    hank.request("join", room="#dev")
+    dale.request("join", room="#dev")
+    assert hank.request("join", room="#dev", rules=private)["response"] == 200
+    assert hank.request("leave", room="#dev")["response"] == 200
+    event = dale.next_event("role")
+    assert (event["user"]["account_name"], event["role"], "by" in event) == ("dale", "owner", False)
+    assert dale.request("rule", room="#dev", set={"most": 3})["rules"] == {
+        "invited": True,
+        "hidden": True,
+        "moderated": False,
+        "topic": "all",
+        "guests": True,
+        "history": "joined",
+        "most": 3,
+    }
+    for action in ("join", "members", "rule"):
+        assert hank.request(action, room="#dev")["code"] == "no_such_room"
+
+
 def test_guests_speak_across_and_a_name_is_one_guests(cluster: Cluster) -> None:
     gus, joe = cluster.log_in_guest(cluster.first, "gus"), cluster.log_in_guest(cluster.second, "joe")
     assert gus.send_message("joe", "hello")["response"] == 202

@@ -192,6 +192,23 @@ def test_a_room_can_have_fewer_members_than_the_server_allows(chat_server: ChatS
     join(chat_server.log_in("bobby"))
 
 
+def test_what_was_said_before_can_be_for_those_who_join_too(chat_server: ChatServer) -> None:
+    (hank,) = log_in_and_join(chat_server, "hank")
+    hank.send_messages("#dev", "first")
+    dale, bobby = chat_server.log_in("dale"), chat_server.log_in("bobby")
+    join(dale)
+    set_rules(hank, history="all")
+    hank.send_messages("#dev", "second")
+    assert join(bobby)["seq"] == 2
+    hank.send_messages("#dev", "third")
+    assert [frame["message"] for frame in bobby.receive_messages(1)] == ["third"], "nobody is sent the whole room"
+    assert [frame["message"] for frame in bobby.history("#dev")] == ["first", "second", "third"]
+    assert [frame["message"] for frame in dale.history("#dev")] == ["second", "third"]
+    assert chat_server.log_in("bobby", "phone").take_events() == []
+    set_rules(hank, history="joined")
+    assert [frame["message"] for frame in bobby.history("#dev")] == ["first", "second", "third"]
+
+
 def test_a_hidden_room_is_not_listed_and_its_name_lets_one_in(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     expect_ok(hank.request("join", room="#dev", rules={"hidden": True}))
