@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -103,13 +104,24 @@ class Invitations:
         else:
             self._router.peers.invite_guest(room.key, key, session.name)
 
-    def invite_guest_here(self, room: Room, key: str, by: str) -> None:
-        """Invite the guest that is connected to this server under a folded name, if one is. Never blocks."""
+    def invite_guest_here(self, room: Room, key: str, by: str, digest: str = "") -> None:
+        """Invite the guest that is connected to this server under a folded name, if one is. Never blocks.
+
+        With the `digest` of a token, only the guest whose session has that.
+        """
         guest = next((one for one in self._router.sessions(key) if one.account is None), None)
-        if guest is None or room.is_invited(guest):
+        if guest is None or room.is_invited(guest) or digest not in ("", _digest(guest.token)):
             return
         room.guest_invitations[key] = GuestInvitation(guest.token, by)
         _tell(guest, room, by)
+
+    def hand_over(self, session: Session) -> None:
+        """Have a guest that has resumed its session on another node invited there. Raises `StoreUnavailable`."""
+        for room in self._rooms:
+            invitation = room.guest_invitations.get(session.key)
+            if invitation is not None and invitation.token == session.token:
+                digest = _digest(invitation.token)
+                self._router.peers.invite_guest(room.key, session.key, invitation.by, digest=digest)
 
     def uninvite(self, session: Session, name: str, user: str) -> None:
         """Take an invitation back, as a moderator or who has given it. Raises `NoSuchRoom`, `NotOwner`, `NotFound`."""
@@ -174,6 +186,10 @@ class Invitations:
         keys = heapq.nsmallest(USERS_PAGE + 1, (key for key in waiting if key > start))
         entries = [InvitationEntry(waiting[key].name, waiting[key].by, waiting[key].since) for key in keys[:USERS_PAGE]]
         return InvitationPage(entries, len(keys) > USERS_PAGE)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _tell(session: Session, room: Room, by: str) -> None:

@@ -135,8 +135,11 @@ class Peers:
         """
         return None
 
-    def invite_guest(self, room: str, key: str, by: str, *, invited: bool = True) -> None:
-        """Have a guest of another node invited to a room, or not any more. Raises `StoreUnavailable`."""
+    def invite_guest(self, room: str, key: str, by: str, *, invited: bool = True, digest: str = "") -> None:
+        """Have a guest of another node invited to a room, or not any more. Raises `StoreUnavailable`.
+
+        With the `digest` of a token, it is only for the guest whose session has that.
+        """
 
     def expel(self, room: str, key: str, by: str, reason: str = "") -> None:
         """Have a guest of another node removed from a room, and its network kept out. Raises `StoreUnavailable`."""

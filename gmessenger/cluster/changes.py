@@ -376,6 +376,7 @@ class ChangeApplier:
             return
         for session in list(self._messenger.router.sessions(key)):
             if session.account is None:
+                self._messenger.invitations.hand_over(session)
                 self.replace_session(session)
 
     def _handle_kick(self, key: str, details: ChangeDetails) -> None:
@@ -393,7 +394,7 @@ class ChangeApplier:
     def _handle_guest_invitation(self, room: str, key: str, invited: int, details: ChangeDetails) -> None:
         found = self._messenger.rooms.get(room)
         if found is not None and invited:
-            self._messenger.invitations.invite_guest_here(found, key, details.by)
+            self._messenger.invitations.invite_guest_here(found, key, details.by, details.reason)
         elif found is not None:
             found.guest_invitations.pop(key, None)
 

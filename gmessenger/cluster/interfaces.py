@@ -62,7 +62,7 @@ class Change(Struct):
     | guest | folded name | the guest resumed its session on another node |
     | kick | folded name | to be applied once; `details.reason` |
     | expel | room key, folded name of a guest | to be applied once |
-    | guest invitation | room key, folded name of a guest, 1 or 0 | to be applied once: invited, or not any more |
+    | guest invitation | room key, folded guest name, 1 or 0 | applied once: invited or not; `reason`: of which token |
     | bus key | | the cluster has a new bus key |
     """
 

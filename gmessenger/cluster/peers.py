@@ -106,8 +106,8 @@ class ClusterPeers(Peers):
         self.store.publish_change("kick", [key], ChangeDetails(by, reason))
         return count
 
-    def invite_guest(self, room: str, key: str, by: str, *, invited: bool = True) -> None:
-        self.store.publish_change("guest invitation", [room, key, int(invited)], ChangeDetails(by))
+    def invite_guest(self, room: str, key: str, by: str, *, invited: bool = True, digest: str = "") -> None:
+        self.store.publish_change("guest invitation", [room, key, int(invited)], ChangeDetails(by, digest))
 
     def expel(self, room: str, key: str, by: str, reason: str = "") -> None:
         self.store.publish_change("expel", [room, key], ChangeDetails(by, reason))
