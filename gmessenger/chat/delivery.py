@@ -286,9 +286,9 @@ class FanOut:
         """
         if self._on_deliver is not None:
             self._on_deliver(committed)
-        for each in committed:
-            if each.message.about is not None and each.message.about.what:
-                self._delivery.changes.note(each.message.conversation, each.message.about.seq)
+        for message in [each.message for each in committed if each.message.about is not None]:
+            if message.about is not None and message.about.what:
+                self._delivery.changes.note(message.conversation, message.about.seq)
         if sessions is None:
             sessions = self.recipient_sessions(committed[0])
         if len(committed) > 1 and committed[-1].seq - committed[0].seq + 1 == len(committed):

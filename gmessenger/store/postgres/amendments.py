@@ -36,9 +36,6 @@ ERASE: Final = (
     "WHERE conversation_id = %s AND seq = %s"
 )
 DELETE_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = %s AND seq = %s"
-BLANK_REACTIONS: Final = (
-    "UPDATE messages SET text = '' WHERE conversation_id = %s AND about = %s AND what IN ('react', 'unreact')"
-)
 FIND_TEXTS: Final = "SELECT DISTINCT text FROM reactions WHERE conversation_id = %s AND seq = %s LIMIT %s"
 ADD_REACTION: Final = (
     "INSERT INTO reactions (conversation_id, seq, text, account_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
@@ -138,7 +135,6 @@ def _amend(
     elif about.what == "erase":
         db.execute(ERASE, (about.by or message.sender, message.time, *place))
         db.execute(DELETE_REACTIONS, place)
-        db.execute(BLANK_REACTIONS, place)
     elif about.what == "react":
         texts = [known for (known,) in db.execute(FIND_TEXTS, (*place, MAX_REACTION_TEXTS)).fetchall()]
         if len(texts) >= MAX_REACTION_TEXTS and text not in texts:

@@ -52,11 +52,13 @@ from gmessenger.store.search_text import parse_query
 
 FIND_USAGE: Final = "SELECT coalesce(sum(bytes), 0)::bigint FROM usage WHERE account_id = %s"
 MESSAGE_COLUMNS: Final = (
-    "c.key, m.seq, m.sender, m.\"to\", CASE m.what WHEN 'edit' THEN coalesce(o.text, '') ELSE m.text END, m.time, "
+    "c.key, m.seq, m.sender, m.\"to\", CASE WHEN m.what = 'edit' THEN coalesce(o.text, '') "
+    "WHEN o.erased THEN '' ELSE m.text END, m.time, "
     "m.device_id, m.client_id, m.erased OR coalesce(o.erased, false), m.kind, m.about, m.what, m.edited, m.erased_by, "
     "m.erased_at"
 )
-"""In the order of the record's fields. The text of an edit is the one that the edited message has now."""
+"""In the order of the record's fields. The text of an edit is the one that the edited message has now; a reaction to an
+erased message has none."""
 JOIN_AMENDED: Final = (
     # OFFSET 0: looked up for each amendment; else the planner may read the whole conversation to join it.
     "LEFT JOIN LATERAL (SELECT a.text, a.erased FROM messages a WHERE m.what NOT IN ('', 'erase')"

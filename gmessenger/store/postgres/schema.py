@@ -240,7 +240,6 @@ ALTER TABLE messages ADD COLUMN what text NOT NULL DEFAULT '';
 ALTER TABLE messages ADD COLUMN edited double precision;
 ALTER TABLE messages ADD COLUMN erased_by text;
 ALTER TABLE messages ADD COLUMN erased_at double precision;
-CREATE INDEX messages_by_about ON messages (conversation_id, about) WHERE about IS NOT NULL;
 -- Amendments, which are counted among the unread: they are few, and behind the read position.
 CREATE INDEX amendments ON messages (conversation_id, seq) WHERE what <> '';
 CREATE TABLE reactions (

@@ -19,9 +19,6 @@ FIND_AMENDED: Final = (
 EDIT: Final = "UPDATE messages SET text = ?, edited = ? WHERE rowid = ?"
 ERASE: Final = "UPDATE messages SET text = '', erased = 1, erased_by = ?, erased_at = ? WHERE rowid = ?"
 DROP_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq = ?"
-BLANK_REACTIONS: Final = (
-    "UPDATE messages SET text = '' WHERE conversation_id = ? AND about = ? AND what IN ('react', 'unreact')"
-)
 FIND_TEXTS: Final = "SELECT DISTINCT text FROM reactions WHERE conversation_id = ? AND seq = ? LIMIT ?"
 ADD_REACTION: Final = "INSERT OR IGNORE INTO reactions (conversation_id, seq, text, account_id) VALUES (?,?,?,?)"
 REMOVE_REACTION: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq = ? AND text = ? AND account_id = ?"
@@ -52,7 +49,6 @@ def amend(
         db.execute(ERASE, (about.by or message.sender, message.time, amended.row))
         _replace_text(db, conversation, amended, None, index)
         index.run_last(lambda db: db.execute(DROP_REACTIONS, (conversation, about.seq)))
-        index.run_last(lambda db: db.execute(BLANK_REACTIONS, (conversation, about.seq)))
     elif about.what == "react":
         return _add_reaction(db, conversation, message, about)
     else:

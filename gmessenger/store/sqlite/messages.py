@@ -47,11 +47,13 @@ from gmessenger.store.sqlite.membership import NOT_ABSENT, find_read_range
 from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, fts_query
 
 COLUMNS: Final = (
-    "c.key, m.seq, m.sender, m.\"to\", CASE m.what WHEN 'edit' THEN coalesce(o.text, '') ELSE m.text END, m.time, "
+    "c.key, m.seq, m.sender, m.\"to\", CASE WHEN m.what = 'edit' THEN coalesce(o.text, '') "
+    "WHEN o.erased THEN '' ELSE m.text END, m.time, "
     "m.device_id, m.client_id, m.erased OR coalesce(o.erased, 0), m.kind, m.about, m.what, m.edited, m.erased_by, "
     "m.erased_at"
 )
-"""In the order of the record's fields. The text of an edit is the one that the edited message has now."""
+"""In the order of the record's fields. The text of an edit is the one that the edited message has now; a reaction to an
+erased message has none."""
 JOIN_AMENDED: Final = (
     "LEFT JOIN messages o ON m.what NOT IN ('', 'erase') AND o.conversation_id = m.conversation_id AND o.seq = m.about"
 )

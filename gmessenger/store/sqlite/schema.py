@@ -198,7 +198,6 @@ ADD_MESSAGES_ABOUT: Final = (
     "ALTER TABLE messages ADD COLUMN edited FLOAT",
     "ALTER TABLE messages ADD COLUMN erased_by TEXT",
     "ALTER TABLE messages ADD COLUMN erased_at FLOAT",
-    "CREATE INDEX messages_by_about ON messages (conversation_id, about) WHERE about IS NOT NULL",
     # Amendments, which are counted among the unread: they are few, and behind the read position.
     "CREATE INDEX amendments ON messages (conversation_id, seq) WHERE what <> ''",
     _table(
