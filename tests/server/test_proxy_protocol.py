@@ -94,6 +94,29 @@ def test_no_header_makes_a_line_one_of_this_machine(behind: RunningServer, sent:
         assert answer(hank)["code"] == code
 
 
+REGISTER = b'{"action":"register","jim":2,"user":{"account_name":"hank"},"password":"long enough"}\n'
+EXPOSING = {
+    "register": b'"password":"long enough"',
+    "password": b'"old":"long enough","new":"long enough too"',
+    "forget": b'"password":"long enough"',
+}
+"""Requests with a password, and their fields."""
+
+
+def test_no_password_is_accepted_on_an_exposed_line(behind: RunningServer) -> None:
+    with open_connection(behind.port) as hank, hank.makefile("rb") as lines:
+        hank.sendall(header("192.0.2.7") + REGISTER)
+        assert json.loads(lines.readline())["code"] == "password_exposed"
+        hank.sendall(PRESENCE % (b"hank", b""))
+        assert json.loads(lines.readline())["account"] is False
+        for action, fields in EXPOSING.items():
+            hank.sendall(b'{"id":"x","action":"%s",%s}\n' % (action.encode(), fields))
+            while (frame := json.loads(lines.readline())).get("id") != "x":
+                pass
+            assert (frame["response"], frame["code"]) == (403, "password_exposed"), action
+    assert not behind.app.messenger.authenticator.accounts
+
+
 @pytest.mark.parametrize("sent", [PRESENCE % (b"hank", b""), V2_SIGNATURE + b"\x11\x11\x00\x00", b"\x16\x03\x01"])
 def test_from_a_balancer_the_header_is_a_must(behind: RunningServer, sent: bytes) -> None:
     with open_connection(behind.port) as hank:
