@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
 from gmessenger.chat.recent_changes import RecentChanges
-from gmessenger.chat.records import NewMessage, StoredMessage
+from gmessenger.chat.records import REMOVES_TEXT, NewMessage, StoredMessage
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
@@ -287,7 +287,7 @@ class FanOut:
         if self._on_deliver is not None:
             self._on_deliver(committed)
         for message in [each.message for each in committed if each.message.about is not None]:
-            if message.about is not None and message.about.what:
+            if message.about is not None and message.about.what in REMOVES_TEXT:
                 self._delivery.changes.note(message.conversation, message.about.seq)
         if sessions is None:
             sessions = self.recipient_sessions(committed[0])

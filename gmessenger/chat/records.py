@@ -173,6 +173,8 @@ MAX_ROOM_SANCTIONS: Final = 1000  # of a room
 
 
 AmendmentKind: TypeAlias = Literal["edit", "erase", "react", "unreact"]
+REMOVES_TEXT: Final = frozenset({"edit", "erase"})
+"""Amendments that change the text of the message that they are about, and of which no text is kept themselves."""
 
 
 class About(Struct, gc=False, omit_defaults=True):

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
-from gmessenger.chat.records import About, NewMessage, Reaction, StoredMessage
+from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage, Reaction, StoredMessage
 from gmessenger.errors import NoSuchMessage, NotYours, TooLate, WireError
 
 MAX_REACTION_TEXTS: Final = 20
@@ -58,8 +58,6 @@ AMENDMENT_CHECKS: Final[dict[str, Callable[[NewMessage, About, AmendmentTarget],
     "erase": _check_erase,
 }
 """Who may amend a message; a reaction may come from everybody who may write."""
-REMOVES_TEXT: Final = frozenset({"edit", "erase"})
-"""Amendments of which no text is kept, and that change the text of the message that they are about."""
 
 
 def own_text(message: NewMessage) -> str:

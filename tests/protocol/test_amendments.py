@@ -277,3 +277,14 @@ def test_an_operator_erases_in_rooms_that_are_closed_or_not_its_own(chat_server:
     assert (erase["from"], erase["about"], erase["what"]) == ("dale", 1, "erase")
     assert code(send(hank, "#dev", about=2, what="erase")) == (403, "room_closed")
     assert texts(hank.history("#dev")) == ["", "two"]
+
+
+def test_moderators_of_a_room_erase_what_others_said(chat_server: ChatServer) -> None:
+    hank, dale, peggy = (chat_server.log_in(name) for name in ("hank", "dale", "peggy"))
+    for client in (hank, dale, peggy):
+        client.request("join", room="#dev")
+    peggy.send_messages("#dev", "one", "two")
+    assert code(send(dale, "#dev", about=1, what="erase")) == (403, "not_yours")
+    assert hank.request("role", room="#dev", user="dale", role="moderator")["response"] == 200
+    assert send(dale, "#dev", about=1, what="erase")["response"] == 200
+    assert [message.get("by") for message in peggy.history("#dev")] == ["dale", None]

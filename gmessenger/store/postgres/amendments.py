@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gmessenger.chat.records import About, NewMessage
+from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage
 from gmessenger.errors import NoSuchMessage, NoSuchRoom, TooManyReactions, WireError
 from gmessenger.names import ROOM_PREFIX
-from gmessenger.store.amendments import MAX_REACTION_TEXTS, REMOVES_TEXT, AmendmentTarget, check_amendment, own_text
+from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment, own_text
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul

@@ -9,10 +9,10 @@ from functools import partial
 from itertools import groupby
 from typing import Final, TypeAlias
 
-from gmessenger.chat.records import About, NewMessage
+from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage
 from gmessenger.errors import NoSuchMessage, NoSuchRoom, NotStorable, WireError
 from gmessenger.names import ROOM_PREFIX, names_of_direct
-from gmessenger.store.amendments import REMOVES_TEXT, is_amendment, own_text
+from gmessenger.store.amendments import is_amendment, own_text
 from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
