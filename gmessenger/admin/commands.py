@@ -116,6 +116,7 @@ ARGUMENTS: Final = {
     "rule": Argument("rule", "RULE", f"a rule: {', '.join(ROOM_RULES)}"),
     "value": Argument("value", "VALUE", "yes or no, a number, or a word that the rule has, as all"),
     "member": Argument("user", "NAME", "an account that is in the room"),
+    "user": Argument("user", "NAME", "an account's name, or a guest's"),
     "role": Argument("role", "ROLE", f"a role in the room: {', '.join(reversed(ROOM_ROLES))}"),
     "new": Argument("file", "FILE", "a file that does not exist yet"),
     "old": Argument(
@@ -226,6 +227,13 @@ COMMANDS: Final = (
         "give a member of a room a role, such as owner where there is none; notify the members",
         rooms.set_role,
     ),
+    AdminCommand(
+        "room shut-out",
+        ("room", "user", "for", "why"),
+        "remove a user from a room, and keep the name out",
+        rooms.shut_out,
+    ),
+    AdminCommand("room let-in", ("room", "user"), "let a name into a room again", rooms.let_in),
     AdminCommand(
         "room delete", ("room",), "delete a room and all its messages, and notify its members", accounts.delete_room
     ),

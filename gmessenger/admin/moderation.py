@@ -79,7 +79,7 @@ def list_sanctions(options: AdminOptions, args: Namespace) -> int:
     with connect(options) as client:
         for kind, verb in (("bans", "banned"), ("mutes", "muted")):
             for row in _fetch_sanctions(client, kind):
-                print_row(row.target, verb, row.by, _format_expiry(row), row.reason)
+                print_row(row.target, verb, row.by, format_expiry(row.until), row.reason)
     return 0
 
 
@@ -94,10 +94,11 @@ def _fetch_sanctions(client: AdminClient, kind: str) -> Iterator[SanctionRow]:
         after = rows[-1].target if rows else None
 
 
-def _format_expiry(row: SanctionRow) -> str:
-    if row.until is None:
+def format_expiry(until: float | None) -> str:
+    """Return when a sanction ends, as it is listed."""
+    if until is None:
         return "for good"
-    return f"until {datetime.datetime.fromtimestamp(row.until):%Y-%m-%d %H:%M}"
+    return f"until {datetime.datetime.fromtimestamp(until):%Y-%m-%d %H:%M}"
 
 
 def _format_closed(count: int | None) -> str:

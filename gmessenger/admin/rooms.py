@@ -1,10 +1,11 @@
-"""The commands `room show`, `room rule` and `room role`: who may do what in a room."""
+"""The commands `room show`, `room rule`, `room role`, `room shut-out` and `room let-in`: who may do what in a room."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 
 from gmessenger.admin.client import connect
+from gmessenger.admin.moderation import format_expiry
 from gmessenger.admin.results import parse_result
 from gmessenger.chat.admin_results import RoomDetails
 from gmessenger.config.options import AdminOptions
@@ -13,7 +14,7 @@ from gmessenger.room_rules import ROOM_RULES, format_rule_value
 
 
 def show_room(options: AdminOptions, args: Namespace) -> int:
-    """Run `room show`: the rules, then the members with a role."""
+    """Run `room show`: the rules, then the members with a role, then who is kept out."""
     with connect(options) as client:
         room = parse_result(client.call("room", name=args.name), RoomDetails)
     print_row(room.name, f"{room.members} members, {room.guests} guests", room.topic)
@@ -22,6 +23,25 @@ def show_room(options: AdminOptions, args: Namespace) -> int:
         print_row("rule", key, format_rule_value(value), spec.description if spec is not None else "")
     for name, role in room.roles.items():
         print_row("role", name, role)
+    for entry in room.shut_outs:
+        expiry = format_expiry(entry.until or None)
+        print_row("shut out", entry.user or "", entry.by, expiry, entry.reason or "")
+    return 0
+
+
+def shut_out(options: AdminOptions, args: Namespace) -> int:
+    """Run `room shut-out`."""
+    with connect(options) as client:
+        client.call("shut_out", name=args.name, user=args.user, seconds=getattr(args, "for"), reason=args.reason or "")
+    print_line(f"{args.user} cannot join {args.name}.")
+    return 0
+
+
+def let_in(options: AdminOptions, args: Namespace) -> int:
+    """Run `room let-in`."""
+    with connect(options) as client:
+        client.call("let_in", name=args.name, user=args.user)
+    print_line(f"{args.user} can join {args.name} again.")
     return 0
 
 

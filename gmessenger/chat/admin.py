@@ -198,11 +198,15 @@ class AdminService:
         ]
 
     def room(self, name: Name) -> RoomDetails:
-        """Return a room with its rules, and the roles of its members, the highest first. Raises `NoSuchRoom`."""
+        """Return a room with its rules, its members' roles, the highest first, and who is kept out.
+
+        Raises `NoSuchRoom`.
+        """
         room = self._rooms.find(name)
         roles = {name: str(role) for role in reversed(ROOM_ROLES) for name in _names_with_role(room, role)}
         guests = len(room.guests) + len(room.remote_guests)
-        return RoomDetails(room.name, room.topic, len(room.members), guests, asdict(room.rules), roles)
+        shut_outs = self._messenger.room_sanctions.all_shut_outs(room)
+        return RoomDetails(room.name, room.topic, len(room.members), guests, asdict(room.rules), roles, shut_outs)
 
     def set_rule(self, name: Name, key: RuleWord, value: RuleWord) -> None:
         """Set a rule of a room. Raises `NoSuchRoom`, `BadRequest` or `Upgrading`."""
@@ -212,6 +216,14 @@ class AdminService:
     def set_room_role(self, name: Name, user: Name, role: RoomRole) -> None:
         """Give a member of a room a role. Raises `NoSuchRoom`, `NotFound`, `AccountsOnly`, `LastOwner`, `Upgrading`."""
         self._messenger.room_rights.change_role_as(SERVER_ACTOR, self._rooms.find(name), user, role)
+
+    def shut_out(self, name: Name, user: Name, seconds: Seconds | None = None, reason: Reason = "") -> None:
+        """Remove a user from a room, and keep the name out. Raises `NoSuchRoom`, `NotFound` or `BadRequest`."""
+        self._messenger.room_sanctions.shut_out_as(SERVER_ACTOR, self._rooms.find(name), user, seconds, reason)
+
+    def let_in(self, name: Name, user: Name) -> None:
+        """Let a name into a room again. Raises `NoSuchRoom`, or `NotFound` if it is not kept out."""
+        self._messenger.room_sanctions.let_in_as(SERVER_ACTOR, self._rooms.find(name), user)
 
     def delete_room(self, name: Name) -> None:
         """Delete a room with its messages; members get a `leave` event. Raises `NoSuchRoom`."""
@@ -381,6 +393,10 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     "set_room_role": AdminMethod(
         AdminService.set_room_role, NAME_FIELD, ArgumentField("user", Name), ArgumentField("role", RoomRole)
     ),
+    "shut_out": AdminMethod(
+        AdminService.shut_out, NAME_FIELD, ArgumentField("user", Name), DURATION_FIELD, REASON_FIELD
+    ),
+    "let_in": AdminMethod(AdminService.let_in, NAME_FIELD, ArgumentField("user", Name)),
     "backup": AdminMethod(
         AdminService.backup, ArgumentField("file", FilePath), ArgumentField("part", FilePath, ""), takes_fd=True
     ),

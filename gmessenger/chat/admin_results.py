@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from gmessenger.chat.results import SanctionEntry
 from gmessenger.room_rules import RuleValue
 
 
@@ -52,7 +53,7 @@ class RoomRow(Struct):
 
 
 class RoomDetails(Struct):
-    """A room with all its rules, and the roles that are higher than `member`, by name."""
+    """A room with all its rules, the roles that are higher than `member`, by name, and who is kept out."""
 
     name: str
     topic: str
@@ -60,6 +61,7 @@ class RoomDetails(Struct):
     guests: int
     rules: dict[str, RuleValue]
     roles: dict[str, str]
+    shut_outs: list[SanctionEntry] = []
 
 
 class SessionTrace(Struct):

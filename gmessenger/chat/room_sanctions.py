@@ -113,6 +113,13 @@ class RoomSanctions:
         """Return the names that are kept out of a room, as `shut_outs`."""
         return ShutOutPage(*self._page(room, "shut_out", after))
 
+    def all_shut_outs(self, room: Room) -> list[SanctionEntry]:
+        """Return all names that are kept out of a room, by name."""
+        self._router.peers.sync()
+        sanctions = [room.find_sanction(kind, target, self._clock()) for kind, target in list(room.access.sanctions)]
+        kept_out = [each for each in sanctions if each is not None and each.kind == "shut_out"]
+        return [_sanction_entry(each) for each in sorted(kept_out, key=lambda each: each.target)]
+
     def silences(self, session: Session, name: str, after: str | None) -> SilencePage:
         """Return the names that may not write in a room, by name, starting after `after`."""
         return SilencePage(*self._page(self._rights.find_room(name, session, "moderator"), "silence", after))

@@ -11,7 +11,7 @@ import pytest
 from tests.protocol.test_rooms import join, log_in_and_join, receive_member_event
 from tests.support.accounts import ChatServer, UserClient, texts
 from tests.support.course_clients import CLASSIC
-from tests.support.moderation import expect_error, expect_ok, log_in_operator
+from tests.support.moderation import admin_service, expect_error, expect_ok, log_in_operator
 
 
 def names(client: UserClient, action: str, room: str = "#dev") -> list[str]:
@@ -161,3 +161,17 @@ def test_a_guest_that_is_removed_takes_its_network_along(start_chat_server: Call
     assert [one["user"] for one in listed] == ["guest"] and "203" not in str(listed)
     expect_ok(hank.request("let_in", room="#dev", user="guest"))
     join(again)
+
+
+def test_the_owner_of_the_server_keeps_names_out_and_lets_them_in(chat_server: ChatServer) -> None:
+    hank, dale = log_in_and_join(chat_server, "hank", "dale")
+    service = admin_service(chat_server)
+    service.shut_out("#dev", "dale", reason="noise")
+    assert hank.next_event("shut_out")["by"] == "server"
+    assert receive_member_event(dale, "leave", "dale")["by"] == "server"
+    expect_error(dale.request("join", room="#dev"), "shut_out")
+    (entry,) = service.room("#dev").shut_outs
+    assert (entry.user, entry.by, entry.reason) == ("dale", "server", "noise")
+    service.let_in("#dev", "dale")
+    assert hank.next_event("let_in")["by"] == "server"
+    join(dale)
