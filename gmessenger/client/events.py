@@ -164,6 +164,55 @@ class MemberLeft:
     room: str
     name: str
     by: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """The user `by` has invited this one to a room, now or before the login; `leave` declines."""
+
+    room: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberShutOut:
+    """The user `by` keeps a name out of a room, for ever or `until` that time (Unix seconds)."""
+
+    room: str
+    name: str
+    by: str
+    reason: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLetIn:
+    """The user `by` lets a name join a room again."""
+
+    room: str
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSilenced:
+    """The user `by` has what a name writes in a room refused, for ever or `until` that time (Unix seconds)."""
+
+    room: str
+    name: str
+    by: str
+    reason: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUnsilenced:
+    """The user `by` lets a name write in a room again."""
+
+    room: str
+    name: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +342,11 @@ ChatEvent: TypeAlias = (
     | MemberJoined
     | MemberLeft
     | TopicChanged
+    | Invited
+    | MemberShutOut
+    | MemberLetIn
+    | MemberSilenced
+    | MemberUnsilenced
     | RulesChanged
     | RoleChanged
     | RoomClosedByOperator

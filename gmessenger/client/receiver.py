@@ -12,8 +12,13 @@ from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import (
     Accepted,
     Deferred,
+    Invited,
     MemberJoined,
     MemberLeft,
+    MemberLetIn,
+    MemberShutOut,
+    MemberSilenced,
+    MemberUnsilenced,
     MessageDelivered,
     Notice,
     PresenceChanged,
@@ -51,8 +56,10 @@ from gmessenger.text import Text
 from gmessenger.wire.events import (
     CloseEvent,
     DeliveredEvent,
+    InvitedEvent,
     JoinEvent,
     LeaveEvent,
+    LetInEvent,
     MessageEvent,
     MovingEvent,
     OpenEvent,
@@ -65,8 +72,11 @@ from gmessenger.wire.events import (
     RuleEvent,
     ServerEvent,
     SettingsEvent,
+    ShutOutEvent,
+    SilenceEvent,
     SyncedEvent,
     TopicEvent,
+    UnsilenceEvent,
 )
 from gmessenger.wire.jim import encode
 
@@ -185,10 +195,21 @@ class Receiver:
     def _on_leave(self, event: LeaveEvent, frame: bytes) -> None:
         if fold(event.user.account_name) == self._resequencer.own_key:
             self._resequencer.forget(event.room)
-        self._event_queue.put(MemberLeft(event.room, event.user.account_name, event.by))
+        self._event_queue.put(MemberLeft(event.room, event.user.account_name, event.by, event.reason or ""))
 
     def _on_topic(self, event: TopicEvent, frame: bytes) -> None:
         self._event_queue.put(TopicChanged(event.room, event.user.account_name, event.topic))
+
+    def _on_invited(self, event: InvitedEvent, frame: bytes) -> None:
+        self._event_queue.put(Invited(event.room, event.sender))
+
+    def _on_sanction(self, event: ShutOutEvent | SilenceEvent, frame: bytes) -> None:
+        kind = MemberShutOut if isinstance(event, ShutOutEvent) else MemberSilenced
+        self._event_queue.put(kind(event.room, event.user.account_name, event.by, event.reason or "", event.until))
+
+    def _on_sanction_lifted(self, event: LetInEvent | UnsilenceEvent, frame: bytes) -> None:
+        kind = MemberLetIn if isinstance(event, LetInEvent) else MemberUnsilenced
+        self._event_queue.put(kind(event.room, event.user.account_name, event.by))
 
     def _on_rules(self, event: RuleEvent, frame: bytes) -> None:
         self._event_queue.put(RulesChanged(event.room, event.user.account_name, event.changes))
@@ -270,6 +291,11 @@ FRAME_HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], N
     JoinEvent: Receiver._on_join,
     LeaveEvent: Receiver._on_leave,
     TopicEvent: Receiver._on_topic,
+    InvitedEvent: Receiver._on_invited,
+    ShutOutEvent: Receiver._on_sanction,
+    SilenceEvent: Receiver._on_sanction,
+    LetInEvent: Receiver._on_sanction_lifted,
+    UnsilenceEvent: Receiver._on_sanction_lifted,
     RuleEvent: Receiver._on_rules,
     RoleEvent: Receiver._on_role,
     CloseEvent: Receiver._on_room_closed,

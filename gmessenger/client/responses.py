@@ -16,6 +16,7 @@ from gmessenger.wire.events import (
     BansRequest,
     BlocksRequest,
     ConversationsRequest,
+    InvitationsRequest,
     MembersRequest,
     MessageEvent,
     MutesRequest,
@@ -23,6 +24,8 @@ from gmessenger.wire.events import (
     ResponseFrame,
     RoomsRequest,
     Seq,
+    ShutOutsRequest,
+    SilencesRequest,
     UsersRequest,
 )
 from gmessenger.wire.jim import encode
@@ -70,7 +73,16 @@ def is_retryable(response: ResponseFrame) -> bool:
 
 ItemT = TypeVar("ItemT")
 ListRequest: TypeAlias = (
-    UsersRequest | MembersRequest | RoomsRequest | ConversationsRequest | BlocksRequest | BansRequest | MutesRequest
+    UsersRequest
+    | MembersRequest
+    | RoomsRequest
+    | ConversationsRequest
+    | BlocksRequest
+    | BansRequest
+    | MutesRequest
+    | InvitationsRequest
+    | ShutOutsRequest
+    | SilencesRequest
 )
 MAX_LIST_ITEMS: Final = 100_000
 """Items after which no further page is requested: the server may not end the list."""
@@ -190,6 +202,14 @@ class SanctionInfo(Struct, frozen=True):
     def target(self) -> str:
         """The user, address or network."""
         return self.user or self.address or ""
+
+
+class InvitationInfo(Struct, frozen=True):
+    """An invitation of a `user` to a room, `by` another one; `since` is Unix seconds."""
+
+    user: str
+    by: str = ""
+    since: float = 0.0
 
 
 def fetch_all(

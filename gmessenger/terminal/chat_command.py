@@ -100,11 +100,12 @@ def run_mute(handlers: CommandHandlers, arguments: str) -> None:
     handlers.mute(name, int(minutes) if minutes.strip() else None)
 
 
-def run_ban(handlers: CommandHandlers, arguments: str) -> None:
+def run_sanction(sanction: Callable[[str, str, int | None], None], arguments: str) -> None:
+    """Call a handler with the target, the reason, and the minutes if they are given."""
     target, _, reason = arguments.partition(" ")
     duration, _, rest = reason.strip().partition(" ")
     minutes = parse_minutes(duration)
-    handlers.ban(target, (reason if minutes is None else rest).strip(), minutes)
+    sanction(target, (reason if minutes is None else rest).strip(), minutes)
 
 
 def parse_minutes(text: str) -> int | None:

@@ -11,7 +11,6 @@ from typing import Final
 from gmessenger.terminal.chat_command import (
     DEFAULT_HISTORY,
     ChatCommand,
-    run_ban,
     run_close,
     run_export,
     run_forget,
@@ -20,6 +19,7 @@ from gmessenger.terminal.chat_command import (
     run_mute,
     run_notify,
     run_quit_or_message,
+    run_sanction,
     split_number,
 )
 from gmessenger.terminal.command_handlers import CommandHandlers
@@ -213,6 +213,47 @@ COMMANDS: Final = (
     ),
     ChatCommand(
         (),
+        ("/invite",),
+        "NAME",
+        "invite a user to this room",
+        lambda handlers, name: handlers.invite(name),
+    ),
+    ChatCommand((), ("/uninvite",), "NAME", "take an invitation back", lambda handlers, name: handlers.uninvite(name)),
+    ChatCommand(
+        (),
+        ("/access",),
+        "[#ROOM]",
+        "list who is invited to your room, kept out of it, or silenced there",
+        lambda handlers, room: handlers.access(room),
+    ),
+    ChatCommand(
+        (),
+        ("/shutout",),
+        "NAME [TIME] [REASON]",
+        "remove a name from your room and keep it out, for good or for 30m, 2h, 7d",
+        lambda handlers, arguments: run_sanction(handlers.shut_out, arguments),
+        never_suggested=True,
+    ),
+    ChatCommand(
+        (), ("/letin",), "NAME", "let a name join your room again", lambda handlers, name: handlers.let_in(name)
+    ),
+    ChatCommand(
+        (),
+        ("/silence",),
+        "NAME [TIME] [REASON]",
+        "have what a name writes in your room refused",
+        lambda handlers, arguments: run_sanction(handlers.silence, arguments),
+        never_suggested=True,
+    ),
+    ChatCommand(
+        (),
+        ("/unsilence",),
+        "NAME",
+        "let a name write in your room again",
+        lambda handlers, name: handlers.unsilence(name),
+    ),
+    ChatCommand(
+        (),
         ("/remove",),
         "NAME",
         "remove a member from your room",
@@ -282,7 +323,7 @@ COMMANDS: Final = (
         ("/ban",),
         "NAME|ADDRESS [TIME] [REASON]",
         "ban a user or an address, for good or for 30m, 2h, 7d",
-        run_ban,
+        lambda handlers, arguments: run_sanction(handlers.ban, arguments),
         operators_only=True,
         never_suggested=True,
     ),

@@ -21,7 +21,6 @@ MAKE_ROOM: Final = N_("/make #ROOM makes a room, /make #ROOM private one that on
 SEND_MESSAGE: Final = N_("/msg NAME TEXT sends a direct message.")
 ACTION: Final = N_("/me TEXT says what you do.")
 SET_STATUS: Final = N_("/away TEXT says that you are away, /back that you are here; /status WORDS says anything else.")
-NO_ROOM_INVITATIONS: Final = N_("There are no room invitations; users join a room with /join #ROOM.")
 LEAVE_OR_QUIT: Final = N_("The commands that leave a room or quit the client are in /help.")
 BLOCK_USER: Final = N_("The commands that block and unblock a user are in /help.")
 HIDE_CONVERSATION: Final = N_("/hide hides a conversation for now, /clear clears the screen.")
@@ -33,6 +32,7 @@ REGISTER_ACCOUNT: Final = N_(
 )
 CHANGE_MESSAGE: Final = N_("/edit changes a message of yours; /help has all that can be done with messages.")
 REACT: Final = N_("/react EMOJI reacts to a message, /reply TEXT replies to it.")
+INVITE: Final = N_("/invite NAME invites a user to this room.")
 GIVE_ROLE: Final = N_(
     "/role NAME moderator or speaker gives a role in your room; only the owner of the server appoints operators."
 )
@@ -51,9 +51,9 @@ ANSWERS: Final = (
     (SEND_MESSAGE, "whisper tell dm pm m t send say notice r chat privmsg wall"),
     (ACTION, "action emote slap shrug describe"),
     (SET_STATUS, "afk brb dnd busy available invisible presence mood"),
-    (NO_ROOM_INVITATIONS, "invite inv add"),
+    (INVITE, "inv add"),
     (LEAVE_OR_QUIT, "x bye logoff disconnect end abort die wc"),
-    (BLOCK_USER, "silence squelch"),
+    (BLOCK_USER, "squelch"),
     (HIDE_CONVERSATION, "cl archive"),
     (SEARCH, "find grep lastlog f"),
     (SWITCH_CONVERSATION, "window win buffer b next prev goto tab switch sw"),

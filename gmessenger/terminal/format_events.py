@@ -17,6 +17,7 @@ from gmessenger.terminal.format_messages import (
     format_message,
     format_own_message,
 )
+from gmessenger.terminal.format_room_access import invited, shut_out, silenced
 from gmessenger.terminal.format_rules import role_changed, rules_changed
 from gmessenger.terminal.i18n import N_, _, as_notice, localize, localize_greeting, ngettext
 from gmessenger.terminal.stdio import TruncatedLine
@@ -180,8 +181,14 @@ def _gap_lost(count: int, name: str, *, room: bool) -> str:
 def _member_left(event: events.MemberLeft) -> str:
     name, room = sanitize(event.name), sanitize(event.room)
     if event.by is not None:
-        return as_notice(_("{by} removed {name} from {room}", by=sanitize(event.by), name=name, room=room))
+        text = _("{by} removed {name} from {room}", by=operator_name(event.by), name=name, room=room)
+        return as_notice(text + reason_suffix(event.reason))
     return as_notice(_("{name} has left {room}", name=name, room=room))
+
+
+def _lifted(event: events.MemberLetIn | events.MemberUnsilenced, sentence: str) -> str:
+    name, room = sanitize(event.name), sanitize(event.room)
+    return as_notice(_(sentence, by=operator_name(event.by), name=name, room=room))
 
 
 def format_topic(room: str, topic: str, by: str = "") -> str:
@@ -264,6 +271,11 @@ EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]
         _("{name} has opened {room} again", name=operator_name(event.name), room=sanitize(event.room))
     ),
     events.TopicChanged: lambda event: format_topic(event.room, event.topic, event.name),
+    events.Invited: lambda event: invited(event, operator_name(event.by)),
+    events.MemberShutOut: lambda event: shut_out(event, operator_name(event.by), reason_suffix(event.reason)),
+    events.MemberSilenced: lambda event: silenced(event, operator_name(event.by), reason_suffix(event.reason)),
+    events.MemberLetIn: lambda event: _lifted(event, N_("{by} lets {name} join {room} again")),
+    events.MemberUnsilenced: lambda event: _lifted(event, N_("{by} lets {name} write in {room} again")),
     events.RulesChanged: lambda event: rules_changed(event, operator_name(event.name)),
     events.RoleChanged: lambda event: role_changed(event, operator_name(event.by) if event.by else ""),
     events.Notice: _notice,

@@ -1,4 +1,4 @@
-"""Format rules and roles of rooms, and who is invited or kept out, as text for a person; all text is sanitized."""
+"""Format rules and roles of rooms as text for a person; all text is sanitized."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def special_rules(values: Mapping[str, Any]) -> str | None:
 def made(room: str, *, is_private: bool) -> str:
     """Say that the user has made a room."""
     if is_private:
-        return as_notice(_("you have made {room}, which only who is invited can find and join", room=sanitize(room)))
+        return as_notice(
+            _("you have made {room}, which only who is invited can find and join: /invite NAME", room=sanitize(room))
+        )
     return as_notice(_("you have made {room}; /rules lists its rules, /rule sets them", room=sanitize(room)))
 
 

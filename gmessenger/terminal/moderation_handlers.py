@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gmessenger.client import Client, Connected, MessageEvent
 from gmessenger.log import traced
-from gmessenger.names import fold
+from gmessenger.names import fold, is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.handler_base import HandlerBase
@@ -73,14 +73,29 @@ class ModerationHandlers(HandlerBase):
         """List the users that the user blocks."""
         self._show_result(lambda: format_results.blocks(self._client.blocks()))
 
+    def _owner_is_meant(self) -> bool:
+        """Say what to use instead, if a user who is no operator types this in a room; return whether it was said."""
+        if self.is_operator or not is_room(self.recipient or ""):
+            return False
+        self.show(
+            as_notice(
+                _("only operators of the server do that; in a room of yours use /remove, /shutout or /silence NAME")
+            )
+        )
+        return True
+
     @traced("name")
     def kick(self, name: str, reason: str) -> None:
         """Disconnect a user."""
+        if self._owner_is_meant():
+            return
         self._show_result(lambda: format_results.kicked(name, self._client.kick(name, reason)))
 
     @traced("name", "minutes")
     def mute(self, name: str, minutes: int | None) -> None:
         """Mute a user; for good if `minutes` is None."""
+        if self._owner_is_meant():
+            return
         self._show_result(lambda: self._mute(name, minutes))
 
     def _mute(self, name: str, minutes: int | None) -> str:
@@ -99,6 +114,8 @@ class ModerationHandlers(HandlerBase):
     @traced("target")
     def ban(self, target: str, reason: str, minutes: int | None) -> None:
         """Ban a name, or an address if `target` is one; for good if `minutes` is None."""
+        if self._owner_is_meant():
+            return
         self._show_result(lambda: self._ban(target, reason, minutes))
 
     def _ban(self, target: str, reason: str, minutes: int | None) -> str:

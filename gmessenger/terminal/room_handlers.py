@@ -1,4 +1,4 @@
-"""Command handlers of rooms that belong to owners: making them, rules, roles and removals."""
+"""Command handlers of rooms that belong to owners: making them, rules, roles, and who is let in or kept out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from gmessenger.log import traced
 from gmessenger.room_roles import ROOM_ROLES, RoomRole
 from gmessenger.room_rules import ROOM_RULES, RuleValue, format_rule_value, parse_rule_value
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal import format_rules
+from gmessenger.terminal import format_room_access, format_rules
 from gmessenger.terminal.handler_base import HandlerBase, room_name
 from gmessenger.terminal.i18n import N_, _, as_notice
 
+SECONDS_PER_MINUTE: Final = 60.0
 PRIVATE_RULES: Final[Mapping[str, RuleValue]] = {"invited": True, "hidden": True}
 PRIVATE_WORD: Final = N_("private")
 
@@ -49,6 +50,69 @@ class RoomHandlers(HandlerBase):
         self._client.remove_member(room, name)
         return as_notice(_("{name} is no longer in {room}", name=sanitize(name), room=sanitize(room)))
 
+    @traced("name")
+    def invite(self, name: str) -> None:
+        """Invite a user to the room that is the recipient."""
+        self._with_room(lambda room: self._invite(room, name))
+
+    def _invite(self, room: str, name: str) -> str:
+        self._client.invite(room, name)
+        return as_notice(_("{name} is invited to {room}", name=sanitize(name), room=sanitize(room)))
+
+    @traced("name")
+    def uninvite(self, name: str) -> None:
+        """Take an invitation to the room back."""
+        self._with_room(lambda room: self._uninvite(room, name))
+
+    def _uninvite(self, room: str, name: str) -> str:
+        self._client.uninvite(room, name)
+        return as_notice(_("{name} is no longer invited to {room}", name=sanitize(name), room=sanitize(room)))
+
+    @traced("name", "minutes")
+    def shut_out(self, name: str, reason: str, minutes: int | None) -> None:
+        """Remove a name from the room and keep it out; for good if `minutes` is None."""
+        self._with_room(lambda room: self._shut_out(room, name, reason, minutes))
+
+    def _shut_out(self, room: str, name: str, reason: str, minutes: int | None) -> str:
+        self._client.shut_out(room, name, _seconds(minutes), reason)
+        return as_notice(_("{name} is kept out of {room}", name=sanitize(name), room=sanitize(room)))
+
+    @traced("name")
+    def let_in(self, name: str) -> None:
+        """Let a name join the room again."""
+        self._with_room(lambda room: self._let_in(room, name))
+
+    def _let_in(self, room: str, name: str) -> str:
+        self._client.let_in(room, name)
+        return as_notice(_("{name} may join {room} again", name=sanitize(name), room=sanitize(room)))
+
+    @traced("name", "minutes")
+    def silence(self, name: str, reason: str, minutes: int | None) -> None:
+        """Have what a name writes in the room refused; for good if `minutes` is None."""
+        self._with_room(lambda room: self._silence(room, name, reason, minutes))
+
+    def _silence(self, room: str, name: str, reason: str, minutes: int | None) -> str:
+        self._client.silence(room, name, _seconds(minutes), reason)
+        return as_notice(_("{name} is silenced in {room}", name=sanitize(name), room=sanitize(room)))
+
+    @traced("name")
+    def unsilence(self, name: str) -> None:
+        """Let a name write in the room again."""
+        self._with_room(lambda room: self._unsilence(room, name))
+
+    def _unsilence(self, room: str, name: str) -> str:
+        self._client.unsilence(room, name)
+        return as_notice(_("{name} may write in {room} again", name=sanitize(name), room=sanitize(room)))
+
+    @traced("room")
+    def access(self, room: str) -> None:
+        """List who is invited to a room, kept out of it, and silenced there; by default the recipient."""
+        self._with_room(self._access, room)
+
+    def _access(self, room: str) -> str:
+        client = self._client
+        return format_room_access.access(room, client.invitations(room), client.shut_outs(room), client.silences(room))
+
     @traced("arguments")
     def role(self, arguments: str) -> None:
         """Give a member a role."""
@@ -81,6 +145,10 @@ class RoomHandlers(HandlerBase):
         self._client.set_rules(room, {key: value})
         sentence = format_rules.rule_sentence(key, value)
         return as_notice(_("{room}: {rule}", room=sanitize(room), rule=sentence))
+
+
+def _seconds(minutes: int | None) -> float | None:
+    return minutes * SECONDS_PER_MINUTE if minutes is not None else None
 
 
 def _role_hint(name: str) -> str:

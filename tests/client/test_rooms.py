@@ -6,8 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from gmessenger.client import Client, MemberLeft, RoleChanged, RulesChanged
-from gmessenger.errors import BadRequest, NoSuchRoom, NotOwner
+from gmessenger.client import (
+    Client,
+    Invited,
+    MemberLeft,
+    MemberSilenced,
+    MemberUnsilenced,
+    Rejected,
+    RoleChanged,
+    RulesChanged,
+)
+from gmessenger.errors import BadRequest, NoSuchRoom, NotOwner, ShutOut
 from tests.client.conftest import SHORT_TIMEOUTS, Reader
 from tests.conftest import RunningServer
 
@@ -54,6 +63,43 @@ def test_roles_are_given_and_seen(owner_and_member: tuple[Reader, Reader]) -> No
         dale.client.remove_member("#dev", "hank")
     hank.client.remove_member("#dev", "dale")
     assert dale.next(MemberLeft).by == "hank"
+
+
+def test_who_is_invited_is_told_and_joins_or_declines(owner_and_member: tuple[Reader, Reader]) -> None:
+    hank, dale = owner_and_member
+    hank.client.join("#secret", {"invited": True, "hidden": True})
+    hank.client.invite("#secret", "dale")
+    told = dale.next(Invited)
+    assert (told.room, told.by) == ("#secret", "hank")
+    assert [(info.user, info.by) for info in hank.client.invitations("#secret")] == [("dale", "hank")]
+    dale.client.leave("#secret")
+    assert hank.client.invitations("#secret") == []
+    hank.client.invite("#secret", "dale")
+    hank.client.uninvite("#secret", "dale")
+    with pytest.raises(NoSuchRoom):
+        dale.client.join("#secret")
+    hank.client.invite("#secret", "dale")
+    assert dale.client.join("#secret").rules
+
+
+def test_names_are_kept_out_and_silenced(owner_and_member: tuple[Reader, Reader]) -> None:
+    hank, dale = owner_and_member
+    hank.client.silence("#dev", "dale", 600, "caps lock")
+    silenced = dale.next(MemberSilenced)
+    assert (silenced.room, silenced.name, silenced.by, silenced.reason) == ("#dev", "dale", "hank", "caps lock")
+    assert silenced.until and [info.user for info in hank.client.silences("#dev")] == ["dale"]
+    dale.client.send("#dev", "HELLO")
+    assert dale.next(Rejected).response.code == "silenced"
+    hank.client.unsilence("#dev", "dale")
+    assert dale.next(MemberUnsilenced).by == "hank"
+    hank.client.shut_out("#dev", "dale", reason="enough")
+    left = dale.next(MemberLeft)
+    assert (left.name, left.by) == ("dale", "hank")
+    assert [(info.user, info.reason) for info in hank.client.shut_outs("#dev")] == [("dale", "enough")]
+    with pytest.raises(ShutOut):
+        dale.client.join("#dev")
+    hank.client.let_in("#dev", "dale")
+    dale.client.join("#dev")
 
 
 def test_a_room_that_is_another_s_is_not_made(owner_and_member: tuple[Reader, Reader]) -> None:

@@ -80,3 +80,57 @@ def test_changes_of_rules_and_roles_are_said(fake: FakeServer, open_terminal: Op
     hank.wait_for(r"-- dale\^\[ has the role owner in #lab now, given by bob\r\n")
     peer.send({"action": "role", "room": "#lab", "user": user, "role": "owner"})
     hank.wait_for(r"-- dale\^\[ has the role owner in #lab now, as the last owner has gone\r\n")
+
+
+def test_who_is_let_in_and_kept_out(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line("/go #lab")
+    for typed, action, said in (
+        ("/invite dale", "invite", "dale is invited to #lab"),
+        ("/uninvite dale", "uninvite", "dale is no longer invited to #lab"),
+        ("/letin dale", "let_in", "dale may join #lab again"),
+        ("/unsilence dale", "unsilence", "dale may write in #lab again"),
+    ):
+        hank.type_line(typed)
+        request = next_request(peer)
+        assert (request["action"], request["room"], request["user"]) == (action, "#lab", "dale")
+        peer.respond(request, 200)
+        hank.wait_for(f"-- {said}\r\n")
+    for typed, action, said in (
+        ("/shutout dale 2h caps lock", "shut_out", "dale is kept out of #lab"),
+        ("/silence dale 2h caps lock", "silence", "dale is silenced in #lab"),
+    ):
+        hank.type_line(typed)
+        request = next_request(peer)
+        assert (request["action"], request["user"], request["for"], request["reason"]) == (
+            action,
+            "dale",
+            7200.0,
+            "caps lock",
+        )
+        peer.respond(request, 200)
+        hank.wait_for(f"-- {said}\r\n")
+    hank.type_line("/access")
+    peer.respond(next_request(peer), 200, invitations=[{"user": "bob", "by": "hank", "since": 1.0}], more=False)
+    peer.respond(next_request(peer), 200, shut_outs=[{"user": "eve\x1b", "by": "hank", "reason": "spam"}], more=False)
+    peer.respond(next_request(peer), 200, silences=[], more=False)
+    hank.wait_for(
+        r"-- 1 invited to #lab:\r\n   bob, by hank\r\n-- 1 kept out of #lab:\r\n   eve\^\[, by hank: spam\r\n"
+    )
+    hank.type_line("/kick dale")
+    hank.wait_for("-- only operators of the server do that; in a room of yours use /remove, /shutout or /silence NAME")
+
+
+def test_invitations_and_bans_are_said(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    peer.send({"action": "invited", "room": "#lab", "from": "dale\x1b"})
+    hank.wait_for(r"-- dale\^\[ invites you to #lab: /join #lab joins it, /leave #lab declines\r\n")
+    event = {"room": "#lab", "user": {"account_name": "eve"}, "by": "dale"}
+    peer.send(event | {"action": "shut_out", "reason": "spam"})
+    hank.wait_for("-- dale keeps eve out of #lab: spam\r\n")
+    peer.send(event | {"action": "silence", "until": 4_000_000_000.0})
+    hank.wait_for("-- dale has silenced eve in #lab until .*\r\n")
+    peer.send(event | {"action": "let_in"})
+    hank.wait_for("-- dale lets eve join #lab again\r\n")
+    peer.send(event | {"action": "unsilence"})
+    hank.wait_for("-- dale lets eve write in #lab again\r\n")

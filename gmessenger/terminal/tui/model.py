@@ -344,6 +344,11 @@ class Model:
     def _notify_room(self, event: events.ChatEvent, room: str, now: float) -> None:
         self.add_notice(format_events.format_event(event) or "", now, self.open(room))
 
+    def _on_invited(self, event: events.Invited, now: float) -> bool:
+        """Say it where the user looks; it rings the bell."""
+        self.add_notice(format_events.format_event(event) or "", now, self.current)
+        return True
+
     def _on_gap(self, event: events.GapDetected, now: float) -> None:
         self.add_notice(format_events.format_event(event) or "", now, self.open(event.conversation))
 
@@ -386,6 +391,11 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
     events.RoomClosedByOperator: Model._on_room_state,
     events.RoomReopened: Model._on_room_state,
     events.SettingsChanged: Model._on_settings,
+    events.Invited: Model._on_invited,
+    events.MemberShutOut: lambda model, event, now: model._notify_room(event, event.room, now),
+    events.MemberLetIn: lambda model, event, now: model._notify_room(event, event.room, now),
+    events.MemberSilenced: lambda model, event, now: model._notify_room(event, event.room, now),
+    events.MemberUnsilenced: lambda model, event, now: model._notify_room(event, event.room, now),
     events.RulesChanged: lambda model, event, now: model._notify_room(event, event.room, now),
     events.RoleChanged: lambda model, event, now: model._notify_room(event, event.room, now),
     events.Notice: Model._on_notice,
