@@ -173,7 +173,8 @@ def _export_lines(client: AdminClient) -> Iterator[dict[str, Any]]:
     for account in parse_result(client.call("accounts"), list[AccountRow]):
         yield {"kind": "account", "name": account.name, "disabled": account.disabled, "role": account.role}
     for room in parse_result(client.call("rooms"), list[RoomRow]):
-        ownership = {"creator": room.creator, "owners": room.owners, "rules": room.rules}
+        creator = {"creator": room.creator} if room.creator is not None else {}
+        ownership = {**creator, "owners": room.owners, "rules": room.rules}
         yield {"kind": "room", "name": room.name, "topic": room.topic, **ownership, "seq": room.seq}
     after = 0
     while after is not None:

@@ -37,8 +37,8 @@ class InviteRow(Struct):
 class RoomRow(Struct):
     """A room, as `rooms` lists it. `seq`: of its latest message, 0 if it has none.
 
-    `creator`: once that account is deleted, one of the owners; None if it has none. `rules`: those that differ from an
-    open room's.
+    `creator`: once that account is deleted, one of the owners; None if it has none, as an empty room. `rules`: those
+    that differ from an open room's.
     """
 
     name: str

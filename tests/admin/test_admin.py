@@ -161,6 +161,11 @@ def test_the_owner_of_the_server_sets_rules_and_roles_of_rooms(store_dir: StoreD
     assert store_dir.run("room", "show", "#dev").endswith("role\tdale\towner\n")
     store_dir.run("user", "delete", "dale")
     assert store_dir.run("room", "show", "#dev").endswith("role\thank\towner\n")
+    (room,) = [line for line in export_lines(store_dir) if line["kind"] == "room"]
+    assert (room["creator"], room["owners"], room["rules"]) == ("hank", ["hank"], {"most": 5})
+    store_dir.run("user", "delete", "hank")
+    (room,) = [line for line in export_lines(store_dir) if line["kind"] == "room"]
+    assert "creator" not in room and room["owners"] == []
 
 
 @pytest.mark.parametrize(
