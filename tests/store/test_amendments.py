@@ -321,3 +321,32 @@ def test_pages_go_over_absences_and_leave_amendments_out(driver: StoreDriver) ->
         page = driver.store.history("#dev", readable, None, None, limit)
         assert ([item.seq for item in page.messages], page.more) == (shown[-limit:], limit < 3)
     assert [row.quiet for row in driver.conversations(driver.dale)] == [120]
+
+
+def test_what_is_amended_before_it_is_indexed_again_is_indexed_as_it_is_then(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    driver = StoreDriver(open_store(url))
+    driver.append(*[driver.message(f"word{number}x here") for number in range(6)], amend(driver, 1, "react", "x"))
+    hank = driver.hank
+    driver.store.close()
+    with closing(sqlite3.connect(tmp_path / "s.db")) as db, db:
+        db.execute("UPDATE facts SET value = 'of another release' WHERE name = 'folding'")
+    store = open_store(url)
+    for message in (
+        amend(driver, 1, "edit", "changed"),
+        amend(driver, 2, "erase"),
+        driver.message("new"),
+        amend(driver, 8, "edit", "x"),
+    ):
+        store.append(message, lambda *_: None)
+    store.flush()
+    assert verify_store(url).faults == []
+    assert store.reindex() > 0
+    store.append(amend(driver, 3, "edit", "changed"), lambda *_: None)
+    store.append(amend(driver, 4, "erase"), lambda *_: None)
+    store.flush()
+    found = store.search(hank, "changed", None, 10, 30.0).messages
+    assert [message.seq for message in found] == [3, 1]
+    assert [message.seq for message in store.search(hank, "here", None, 10, 30.0).messages] == [6, 5]
+    store.close()
+    assert verify_store(url).faults == []
