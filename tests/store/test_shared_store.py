@@ -232,6 +232,19 @@ def test_rooms_have_rules_and_roles_once_no_older_node_is_left(nodes: Nodes, cha
         assert db.execute(works_from).fetchone() == (str(schema.VERSION),)  # an older program refuses the store now
 
 
+def test_what_a_member_could_read_is_kept_once_no_older_node_is_left(nodes: Nodes) -> None:
+    """To an older node, who has left a room and is kept there would be a member."""
+    nodes.here.create_room("#dev", "#dev", nodes.hank, 1.0)
+    with psycopg.connect(nodes.url, autocommit=True) as db:
+        db.execute("INSERT INTO nodes VALUES ('older', clock_timestamp())")
+        count = "SELECT count(*) FROM participants WHERE account_id = %s AND left_seq IS NOT NULL"
+        for is_older, kept in (("older", 0), ("", 1)):
+            nodes.here.join("#dev", nodes.dale, 2.0)
+            db.execute("DELETE FROM nodes WHERE name <> %s", (is_older,))
+            nodes.here.leave("#dev", nodes.dale)
+            assert db.execute(count, (nodes.dale,)).fetchone() == (kept,)
+
+
 def test_what_has_changed_is_as_the_other_node_says(nodes: Nodes) -> None:
     there = nodes.other
     nodes.here.set_password(nodes.hank, "other")
