@@ -312,7 +312,10 @@ class ChangeApplier:
             self._messenger.settings_service.update(known, stored.settings)
 
     def _handle_room(self, key: str, details: ChangeDetails) -> None:
+        before = self._messenger.rooms.get(key)
         self._room_changes.update_room(key, self._read(lambda: self._store.room(key)), details.by)
+        if self._messenger.rooms.get(key) is not before:  # a new one; of its access a change may have come before this
+            self._handle_access(key, ChangeDetails())
 
     def _handle_member(self, room: str, account: int, details: ChangeDetails) -> None:
         readable = self._read(lambda: self._store.read_range(account, room))

@@ -28,6 +28,15 @@ def test_an_invitation_goes_to_whatever_node_one_is_on(cluster: Cluster) -> None
     wait_until(lambda: expect_ok(hank.request("invitations", room="#dev"))["invitations"] == [])
 
 
+def test_invitations_to_new_rooms_are_known_on_every_node(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    for room in (f"#r{number}" for number in range(ROUNDS)):
+        expect_ok(hank.request("join", room=room, rules=PRIVATE))
+        expect_ok(hank.request("invite", room=room, user="dale"))
+        assert dale.next_event("invited")["room"] == room
+        expect_ok(dale.request("join", room=room))
+
+
 def test_what_was_said_meanwhile_is_absent_on_every_node(cluster: Cluster) -> None:
     hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
     phone = cluster.log_in(cluster.first, "dale", "phone")
