@@ -322,7 +322,7 @@ class ChatRequests(OperatorRequests, RoomRequests):
         return self._fetch_users(BlocksRequest())
 
     def export(self) -> Iterator[bytes]:
-        """Yield every message that one may read, of all conversations, oldest first, as lines of JSON."""
+        """Yield every message that one has written or may read, oldest first, as lines of JSON."""
         after, more = 0, True
         while more:
             response = self._request(ExportRequest(after=after))

@@ -106,5 +106,6 @@ class AmendmentHandlers(HandlerBase):
         target = self.find_target(number, own=own)
         if target is not None and not text.strip():
             self.show(as_notice(_("nothing sent: the text is missing")))
+            self.give_back()
         elif target is not None:
             self.send(target.conversation, text, about=target.seq, what=what)

@@ -299,7 +299,7 @@ COMMANDS: Final = (
         "choose how joins and leaves are displayed: shown, gathered or hidden",
         lambda handlers, display: handlers.joins(display),
     ),
-    ChatCommand((), ("/export",), "me [FILE]", "export all your messages to a new file", run_export),
+    ChatCommand((), ("/export",), "me [FILE]", "export all you have written or may read to a new file", run_export),
     ChatCommand(
         (), ("/forget",), "me", "erase all your messages and delete your account", run_forget, never_suggested=True
     ),

@@ -42,6 +42,10 @@ class HandlerBase(ABC):
     def show(self, text: str) -> None:
         """Show one or more lines of sanitized text."""
 
+    @abstractmethod
+    def give_back(self) -> None:
+        """Give the user the typed line back, which was not carried out, unless it is still to be seen."""
+
     def _show_result(self, request: Callable[[], str | None]) -> None:
         """Run a request, and show the text it returns, or why it failed."""
         if text := self._call_server(request):
@@ -54,6 +58,7 @@ class HandlerBase(ABC):
             self._show_result(lambda: request(room))
         else:
             self.show(as_notice(_("which room? give its name, as in /leave #ROOM, or write /join #ROOM first")))
+            self.give_back()
 
     def _call_server(self, request: Callable[[], str | None]) -> str | None:
         """Return the text of a request's result, or of its error."""

@@ -85,6 +85,9 @@ class LineCommandHandlers(CommandHandlers):
     def can_prompt(self) -> bool:
         return self._line_terminal.is_interactive
 
+    def give_back(self) -> None:
+        """Do nothing: the line is still on the terminal."""
+
     def show(self, text: str) -> None:
         self._line_terminal.show(text)
 

@@ -289,6 +289,19 @@ def test_what_the_account_says_itself_is_for_programs_that_ask_for_it(
         assert finish(process)[:2] == (0, "")
 
 
+def test_amendments_and_notices_are_printed_as_they_came(fake: FakeServer, start_client: StartClient) -> None:
+    head = b'{"action":"msg","from":"dale","to":"#dev","time":1.5,'
+    edit = head + b'"message":"now","seq":2,"about":1,"what":"edit"}'
+    notice = head + b'"message":"build 7","seq":3,"kind":"notice"}'
+    own = edit.replace(b"dale", b"bot").replace(b'"seq":2', b'"seq":4')
+    process, peer = start_listening(start_client, fake, "--json")
+    peer.send_bytes(own.replace(b'"seq":4', b'"seq":1') + b"\n" + edit + b"\n" + notice + b"\n")
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == [edit + b"\n", notice + b"\n"]
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[:2] == (0, "")
+
+
 def test_listening_in_words(fake: FakeServer, start_client: StartClient) -> None:
     process, peer = start_listening(start_client, fake)
     peer.send_bytes(b"\n".join(FRAMES) + b"\n")

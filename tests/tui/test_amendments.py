@@ -165,6 +165,10 @@ def test_a_line_that_cannot_be_carried_out_is_given_back(chat: tuple[TuiClient, 
     tui.type_lines("/reply yes, at two")
     tui.wait_for("Alt-m marks one")
     tui.wait_until(lambda: tui.ui.draft == "/reply yes, at two")
+    tui.type("\x03\x1b0")
+    tui.type_lines("/invite alice")
+    tui.wait_for("which room?")
+    tui.wait_until(lambda: tui.ui.draft == "/invite alice")
 
 
 def test_a_draft_outlives_an_edit(chat: tuple[TuiClient, Reader]) -> None:

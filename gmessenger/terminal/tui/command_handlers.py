@@ -150,8 +150,11 @@ class TuiCommandHandlers(CommandHandlers):
             self.show(as_notice(_("the server has no such message, or it was erased")))
         else:
             return MessageTarget(current.name, entry.seq)
-        self._view.give_back()
+        self.give_back()
         return None
+
+    def give_back(self) -> None:
+        self._view.give_back()
 
     def confirm_erase(self, target: MessageTarget) -> None:
         self.run_dialogue(self._erase_dialogue(target))
