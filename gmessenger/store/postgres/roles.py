@@ -14,7 +14,7 @@ from gmessenger.errors import NoSuchRoom, NotFound, NotOwner, Upgrading
 from gmessenger.room_roles import RoomRole, check_role_change
 from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json, rules_to_json, with_changes
 from gmessenger.store.postgres.pool import PgConnection
-from gmessenger.store.postgres.schema import VERSION
+from gmessenger.store.postgres.schema import FIRST_WITH_RULES
 
 LOCK_ROOM: Final = "SELECT id, rules FROM conversations WHERE key = %s FOR NO KEY UPDATE"
 LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE id = %s FOR KEY SHARE"
@@ -50,10 +50,10 @@ def require_upgraded(db: PgConnection) -> None:
 
     It would list hidden rooms, and let users in who are not invited.
     """
-    row = db.execute(HAS_OLDER_NODE, (VERSION, LEASE_TTL)).fetchone()
+    row = db.execute(HAS_OLDER_NODE, (FIRST_WITH_RULES, LEASE_TTL)).fetchone()
     if row is not None and row[0]:
         raise Upgrading
-    db.execute(REFUSE_OLDER_PROGRAMS, (str(VERSION), VERSION))
+    db.execute(REFUSE_OLDER_PROGRAMS, (str(FIRST_WITH_RULES), FIRST_WITH_RULES))
 
 
 def change_rules(db: PgConnection, room: str, changes: Mapping[str, Any], actor: int | None) -> RoomRules:

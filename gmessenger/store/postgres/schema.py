@@ -278,6 +278,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
+FIRST_WITH_RULES: Final = 4  # the first version whose programs know rules of rooms and roles in them
 MIN_PROGRAM_VERSION: Final = 3
 """Schema version that a program must know to work with this schema; stored as the fact `works from`."""
 
@@ -328,7 +329,9 @@ def migrate(db: Connection[Any], shown: str) -> None:
             db.execute(step)
         if version < VERSION:
             db.execute(SET_FACT, ("schema", str(VERSION)))
-            db.execute(SET_FACT, ("works from", str(MIN_PROGRAM_VERSION)))
+            # It may be more already, where rooms have rules.
+            works_from = max(MIN_PROGRAM_VERSION, int(facts.get("works from", 0)))
+            db.execute(SET_FACT, ("works from", str(works_from)))
         _check_database_id(db, facts.get("place"))
 
 
