@@ -135,7 +135,8 @@ class EventPump:
                 self._show_welcome()
             self._controller.on_connected(event)
         if isinstance(event, MessageReceived | BotMessageReceived):
-            self._controller.loader.load_quotes(self._model.find(event.conversation))
+            if event.delivery.about:
+                self._controller.loader.load_quotes(self._model.find(event.conversation))
             self._controller.handlers.add_names(event.delivery.sender)
         if (sentence := self._catch_up.on_event(event, self._client.pending_count)) is not None:
             self._controller.show(sentence, self._model.current)
