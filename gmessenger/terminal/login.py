@@ -238,7 +238,7 @@ class FirstRun:
         if password != self._ask_secret(_("Repeat the password: ")):
             self._show(_("the passwords differ"))
             return False
-        invite = self._ask_line(_("Your invitation code: ")) if registration == REGISTRATION_BY_INVITE else None
+        invite = self._ask_line(_("Your invite: ")) if registration == REGISTRATION_BY_INVITE else None
         try:
             register(password, invite or None)
         except MessengerError as error:

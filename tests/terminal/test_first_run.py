@@ -131,7 +131,7 @@ def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, open_first_
     for question in ("A password for hank .*: $", "Repeat the password: $"):
         hank.wait_for(question)
         hank.type_line("correct horse")
-    hank.wait_for("Your invitation code: $")
+    hank.wait_for("Your invite: $")
     hank.type_line("let-me-in")
     assert peer.expect("register")["invite"] == "let-me-in"
 
@@ -321,7 +321,7 @@ def test_where_guests_are_refused_it_asks_whether_one_is_new_and_registers(
         for question in ("A password for erin .*: $", "Repeat the password: $"):
             erin.wait_for(question)
             erin.type_line("correct horse")
-        erin.wait_for("Your invitation code: $")
+        erin.wait_for("Your invite: $")
         erin.type_line(invite)
     erin.wait_for("-- erin is now your account")
     erin.wait_for("-- saved")

@@ -109,7 +109,7 @@ def _sanitize_fragments(fragments: StyleAndTextTuples, text: str) -> tuple[Style
 
 
 PRIVATE_PREFIX: Final = "/register "
-"""The beginning of lines that are not saved, because an invitation code may follow."""
+"""The beginning of lines that are not saved, because an invite may follow."""
 
 
 @dataclass(frozen=True, slots=True)
