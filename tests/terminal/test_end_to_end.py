@@ -228,7 +228,7 @@ def test_a_name_and_a_room_in_any_spelling(
     person.wait_for(r"   hank \(you\)")
     for typed, seen in (
         ("/join dev", "-- you are in #dev"),
-        ("/members dev", r"-- 1 in #dev:\r\n   hank \(you\)"),
+        ("/members dev", r"-- 1 in #dev:\r\n   hank \(owner, you\)"),
         ("/leave dev", "-- you have left #dev"),
     ):
         person.type_line(typed)
