@@ -208,10 +208,10 @@ class AdminService:
         shut_outs = self._messenger.room_sanctions.all_shut_outs(room)
         return RoomDetails(room.name, room.topic, len(room.members), guests, asdict(room.rules), roles, shut_outs)
 
-    def set_rule(self, name: Name, key: RuleWord, value: RuleWord) -> None:
+    def set_rule(self, name: Name, rule: RuleWord, value: RuleWord) -> None:
         """Set a rule of a room. Raises `NoSuchRoom`, `BadRequest` or `Upgrading`."""
         room = self._rooms.find(name)
-        self._messenger.room_rights.change_rules_as(SERVER_ACTOR, room, {key: parse_rule_value(key, value)})
+        self._messenger.room_rights.change_rules_as(SERVER_ACTOR, room, {rule: parse_rule_value(rule, value)})
 
     def set_room_role(self, name: Name, user: Name, role: RoomRole) -> None:
         """Give a member of a room a role. Raises `NoSuchRoom`, `NotFound`, `AccountsOnly`, `LastOwner`, `Upgrading`."""
