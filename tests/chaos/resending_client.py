@@ -29,6 +29,10 @@ RESET: Final = struct.pack("ii", 1, 0)
 MESSAGE_NUMBERS: Final = itertools.count()
 
 
+REFUSED_AMENDMENTS = ("no_such_message", "too_late")
+"""The message was erased before, or the clock has jumped by more than `--edit-for`."""
+
+
 class ResendingClient:
     """A device of an account. `run` it in a greenlet; `finish` ends the sending.
 
@@ -185,7 +189,7 @@ class ResendingClient:
     def _on_answer(self, id: str, frame: dict[str, Any]) -> None:
         if "messages" in frame:
             return self._check_erased(id, frame)
-        if id in self._log.amendments and frame.get("code") == "no_such_message":  # it was erased before
+        if id in self._log.amendments and frame.get("code") in REFUSED_AMENDMENTS:
             if self._unanswered.pop(id, None) is not None:
                 self._log.refused.add(id)
         else:
