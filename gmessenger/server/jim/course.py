@@ -179,7 +179,9 @@ class CourseHandler(ConnectionHandler):
             raise BadName("The presence gives no name.")
         options = self.connection.options
         outbox = CourseOutbox(options.outbox_frames, options.outbox_bytes, self._pacer.schedule, self._on_response)
-        session, _ = self.log_in(LoginRequest(name, "course", False, self.connection.address), outbox)
+        login = LoginRequest(name, "course", False, self.connection.address)
+        session, _ = self.log_in(login, outbox)
+        self.set_session(session, login)
         return session
 
     def _reject(self, error: WireError) -> None:

@@ -231,6 +231,7 @@ class NativeHandler(ConnectionHandler):
         login = LoginRequest(user.account_name, "native", True, address, user.password, token, user.device)
         outbox = self.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
         session, left_over = self.log_in(login, outbox)
+        self.set_session(session, login)
         writer.set_source(self.encode_pending)
         outbox.push(self._login_response(session, request.id or None))
         # An account's session whose delivery was not started is never sent live messages.
