@@ -1,4 +1,4 @@
-"""Settings of an account, the same on all its devices: what it is notified of, and how joins are shown.
+"""Settings of an account, the same on all its devices: notifications, highlighted words, display of joins.
 
 The server stores them and tells them; the clients act on them.
 """
@@ -59,7 +59,7 @@ class AccountSettings(Struct):
 
 
 class SettingsChange(Struct, forbid_unknown_fields=True):
-    """A change of some settings; what is UNSET stays.
+    """A change of some settings; fields that are UNSET stay as they are.
 
     `notify` has the conversations to change, by name; those with None go back to the default.
     """
@@ -80,7 +80,7 @@ def encode_settings(settings: AccountSettings) -> str:
 
 
 def change_settings(settings: AccountSettings, change: SettingsChange, now: float) -> AccountSettings:
-    """Return the settings after a change; what has expired by `now` is dropped.
+    """Return the settings after a change, without notify settings that have expired by `now`.
 
     Raises:
         BadRequest: a highlight is empty or not printable.

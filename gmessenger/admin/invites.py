@@ -44,7 +44,7 @@ def _server_status(client: AdminClient) -> StatusReport | None:
 def describe_invite(
     invite: str, made: Sequence[InviteRow], status: StatusReport | None, hosts: Sequence[str] | None, port: int
 ) -> Iterator[str]:
-    """Yield the lines about a new invite: what it is good for, and what to send to the person.
+    """Yield the lines about a new invite: number of uses, expiry, and the text to send to the person.
 
     Args:
         made: its row in the list of invites.

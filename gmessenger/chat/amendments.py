@@ -23,7 +23,7 @@ TAG_PLANE: Final = range(0xE0020, 0xE0080)
 """Characters that the flags of regions are made with."""
 REACTIONS: Final = ("react", "unreact")
 BAD_CATEGORIES: Final = frozenset("CZ")
-"""Major categories of Unicode: what is invisible, unassigned or a separator."""
+"""Major categories of Unicode with characters that are invisible, unassigned or separators."""
 
 
 def check_reaction(text: str) -> None:

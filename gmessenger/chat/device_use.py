@@ -34,7 +34,7 @@ class DeviceUseRecorder:
             self._pending[session.device.id] = self._clock()
 
     def write(self) -> None:
-        """Write what was recorded, a batch at a time. Raises `StoreUnavailable`; then the rest waits."""
+        """Write the recorded times in batches. Raises `StoreUnavailable`; the remaining ones are then kept."""
         while self._pending:
             batch = dict(islice(self._pending.items(), WRITE_BATCH))
             self._store.note_use(batch)

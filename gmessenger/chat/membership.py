@@ -95,7 +95,7 @@ class RoomMembership:
         self._rooms.notify(room, RoomEvent("join", room.name, session.name), session)
 
     def _read_range(self, room: Room, session: Session) -> ReadRange:
-        """Return what a member may read; a guest, only what it is sent."""
+        """Return the seqs that a member may read; a guest reads only messages sent from now on."""
         stored = self._store.read_range(session.account.id, room.key) if session.account is not None else None
         return stored or ReadRange(room.head + 1, room.head + 1)
 

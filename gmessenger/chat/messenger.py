@@ -188,7 +188,7 @@ class Messenger:
         return session, undelivered
 
     def add_session(self, session: Session) -> None:
-        """Let a session in that has logged in, or was registered: it gets what is sent to its name. Does not block."""
+        """Add a session that has logged in or registered: from now on it gets messages to its name. Does not block."""
         self.throttle.attach(session)
         self.presence.before_change(session.key, session.name)
         session.status_since = self._clock()

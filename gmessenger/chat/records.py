@@ -72,7 +72,7 @@ class DeviceLogin(Struct):
 
 
 class Credential(Struct):
-    """What has proved a login: the hash of the password that was given, or a token that was used after a time."""
+    """Proof of a login: the hash of the given password, or a token, with the earliest valid time of its last use."""
 
     password_hash: str | None = None
     token: str | None = None
@@ -80,7 +80,7 @@ class Credential(Struct):
 
 
 Absence: TypeAlias = tuple[int, int]
-"""The first and the last seq of what was said in a room while an account was not a member, and may not read."""
+"""First and last seq of the messages of a room that an account may not read: it was no member then."""
 
 
 class ReadRange(Struct):
