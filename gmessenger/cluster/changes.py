@@ -321,9 +321,13 @@ class ChangeApplier:
         readable = self._read(lambda: self._store.read_range(account, room))
         role = self._read(lambda: self._store.room_role(room, account))
         member = self._messenger.authenticator.accounts_by_id.get(account)
-        if member is not None:
-            self._room_changes.update_member(room, member, readable.start if readable else None, details.by)
-            self._room_changes.update_role(room, account, role, details.by)
+        if member is None:
+            return
+        # What was read may be of a later change: then it is not known who has made that.
+        removed_by = details.by if not details.reason else ""
+        given_by = details.by if details.reason == role else ""
+        self._room_changes.update_member(room, member, readable.start if readable else None, removed_by)
+        self._room_changes.update_role(room, account, role, given_by)
 
     def _handle_sanction(self, kind: SanctionKind, target: str, details: ChangeDetails) -> None:
         stored = self._read(lambda: self._store.sanction(kind, target))

@@ -40,7 +40,8 @@ class ChangeDetails(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         by: name of the user who made the change; empty where no client is notified of it.
-        reason: reason given for a kick; `DROPPED` for a device that was logged out.
+        reason: reason given for a kick; `DROPPED` for a device that was logged out; for a member the role it was given,
+            if it was.
     """
 
     by: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent
 
 from tests.cluster.conftest import Cluster, wait_until
+from tests.protocol.test_concurrency import Gate
 from tests.protocol.test_invitations import INVITED, PRIVATE
 from tests.support.accounts import UserClient, numbered_texts, texts
 from tests.support.moderation import expect_error, expect_ok
@@ -70,6 +71,27 @@ def test_who_is_removed_or_silenced_on_one_node_is_so_on_all(cluster: Cluster) -
     expect_error(dale.request("join", room="#dev"), "shut_out")
     expect_ok(hank.request("let_in", room="#dev", user="dale"))
     expect_ok(dale.request("join", room="#dev"))
+
+
+def test_no_change_is_told_under_the_name_of_who_made_an_earlier_one(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.first, "dale")
+    bobby, peggy = cluster.register(cluster.first, "bobby"), cluster.register(cluster.second, "peggy")
+    for each in (hank, dale, bobby, peggy):
+        expect_ok(each.request("join", room="#dev"))
+    wait_until(lambda: len(names_in(peggy)) == 4)
+    gate = Gate(cluster.second.app.node._follower, "_apply_change")  # until all that follows is stored
+    for name in ("dale", "bobby"):
+        expect_ok(hank.request("role", room="#dev", user=name, role="moderator"))
+    for each in (bobby, hank):
+        expect_ok(each.request("leave", room="#dev"))
+    gate.open()
+    assert peggy.next_event("role") == {
+        "action": "role",
+        "room": "#dev",
+        "user": {"account_name": "dale"},
+        "role": "owner",
+    }
+    assert "by" not in peggy.next_event("leave")
 
 
 def test_a_guest_on_another_node_is_invited_and_kept_out(cluster: Cluster) -> None:

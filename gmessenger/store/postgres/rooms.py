@@ -103,7 +103,7 @@ class RoomStore(Pruner):
     def change_role(self, room: str, account: int, role: RoomRole, by: str = "", actor: int | None = None) -> None:
         def change(db: PgConnection) -> None:
             roles.change_role(db, room, account, role, actor)
-            self.record_change(db, "member", room, account, by=by)
+            self.record_change(db, "member", room, account, by=by, reason=role)
 
         self.change(change)
 
