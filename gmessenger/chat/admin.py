@@ -121,8 +121,8 @@ class AdminService:
         account = self._find_account(name)
         password_hash = self._passwords.hash(password)
         until = self._clock() + ONCE_HOURS * SECONDS_PER_HOUR if once else None
-        account.generation = self._store.set_password(account.id, password_hash, until)
-        self._session_closer.close_outdated(account)
+        generation = self._store.set_password(account.id, password_hash, until)
+        self._authenticator.note_password_change(account, generation)
 
     def disable(self, name: Name) -> None:
         """Disable an account until `enable`, and close its sessions. Raises `NotFound`."""

@@ -19,7 +19,7 @@ from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import BucketTable, Charge, Limits, RateLimit, TokenBucket
 from gmessenger.chat.records import Account, Credential, Device, DeviceLogin
-from gmessenger.chat.router import Router
+from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.chat.throttle import WeightedNetworks
@@ -31,6 +31,7 @@ from gmessenger.errors import (
     NameInUse,
     PasswordRequired,
     RegistrationThrottled,
+    StoreUnavailable,
     WrongPassword,
 )
 from gmessenger.lru_map import LruMap
@@ -104,6 +105,11 @@ class LoginThrottle:
             else:
                 charge.commit()
         return is_correct
+
+    def trust(self, key: str, address: str) -> None:
+        """Record that an account logged in from an address, by a token."""
+        networks = self._networks_of(address)
+        self._trusted.add(key, networks[0][0] if networks else None)
 
     def hash(self, address: str, password: str) -> str:
         """Return the hash of an account's new password. Raises `BadPassword` or `RateLimited`."""
@@ -179,6 +185,7 @@ class Authenticator:
         store: Store,
         router: Router,
         login_throttle: LoginThrottle,
+        session_closer: SessionCloser,
         clock: Callable[[], float],
         check_login: Callable[[str, str], None],
         policy: Policy,
@@ -187,6 +194,7 @@ class Authenticator:
         self._store = store
         self._router = router
         self._login_throttle = login_throttle
+        self._session_closer = session_closer
         self._clock = clock
         self._policy = policy
         self._check_login = check_login
@@ -282,14 +290,37 @@ class Authenticator:
         device = self._begin_session(session, account, device_login, credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
-        if device.generation < account.generation:  # the password was changed since
-            raise PasswordRequired
         self._check_login(account.key, login.address)
         session.bind_device(device)
+        if device.generation < account.generation:  # the password was changed since, but the token is valid
+            session.outlive_password_change(account.generation)
         for other in list(self._router.sessions(account.key)):
             if other.device is not None and other.device.id in (device.id, *device.evicted):
                 self.replace_session(other)
         return session, []
+
+    def note_password_change(self, account: Account, generation: int) -> None:
+        """End the local sessions, and logins under way, of an account from before its password was changed.
+
+        One whose token is still valid goes on: the client that has made the change may be connected again by now.
+        Blocks on the store.
+        """
+        account.generation = generation = max(account.generation, generation)
+        self.doubt_logins()
+        error = PasswordRequired("The password has been changed: log in again.")
+        for session in list(self._router.sessions(account.key)):
+            if session.generation < generation:
+                if self._is_token_valid(session):
+                    session.outlive_password_change(generation)
+                elif session in self._router.sessions(account.key):
+                    self._session_closer.close(session, error)
+
+    def _is_token_valid(self, session: Session) -> bool:
+        """Return whether the store has a session's token; False where that cannot be read."""
+        try:
+            return self._store.find_token(session.token) is not None
+        except StoreUnavailable:
+            return False
 
     def doubt_logins(self) -> None:
         """Have logins that are under way look again whether their tokens are valid: some were revoked."""
@@ -319,6 +350,7 @@ class Authenticator:
         if known is not None and known[0] == account.id and login.device in (None, "", known[1]):
             assert login.token is not None
             session.token = login.token
+            self._login_throttle.trust(account.key, login.address)
             return known[1], Credential(token=login.token, used_after=used_after)
         if login.password is None:
             raise PasswordRequired

@@ -7,6 +7,7 @@ from msgspec import UNSET
 from gmessenger import log
 from gmessenger.chat.auth import Authenticator, LoginThrottle
 from gmessenger.chat.passwords import check_length
+from gmessenger.chat.records import Account
 from gmessenger.chat.results import DeviceEntry, DeviceList
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
@@ -34,24 +35,35 @@ class CredentialService:
     def change_password(self, session: Session, old: str, new: str) -> None:
         """Change the password, and end every other session and token of the account, on all nodes.
 
+        A client that has lost the answer asks again, by its token: what it has made already is not refused then.
         Raises `AccountsOnly`, `BadPassword`, `WrongPassword`, `LoginThrottled` or `RateLimited`.
         """
         account = session.require_account()
         check_length(new)
         if session.must_change_password and new == old:
             raise BadPassword("The new password is the one-time password; choose another.")
+        try:
+            generation = self._replace_password(session, account, old, new)
+        except WrongPassword:
+            if not self._is_made(session, account, new):
+                raise
+            return
+        self._authenticator.note_password_change(account, generation)
+        log.log_event("password_changed", name=account.name, address=session.address)
+
+    def _replace_password(self, session: Session, account: Account, old: str, new: str) -> int:
+        """Replace the password in the store. Returns the account's generation. Raises as `change_password`."""
         old_hash = self._store.password_hash(account.id)
         if not self._login_throttle.verify(account.key, session.address, old_hash, old) or old_hash is None:
             raise WrongPassword
         new_hash = self._login_throttle.hash(session.address, new)
-        generation = self._store.change_password(account.id, old_hash, new_hash, session.token)
-        account.generation = generation
-        if session.device is not None:
-            session.device.generation = generation
-            session.device.password_until = None
-        session.must_change_password = False
-        self._session_closer.close_outdated(account)
-        log.log_event("password_changed", name=account.name, address=session.address)
+        return self._store.change_password(account.id, old_hash, new_hash, session.token)
+
+    def _is_made(self, session: Session, account: Account, new: str) -> bool:
+        """Return whether the session, or one before it with its token, has made `new` the password of the account."""
+        if not session.token or not self._store.is_password_set_by(account.id, session.token):
+            return False
+        return self._login_throttle.verify(account.key, session.address, self._store.password_hash(account.id), new)
 
     def devices(self, session: Session) -> DeviceList:
         """Return the account's devices that are logged in. Raises `AccountsOnly`."""

@@ -95,7 +95,9 @@ class Messenger:
         self.throttle = throttle = Throttle(self._limits, monotonic, networks_of)
         self.sanctions = sanctions = SanctionRegistry(store, clock)
         login_throttle = LoginThrottle(passwords or PasswordVerifier(), self._limits, monotonic, networks_of)
-        self.authenticator = Authenticator(store, router, login_throttle, clock, sanctions.check_login, policy)
+        self.authenticator = Authenticator(
+            store, router, login_throttle, session_closer, clock, sanctions.check_login, policy
+        )
         self.registration = RegistrationService(
             store, router, self.authenticator, login_throttle, clock, sanctions.check_login, policy
         )

@@ -94,6 +94,7 @@ class RegistrationService:
         self._authenticator.check_not_confusable(name)
         account, found = self._create_account(session, login.password or "", (), invite, login.device)
         self._authenticator.add_account(account)
+        self._check_login(session.key, login.address)  # it may have been banned meanwhile
         session.bind_account(account)
         session.bind_device(found)
         return session
@@ -110,7 +111,8 @@ class RegistrationService:
     ) -> tuple[Account, Device]:
         device_login = DeviceLogin(device or DEFAULT_DEVICE, session.token)
         with self._login_throttle.hash_for_registration(session.address, password) as password_hash:
-            self._authenticator.check_not_confusable(session.name)  # after the hash, which takes a while
+            self._check_login(session.key, session.address)  # after the hash, which takes a while
+            self._authenticator.check_not_confusable(session.name)
             account, found = self._store.register(
                 session.key, session.name, password_hash, self._clock(), device_login, rooms, invite
             )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 from gmessenger.chat.outbox import Outbox, SessionClosed
 from gmessenger.chat.peers import Peers
-from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session
 from gmessenger.errors import PasswordRequired, WireError
 
@@ -92,14 +91,6 @@ class SessionCloser:
         if session.accepts_push:
             session.outbox.push(SessionClosed(error, self._clock()))
         session.outbox.close_after_drain()
-
-    def close_outdated(self, account: Account) -> int:
-        """End the local sessions that logged in before the account's password was changed. Returns how many."""
-        error = PasswordRequired("The password has been changed: log in again.")
-        sessions = [one for one in self._router.sessions(account.key) if one.generation < account.generation]
-        for session in sessions:
-            self.close(session, error)
-        return len(sessions)
 
     def close_dropped(self, session: Session) -> None:
         """End a session whose device was logged out."""

@@ -131,6 +131,13 @@ class Session:
         self.must_change_password = device.password_until is not None
         self.sync.load_cursors(device.cursors)
 
+    def outlive_password_change(self, generation: int) -> None:
+        """Go on after a change of the account's password to this generation, as a session whose token is valid."""
+        if self.device is not None:
+            self.device.generation = max(self.device.generation, generation)
+            self.device.password_until = None
+        self.must_change_password = False
+
     def add_pending(self, size: int) -> None:
         """Record that messages of this size, in characters, were handed to the store."""
         self.pending_characters += size

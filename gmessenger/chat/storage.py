@@ -134,6 +134,9 @@ class Store(Protocol):
         Raises `WrongPassword` if another change came first.
         """
 
+    def is_password_set_by(self, account: int, token: str) -> bool:
+        """Return whether the account has its present password by `change_password` with this `kept_token`."""
+
     def set_disabled(self, account: int, disabled: bool) -> None:
         """Disable an account, or enable it again."""
 

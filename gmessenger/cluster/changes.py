@@ -302,9 +302,8 @@ class ChangeApplier:
     def _merge_account(self, stored: Account, known: Account) -> None:
         if stored.role != known.role:
             self._messenger.moderation.set_role(known, stored.role)
-        if stored.generation != known.generation:
-            known.generation = stored.generation
-            self._messenger.session_closer.close_outdated(known)
+        if stored.generation > known.generation:
+            self._messenger.authenticator.note_password_change(known, stored.generation)
         if stored.disabled and not known.disabled:
             self._close_sessions(known.key, AccountDisabled())
         known.disabled = stored.disabled

@@ -20,7 +20,7 @@ class Table:
     autoincrement: bool = False
 
 
-SECRET_COLUMNS: Final = frozenset({"password", "hash", "digest", "text"})
+SECRET_COLUMNS: Final = frozenset({"password", "password_by", "hash", "digest", "text"})
 MAX_VALUE_SHOWN: Final = 40  # characters of a value in the description of a row
 
 
@@ -51,7 +51,7 @@ BadRowCallback: TypeAlias = Callable[[TableRow, str], None]
 TABLES: Final = (
     Table(
         "accounts",
-        ("id", "key", "name", "password", "created", "disabled", "role", "password_until", "settings"),
+        ("id", "key", "name", "password", "created", "disabled", "role", "password_until", "password_by", "settings"),
         booleans=("disabled",),
         autoincrement=True,
     ),

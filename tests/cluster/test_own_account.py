@@ -47,6 +47,20 @@ def test_a_login_under_way_on_another_node_is_refused_after_a_new_password(clust
     assert login.get(timeout=TEST_TIMEOUT)["code"] == "password_needed"
 
 
+def test_a_client_that_connects_to_another_node_while_it_changes_the_password_goes_on(cluster: Cluster) -> None:
+    hank = cluster.register(cluster.first, "hank")
+    gate = Gate(cluster.first.app.store, "change_password")
+    hank.send({"action": "password", "id": "p", "old": PASSWORD, "new": NEW})
+    gate.wait_until_reached()
+    again = cluster.connect(cluster.second).start_session("hank", session=hank.session)
+    gate.open()
+    wait_until(lambda: cluster.first.app.messenger.authenticator.accounts["hank"].generation == 1)
+    cluster.log_in(cluster.first, "hank", "phone", password=NEW)
+    cluster.second.app.node._follower.sync()
+    assert again.request("password", old=PASSWORD, new=NEW)["response"] == 200
+    assert again.request("users")["response"] == 200
+
+
 def test_a_device_is_dropped_whichever_node_it_is_on(cluster: Cluster) -> None:
     laptop = cluster.register(cluster.first, "hank")
     phone, tablet = (

@@ -16,7 +16,7 @@ from gmessenger.chat.admin import AdminService
 from gmessenger.errors import StoreUnavailable
 from tests.conftest import FAST, RunningServer
 from tests.support.accounts import PASSWORD, UserClient
-from tests.support.course_clients import TIMEOUT
+from tests.support.course_clients import TIMEOUT, settle
 from tests.support.native_clients import Connector
 
 LogIn = Callable[..., UserClient]
@@ -138,6 +138,53 @@ def test_of_two_new_passwords_at_once_the_second_is_refused(server: RunningServe
     gate.open()
     assert log_in().try_log_in("hank", password=new[0])["code"] == "wrong_password"
     assert log_in().try_log_in("hank", password=new[1])["response"] == 200
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_client_that_connects_again_while_it_changes_the_password_goes_on(
+    is_stored: bool, server: RunningServer, log_in: LogIn
+) -> None:
+    hank, new = log_in("hank", account=True), "a brand new password"
+    phone = log_in("hank", password=PASSWORD, device="phone")
+    gate = Gate(server.app.store, "change_password", after=is_stored)
+    hank.send({"action": "password", "id": "p", "old": PASSWORD, "new": new})
+    gate.wait_until_reached()
+    again = log_in("hank", session=hank.session)
+    resent = gevent.spawn(again.request, "password", old=PASSWORD, new=new)
+    if is_stored:
+        assert resent.get(timeout=TIMEOUT)["response"] == 200
+    gate.open()
+    assert resent.get(timeout=TIMEOUT)["response"] == 200
+    assert phone.receive_until_closed()[-1]["code"] == "password_needed"
+    assert again.request("probe")["response"] == 200
+    assert log_in().try_log_in("hank", password=new, device="other")["response"] == 200
+
+
+def test_a_login_by_the_token_that_changes_the_password_is_let_in(server: RunningServer, log_in: LogIn) -> None:
+    hank = log_in("hank", account=True)
+    gate = Gate(server.app.store, "begin_session", after=True)
+    again = log_in()
+    login = gevent.spawn(again.try_log_in, "hank", session=hank.session)
+    gate.wait_until_reached()
+    assert hank.request("password", old=PASSWORD, new="a brand new password")["response"] == 200
+    gate.open()
+    assert login.get(timeout=TIMEOUT)["response"] == 200
+    again.receive_until_synced()
+    assert again.request("probe")["response"] == 200
+
+
+def test_a_password_that_the_operator_sets_meanwhile_is_the_one(server: RunningServer, log_in: LogIn) -> None:
+    hank, last = log_in("hank", account=True), "the operator's password"
+    gate = Gate(server.app.store, "change_password", after=True)
+    hank.send({"action": "password", "id": "p", "old": PASSWORD, "new": "a brand new password"})
+    gate.wait_until_reached()
+    make_admin_service(server).set_password("hank", last)
+    gate.open()
+    assert hank.receive_until_closed()[-1]["code"] == "password_needed"
+    settle(server, always=True)
+    account = server.app.messenger.authenticator.accounts["hank"]
+    assert account.generation == 2
+    assert log_in().try_log_in("hank", password=last)["response"] == 200
 
 
 def test_a_device_that_is_dropped_while_it_logs_in_is_not_let_in(server: RunningServer, log_in: LogIn) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
+from gmessenger.constants import SERVER_OWNER
 from tests.conftest import RunningServer
 from tests.protocol.test_concurrency import Gate
 from tests.support.accounts import PASSWORD, UserClient
@@ -186,6 +187,22 @@ def test_a_guest_who_comes_while_the_name_is_registered_is_closed(
     assert guest.receive_until_closed()[-1]["code"] == "name_taken"
     erin.receive_until_synced()
     assert erin.request("probe")["response"] == 200
+
+
+def test_who_is_banned_while_the_name_is_registered_is_not_let_in(
+    start_server: Callable[..., RunningServer], connector: Connector, as_cluster: str
+) -> None:
+    if as_cluster:
+        pytest.skip("looks inside the one server")
+    server = start_server(guests=False)
+    connector.connections.append(erin := UserClient(server))
+    gate = Gate(server.app.store, "register")
+    answer = gevent.spawn(register, erin)
+    gate.wait_until_reached()
+    server.app.messenger.moderation.ban(SERVER_OWNER, "erin", None, None, "")
+    gate.open()
+    assert answer.get(timeout=TIMEOUT)["code"] == "banned"
+    assert not server.app.messenger.router.sessions("erin")
 
 
 def test_an_account_is_made_also_when_the_line_breaks_meanwhile(

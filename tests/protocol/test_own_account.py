@@ -57,6 +57,40 @@ def test_a_password_is_changed_again_and_back(chat_server: ChatServer) -> None:
     assert hank.request("probe")["response"] == 200
 
 
+def resume(chat_server: ChatServer, client: UserClient, device: str = "laptop") -> UserClient:
+    """Connect again by the token, as a client does whose connection was lost."""
+    return chat_server.connect().start_session("hank", session=client.session, device=device)
+
+
+def test_a_new_password_whose_answer_was_lost_may_be_asked_for_again(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    assert change_password(laptop)["response"] == 200
+    assert change_password(laptop)["response"] == 200
+    again = resume(chat_server, laptop)
+    phone = chat_server.connect().start_session("hank", password=NEW, device="phone")
+    assert change_password(again)["response"] == 200
+    assert phone.request("probe")["response"] == 200
+    for old, new in ((PASSWORD, "another new password"), ("not the password", "nor this one"), (NEW + "x", PASSWORD)):
+        assert change_password(again, old, new)["code"] == "wrong_password"
+    assert change_password(phone)["code"] == "wrong_password"  # it has not made the change
+
+
+def test_who_has_set_an_earlier_password_is_told_that_it_is_wrong(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    assert change_password(laptop)["response"] == 200
+    phone = chat_server.connect().start_session("hank", password=NEW, device="phone")
+    assert change_password(phone, NEW, PASSWORD)["response"] == 200
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    assert change_password(laptop, "not the password", PASSWORD)["code"] == "wrong_password"
+
+
+def test_a_new_password_may_be_asked_for_again_after_a_restart(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    assert change_password(laptop)["response"] == 200
+    chat_server.restart()
+    assert change_password(resume(chat_server, laptop))["response"] == 200
+
+
 @pytest.mark.parametrize(
     ("old", "new", "response", "code"),
     [
@@ -97,6 +131,21 @@ def test_strangers_to_an_account_are_limited_by_address_too(start_chat_server: C
     hank = start_chat_server(limit_loopback=True, failures_per_ip=3).log_in("hank")
     codes = [change_password(hank, "not the password")["code"] for _ in range(4)]
     assert codes == ["wrong_password"] * 3 + ["too_many_failures"]
+
+
+def test_strangers_who_guess_do_not_keep_the_owner_from_changing_the_password(
+    start_chat_server: Callable[..., ChatServer],
+) -> None:
+    chat_server = start_chat_server(failures_per_name=2)
+    hank = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    chat_server.restart()
+    hank = resume(chat_server, hank)
+    for app in [node.app for node in getattr(chat_server.server, "nodes", [chat_server.server])]:
+        throttle = app.messenger.authenticator._login_throttle
+        for _ in range(2):
+            # As from elsewhere: on this machine no network is counted.
+            assert not throttle.verify("hank", "203.0.113.7:1", None, "guessed")
+    assert change_password(hank)["response"] == 200
 
 
 def test_a_new_password_outlives_the_server(chat_server: ChatServer) -> None:

@@ -278,11 +278,15 @@ def test_of_two_changes_of_a_password_one_is_made_and_keeps_one_token(driver: St
     with pytest.raises(WrongPassword):
         store.change_password(driver.hank, "hash", "newer", "token of laptop")
     assert store.password_hash(driver.hank) == "new"
+    assert store.is_password_set_by(driver.hank, "token of phone")
+    assert not store.is_password_set_by(driver.hank, "token of laptop")
+    assert not store.is_password_set_by(driver.dale, "token of phone")
     assert store.find_token("token of laptop") is None
     assert store.find_token("token of phone") == (driver.hank, "phone")
     proof = Credential(token="token of phone")
     assert store.begin_session(driver.hank, DeviceLogin("phone", "token of phone"), 2.0, proof).generation == 1
     assert store.set_password(driver.hank, "newest") == 2
+    assert not store.is_password_set_by(driver.hank, "token of phone")
     assert {account.key: account.generation for account in store.accounts()} == {"hank": 2, "dale": 0}
 
 

@@ -39,14 +39,14 @@ ADD_DIRECT_PARTICIPANT: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
 )
 SET_PASSWORD: Final = (
-    "UPDATE accounts SET password = %s, password_until = %s, generation = generation + 1 WHERE id = %s "  # noqa: S105
-    "RETURNING generation"
+    "UPDATE accounts SET password = %s, password_until = %s, password_by = NULL, "  # noqa: S105
+    "generation = generation + 1 WHERE id = %s RETURNING generation"
 )
 CHANGE_PASSWORD: Final = (
-    "UPDATE accounts SET password = %s, password_until = NULL, generation = generation + 1 "  # noqa: S105
-    "WHERE id = %s AND password = %s "
-    "RETURNING generation"
+    "UPDATE accounts SET password = %s, password_until = NULL, password_by = %s, "  # noqa: S105
+    "generation = generation + 1 WHERE id = %s AND password = %s RETURNING generation"
 )
+IS_PASSWORD_OF: Final = "SELECT 1 FROM accounts WHERE id = %s AND password_by = %s"  # noqa: S105
 DISABLE: Final = "UPDATE accounts SET disabled = %s WHERE id = %s"
 SET_ROLE: Final = "UPDATE accounts SET role = %s WHERE id = %s"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = %s"
@@ -155,6 +155,10 @@ class AccountStore(DeviceStore):
         row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
         return str(row[0]) if row else None
 
+    def is_password_set_by(self, account: int, token: str) -> bool:
+        row = self.read(lambda db: db.execute(IS_PASSWORD_OF, (account, hash_secret(token))).fetchone())
+        return row is not None
+
     def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         def change(db: PgConnection) -> int:
             row = db.execute(SET_PASSWORD, (password_hash, until, account)).fetchone()
@@ -166,10 +170,11 @@ class AccountStore(DeviceStore):
 
     def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
         def change(db: PgConnection) -> int:
-            row = db.execute(CHANGE_PASSWORD, (new_hash, account, old_hash)).fetchone()
+            token = hash_secret(kept_token)
+            row = db.execute(CHANGE_PASSWORD, (new_hash, token, account, old_hash)).fetchone()
             if row is None:
                 raise WrongPassword
-            db.execute(DROP_OTHER_TOKENS, (account, hash_secret(kept_token)))
+            db.execute(DROP_OTHER_TOKENS, (account, token))
             self.record_change(db, "account", account)
             return int(row[0])
 

@@ -259,6 +259,8 @@ UPDATE past_ids SET digest = '';
 ADD_ACCOUNT_CARE: Final = """
 -- A one-time password is valid until then; NULL for one that its owner has chosen.
 ALTER TABLE accounts ADD COLUMN password_until double precision;
+-- Hash of the token of the session that has set the password; NULL where no session has.
+ALTER TABLE accounts ADD COLUMN password_by bytea;
 ALTER TABLE accounts ADD COLUMN settings text NOT NULL DEFAULT '';
 -- When the last connection with the token ended, or it was given.
 ALTER TABLE tokens ADD COLUMN used double precision NOT NULL DEFAULT 0;

@@ -19,8 +19,12 @@ from gmessenger.store.sqlite.roles import OWNED, replace_owners
 ALL: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
-SET_PASSWORD: Final = "UPDATE accounts SET password = ?, password_until = ?, generation = generation + 1 WHERE id = ?"  # noqa: S105
+SET_PASSWORD: Final = (
+    "UPDATE accounts SET password = ?, password_until = ?, password_by = ?, generation = generation + 1 "  # noqa: S105
+    "WHERE id = ?"
+)
 CHANGE_PASSWORD: Final = f"{SET_PASSWORD} AND password = ?"
+IS_PASSWORD_OF: Final = "SELECT 1 FROM accounts WHERE id = ? AND password_by = ?"  # noqa: S105
 GENERATION: Final = "SELECT generation FROM accounts WHERE id = ?"
 DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
 SET_ROLE: Final = "UPDATE accounts SET role = ? WHERE id = ?"
@@ -120,9 +124,13 @@ class AccountStore(DeviceStore):
         row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
         return str(row[0]) if row else None
 
+    def is_password_set_by(self, account: int, token: str) -> bool:
+        row = self.read(lambda db: db.execute(IS_PASSWORD_OF, (account, hash_secret(token))).fetchone())
+        return row is not None
+
     def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         def change(db: sqlite3.Connection) -> int:
-            db.execute(SET_PASSWORD, (password_hash, until, account))
+            db.execute(SET_PASSWORD, (password_hash, until, None, account))
             db.execute(DROP_TOKENS, (account,))
             return _generation(db, account)
 
@@ -130,9 +138,10 @@ class AccountStore(DeviceStore):
 
     def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
         def change(db: sqlite3.Connection) -> int:
-            if not db.execute(CHANGE_PASSWORD, (new_hash, None, account, old_hash)).rowcount:
+            token = hash_secret(kept_token)
+            if not db.execute(CHANGE_PASSWORD, (new_hash, None, token, account, old_hash)).rowcount:
                 raise WrongPassword
-            db.execute(DROP_OTHER_TOKENS, (account, hash_secret(kept_token)))
+            db.execute(DROP_OTHER_TOKENS, (account, token))
             return _generation(db, account)
 
         return self._change_password(change)

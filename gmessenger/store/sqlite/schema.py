@@ -217,6 +217,8 @@ ADD_MESSAGES_ABOUT: Final = (
 ADD_ACCOUNT_CARE: Final = (
     # A one-time password is valid until then; NULL for one that its owner has chosen.
     "ALTER TABLE accounts ADD COLUMN password_until FLOAT",
+    # Hash of the token of the session that has set the password; NULL where no session has.
+    "ALTER TABLE accounts ADD COLUMN password_by BLOB",
     "ALTER TABLE accounts ADD COLUMN settings TEXT DEFAULT '' NOT NULL",
     # Counts changes of the password.
     "ALTER TABLE accounts ADD COLUMN generation INTEGER DEFAULT 0 NOT NULL",
