@@ -219,7 +219,12 @@ COMMANDS: Final = (
         invites.create_invite,
     ),
     AdminCommand("room list", (), "list all rooms", accounts.list_rooms),
-    AdminCommand("room show", ("room",), "show a room's rules, and its members' roles", rooms.show_room),
+    AdminCommand(
+        "room show",
+        ("room",),
+        "show a room's rules, its members' roles, and who is kept out, silenced or invited",
+        rooms.show_room,
+    ),
     AdminCommand("room rule", ("room", "rule", "value"), "set a rule of a room; notify its members", rooms.set_rule),
     AdminCommand(
         "room role",
@@ -234,6 +239,10 @@ COMMANDS: Final = (
         rooms.shut_out,
     ),
     AdminCommand("room let-in", ("room", "user"), "let a name into a room again", rooms.let_in),
+    AdminCommand("room silence", ("room", "user", "for", "why"), "refuse what a name writes in a room", rooms.silence),
+    AdminCommand("room unsilence", ("room", "user"), "let a name write in a room again", rooms.unsilence),
+    AdminCommand("room invite", ("room", "user"), "invite a user to a room, whatever its rules and bans", rooms.invite),
+    AdminCommand("room uninvite", ("room", "user"), "take back an invitation to a room", rooms.uninvite),
     AdminCommand(
         "room delete", ("room",), "delete a room and all its messages, and notify its members", accounts.delete_room
     ),

@@ -1,4 +1,4 @@
-"""The commands `room show`, `room rule`, `room role`, `room shut-out` and `room let-in`: who may do what in a room."""
+"""The commands on one room: its rules and roles, who is invited, kept out or silent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gmessenger.room_rules import ROOM_RULES, format_rule_value
 
 
 def show_room(options: AdminOptions, args: Namespace) -> int:
-    """Run `room show`: the rules, then the members with a role, then who is kept out."""
+    """Run `room show`: the rules, the members with a role, then who is kept out, silenced and invited."""
     with connect(options) as client:
         room = parse_result(client.call("room", name=args.name), RoomDetails)
     print_row(room.name, f"{room.members} members, {room.guests} guests", room.topic)
@@ -23,9 +23,11 @@ def show_room(options: AdminOptions, args: Namespace) -> int:
         print_row("rule", key, format_rule_value(value), spec.description if spec is not None else "")
     for name, role in room.roles.items():
         print_row("role", name, role)
-    for entry in room.shut_outs:
-        expiry = format_expiry(entry.until or None)
-        print_row("shut out", entry.user or "", entry.by, expiry, entry.reason or "")
+    for kind, entries in (("shut out", room.shut_outs), ("silenced", room.silences)):
+        for entry in entries:
+            print_row(kind, entry.user or "", entry.by, format_expiry(entry.until or None), entry.reason or "")
+    for invitation in room.invitations:
+        print_row("invited", invitation.user, invitation.by)
     return 0
 
 
@@ -42,6 +44,38 @@ def let_in(options: AdminOptions, args: Namespace) -> int:
     with connect(options) as client:
         client.call("let_in", name=args.name, user=args.user)
     print_line(f"{args.user} can join {args.name} again.")
+    return 0
+
+
+def silence(options: AdminOptions, args: Namespace) -> int:
+    """Run `room silence`."""
+    with connect(options) as client:
+        client.call("silence", name=args.name, user=args.user, seconds=getattr(args, "for"), reason=args.reason or "")
+    print_line(f"{args.user} cannot write in {args.name}.")
+    return 0
+
+
+def unsilence(options: AdminOptions, args: Namespace) -> int:
+    """Run `room unsilence`."""
+    with connect(options) as client:
+        client.call("unsilence", name=args.name, user=args.user)
+    print_line(f"{args.user} can write in {args.name} again.")
+    return 0
+
+
+def invite(options: AdminOptions, args: Namespace) -> int:
+    """Run `room invite`."""
+    with connect(options) as client:
+        client.call("invite", name=args.name, user=args.user)
+    print_line(f"{args.user} is invited to {args.name}.")
+    return 0
+
+
+def uninvite(options: AdminOptions, args: Namespace) -> int:
+    """Run `room uninvite`."""
+    with connect(options) as client:
+        client.call("uninvite", name=args.name, user=args.user)
+    print_line(f"{args.user} is not invited to {args.name} any more.")
     return 0
 
 

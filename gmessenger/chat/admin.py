@@ -198,15 +198,24 @@ class AdminService:
         ]
 
     def room(self, name: Name) -> RoomDetails:
-        """Return a room with its rules, its members' roles, the highest first, and who is kept out.
+        """Return a room with its rules, its members' roles, the highest first, and who is kept out, silent or invited.
 
         Raises `NoSuchRoom`.
         """
         room = self._rooms.find(name)
         roles = {name: str(role) for role in reversed(ROOM_ROLES) for name in _names_with_role(room, role)}
-        guests = len(room.guests) + len(room.remote_guests)
-        shut_outs = self._messenger.room_sanctions.all_shut_outs(room)
-        return RoomDetails(room.name, room.topic, len(room.members), guests, asdict(room.rules), roles, shut_outs)
+        sanctions = self._messenger.room_sanctions
+        return RoomDetails(
+            name=room.name,
+            topic=room.topic,
+            members=len(room.members),
+            guests=len(room.guests) + len(room.remote_guests),
+            rules=asdict(room.rules),
+            roles=roles,
+            shut_outs=sanctions.all(room, "shut_out"),
+            silences=sanctions.all(room, "silence"),
+            invitations=self._messenger.invitations.all(room),
+        )
 
     def set_rule(self, name: Name, rule: RuleWord, value: RuleWord) -> None:
         """Set a rule of a room. Raises `NoSuchRoom`, `BadRequest` or `Upgrading`."""
@@ -224,6 +233,22 @@ class AdminService:
     def let_in(self, name: Name, user: Name) -> None:
         """Let a name into a room again. Raises `NoSuchRoom`, or `NotFound` if it is not kept out."""
         self._messenger.room_sanctions.let_in_as(SERVER_ACTOR, self._rooms.find(name), user)
+
+    def silence(self, name: Name, user: Name, seconds: Seconds | None = None, reason: Reason = "") -> None:
+        """Refuse what a user writes in a room. Raises `NoSuchRoom`, `NotFound` or `BadRequest`."""
+        self._messenger.room_sanctions.silence_as(SERVER_ACTOR, self._rooms.find(name), user, seconds, reason)
+
+    def unsilence(self, name: Name, user: Name) -> None:
+        """Let a user write in a room again. Raises `NoSuchRoom`, or `NotFound` if the name is not silenced."""
+        self._messenger.room_sanctions.unsilence_as(SERVER_ACTOR, self._rooms.find(name), user)
+
+    def invite(self, name: Name, user: Name) -> None:
+        """Invite a user to a room. Raises `NoSuchRoom`, `NotFound`, `AlreadyMember`, `RoomClosed` or `Forbidden`."""
+        self._messenger.invitations.invite_as(SERVER_ACTOR, self._rooms.find(name), user)
+
+    def uninvite(self, name: Name, user: Name) -> None:
+        """Take an invitation to a room back. Raises `NoSuchRoom`, or `NotFound` if the name is not invited."""
+        self._messenger.invitations.uninvite_as(SERVER_ACTOR, self._rooms.find(name), user)
 
     def delete_room(self, name: Name) -> None:
         """Delete a room with its messages; members get a `leave` event. Raises `NoSuchRoom`."""
@@ -362,6 +387,7 @@ class ModerationMethod(AdminMethod):
 
 
 NAME_FIELD: Final = ArgumentField("name", Name)
+USER_FIELD: Final = ArgumentField("user", Name)
 OPTIONAL_NAME_FIELD: Final = ArgumentField("name", Name | None, None)
 OPTIONAL_ADDRESS_FIELD: Final = ArgumentField("address", AddressText | None, None)
 DURATION_FIELD: Final = ArgumentField("seconds", Seconds | None, None)
@@ -390,13 +416,13 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     "set_rule": AdminMethod(
         AdminService.set_rule, NAME_FIELD, ArgumentField("rule", RuleWord), ArgumentField("value", RuleWord)
     ),
-    "set_room_role": AdminMethod(
-        AdminService.set_room_role, NAME_FIELD, ArgumentField("user", Name), ArgumentField("role", RoomRole)
-    ),
-    "shut_out": AdminMethod(
-        AdminService.shut_out, NAME_FIELD, ArgumentField("user", Name), DURATION_FIELD, REASON_FIELD
-    ),
-    "let_in": AdminMethod(AdminService.let_in, NAME_FIELD, ArgumentField("user", Name)),
+    "set_room_role": AdminMethod(AdminService.set_room_role, NAME_FIELD, USER_FIELD, ArgumentField("role", RoomRole)),
+    "shut_out": AdminMethod(AdminService.shut_out, NAME_FIELD, USER_FIELD, DURATION_FIELD, REASON_FIELD),
+    "let_in": AdminMethod(AdminService.let_in, NAME_FIELD, USER_FIELD),
+    "silence": AdminMethod(AdminService.silence, NAME_FIELD, USER_FIELD, DURATION_FIELD, REASON_FIELD),
+    "unsilence": AdminMethod(AdminService.unsilence, NAME_FIELD, USER_FIELD),
+    "invite": AdminMethod(AdminService.invite, NAME_FIELD, USER_FIELD),
+    "uninvite": AdminMethod(AdminService.uninvite, NAME_FIELD, USER_FIELD),
     "backup": AdminMethod(
         AdminService.backup, ArgumentField("file", FilePath), ArgumentField("part", FilePath, ""), takes_fd=True
     ),

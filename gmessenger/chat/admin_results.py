@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from gmessenger.chat.results import SanctionEntry
+from gmessenger.chat.results import InvitationEntry, SanctionEntry
 from gmessenger.room_rules import RuleValue
 
 
@@ -53,7 +53,7 @@ class RoomRow(Struct):
 
 
 class RoomDetails(Struct):
-    """A room with all its rules, the roles that are higher than `member`, by name, and who is kept out."""
+    """A room with all its rules, the roles higher than `member`, by name, and who is kept out, silent or invited."""
 
     name: str
     topic: str
@@ -62,6 +62,8 @@ class RoomDetails(Struct):
     rules: dict[str, RuleValue]
     roles: dict[str, str]
     shut_outs: list[SanctionEntry] = []
+    silences: list[SanctionEntry] = []
+    invitations: list[InvitationEntry] = []
 
 
 class SessionTrace(Struct):

@@ -13,7 +13,7 @@ from gmessenger.chat.outbox import InvitationEvent
 from gmessenger.chat.records import MAX_INVITATIONS, Account, Invitation
 from gmessenger.chat.results import InvitationEntry, InvitationPage
 from gmessenger.chat.room import GuestInvitation, Room
-from gmessenger.chat.room_rights import RoomRights
+from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
@@ -68,24 +68,36 @@ class Invitations:
         is_kept_out = room.find_sanction("shut_out", key, self._clock()) is not None
         if room.rules.invited or is_kept_out:
             self._rights.require_role(room, session, "moderator")
+        account = self._find_account(key)
+        self._blocks.check(session.key, key)
+        self._invite(RoomActor.of(session), room, key, user, account)
+
+    def invite_as(self, actor: RoomActor, room: Room, user: str) -> None:
+        """Invite a user to a room for the owner of the server. Raises as `invite`."""
+        room.check_open()
+        key = fold(user)
+        self._invite(actor, room, key, user, self._find_account(key))
+
+    def _find_account(self, key: str) -> Account | None:
         if key not in self._accounts and key not in self._router:
             self._router.peers.sync(key)
-        self._blocks.check(session.key, key)
-        account = self._accounts.get(key)
+        return self._accounts.get(key)
+
+    def _invite(self, actor: RoomActor, room: Room, key: str, user: str, account: Account | None) -> None:
         if account is None:
-            self._invite_guest(session, room, key, user)
+            self._invite_guest(actor, room, key, user)
         elif account.id in room.members and not (self._router.peers.sync() and account.id not in room.members):
             raise AlreadyMember
         else:
-            self._invite_account(session, room, account)
+            self._invite_account(actor, room, account)
 
-    def _invite_account(self, session: Session, room: Room, account: Account) -> None:
-        invitation = Invitation(account.key, account.name, session.name, self._clock())
+    def _invite_account(self, actor: RoomActor, room: Room, account: Account) -> None:
+        invitation = Invitation(account.key, account.name, actor.name, self._clock())
         with room.access_lock:
             access = self._store.invite(room.key, invitation)
-            self._rooms.update_access(room, access, session.name, self._clock(), session)
+            self._rooms.update_access(room, access, actor.name, self._clock(), actor.session)
 
-    def _invite_guest(self, session: Session, room: Room, key: str, user: str) -> None:
+    def _invite_guest(self, actor: RoomActor, room: Room, key: str, user: str) -> None:
         if key in room.guests or key in room.remote_guests:
             raise AlreadyMember
         is_here = bool(self._router.sessions(key))
@@ -97,12 +109,12 @@ class Invitations:
             raise Forbidden(f"At most {MAX_INVITATIONS} invitations to a room can wait.", limit=MAX_INVITATIONS)
         if room.find_sanction("shut_out", key, self._clock()) is not None:
             with room.access_lock:
-                access = self._store.lift_room_sanction(room.key, "shut_out", key, session.name)
-                self._rooms.update_access(room, access, session.name, self._clock(), session)
+                access = self._store.lift_room_sanction(room.key, "shut_out", key, actor.name)
+                self._rooms.update_access(room, access, actor.name, self._clock(), actor.session)
         if is_here:
-            self.invite_guest_here(room, key, session.name)
+            self.invite_guest_here(room, key, actor.name)
         else:
-            self._router.peers.invite_guest(room.key, key, session.name)
+            self._router.peers.invite_guest(room.key, key, actor.name)
 
     def invite_guest_here(self, room: Room, key: str, by: str, digest: str = "") -> None:
         """Invite the guest that is connected to this server under a folded name, if one is. Never blocks.
@@ -127,16 +139,28 @@ class Invitations:
         """Take an invitation back, as a moderator or who has given it. Raises `NoSuchRoom`, `NotOwner`, `NotFound`."""
         room = self._rooms.require_member(name, session)
         key = fold(user)
-        if key not in room.access.invitations and key not in room.guest_invitations:
-            self._router.peers.sync()
-        invitation = room.access.invitations.get(key) or room.guest_invitations.get(key)
+        invitation = self._find_invitation(room, key)
         if invitation is None or invitation.by != session.name:
             self._rights.require_role(room, session, "moderator")
+        self._uninvite(RoomActor.of(session), room, key, user)
+
+    def uninvite_as(self, actor: RoomActor, room: Room, user: str) -> None:
+        """Take an invitation back for the owner of the server. Raises `NotFound`."""
+        self._uninvite(actor, room, fold(user), user)
+
+    def _find_invitation(self, room: Room, key: str) -> Invitation | GuestInvitation | None:
+        if key not in room.access.invitations and key not in room.guest_invitations:
+            self._router.peers.sync()
+        return room.access.invitations.get(key) or room.guest_invitations.get(key)
+
+    def _uninvite(self, actor: RoomActor, room: Room, key: str, user: str) -> None:
+        invitation = self._find_invitation(room, key)
         if room.guest_invitations.pop(key, None) is None and key in self._router.peers and key not in self._accounts:
-            return self._router.peers.invite_guest(room.key, key, session.name, invited=False)
-        if invitation is None:
+            self._router.peers.invite_guest(room.key, key, actor.name, invited=False)
+        elif invitation is None:
             raise NotFound(f"{user} is not invited.")
-        return self._remove(room, key, session.name, session)
+        else:
+            self._remove(room, key, actor.name, actor.session)
 
     def decline(self, session: Session, name: str) -> Room | None:
         """Decline the invitation to a room. Returns the room; None if the session is in it, or not invited."""
@@ -150,7 +174,7 @@ class Invitations:
         self._remove(room, session.key, session.name, session)
         return room
 
-    def _remove(self, room: Room, key: str, by: str, actor: Session) -> None:
+    def _remove(self, room: Room, key: str, by: str, actor: Session | None) -> None:
         if key not in room.access.invitations:
             return
         with room.access_lock:
@@ -184,8 +208,16 @@ class Invitations:
         start = fold(after) if after else ""
         waiting = room.access.invitations
         keys = heapq.nsmallest(USERS_PAGE + 1, (key for key in waiting if key > start))
-        entries = [InvitationEntry(waiting[key].name, waiting[key].by, waiting[key].since) for key in keys[:USERS_PAGE]]
-        return InvitationPage(entries, len(keys) > USERS_PAGE)
+        return InvitationPage([_invitation_entry(waiting[key]) for key in keys[:USERS_PAGE]], len(keys) > USERS_PAGE)
+
+    def all(self, room: Room) -> list[InvitationEntry]:
+        """Return the invitations of accounts to a room that wait, by name."""
+        self._router.peers.sync()
+        return [_invitation_entry(invitation) for _, invitation in sorted(room.access.invitations.items())]
+
+
+def _invitation_entry(invitation: Invitation) -> InvitationEntry:
+    return InvitationEntry(invitation.name, invitation.by, invitation.since)
 
 
 def _digest(token: str) -> str:

@@ -85,7 +85,11 @@ class RoomSanctions:
     def silence(self, session: Session, name: str, user: str, seconds: float | None, reason: str) -> None:
         """Refuse what a name writes in a room. Raises as `shut_out`."""
         room = self._rights.find_room(name, session, "moderator")
-        self._add(RoomActor.of(session), room, "silence", fold(user), user, seconds, _check_reason(reason))
+        self.silence_as(RoomActor.of(session), room, user, seconds, reason)
+
+    def silence_as(self, actor: RoomActor, room: Room, user: str, seconds: float | None, reason: str) -> None:
+        """Refuse what a name writes in a room. Raises as `shut_out`."""
+        self._add(actor, room, "silence", fold(user), user, seconds, _check_reason(reason))
 
     def let_in(self, session: Session, name: str, user: str) -> None:
         """Let a name in again, and the network that was shut out with it. Raises `NotFound` if it is not shut out."""
@@ -97,8 +101,11 @@ class RoomSanctions:
 
     def unsilence(self, session: Session, name: str, user: str) -> None:
         """Let a name write again. Raises `NotFound` if it is not silenced."""
-        room = self._rights.find_room(name, session, "moderator")
-        self._lift(RoomActor.of(session), room, "silence", user)
+        self.unsilence_as(RoomActor.of(session), self._rights.find_room(name, session, "moderator"), user)
+
+    def unsilence_as(self, actor: RoomActor, room: Room, user: str) -> None:
+        """Let a name write again. Raises as `unsilence`."""
+        self._lift(actor, room, "silence", user)
 
     def check_not_silenced(self, session: Session, name: str) -> None:
         """Raise `Silenced` if the session's name may not write in a room."""
@@ -113,12 +120,12 @@ class RoomSanctions:
         """Return the names that are kept out of a room, as `shut_outs`."""
         return ShutOutPage(*self._page(room, "shut_out", after))
 
-    def all_shut_outs(self, room: Room) -> list[SanctionEntry]:
-        """Return all names that are kept out of a room, by name."""
+    def all(self, room: Room, kind: RoomSanctionKind) -> list[SanctionEntry]:
+        """Return all names that are kept out of a room, or silent in it, by name."""
         self._router.peers.sync()
-        sanctions = [room.find_sanction(kind, target, self._clock()) for kind, target in list(room.access.sanctions)]
-        kept_out = [each for each in sanctions if each is not None and each.kind == "shut_out"]
-        return [_sanction_entry(each) for each in sorted(kept_out, key=lambda each: each.target)]
+        sanctions = [room.find_sanction(each, target, self._clock()) for each, target in list(room.access.sanctions)]
+        found = [each for each in sanctions if each is not None and each.kind == kind]
+        return [_sanction_entry(each) for each in sorted(found, key=lambda each: each.target)]
 
     def silences(self, session: Session, name: str, after: str | None) -> SilencePage:
         """Return the names that may not write in a room, by name, starting after `after`."""

@@ -137,6 +137,44 @@ def test_rooms_are_listed_and_deleted_and_members_told(store_dir: StoreDirectory
     assert "is intact" in store_dir.run("verify")
 
 
+def receive_event(client: Any, action: str) -> dict[str, Any]:
+    while (frame := client.receive()).get("action") != action:
+        pass
+    return dict(frame)
+
+
+def test_the_owner_of_the_server_invites_to_rooms_and_silences_in_them(store_dir: StoreDirectory) -> None:
+    for name in ("hank", "dale", "bobby"):
+        store_dir.add_user(name)
+    with store_dir.start_server() as server:
+        port = server.wait_for_port()
+        hank, dale = store_dir.connect(port), store_dir.connect(port)
+        for client, name in ((hank, "hank"), (dale, "dale")):
+            client.log_in(name, password=PASSWORD)
+        rules = {"invited": True, "hidden": True}
+        assert hank.request(action="join", id="j", room="#dev", rules=rules)["response"] == 200
+        assert store_dir.run("room", "invite", "#dev", "dale") == "dale is invited to #dev.\n"
+        event = receive_event(dale, "invited")
+        assert (event["room"], event["from"]) == ("#dev", "server")
+        assert store_dir.try_run("room", "invite", "#dev", "hank").exit_code == 77
+        assert store_dir.try_run("room", "invite", "#dev", "nobody").exit_code == 77
+        store_dir.run("room", "invite", "#dev", "bobby")
+        assert store_dir.run("room", "show", "#dev").endswith("invited\tbobby\tserver\ninvited\tdale\tserver\n")
+        assert dale.request(action="join", id="j", room="#dev")["response"] == 200
+        store_dir.run("room", "silence", "#dev", "dale", "--reason", "noise", "--for", "1h")
+        event = receive_event(hank, "silence")
+        assert (event["user"], event["by"], event["reason"]) == ({"account_name": "dale"}, "server", "noise")
+        assert dale.request(action="msg", id="m", to="#dev", message="hi")["response"] == 403
+    shown = store_dir.run("room", "show", "#dev")  # without a server, too
+    assert "silenced\tdale\tserver\tuntil " in shown and shown.endswith("invited\tbobby\tserver\n")
+    store_dir.run("room", "unsilence", "#dev", "dale")
+    store_dir.run("room", "uninvite", "#dev", "bobby")
+    assert not {"silenced", "invited"} & {
+        line.split("\t")[0] for line in store_dir.run("room", "show", "#dev").splitlines()
+    }
+    assert store_dir.try_run("room", "uninvite", "#dev", "bobby").exit_code == 77
+
+
 def test_the_owner_of_the_server_sets_rules_and_roles_of_rooms(store_dir: StoreDirectory) -> None:
     for name in ("hank", "dale"):
         store_dir.add_user(name)
