@@ -214,7 +214,7 @@ class AdminService:
             roles=roles,
             shut_outs=sanctions.all(room, "shut_out"),
             silences=sanctions.all(room, "silence"),
-            invitations=self._messenger.invitations.all(room),
+            invitations=list(self._messenger.invitations.all(room)),
         )
 
     def set_rule(self, name: Name, rule: RuleWord, value: RuleWord) -> None:

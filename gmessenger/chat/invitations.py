@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gmessenger.chat.blocks import BlockList
@@ -210,7 +210,7 @@ class Invitations:
         keys = heapq.nsmallest(USERS_PAGE + 1, (key for key in waiting if key > start))
         return InvitationPage([_invitation_entry(waiting[key]) for key in keys[:USERS_PAGE]], len(keys) > USERS_PAGE)
 
-    def all(self, room: Room) -> list[InvitationEntry]:
+    def all(self, room: Room) -> Sequence[InvitationEntry]:
         """Return the invitations of accounts to a room that wait, by name."""
         self._router.peers.sync()
         return [_invitation_entry(invitation) for _, invitation in sorted(room.access.invitations.items())]
