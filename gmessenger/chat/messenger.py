@@ -11,6 +11,7 @@ from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.credentials import CredentialService
 from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.device_use import DeviceUseRecorder
+from gmessenger.chat.dispatcher import MessageDispatcher, flush_acknowledgements
 from gmessenger.chat.erasures import MessageEraser
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.invitations import Invitations
@@ -32,7 +33,7 @@ from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.sanctions import SanctionRegistry
-from gmessenger.chat.sending import MessageDispatcher, MessageService, flush_acknowledgements
+from gmessenger.chat.sending import MessageService
 from gmessenger.chat.session import Session
 from gmessenger.chat.settings_service import SettingsService
 from gmessenger.chat.stats import MessengerStats

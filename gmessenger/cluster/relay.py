@@ -19,12 +19,12 @@ from msgspec import Struct
 
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.delivery import CommittedMessage
+from gmessenger.chat.dispatcher import PENDING_MESSAGE_OVERHEAD
 from gmessenger.chat.outbox import Message, Outbox
 from gmessenger.chat.peers import Peers, Reservation
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import CallLater, PresenceTracker
 from gmessenger.chat.router import Router
-from gmessenger.chat.sending import PENDING_MESSAGE_OVERHEAD
 from gmessenger.chat.session import Session
 from gmessenger.cluster.frames import EXPIRED, RelayReply, RelayRequest, ReleaseNotice, ReserveRequest, encode
 from gmessenger.cluster.interfaces import Bus

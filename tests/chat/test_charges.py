@@ -21,6 +21,7 @@ from gmessenger.chat.auth import MAX_TRUSTED_NETWORKS, LoginThrottle, TrustedNet
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.chat.delivery import DeliveryService
+from gmessenger.chat.dispatcher import OutboxReservations
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.outbox import EndOfStream, Outbox
 from gmessenger.chat.passwords import MAX_PENDING_PER_NETWORK, PasswordVerifier
@@ -43,7 +44,6 @@ from gmessenger.chat.room import Room
 from gmessenger.chat.room_quotas import RoomQuotas
 from gmessenger.chat.room_rights import RoomRights
 from gmessenger.chat.rooms import RoomRegistry
-from gmessenger.chat.sending import OutboxReservations
 from gmessenger.chat.session import Session
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.tasks import ChangeRunner
@@ -439,7 +439,7 @@ def test_names_of_one_network_do_not_push_out_all_others() -> None:
 
 ALLOWED = {
     "refund": {"ratelimit.py"},
-    "reserve": {"sending.py", "relay.py"},
+    "reserve": {"dispatcher.py", "relay.py"},
     "spend": {"ratelimit.py"},
 }
 """Where what is charged or promised may be touched: where it is given back whatever is raised."""

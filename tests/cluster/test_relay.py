@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from gmessenger.chat.dispatcher import PENDING_MESSAGE_OVERHEAD
 from gmessenger.chat.outbox import Message
 from gmessenger.chat.peers import PeerPresence
 from gmessenger.chat.records import NewMessage
-from gmessenger.chat.sending import PENDING_MESSAGE_OVERHEAD
 from gmessenger.chat.session import Session
 from gmessenger.cluster import relay
 from gmessenger.cluster.frames import NodeFrame, RelayReply, RelayRequest, ReleaseNotice, ReserveRequest, decode

@@ -114,7 +114,7 @@ def test_the_same_failure_is_not_logged_with_every_batch(
 def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gmessenger.chat.sending import MessageDispatcher
+    from gmessenger.chat.dispatcher import MessageDispatcher
 
     new_message = MessageDispatcher._new_message
     monkeypatch.setattr(
