@@ -15,11 +15,13 @@ import psycopg
 import pytest
 from gevent.event import Event
 
+from gmessenger.chat.records import About, NewMessage
 from gmessenger.chat.storage import Store
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import common, fold_table, open_store, search_text
 from gmessenger.store.postgres import reindex
 from gmessenger.store.postgres import schema as postgres_schema
+from gmessenger.store.postgres.tsvector import make_tsvector
 from gmessenger.store.search_text import MAX_NORMALIZED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, parse_query, tokenize
 from gmessenger.store.sqlite import inserter, messages, pruning, schema, search_index, usage
 from gmessenger.store.sqlite.verify import verify_file
@@ -413,6 +415,29 @@ def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: py
     gevent.joinall([gevent.spawn(node.reindex) for node in (old.store, other)], raise_error=True, timeout=60)
     hits = old.search("old", limit=100)
     assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
+    old.store.close()
+    other.close()
+
+
+def test_words_of_a_text_that_is_edited_while_they_are_made_are_not_stored(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = OldStoreDriver(url := postgres.database(), Path())
+    other = open_store(url)
+    texts: list[str] = []
+
+    def edit_meanwhile(conversation: str, text: str) -> str:
+        texts.append(text)
+        if len(texts) == 1:
+            about = About(50, "edit", edit_for=1000.0)
+            other.append(NewMessage(DIRECT, "Hank", "Dale", "changed", 60.0, 1, about=about), lambda *_: None)
+            other.flush()
+        return make_tsvector(conversation, text)
+
+    monkeypatch.setattr(reindex, "make_tsvector", edit_meanwhile)
+    old.store.reindex()
+    assert texts[0] == "old number50"
+    assert old.find_texts("number50") == [] and old.find_texts("changed") == ["changed"]
     old.store.close()
     other.close()
 

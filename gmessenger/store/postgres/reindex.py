@@ -20,16 +20,18 @@ REINDEX_LOCK: Final = 0x676D7264  # advisory lock
 PEER_CHECK_INTERVAL: Final = 1.0  # seconds
 FIND_UNINDEXED: Final = "SELECT value::bigint FROM facts WHERE name = 'unindexed'"
 SELECT_UNINDEXED: Final = (
-    "SELECT id, key, text, what FROM ("
-    " SELECT id, key, text, what, sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before FROM ("
-    "  SELECT m.id, c.key, m.text, m.what FROM messages m JOIN conversations c ON c.id = m.conversation_id"
+    "SELECT id, key, text, what, edited FROM ("
+    " SELECT id, key, text, what, edited, sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before FROM ("
+    "  SELECT m.id, c.key, m.text, m.what, m.edited FROM messages m JOIN conversations c ON c.id = m.conversation_id"
     "  WHERE m.id < %s AND NOT m.erased ORDER BY m.id DESC LIMIT %s"
     " ) AS newest"
     ") AS sized WHERE before <= %s ORDER BY id DESC"
 )
 SET_VECTORS: Final = (
-    "UPDATE messages m SET words = v.words::tsvector FROM unnest(%s::bigint[], %s::text[]) AS v(id, words) "
-    "WHERE m.id = v.id AND NOT m.erased"
+    # Of a text that was not changed meanwhile: an edit or erase has replaced the words, too.
+    "UPDATE messages m SET words = v.words::tsvector "
+    "FROM unnest(%s::bigint[], %s::text[], %s::double precision[]) AS v(id, words, edited) "
+    "WHERE m.id = v.id AND NOT m.erased AND m.edited IS NOT DISTINCT FROM v.edited"
 )
 SET_UNINDEXED: Final = "UPDATE facts SET value = %s WHERE name = 'unindexed'"
 CLEAR_UNINDEXED: Final = "DELETE FROM facts WHERE name = 'unindexed'"
@@ -62,12 +64,12 @@ def _reindex_batch(db: PgConnection) -> int:
     rows = db.execute(SELECT_UNINDEXED, (row[0], common.REINDEX_BATCH, common.REINDEX_BATCH_TEXT)).fetchall()
     time_slice = TimeSlice()
     vectors: list[str] = []
-    for _, key, text, what in rows:
+    for _, key, text, what, _ in rows:
         vectors.append(make_tsvector(key, common.indexed_text(text, what)))
         time_slice.yield_if_expired()
     if not rows:
         db.execute(CLEAR_UNINDEXED)
         return 0
-    db.execute(SET_VECTORS, ([row[0] for row in rows], vectors))
+    db.execute(SET_VECTORS, ([row[0] for row in rows], vectors, [row[-1] for row in rows]))
     db.execute(SET_UNINDEXED, (str(rows[-1][0]),))
     return int(rows[-1][0])
