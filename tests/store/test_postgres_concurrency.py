@@ -16,6 +16,7 @@ from gmessenger.errors import AccountDeleted, WireError
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres.accounts import DELETE_ACCOUNT, LOCK_NAME
+from gmessenger.store.postgres.amendments import ADD_REACTION, FIND_AMENDED
 from gmessenger.store.postgres.inserter import LOCK_NAMES
 from gmessenger.store.postgres.leases import HEARTBEAT_NODE, TAKE_OVER_LEASE
 from gmessenger.store.postgres.rooms import MARK_DELETED
@@ -39,10 +40,13 @@ class ConcurrentTransaction:
         self.driver = StoreDriver(open_store(url))
         self.driver.create_room("#dev")
 
-    def asks(self, question: Any) -> Any:
+    def rows(self, query: Any) -> list[Any]:
         with psycopg.connect(self._url, autocommit=True) as db:
-            ((found,),) = db.execute(question).fetchall()
-            return found
+            return db.execute(query).fetchall()
+
+    def asks(self, question: Any) -> Any:
+        ((found,),) = self.rows(question)
+        return found
 
     @contextmanager
     def change(self, *statements: tuple[Any, tuple[Any, ...]]) -> Iterator[psycopg.Connection[Any]]:
@@ -126,3 +130,14 @@ def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(concurrent
         asked = concurrent.until_it_waits(store.renew_leases)
     assert asked.get(timeout=TEST_TIMEOUT) == []
     assert (store.name_holder("bill"), store.name_holder("joe")) == ("other", None)
+
+
+def test_no_reaction_stays_to_what_is_erased_meanwhile(concurrent: ConcurrentTransaction) -> None:
+    driver = concurrent.driver
+    driver.append(driver.message("one", account=driver.hank))
+    ((conversation, _),) = concurrent.rows("SELECT conversation_id, seq FROM messages")
+    place = (conversation, 1)
+    with concurrent.change((FIND_AMENDED, place), (ADD_REACTION, (*place, "+", driver.dale))):  # as who reacts
+        asked = concurrent.until_it_waits(driver.store.erase_messages, driver.hank)
+    assert asked.get(timeout=TEST_TIMEOUT) == 1
+    assert concurrent.rows("SELECT seq, text FROM reactions") == []

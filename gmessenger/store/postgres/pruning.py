@@ -26,13 +26,14 @@ PRUNE_LOCK: Final = 0x676D7072  # advisory lock; plus a conversation's id: of de
 TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 SELECT_LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM messages"
 BLANK_MESSAGES: Final = (
-    "WITH blanked AS ("
-    " UPDATE messages SET text = '', words = NULL, erased = true WHERE id IN ("
-    "  SELECT id FROM messages WHERE account_id = %s AND id > %s AND id <= %s AND NOT erased ORDER BY id LIMIT %s"
-    " ) RETURNING conversation_id, seq"
-    "), dropped AS ("
-    " DELETE FROM reactions r USING blanked b WHERE r.conversation_id = b.conversation_id AND r.seq = b.seq"
-    ") SELECT count(*) FROM blanked"
+    "UPDATE messages SET text = '', words = NULL, erased = true WHERE id IN ("
+    " SELECT id FROM messages WHERE account_id = %s AND id > %s AND id <= %s AND NOT erased ORDER BY id LIMIT %s"
+    ") RETURNING conversation_id, seq"
+)
+DROP_REACTIONS: Final = (
+    # A statement of its own, so that it sees the reactions of transactions that the one before has waited for.
+    "DELETE FROM reactions r USING unnest(%s::bigint[], %s::bigint[]) AS blanked(conversation, seq) "
+    "WHERE r.conversation_id = blanked.conversation AND r.seq = blanked.seq"
 )
 SELECT_PRUNABLE: Final = (
     # Conversations whose first message is old: no other message has to be read.
@@ -115,10 +116,15 @@ class Pruner(Database):
         return erased
 
     def _blank_messages(self, account: int, start: int, end: int) -> int:
-        parameters = (account, start, end, common.PRUNE_BATCH)
-        ((blanked,),) = self.write(lambda db: db.execute(BLANK_MESSAGES, parameters).fetchall())
+        def change(db: PgConnection) -> int:
+            blanked = db.execute(BLANK_MESSAGES, (account, start, end, common.PRUNE_BATCH)).fetchall()
+            if blanked:
+                db.execute(DROP_REACTIONS, [list(column) for column in zip(*blanked, strict=True)])
+            return len(blanked)
+
+        blanked = self.write(change)
         gevent.sleep(common.PRUNE_DELAY)
-        return int(blanked)
+        return blanked
 
     def purge(self) -> None:
         """Return at once: the database's own files are not in our hands."""
