@@ -20,6 +20,7 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.store import common
 from gmessenger.store.search_text import tokenize
 from gmessenger.store.sqlite import purger
+from gmessenger.store.sqlite.erasure import is_pending
 from gmessenger.store.sqlite.store import SqliteStore
 from gmessenger.store.sqlite.verify import verify_file
 from tests.support.leftovers import find_matches, find_traces
@@ -405,3 +406,39 @@ def test_after_a_stop_what_was_erased_is_taken_out_by_the_next_server(tmp_path: 
     store.take_out_erased()
     assert store_dir.traces(SAID, *FOLDED) == []
     store.close()
+
+
+def test_what_is_erased_while_the_note_of_a_pass_is_dropped_has_a_note_itself(
+    store_dir: StoreFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_dir.store
+    store_dir.append_text(SAID, SAID)
+
+    def run_pass() -> None:
+        if len(passes) == 0:  # in the commit that drops the note, if any does
+            about = About(2, "erase")
+            store.append(NewMessage("dale hank", "Hank", "Dale", "", 6.0, store_dir.hank, about=about), lambda *_: None)
+        passes.append(1)
+        store.erase_within = 600.0
+
+    passes: list[int] = []
+    monkeypatch.setattr(store.erasures, "_run_pass", run_pass)
+    store.erase_within = 0.0
+    amend_texts(store_dir, "erase", range(1, 2))
+    with gevent.Timeout(TEST_TIMEOUT):
+        while not passes:
+            gevent.sleep(0.001)
+    store.flush()
+    assert store.read(is_pending)
+    store.erase_within = 0.0
+    wait_for_passes(store)
+    assert len(passes) == 2 and not store.read(is_pending)
+
+
+def test_a_shorter_time_holds_for_what_is_erased_already(store_dir: StoreFolder) -> None:
+    store_dir.append_text(SAID)
+    amend_texts(store_dir, "erase", range(1, 2))
+    assert store_dir.store.erasures.is_pending
+    store_dir.store.erase_within = 0.01
+    wait_for_passes(store_dir.store)
+    assert store_dir.traces(SAID, *FOLDED) == []

@@ -217,8 +217,14 @@ class Database(CompletionNotifier):
         """Take the texts that were edited or erased out of index and files: the store's other parts do that."""
         raise NotImplementedError
 
-    def _forget_erased(self) -> None:
-        self.writer.execute(lambda db: db.execute(FORGET_PENDING))
+    def _forget_erased(self, is_all: Callable[[], bool]) -> None:
+        """Note that no removed text is left, unless one was removed since, or is in this very commit."""
+
+        def change(db: sqlite3.Connection) -> None:
+            if is_all() and not self.inserter.has_amended:
+                db.execute(FORGET_PENDING)
+
+        self.writer.execute(change)
 
     def schedule_purge(self, *, thorough: bool = True, now: bool = False) -> None:
         """Schedule a purge within a minute or so; with `now`, do the quick part of it at once, and block for it."""

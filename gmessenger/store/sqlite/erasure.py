@@ -33,17 +33,18 @@ class ErasureScheduler:
     def __init__(
         self,
         run_pass: Callable[[], None],
-        forget: Callable[[], None],
+        forget: Callable[[Callable[[], bool]], None],
         on_error: Callable[[str, BaseException], None],
     ) -> None:
         """Set up; nothing is done before `note`.
 
         Args:
             run_pass: merges the index and purges the files. Blocks.
-            forget: notes in the store that no pass is pending. Blocks.
+            forget: notes in the store that no pass is pending, if the condition that it is called with holds then.
+                Blocks.
             on_error: called with what failed and the exception, for mistakes of our own.
         """
-        self.within = DEFAULT_ERASE_WITHIN
+        self._within = DEFAULT_ERASE_WITHIN
         self._run_pass = run_pass
         self._forget = forget
         self._on_error = on_error
@@ -52,7 +53,20 @@ class ErasureScheduler:
         self._done = 0
         """The number of the last one that is out of the files."""
         self._timer: Greenlet[..., object] | None = None
+        self._is_running = False
         self._last_duration = 0.0
+
+    @property
+    def within(self) -> float:
+        """Seconds within which a removed text is out of the files."""
+        return self._within
+
+    @within.setter
+    def within(self, seconds: float) -> None:
+        self._within = seconds
+        if self._timer is not None and not self._is_running:  # for what was removed before, too
+            self._timer.kill(block=False)
+            self._schedule_pass()
 
     @property
     def is_pending(self) -> bool:
@@ -63,7 +77,7 @@ class ErasureScheduler:
         """Note that a text was removed: it is out of the files within `within` seconds, if a pass is that short."""
         self._count += 1
         if self._timer is None:
-            self._schedule(max(self.within / 2, MIN_IDLE_FACTOR * self._last_duration))
+            self._schedule_pass()
 
     def close(self) -> None:
         """Stop the timer. What is pending is noted in the store."""
@@ -71,15 +85,24 @@ class ErasureScheduler:
             self._timer.kill()
             self._timer = None
 
+    def _schedule_pass(self) -> None:
+        self._schedule(max(self._within / 2, MIN_IDLE_FACTOR * self._last_duration))
+
     def _schedule(self, delay: float) -> None:
         self._timer = gevent.spawn_later(delay, self._run)
 
     def _run(self) -> None:
+        self._is_running = True
+        try:
+            self._run_and_reschedule()
+        finally:
+            self._is_running = False
+
+    def _run_and_reschedule(self) -> None:
         target, started = self._count, time.monotonic()
         try:
             self._run_pass()
-            if target == self._count:
-                self._forget()
+            self._forget(lambda: target == self._count)
             self._done = target
         except StoreUnavailable:
             return self._schedule(RETRY_DELAY)
@@ -89,7 +112,7 @@ class ErasureScheduler:
         self._last_duration = time.monotonic() - started
         self._timer = None
         if self.is_pending:  # removed while the pass was under way
-            self._schedule(max(self.within / 2, MIN_IDLE_FACTOR * self._last_duration))
+            self._schedule_pass()
         return None
 
 
