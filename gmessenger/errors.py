@@ -513,7 +513,7 @@ class Upgrading(WireError):
     status = 503
     code = "upgrading"
     retryable = True
-    message = "The servers are being upgraded; rooms can have rules and roles once all of them are."
+    message = "The servers are being upgraded; this is possible once all of them are."
 
 
 class InternalError(WireError):

@@ -116,7 +116,8 @@ class AdminService:
     def set_password(self, name: Name, password: Password, once: bool = False) -> None:
         """Change a password; sessions that logged in with the old one are closed. Raises `NotFound`, `BadPassword`.
 
-        `once`: its owner has to choose another within `ONCE_HOURS`, and can do nothing else before.
+        `once`: its owner has to choose another within `ONCE_HOURS`, and can do nothing else before. Raises `Upgrading`,
+        too, then.
         """
         account = self._find_account(name)
         password_hash = self._passwords.hash(password)

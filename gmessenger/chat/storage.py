@@ -125,7 +125,8 @@ class Store(Protocol):
     def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         """Change the password hash, and revoke all tokens of the account. Returns the account's new generation.
 
-        `until`: it is a one-time password, with which sessions begin before that time only.
+        `until`: it is a one-time password, with which sessions begin before that time only. Raises `Upgrading` for one
+        as `change_rules`.
         """
 
     def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:

@@ -209,11 +209,14 @@ CHANGES_WHILE_UPGRADING: list[Callable[[Nodes], Any]] = [
     lambda on: on.here.change_rules("#dev", {"hidden": True}, "hank", on.hank),
     lambda on: on.here.change_role("#dev", on.dale, "speaker", "hank", on.hank),
     lambda on: on.here.create_room("#new", "#new", on.hank, 1.0, RoomRules(invited=True)),
+    lambda on: on.here.set_password(on.dale, "hash", 100.0),
 ]
 
 
 @pytest.mark.parametrize("change", CHANGES_WHILE_UPGRADING)
-def test_rooms_have_rules_and_roles_once_no_older_node_is_left(nodes: Nodes, change: Callable[[Nodes], Any]) -> None:
+def test_what_older_nodes_do_not_know_is_possible_once_none_is_left(
+    nodes: Nodes, change: Callable[[Nodes], Any]
+) -> None:
     nodes.here.create_room("#dev", "#dev", nodes.hank, 1.0)
     nodes.here.join("#dev", nodes.dale, 2.0)
     nodes.other.renew_leases()

@@ -16,6 +16,7 @@ from gmessenger.chat.storage import Store
 from gmessenger.errors import ConfigError, FileError, IdReused, ServerRunning, StoreLocked, WireError
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store, transfer, verify_store
+from gmessenger.store.postgres import schema
 from gmessenger.store.postgres import tableio as postgres_tableio
 from gmessenger.store.sqlite import tableio as sqlite_tableio
 from gmessenger.store.tables import TABLES, Table, TableRow
@@ -165,6 +166,32 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
         assert (room.topic, room.head, room.first_seq) == ("Ёжики и 東京都", 21, 10)
     finally:
         store.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "works_from"),
+    [
+        (lambda store, account: None, schema.MIN_PROGRAM_VERSION),
+        (lambda store, account: store.leave("#dev", account), schema.FIRST_WITH_RULES),
+        (lambda store, account: store.change_rules("#dev", {"hidden": True}), schema.FIRST_WITH_RULES),
+        (lambda store, account: store.change_role("#dev", account, "speaker"), schema.FIRST_WITH_RULES),
+        (lambda store, account: store.set_password(account, "hash", 100.0), schema.FIRST_WITH_RULES),
+    ],
+    ids=["nothing", "left", "rule", "role", "one-time password"],
+)
+def test_an_older_program_refuses_a_copy_with_what_it_does_not_know(
+    change: Callable[[Store, int], object], works_from: int, tmp_path: Path, postgres: Postgres
+) -> None:
+    source, target = f"sqlite:///{tmp_path}/made.db", postgres.database()
+    store = open_store(source)
+    hank, dale = (store.create_account(name, name, "hash", 1.0).id for name in ("hank", "dale"))
+    store.create_room("#dev", "#dev", hank, 1.0)
+    store.join("#dev", dale, 2.0)
+    change(store, dale)
+    store.close()
+    transfer.transfer(source, target)
+    with psycopg.connect(target) as db:
+        assert db.execute("SELECT value FROM facts WHERE name = 'works from'").fetchone() == (str(works_from),)
 
 
 def test_each_device_has_still_to_hear_what_it_had_not_heard(populated: str, copy: Callable[[], str]) -> None:

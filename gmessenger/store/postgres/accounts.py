@@ -14,7 +14,7 @@ from gmessenger.store.postgres.devices import DeviceStore, log_in_device
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
 from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
-from gmessenger.store.postgres.roles import lock_owned_rooms, replace_owner
+from gmessenger.store.postgres.roles import lock_owned_rooms, replace_owner, require_upgraded
 
 SELECT_ACCOUNTS: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
 FIND_ACCOUNT_BY_ID: Final = f"{SELECT_ACCOUNTS} WHERE id = %s"
@@ -163,6 +163,8 @@ class AccountStore(DeviceStore):
         def change(db: PgConnection) -> int:
             row = db.execute(SET_PASSWORD, (password_hash, until, account)).fetchone()
             db.execute(DROP_TOKENS, (account,))
+            if until is not None:
+                require_upgraded(db)
             self.record_change(db, "account", account)
             return int(row[0]) if row else 0
 

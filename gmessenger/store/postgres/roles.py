@@ -48,7 +48,7 @@ REFUSE_OLDER_PROGRAMS: Final = "UPDATE facts SET value = %s WHERE name = 'works 
 def require_upgraded(db: PgConnection) -> None:
     """Raise `Upgrading` while a node of an earlier release is alive; from now on, no such program opens the store.
 
-    It would list hidden rooms, and let users in who are not invited.
+    It would list hidden rooms, let users in who are not invited, and take a one-time password for any other.
     """
     row = db.execute(HAS_OLDER_NODE, (FIRST_WITH_RULES, LEASE_TTL)).fetchone()
     if row is not None and row[0]:

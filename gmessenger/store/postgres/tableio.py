@@ -38,6 +38,13 @@ NO_TIMEOUTS: Final = "SET statement_timeout = 0; SET idle_in_transaction_session
 NO_LOCAL_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
 """For a transaction that has migrated, which sets a limit of its own."""
 SET_DIGEST_KEY: Final = "UPDATE facts SET value = %s WHERE name = 'digest key'"
+REFUSE_OLDER_PROGRAMS: Final = (
+    # Where there is anything that such a program would take for something else.
+    "UPDATE facts SET value = %(version)s WHERE name = 'works from' AND value::integer < %(version)s "
+    "AND (EXISTS (SELECT FROM conversations WHERE rules <> '') OR EXISTS (SELECT FROM participants "
+    "WHERE left_seq IS NOT NULL OR role NOT IN ('', 'owner')) "
+    "OR EXISTS (SELECT FROM accounts WHERE password_until IS NOT NULL))"
+)
 SET_IDENTITY: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 SELECT_ROWS: Final = SQL("SELECT {} FROM {}")
 COUNT_ROWS: Final = SQL("SELECT count(*) FROM {}")
@@ -168,6 +175,7 @@ def open_sink(url: str) -> Iterator[TableIO]:
         if filled:
             raise FileError(f"The store {settings.shown_url} is not empty: it has {', '.join(filled)}.")
         yield tables
+        db.execute(REFUSE_OLDER_PROGRAMS, {"version": str(schema.FIRST_WITH_RULES)})
 
 
 def require_no_nodes(db: Connection[Any], settings: ConnectionSettings) -> None:
