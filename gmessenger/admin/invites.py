@@ -21,6 +21,10 @@ REGISTRATION_REMARKS: Final = {
     "closed": "Registration is closed on this server: nobody can use an invite before it has --registration invite.",
 }
 
+NO_TLS_REMARK: Final = (
+    "This server has no TLS: it accepts passwords only from its own machine, so nobody can register from another one."
+)
+
 
 def create_invite(options: AdminOptions, args: Namespace) -> int:
     """Run `invite`: print the code; at a terminal also what its maker should know, and what to send with it."""
@@ -51,16 +55,33 @@ def describe_invite(
         status: of the running server; None if none runs, and then `port` is that of the options.
         hosts: what the person connects to, as given on the command line.
     """
-    remark = REGISTRATION_REMARKS.get(status.registration if status is not None else "")
-    if remark is not None:
-        yield remark
+    yield from _remarks(status)
     for row in made:
         yield f"It is good for {_format_uses(row)}, {_format_expiry(row)}. Its id is {row.id}."
     yield ""
     yield "What to send to the person:"
     yield ""
     yield f"    {_client_command(status, hosts, port)}"
-    yield f"    The client asks for the invite, or type: /register {invite}"
+    yield f"    {_registration_step(status, invite)}"
+
+
+def _remarks(status: StatusReport | None) -> Iterator[str]:
+    """Yield why the invite is not needed on the running server, or cannot be used."""
+    if status is None:
+        return
+    if status.registration in REGISTRATION_REMARKS:
+        yield REGISTRATION_REMARKS[status.registration]
+    if status.tls_port is None and not status.plain_passwords:
+        yield NO_TLS_REMARK
+
+
+def _registration_step(status: StatusReport | None, invite: str) -> str:
+    """Return what the person does with the invite in the client."""
+    if status is None:
+        return f"The client asks for the invite, or type: /register {invite}"
+    if status.guests:
+        return f"There, type: /register {invite}"
+    return f"The client asks for a password, and for the invite: {invite}"
 
 
 def _client_command(status: StatusReport | None, hosts: Sequence[str] | None, port: int) -> str:
@@ -68,7 +89,8 @@ def _client_command(status: StatusReport | None, hosts: Sequence[str] | None, po
     certified = status.host if status is not None else ""
     host = hosts[0] if hosts else certified or socket.gethostname()
     if status is None or status.tls_port is None:
-        return f"gmessenger-client {host} --port {status.port if status is not None else port}"
+        plain = " --plain-passwords" if status is not None and status.plain_passwords else ""
+        return f"gmessenger-client {host} --port {status.port if status is not None else port}{plain}"
     return f"gmessenger-client {host} --port {status.tls_port} --tls --pin {status.pin}"
 
 

@@ -159,9 +159,12 @@ class AdminService:
         Raises `Forbidden` above `MAX_INVITES`.
         """
         now = self._clock()
-        if len(self._valid_invites()) >= MAX_INVITES:
+        ids = {row.id for row in self._valid_invites()}
+        if len(ids) >= MAX_INVITES:
             raise Forbidden(f"There are already {MAX_INVITES} invites; revoke some first.")
         invite = make_invite()
+        while invite_fingerprint(invite) in ids:  # an id is short, and has to name one
+            invite = make_invite()
         expires = now + (seconds or INVITE_DAYS * SECONDS_PER_DAY)
         self._store.add_invite(invite, now, SERVER_OWNER, expires, uses)
         log.log_event("invite_made", invite=invite_fingerprint(invite))

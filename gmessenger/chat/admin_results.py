@@ -157,7 +157,8 @@ class ClusterReport(Struct):
 class StatusReport(Struct):
     """The result of `status`. `uptime` is in seconds, `certificate` its expiry in Unix time.
 
-    `registration`: who may register; `tls_port`: None without TLS; `host`, `pin`: of the certificate, or empty.
+    `registration`: who may register; `guests`: whether they may log in; `plain_passwords`: whether passwords are
+    accepted from other machines without TLS; `tls_port`: None without TLS; `host`, `pin`: of the certificate, or empty.
     `connections`: rows of labels and, last, a count; `waiting` and `longest`: frames in all outboxes, and in one.
     """
 
@@ -178,6 +179,8 @@ class StatusReport(Struct):
     certificate: float | None
     failures: int
     registration: str = ""
+    guests: bool = True
+    plain_passwords: bool = False
     tls_port: int | None = None
     host: str = ""
     pin: str = ""

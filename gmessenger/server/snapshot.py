@@ -108,6 +108,8 @@ def status_report(server: ServerView) -> StatusReport:
         certificate=server.certificate.expires_at if server.certificate is not None else None,
         failures=server.supervisor.failure_count,
         registration=server.options.registration,
+        guests=server.options.guests,
+        plain_passwords=server.options.plain_passwords,
         tls_port=server.tls_port,
         host=server.certificate.host if server.certificate is not None else "",
         pin=server.certificate.pin if server.certificate is not None else "",

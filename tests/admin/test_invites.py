@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 
 from gmessenger.admin.invites import describe_invite
+from gmessenger.chat import admin
+from gmessenger.chat.admin import AdminService
 from gmessenger.chat.admin_results import InviteRow
 from gmessenger.server.snapshot import status_report
+from tests.conftest import FAST
 from tests.support.admin_cli import PASSWORD, StoreDirectory
 from tests.support.tls import CertificateAuthority
 
@@ -49,6 +53,16 @@ def test_an_invite_is_made_listed_and_revoked(any_store: StoreDirectory) -> None
     assert (refused.exit_code, refused.stdout) == (77, "") and f"There is no invite {id}." in refused.stderr
 
 
+def test_no_two_invites_have_one_id(
+    start_server: Callable[..., Any], store_dir: StoreDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = start_server(store=store_dir.url).app
+    service = AdminService(app.messenger, app.store, FAST, time.time)
+    codes = iter(["one", "one", "other"])
+    monkeypatch.setattr(admin, "make_invite", lambda: next(codes))
+    assert [service.add_invite(), service.add_invite()] == ["one", "other"]
+
+
 @pytest.mark.parametrize(
     "words", [("--uses", "0"), ("--uses", "x"), ("--uses", "10001"), ("--expires", "soon"), ("--expires", "0d"), ("x",)]
 )
@@ -78,7 +92,25 @@ def test_the_maker_of_an_invite_is_told_what_to_send(
     server = start_server(store=store_dir.url, registration="invite")
     lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
     assert f"    gmessenger-client chat.lan --port {server.port}" in lines and "secret" in lines[-1]
-    assert lines[0] == "It is good for 1 registration, for good. Its id is 1a2b3c4d."
+    assert "It is good for 1 registration, for good. Its id is 1a2b3c4d." in lines
+
+
+def test_who_invites_to_a_server_without_tls_is_told_that_nobody_can_register_from_elsewhere(
+    start_server: Callable[..., Any], store_dir: StoreDirectory
+) -> None:
+    server = start_server(store=store_dir.url, registration="invite", guests=False)
+    lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
+    assert lines[0].startswith("This server has no TLS")
+    assert lines[-1] == "    The client asks for a password, and for the invite: secret"
+
+
+def test_where_passwords_may_be_sent_unencrypted_the_line_to_type_allows_it(
+    start_server: Callable[..., Any], store_dir: StoreDirectory
+) -> None:
+    server = start_server(store=store_dir.url, registration="invite", plain_passwords=True)
+    lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
+    assert f"    gmessenger-client chat.lan --port {server.port} --plain-passwords" in lines
+    assert lines[-1] == "    There, type: /register secret"
 
 
 def test_with_tls_the_line_to_type_has_the_pin(start_server: Callable[..., Any], tmp_path: Path) -> None:
