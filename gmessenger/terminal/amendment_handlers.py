@@ -9,7 +9,7 @@ from typing import ClassVar
 from gmessenger import field_types as fields
 from gmessenger.log import traced
 from gmessenger.terminal.handler_base import HandlerBase
-from gmessenger.terminal.i18n import _, as_notice
+from gmessenger.terminal.i18n import _
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class AmendmentHandlers(HandlerBase):
     def action(self, text: str) -> None:
         """Send the recipient what the user does."""
         if (to := self.recipient) is None:
-            self.show(as_notice(_("There is no recipient yet: write /msg NAME TEXT first.")))
+            self.refuse(_("There is no recipient yet: write /msg NAME TEXT first."))
         else:
             self.send(to, text, kind="action")
 
@@ -85,7 +85,7 @@ class AmendmentHandlers(HandlerBase):
     def erase(self, number: int | None, rest: str) -> None:
         """Erase a message."""
         if rest:
-            return self.show(as_notice(_("Usage: {usage}", usage="/erase [NUMBER]")))
+            return self.refuse(_("Usage: {usage}", usage="/erase [NUMBER]"))
         if (target := self.find_target(number, own=True)) is not None:
             self.confirm_erase(target)
         return None
@@ -105,7 +105,6 @@ class AmendmentHandlers(HandlerBase):
             number, text = None, f"{number} {text}"
         target = self.find_target(number, own=own)
         if target is not None and not text.strip():
-            self.show(as_notice(_("nothing sent: the text is missing")))
-            self.give_back()
+            self.refuse(_("nothing sent: the text is missing"))
         elif target is not None:
             self.send(target.conversation, text, about=target.seq, what=what)

@@ -90,11 +90,11 @@ class AttentionHandlers(AccountHandlers):
     @traced("display")
     def joins(self, display: str) -> None:
         """Set how joins and leaves are shown; say how they are if `display` is empty."""
-        self._show_result(lambda: self._joins(display))
+        if display and display not in JOIN_DISPLAYS:
+            return self.refuse(_("joins can be shown, gathered or hidden, as in /joins gathered"))
+        return self._show_result(lambda: self._joins(display))
 
     def _joins(self, display: str) -> str:
-        if display and display not in JOIN_DISPLAYS:
-            return as_notice(_("joins can be shown, gathered or hidden, as in /joins gathered"))
         if display:
             self._change(SettingsChange(joins=display))  # type: ignore[arg-type]
         return as_notice(_(JOINS_SENTENCES[display or self.attention.joins]))

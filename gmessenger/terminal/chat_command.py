@@ -9,7 +9,7 @@ from typing import Final
 
 from gmessenger.terminal.attention_handlers import LEVELS
 from gmessenger.terminal.command_handlers import CommandHandlers
-from gmessenger.terminal.i18n import _, as_notice
+from gmessenger.terminal.i18n import _
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def run_notify(handlers: CommandHandlers, arguments: str) -> None:
     duration = words[-1] if words else ""
     minutes = parse_minutes(duration)
     if level not in LEVELS or words not in ([], ["for", duration], [duration]) or (words and minutes is None):
-        return handlers.show(as_notice(_("write it as in /notify #ROOM mentions, or /notify #ROOM none for 2h")))
+        return handlers.refuse(_("write it as in /notify #ROOM mentions, or /notify #ROOM none for 2h"))
     return handlers.notify(name, level, minutes)
 
 

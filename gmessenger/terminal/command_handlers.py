@@ -220,7 +220,7 @@ class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers):
         """Show the latest messages of the conversation with the recipient."""
         to = self.recipient
         if to is None:
-            return self.show(as_notice(_("which conversation? write /msg NAME or /join #ROOM first")))
+            return self.refuse(_("which conversation? write /msg NAME or /join #ROOM first"))
         return self._show_result(lambda: self._history(to, count))
 
     def _history(self, to: str, count: int) -> str:

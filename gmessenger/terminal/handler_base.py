@@ -46,6 +46,11 @@ class HandlerBase(ABC):
     def give_back(self) -> None:
         """Give the user the typed line back, which was not carried out, unless it is still to be seen."""
 
+    def refuse(self, reason: str) -> None:
+        """Say why the typed line cannot be carried out, and give it back; `reason` is sanitized."""
+        self.show(as_notice(reason))
+        self.give_back()
+
     def _show_result(self, request: Callable[[], str | None]) -> None:
         """Run a request, and show the text it returns, or why it failed."""
         if text := self._call_server(request):
@@ -57,8 +62,7 @@ class HandlerBase(ABC):
         if is_room(room):
             self._show_result(lambda: request(room))
         else:
-            self.show(as_notice(_("which room? give its name, as in /leave #ROOM, or write /join #ROOM first")))
-            self.give_back()
+            self.refuse(_("which room? give its name, as in /leave #ROOM, or write /join #ROOM first"))
 
     def _call_server(self, request: Callable[[], str | None]) -> str | None:
         """Return the text of a request's result, or of its error."""

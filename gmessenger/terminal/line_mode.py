@@ -183,7 +183,7 @@ class LineMode:
         if isinstance(parsed, ParsedCommand):
             return parsed.run(self._handlers)
         if isinstance(parsed, CommandError):
-            return self._line_terminal.show(as_notice(sanitize(parsed.message)))
+            return self._handlers.refuse(sanitize(parsed.message))
         return self._send(parsed.text)
 
     def _send(self, text: str) -> None:

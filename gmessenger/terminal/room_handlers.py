@@ -34,7 +34,7 @@ class RoomHandlers(HandlerBase):
         """Make a room: open, or private."""
         room, _sep, kind = arguments.partition(" ")
         if kind.strip().casefold() not in ("", PRIVATE_WORD, _(PRIVATE_WORD)):
-            return self.show(as_notice(_("write it as in /make #room, or /make #room private")))
+            return self.refuse(_("write it as in /make #room, or /make #room private"))
         return self._show_result(lambda: self._make(room_name(room), is_private=bool(kind.strip())))
 
     def _make(self, room: str, *, is_private: bool) -> str:
@@ -120,7 +120,7 @@ class RoomHandlers(HandlerBase):
         names = {format_rules.role_name(role).casefold(): role for role in ROOM_ROLES}
         role = (names | {role: role for role in ROOM_ROLES}).get(typed.strip().casefold())
         if role is None:
-            return self.show(as_notice(_role_hint(name)))
+            return self.refuse(_role_hint(name))
         return self._with_room(lambda room: self._set_role(room, name, role))
 
     def _set_role(self, room: str, name: str, role: RoomRole) -> str:
@@ -138,7 +138,7 @@ class RoomHandlers(HandlerBase):
         key, _sep, typed = arguments.partition(" ")
         value = _parse_value(key.casefold(), typed.strip().casefold())
         if value is None:
-            return self.show(as_notice(_rule_hint(key.casefold())))
+            return self.refuse(_rule_hint(key.casefold()))
         return self._with_room(lambda room: self._set_rule(room, key.casefold(), value))
 
     def _set_rule(self, room: str, key: str, value: RuleValue) -> str:

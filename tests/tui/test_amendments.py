@@ -171,6 +171,46 @@ def test_a_line_that_cannot_be_carried_out_is_given_back(chat: tuple[TuiClient, 
     tui.wait_until(lambda: tui.ui.draft == "/invite alice")
 
 
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("/kick", "Usage: /kick NAME"),
+        ("/mgs dale a long text", "Did you mean /msg?"),
+        ("/make #ops secret", "write it as in /make #room"),
+        ("/role dale king", "the roles are:"),
+        ("/rule mood good", "the rules are:"),
+        ("/notify #dev sometimes", "write it as in /notify #ROOM"),
+        ("/joins sometimes", "joins can be shown, gathered"),
+    ],
+)
+def test_a_line_with_a_mistake_is_given_back_for_correction(
+    chat: tuple[TuiClient, Reader], line: str, answer: str
+) -> None:
+    tui, _dale = chat
+    tui.type_lines(line)
+    tui.wait_for(answer)
+    tui.wait_until(lambda: tui.ui.draft == line)
+
+
+def test_a_text_without_a_recipient_is_given_back(chat: tuple[TuiClient, Reader]) -> None:
+    tui, _dale = chat
+    tui.type("\x1b0")
+    tui.type_lines("is anybody here")
+    tui.wait_for("There is no recipient yet")
+    tui.wait_until(lambda: tui.ui.draft == "is anybody here")
+
+
+def test_a_key_that_finds_no_message_brings_no_earlier_line_back(chat: tuple[TuiClient, Reader]) -> None:
+    tui, _dale = chat
+    tui.type_lines("/rooms")
+    tui.wait_for("1 room")
+    tui.type("\x1bx")
+    tui.wait_for("Alt-m marks one")
+    tui.type("and on")
+    tui.wait_until(lambda: tui.ui.draft.endswith("and on"))
+    assert tui.ui.draft == "and on"
+
+
 def test_a_draft_outlives_an_edit(chat: tuple[TuiClient, Reader]) -> None:
     tui, _dale = chat
     tui.type_lines("one")

@@ -29,6 +29,7 @@ def test_a_conversation(
     hank.wait_for("You are hank.")
     hank.type_lines("hello?")
     hank.wait_for("There is no recipient yet")
+    hank.type("\x03")
     hank.type_lines("/msg dale good morning", "and more")  # in one breath: the second goes where the first one went
     assert [dale.next(MessageReceived).delivery.message for _ in range(2)] == ["good morning", "and more"]
     hank.wait_for("and more ✓")
@@ -36,6 +37,7 @@ def test_a_conversation(
     hank.wait_for("hi^[[2J there")
     hank.type_lines("/uesrs")
     hank.wait_for("Did you mean /users?")
+    hank.type("\x03")
     hank.type_lines("/users")
     hank.wait_for("2 here:")
     assert hank.model.current.name == "dale"

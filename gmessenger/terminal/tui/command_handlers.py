@@ -143,14 +143,13 @@ class TuiCommandHandlers(CommandHandlers):
         current = self._model.current
         entry = current.marked or (current.last_own_message() if own else None)
         if number is not None:
-            self.show(as_notice(_("messages have no numbers here: Alt-m marks one")))
+            self.refuse(_("messages have no numbers here: Alt-m marks one"))
         elif entry is None:
-            self.show(as_notice(_("which message? Alt-m marks one")))
+            self.refuse(_("which message? Alt-m marks one"))
         elif not entry.is_message or entry.seq is None:
-            self.show(as_notice(_("the server has no such message, or it was erased")))
+            self.refuse(_("the server has no such message, or it was erased"))
         else:
             return MessageTarget(current.name, entry.seq)
-        self.give_back()
         return None
 
     def give_back(self) -> None:

@@ -125,13 +125,17 @@ class Controller:
     def submit(self, text: str) -> None:
         """Run a typed line: send it to the current conversation, or run it as a command."""
         self._typed = text
+        self._run_line(text)
+        self._typed = ""
+
+    def _run_line(self, text: str) -> None:
         parsed = parse_line(text, is_operator=self.handlers.is_operator)
         if isinstance(parsed, ParsedCommand):
             parsed.run(self.handlers)
         elif isinstance(parsed, CommandError):
-            self.show(as_notice(sanitize(parsed.message)))
+            self.handlers.refuse(sanitize(parsed.message))
         elif self._model.current is self._model.home:
-            self.show(as_notice(sanitize(no_recipient_hint(parsed.text))))
+            self.handlers.refuse(sanitize(no_recipient_hint(parsed.text)))
         else:
             self._send_composed(parsed.text)
 
@@ -146,7 +150,8 @@ class Controller:
         self.handlers.react_to_marked()
 
     def give_back(self) -> None:
-        self.view.give_back(self._typed)
+        if self._typed:  # else a key was pressed
+            self.view.give_back(self._typed)
 
     def compose_edit(self) -> None:
         self.view.compose_edit()
