@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Final
 
 from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
@@ -46,6 +47,12 @@ from gmessenger.errors import BadRequest, NameTaken
 from gmessenger.field_types import MAX_NOTE, MAX_STATUS
 from gmessenger.log import traced
 from gmessenger.names import is_room
+
+NEWCOMERS_MAY_READ: Final = {
+    "all": "An account that joins a room may read all that is kept of it, unless the room's rules say otherwise.",
+    "joined": "An account that joins a room may read what is said from then on, unless the room's rules say otherwise.",
+}
+"""What the greeting says, by the rule `history` of new rooms."""
 
 
 class Messenger:
@@ -166,14 +173,15 @@ class Messenger:
 
     @property
     def greeting(self) -> str:
-        """The operator's greeting, then which messages the server stores, and for how long."""
+        """The operator's greeting, then which messages are stored, for how long, and what a newcomer may read."""
         intro = f"{self.policy.greeting}\n" if self.policy.greeting else ""
+        readable = NEWCOMERS_MAY_READ[self.policy.new_room_rules.history]
         if not self._store.is_persistent:
-            return (
-                f"{intro}Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
-            )
+            kept = "Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
+            return f"{intro}{kept}\n{readable}"
         duration = f"for {self.policy.announced_retention:g} days" if self.policy.announced_retention else "for good"
-        return f"{intro}Messages of accounts and rooms are kept {duration}, messages between guests not at all."
+        kept = f"Messages of accounts and rooms are kept {duration}, messages between guests not at all."
+        return f"{intro}{kept}\n{readable}"
 
     @traced("login")
     def login(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:

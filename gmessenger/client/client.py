@@ -14,7 +14,14 @@ from gmessenger import field_types as fields
 from gmessenger.client.amendments import AmendmentSender
 from gmessenger.client.config import Timeouts, TlsConfig
 from gmessenger.client.event_queue import EventQueue
-from gmessenger.client.events import ChatEvent, DeliveryEvent, make_connected, reject_too_long
+from gmessenger.client.events import (
+    ChatEvent,
+    DeliveryEvent,
+    Rejected,
+    make_connected,
+    reject_too_long,
+    reject_unknown_to_server,
+)
 from gmessenger.client.handshake import Handshake
 from gmessenger.client.journal import UnsentJournal
 from gmessenger.client.receiver import Receiver
@@ -259,6 +266,8 @@ class Client(ChatRequests, AmendmentSender):
         self._require_open()
         if is_too_large(message, self._max_frame):
             self._event_queue.put(reject_too_long(message, self._max_frame))
+        elif about is not None and not self.supports("about"):
+            self._event_queue.put(reject_unknown_to_server(message))
         else:
             self._journal.add(message)
             self._send_queue.add(message)
@@ -336,6 +345,12 @@ class Client(ChatRequests, AmendmentSender):
         self._require_open()
         self._sender.send_now(key, frame)
 
+    def _reject(self, message: OutgoingMessage, event: Rejected) -> None:
+        """Give up a queued message that the server would refuse, or take for another one."""
+        self._send_queue.resolve(message.id)
+        self._on_resolved(message)
+        self._event_queue.put(event)
+
     @property
     def _max_frame(self) -> float:
         return limit if isinstance(limit := self.limits.get("frame"), int) else float("inf")
@@ -344,7 +359,7 @@ class Client(ChatRequests, AmendmentSender):
         if self._resequencer.is_account and response.account is not True:
             # The name could log in as a guest, but queued messages of an account must not be sent by a guest.
             raise Refused(Text("The account {name} no longer exists.", name=self.name)) from AccountDeleted()
-        self.limits = response.limits or {}
+        self.limits, self.features = response.limits or {}, frozenset(response.features or ())
         self.must_change_password = response.password_until is not None
         self.registration = response.registration if self._handshake.is_confidential else None
         self._send_queue.rate_limiter.set_limits(self.limits)
@@ -355,9 +370,10 @@ class Client(ChatRequests, AmendmentSender):
         )
         self._event_queue.put(make_connected(response, reconnected, seqs_reset))
         for message in self._send_queue.larger_than(self._max_frame):
-            self._send_queue.resolve(message.id)
-            self._on_resolved(message)
-            self._event_queue.put(reject_too_long(message, self._max_frame))
+            self._reject(message, reject_too_long(message, self._max_frame))
+        if not self.supports("about"):
+            for message in [message for message in self._send_queue if message.about is not None]:
+                self._reject(message, reject_unknown_to_server(message))
         restored = self._state_to_restore(seqs_reset=seqs_reset) | self._pending_requests.unanswered_frames()
         for key, frame in restored.items():
             self._sender.send_now(key, frame)

@@ -10,7 +10,7 @@ from gmessenger.account_settings import AccountSettings
 from gmessenger.client.responses import error_from_response
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.constants import OPERATOR_ROLE
-from gmessenger.errors import TextTooLong
+from gmessenger.errors import TextTooLong, UnknownAction
 from gmessenger.names import is_room
 from gmessenger.text import Text
 from gmessenger.wire.events import MessageEvent, ResponseFrame
@@ -289,6 +289,12 @@ def reject_too_long(message: OutgoingMessage, max_frame: float) -> Rejected:
         limit=max_frame,
     )
     return Rejected(message, ResponseFrame(TextTooLong.status, message.id, error=error, code=TextTooLong.code))
+
+
+def reject_unknown_to_server(message: OutgoingMessage) -> Rejected:
+    """Make the event of a message about another one: an older server would take it for an ordinary message."""
+    error = Text("This server is older and does not know replies, edits, erases and reactions.")
+    return Rejected(message, ResponseFrame(UnknownAction.status, message.id, error=error, code=UnknownAction.code))
 
 
 @dataclass(frozen=True, slots=True)

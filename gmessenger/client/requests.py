@@ -28,7 +28,7 @@ from gmessenger.client.responses import (
 )
 from gmessenger.client.room_requests import RoomRequests
 from gmessenger.constants import MAX_HISTORY_PAGE, OFFLINE
-from gmessenger.errors import Unreachable
+from gmessenger.errors import UnknownAction, Unreachable
 from gmessenger.hosts import is_certainly_address
 from gmessenger.names import fold
 from gmessenger.room_rules import RuleValue
@@ -194,8 +194,17 @@ class ChatRequests(OperatorRequests, RoomRequests):
         """Whether the name is an account; known after the login."""
         self.must_change_password = False
         """Whether the login was with a one-time password: nothing else is allowed before `replace_password`."""
+        self.features: frozenset[str] | None = None
+        """The keys of requests that the server says it knows; None before the first login."""
         self._session_state: dict[str, bytes] = {}
         """Frames that restore the state of a session after a reconnection: `status`, `join ROOM`, `read NAME`."""
+
+    def supports(self, key: str) -> bool:
+        """Return whether the server knows a key of requests, such as `about` or `rules`; True before the first login.
+
+        Only of keys that servers once did not know, and ignored without a word.
+        """
+        return self.features is None or key in self.features
 
     @abstractmethod
     def _send_without_response(self, key: str, frame: bytes) -> None:
@@ -262,8 +271,11 @@ class ChatRequests(OperatorRequests, RoomRequests):
         """Join a room, also after each reconnection; the response has its `topic`, `members` and `rules`.
 
         An account makes the room if it does not exist, with these `rules`. With rules, also none (`{}`), it must be a
-        new room or an own one, whose rules are set then: else the request raises `NotOwner`.
+        new room or an own one, whose rules are set then: else the request raises `NotOwner`. An older server, which
+        would ignore them, is not asked: `UnknownAction`.
         """
+        if rules is not None and not self.supports("rules"):  # it would make a room that is open to all
+            raise UnknownAction(Text("This server is older and does not know rules of rooms."))
         response = self._request(JoinRequest(room=room, rules=dict(rules) if rules is not None else None))
         self._session_state[f"join {fold(room)}"] = encode_request(JoinRequest(room=room))
         return response

@@ -174,10 +174,14 @@ KEPT_FOREVER: Final = N_("Messages of accounts and rooms are kept for good, mess
 KEPT_UNTIL_STOP: Final = N_(
     "Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
 )
+NEWCOMERS_MAY_READ: Final = (
+    N_("An account that joins a room may read all that is kept of it, unless the room's rules say otherwise."),
+    N_("An account that joins a room may read what is said from then on, unless the room's rules say otherwise."),
+)
 KEPT_FOR_DAYS_PATTERN: Final = re.compile(
     r"Messages of accounts and rooms are kept for (\d+) days, messages between guests not at all\."
 )
-"""The retention notice that the server appends to its greeting."""
+"""The notices that the server appends to its greeting."""
 
 
 def is_pruned(greeting: str) -> bool:
@@ -186,11 +190,11 @@ def is_pruned(greeting: str) -> bool:
 
 
 def localize_greeting(line: str) -> str:
-    """Translate a line of a server's greeting if it is the retention notice.
+    """Translate a line of a server's greeting if it is a notice of the server's own.
 
     The owner's own text stays as it is.
     """
-    if line in (KEPT_FOREVER, KEPT_UNTIL_STOP):
+    if line in (KEPT_FOREVER, KEPT_UNTIL_STOP, *NEWCOMERS_MAY_READ):
         return _(line)
     if (days := KEPT_FOR_DAYS_PATTERN.fullmatch(line)) is None or not is_translated():
         return line

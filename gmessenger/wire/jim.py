@@ -40,6 +40,8 @@ from gmessenger.wire.framing import (
 from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
 
 JIM_VERSION: Final = 2
+FEATURES: Final = ("about", "kind", "note", "rules")
+"""Keys of requests that an older server ignores without a word: a login response says that this one knows them."""
 NATIVE_OPENINGS: Final = ("presence", "register")
 """The requests that, with `jim` of 2 or more, make a connection native."""
 MAX_BATCH_BRACKETS: Final = MAX_LINE_DEPTH // 2

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from gmessenger.client import ChatEvent, Client, Timeouts
-from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer
+from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer, Frame
 
 SHORT_TIMEOUTS = Timeouts(connect=2, response=2, probe_after=2, retry_for=5, initial_backoff=0.02, max_backoff=0.1)
 
@@ -71,10 +71,10 @@ def make(fake: FakeServer) -> Iterator[Callable[..., Reader]]:
 def begin(fake: FakeServer, make: Callable[..., Reader]) -> Begin:
     """Make a client that is logged in; return its reader and the server's end of its connection."""
 
-    def started(**options: Any) -> tuple[Reader, ClientConnection]:
+    def started(welcome: Frame | None = None, **options: Any) -> tuple[Reader, ClientConnection]:
         reader = make(**options)
         starting = gevent.spawn(reader.client.start)
-        connection = fake.accept_and_log_in()
+        connection = fake.accept_and_log_in(**(welcome or {}))
         starting.get(timeout=TIMEOUT)
         return reader, connection
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
 from gmessenger.client import (
@@ -18,8 +19,10 @@ from gmessenger.client import (
 )
 from gmessenger.client.journal import JournalFile
 from gmessenger.client.sender import make_message
-from tests.client.conftest import SHORT_TIMEOUTS, Reader
+from gmessenger.errors import UnknownAction
+from tests.client.conftest import SHORT_TIMEOUTS, Begin, Reader
 from tests.conftest import RunningServer
+from tests.support.scripted_server import FakeServer
 
 PASSWORD = "correct horse"
 
@@ -109,3 +112,39 @@ def test_the_journal_keeps_what_a_message_is_about(tmp_path: Path) -> None:
     left = JournalFile(tmp_path / "unsent").open()
     assert [message.frame for message in left] == [message.frame for message in messages]
     assert (left[0].about, left[0].what, left[1].kind) == (17, "erase", "action")
+
+
+def test_an_older_server_is_not_sent_what_it_would_take_for_an_ordinary_message(begin: Begin) -> None:
+    reader, connection = begin({"features": None})
+    client = reader.client
+    messages = [
+        client.erase("dale", 5),
+        client.edit("dale", 5, "a typo"),
+        client.react("dale", 5, "👍"),
+        client.send("dale", "yes", about=5),
+    ]
+    for message in messages:
+        rejected = reader.next(Rejected)
+        assert (rejected.message, rejected.response.code) == (message, "unknown_action")
+        assert str(rejected.response.error).startswith("This server is older")
+    client.send("dale", "plain")
+    assert connection.accept_messages(1) == ["plain"]
+
+
+def test_what_waits_for_an_older_server_is_given_up(begin: Begin, fake: FakeServer) -> None:
+    reader, connection = begin()
+    message = reader.client.erase("dale", 5)
+    connection.expect("msg")
+    connection.close()
+    fake.accept().accept_login(features=None)
+    assert reader.next(Rejected).message is message
+    assert reader.client.pending_count == 0
+
+
+def test_an_older_server_is_not_asked_for_a_private_room(begin: Begin) -> None:
+    reader, connection = begin({"features": ["about"]})
+    with pytest.raises(UnknownAction, match="does not know rules"):
+        reader.client.join("#dev", {"invited": True, "hidden": True})
+    joining = gevent.spawn(reader.client.join, "#dev")
+    connection.respond(connection.expect("join"), 200, topic="", members=[])
+    joining.get(timeout=5)

@@ -27,7 +27,22 @@ def test_a_guest_is_told_who_serves_what_the_limits_are_and_gets_synced_at_once(
     assert answer["server"].startswith("gmessenger/")
     assert answer["limits"]["frame"] == 65536 and answer["limits"]["text"] == 16384
     assert isinstance(answer["alert"], str) and answer["alert"]
+    assert answer["features"] == ["about", "kind", "note", "rules"]
     assert abs(answer["time"] - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    ("options", "readable"),
+    [
+        ({}, "may read what is said from then on"),
+        ({"new_room_rules": "history=all"}, "may read all that is kept of it"),
+    ],
+)
+def test_the_greeting_says_what_a_newcomer_to_a_room_may_read(
+    start_server: Callable[..., Any], connector: Connector, options: dict[str, Any], readable: str
+) -> None:
+    alert = connector.open_native(start_server(**options)).log_in("hank")["alert"]
+    assert readable in alert.splitlines()[-1]
 
 
 def test_the_presence_answer_repeats_the_id(server: Address, connector: Connector) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 TIMEOUT = 5.0
 Frame = dict[str, Any]
 LIMITS = {"frame": 65_536, "text": 16_384}
+FEATURES = ["about", "kind", "note", "rules"]
 
 
 def reserve_port(port: int = 0) -> socket.socket:
@@ -67,7 +68,8 @@ class ClientConnection:
     ) -> Frame:
         """Read a presence and let it in; returns the presence."""
         presence = self.expect("presence")
-        welcome = {"response": 200, "jim": 2, "account": False, "session": session, "server": "fake/1", **more}
+        welcome = {"response": 200, "jim": 2, "account": False, "session": session, "server": "fake/1"}
+        welcome |= {"features": FEATURES, **more}
         self.send({**welcome, "time": 1.0, "limits": limits, "alert": greeting}, {"action": "synced"})
         return presence
 

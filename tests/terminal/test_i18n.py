@@ -344,14 +344,17 @@ def test_what_a_server_keeps(
     with Client(server.host, server.port, "аня") as client:
         event = next(client)
     assert isinstance(event, Connected)
-    own, more, retention = map(localize_greeting, event.greeting.splitlines())
+    own, more, retention, readable = map(localize_greeting, event.greeting.splitlines())
     assert (own, more) == ("Be kind.", "nothing found")  # the owner's own words are left alone
     assert retention.endswith(expected)
+    assert readable.startswith("Учётная запись, войдя в комнату, может читать то, что сказано после")
 
 
 def test_a_conversation_in_russian(server: RunningServer, open_terminal: OpenTerminal) -> None:
     anna = open_terminal(server, "--name", "аня", **RUSSIAN)
-    anna.wait_for(r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nВаше имя здесь: аня\.")
+    anna.wait_for(
+        r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nУчётная запись.*\r\nВаше имя здесь: аня\."
+    )
     anna.wait_for("Текст без команды уходит последнему адресату.*")
     anna.type_line("привет")
     anna.wait_for("-- Получателя ещё нет: сначала напишите /msg ИМЯ ТЕКСТ\\.")

@@ -31,6 +31,7 @@ from gmessenger.server.jim.handler import Command, ConnectionHandler
 from gmessenger.server.net.connection import Connection
 from gmessenger.wire import events
 from gmessenger.wire.jim import (
+    FEATURES,
     JIM_VERSION,
     Encodable,
     encode_error,
@@ -58,6 +59,7 @@ class LoginResult(Result, kw_only=True):
     password_until: float | UnsetType = UNSET  # Unix seconds; of a one-time password
     store: str
     limits: dict[str, int]
+    features: tuple[str, ...] = FEATURES
     alert: str
 
 
