@@ -88,6 +88,22 @@ def attach_reactions(messages: Sequence[StoredMessage], rows: Iterable[ReactionR
             message.reactions.sort(key=lambda reaction: (-reaction.count, reaction.text))
 
 
+def replies_behind_others(messages: Sequence[NewMessage]) -> list[int]:
+    """Return the indexes of replies in conversations that earlier ones of these messages are sent to, too."""
+    conversations: set[str] = set()
+    found = []
+    for index, message in enumerate(messages):
+        if message.about is not None and message.conversation in conversations:
+            found.append(index)
+        conversations.add(message.conversation)
+    return found
+
+
+def is_ahead(message: NewMessage, head: int) -> bool:
+    """Return whether a message is about one that comes after a conversation's head."""
+    return message.about is not None and message.about.seq > head
+
+
 def is_amendment(message: NewMessage) -> bool:
     """Return whether a message changes another."""
     return message.about is not None and message.about.what != ""

@@ -69,7 +69,7 @@ def breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all queries of a store fail from now on."""
     monkeypatch.setattr(SqliteWriter, "_commit", fails)
     monkeypatch.setattr(reader_pool._Query, "run", is_broken)
-    monkeypatch.setattr(PostgresWriter, "_insert_with_retries", is_lost)
+    monkeypatch.setattr(PostgresWriter, "_run_with_retries", is_lost)
     monkeypatch.setattr(ConnectionPool, "connection", is_lost)
 
 

@@ -7,9 +7,9 @@ server takes. They are locked in the order of their keys, so nodes do not deadlo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import gevent
 import psycopg
@@ -17,7 +17,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
-from gmessenger.store.amendments import is_amendment
+from gmessenger.store.amendments import is_ahead, is_amendment, replies_behind_others
 from gmessenger.store.common import CursorsByDevice, PendingCursors, bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, GroupCommitLoop, QueuedAppend, await_result
@@ -35,6 +35,7 @@ from gmessenger.store.postgres.pool import (
 )
 
 OnBatchDone: TypeAlias = Callable[[Sequence[AppendResult], float | None], None]
+ResultT = TypeVar("ResultT")
 InsertAll: TypeAlias = Callable[[PgConnection, Sequence[QueuedAppend]], list[AppendResult]]
 FlushWaiter: TypeAlias = "AsyncResult[None]"
 INDEX_ONLY_SETTINGS: Final = (
@@ -43,6 +44,9 @@ INDEX_ONLY_SETTINGS: Final = (
 )
 REFUSED_ERRORS: Final = (*BAD_DATA_ERRORS, psycopg.errors.UniqueViolation)
 """Errors of one message of a batch: it is looked for by halves, so the others are stored in few transactions."""
+SELECT_HEADS: Final = "SELECT key, head FROM conversations WHERE key = ANY(%s)"
+MAX_EARLY_REPLIES: Final = 4
+"""Replies to messages of the same batch for which it is cut: only a client that guesses seqs sends them."""
 MAX_FLUSH_WAITERS: Final = 10_000  # greenlets that may wait at a time for a database that has stopped
 
 
@@ -150,19 +154,34 @@ class PostgresWriter(GroupCommitLoop):
         for amends, group in groupby(appends, key=lambda queued: is_amendment(queued[0])):
             if amends:
                 results += self._insert_messages(list(group), self._inserter.insert_amendments)
-            else:
-                results += self._insert_plain(list(group), cursors)
+                continue
+            for run in self._cut_before_early_replies(list(group)):
+                results += self._insert_plain(run, cursors)
                 cursors = {}
         if cursors:
             self._insert_plain((), cursors)
         return results
+
+    def _cut_before_early_replies(self, appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
+        """Cut messages so that what a reply is about is stored before it, where that is among them, too."""
+        messages = [message for message, _ in appends]
+        behind = replies_behind_others(messages)
+        keys = sorted({messages[index].conversation for index in behind})
+        rows = self._try_run(lambda db: db.execute(SELECT_HEADS, (keys,)).fetchall()) if keys else []
+        heads: dict[str, int] = dict(rows)
+        early = [index for index in behind if is_ahead(messages[index], heads.get(messages[index].conversation, 0))]
+        start = 0
+        for index in early[:MAX_EARLY_REPLIES]:
+            yield appends[start:index]
+            start = index
+        yield appends[start:]
 
     def _insert_plain(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
         """Insert messages and cursors; refuse only the messages that this database cannot hold."""
         if not cursors:
             return self._insert_messages(appends)
         try:
-            return self._try_insert(lambda db: self._inserter.insert(db, appends, cursors))
+            return self._try_run(lambda db: self._inserter.insert(db, appends, cursors))
         except REFUSED_ERRORS as error:
             if not appends:
                 FAILURE_LOG.log("store_refused", error)
@@ -179,7 +198,7 @@ class PostgresWriter(GroupCommitLoop):
         results: list[AppendResult] = []
 
         def insert(some: Sequence[QueuedAppend]) -> None:
-            results.extend(self._try_insert(lambda db: insert_all(db, some)))
+            results.extend(self._try_run(lambda db: insert_all(db, some)))
 
         def refuse(queued: QueuedAppend, error: Exception) -> None:
             FAILURE_LOG.log("store_refused", error)
@@ -188,19 +207,19 @@ class PostgresWriter(GroupCommitLoop):
         bisect_bad(appends, insert, refuse, REFUSED_ERRORS)
         return results
 
-    def _try_insert(self, insert: Callable[[PgConnection], list[AppendResult]]) -> Sequence[AppendResult]:
+    def _try_run(self, job: Callable[[PgConnection], ResultT]) -> ResultT:
         try:
-            return self._insert_with_retries(insert)
+            return self._run_with_retries(job)
         except REFUSED_ERRORS:
             self._disconnect()
             raise
 
-    def _insert_with_retries(self, insert: Callable[[PgConnection], list[AppendResult]]) -> Sequence[AppendResult]:
+    def _run_with_retries(self, job: Callable[[PgConnection], ResultT]) -> ResultT:
         for attempt in range(MAX_ATTEMPTS):
             connection = self._connect()
             try:
                 with self._pool.deadline(connection):
-                    return insert(connection)
+                    return job(connection)
             except RETRYABLE as error:
                 failure: psycopg.Error = error
                 self._disconnect()
