@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from gmessenger.chat.records import Absence, ReadRange
+from gmessenger.chat.records import Absence, ReadRange, StoredMessage
 
 SeqRange: TypeAlias = tuple[int, int]
 """The first and the last seq of some messages without a gap."""
@@ -38,6 +38,28 @@ def first_readable(readable: ReadRange, first: int) -> int:
         if absent_from <= start <= absent_to:
             start = absent_to + 1
     return start
+
+
+def is_readable(readable: ReadRange, seq: int) -> bool:
+    """Return whether an account may read a message, as far as it is stored."""
+    return seq >= readable.visible_from and not any(first <= seq <= last for first, last in readable.absences)
+
+
+def edits_of_unreadable(messages: Iterable[StoredMessage], readable: ReadRange) -> list[int]:
+    """Return the seqs of those that edits among these messages are about, and that may not be read themselves."""
+    seqs = {message.about for message in messages if message.what == "edit" and message.about is not None}
+    return sorted(seq for seq in seqs if not is_readable(readable, seq))
+
+
+def blank_outdated_edits(messages: Iterable[StoredMessage], edited: Mapping[int, float | None]) -> None:
+    """Remove the texts of edits that were followed by others, which may be from an absence.
+
+    Args:
+        edited: the time of the last edit of each message that may not be read, by seq.
+    """
+    for message in messages:
+        if message.what == "edit" and edited.get(message.about or 0, message.time) != message.time:
+            message.text = ""
 
 
 def absences_after(readable: ReadRange, first: int) -> list[Absence]:

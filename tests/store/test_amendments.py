@@ -15,6 +15,7 @@ import pytest
 from gmessenger.chat.records import EVERYTHING, About, ConversationRow, NewMessage, Reaction, StoredMessage
 from gmessenger.chat.storage import Store
 from gmessenger.errors import IdReused, NoSuchMessage, NoSuchRoom, NotYours, TooLate, TooManyReactions, WireError
+from gmessenger.room_rules import RoomRules
 from gmessenger.store import common, open_store, verify_store
 from gmessenger.store.amendments import MAX_REACTION_TEXTS
 from tests.store.test_contract import DIRECT, StoreDriver, driver, opened  # noqa: F401  (fixtures)
@@ -59,6 +60,20 @@ def test_nothing_is_about_a_message_that_is_not_there(about: int, what: str, dri
     assert driver.texts(driver.page()) == ["one", "two"]
 
 
+def test_a_reply_may_come_in_one_commit_with_what_it_is_about(driver: StoreDriver) -> None:
+    first, more = driver.message("one"), [driver.message("two", about=About(1)), driver.message("three")]
+    assert driver.append(first, *more) == [(1, False, None), (2, False, None), (3, False, None)]
+    again = [driver.message("five", about=About(4)), driver.message("six", about=About(6)), driver.message("seven")]
+    outcomes = driver.append(driver.message("four"), *again, driver.message("eight", about=About(6)))
+    assert errors(outcomes) == [None, None, NoSuchMessage, None, None]
+    assert [(each.text, each.about) for each in history(driver)][3:] == [
+        ("four", None),
+        ("five", 4),
+        ("seven", None),
+        ("eight", 6),
+    ]
+
+
 def test_of_a_conversation_that_does_not_exist_nothing_can_be_about_anything(driver: StoreDriver) -> None:
     for what in ("", "erase"):
         message = driver.message("x", "#gone", about=About(1, what))
@@ -79,6 +94,36 @@ def test_an_edit_changes_the_text_the_index_and_what_was_read_before(driver: Sto
     assert driver.find_texts("wrogn") == []
     assert [each.seq for each in history(driver)] == [1, 2]
     assert [each.seq for each in history(driver, amendments=True)] == [1, 2, 3]
+
+
+def test_an_edit_tells_nothing_of_what_was_edited_in_a_later_absence(driver: StoreDriver) -> None:
+    store = driver.store
+    store.create_room("#dev", "#dev", driver.hank, 1.0, RoomRules(history="joined"))
+
+    def be_absent_while(*said: NewMessage) -> None:
+        store.leave("#dev", driver.dale)
+        driver.append(*said)
+        store.join("#dev", driver.dale, 3.0)
+
+    def edit(seq: int, text: str, time: float) -> NewMessage:
+        return amend(driver, seq, "edit", text, conversation="#dev", time=time)
+
+    store.join("#dev", driver.dale, 2.0)
+    driver.append(driver.message("first", "#dev"))
+    be_absent_while(driver.message("secret", "#dev"))
+    driver.append(edit(2, "said to all", 5.0), edit(1, "first again", 6.0))
+    assert driver.texts(driver.page(conversation="#dev")) == ["first again", "said to all", "first again"]
+    be_absent_while(edit(2, "another secret", 7.0))
+    readable = store.read_range(driver.dale, "#dev")
+    assert readable is not None and readable.absences == [(2, 2), (5, 5)]
+    assert driver.texts(driver.page(conversation="#dev")) == ["first again", "", "first again"]
+    backwards = store.history("#dev", readable, None, None, 10, amendments=True).messages
+    assert driver.texts(backwards) == ["first again", "", "first again"]
+    exported, _ = store.export_page(0, 10, driver.dale)
+    assert [entry.message.text for entry in exported] == ["first again", "", "first again"]
+    driver.append(edit(2, "to all again", 8.0))
+    assert driver.texts(driver.page(conversation="#dev"))[1:] == ["", "first again", "to all again"]
+    assert driver.texts(store.page(driver.hank, "#dev", 4).messages) == ["to all again"] * 2
 
 
 def test_an_edit_of_a_message_in_the_same_commit(driver: StoreDriver) -> None:

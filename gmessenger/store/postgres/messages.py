@@ -25,6 +25,8 @@ from gmessenger.errors import FileError, StoreUnavailable
 from gmessenger.store.absences import (
     SeqRange,
     absences_after,
+    blank_outdated_edits,
+    edits_of_unreadable,
     first_readable,
     growing_ranges,
     ranges_after,
@@ -59,9 +61,13 @@ MESSAGE_COLUMNS: Final = (
 )
 """In the order of the record's fields. The text of an edit is the one that the edited message has now; a reaction to an
 erased message has none."""
+COLUMNS_OF_LAST_EDITS: Final = MESSAGE_COLUMNS.replace(
+    "CASE ", "CASE WHEN m.what = 'edit' AND o.edited <> m.time THEN '' "
+)
+"""The same, but of edits that were followed by others no text: that may be from an absence of the reader."""
 JOIN_AMENDED: Final = (
     # OFFSET 0: looked up for each amendment; else the planner may read the whole conversation to join it.
-    "LEFT JOIN LATERAL (SELECT a.text, a.erased FROM messages a WHERE m.what NOT IN ('', 'erase')"
+    "LEFT JOIN LATERAL (SELECT a.text, a.erased, a.edited FROM messages a WHERE m.what NOT IN ('', 'erase')"
     " AND a.conversation_id = m.conversation_id AND a.seq = m.about OFFSET 0) AS o ON true"
 )
 # Seqs have no gaps: both ends of a page are known before it is read, so nothing else of the conversation is read.
@@ -132,7 +138,7 @@ EXPORT_ALL: Final = (
 )
 EXPORT_READABLE: Final = (
     # OFFSET 0: messages are read once in the order of their ids, instead of being sorted for each page.
-    f"SELECT m.id, {MESSAGE_COLUMNS} FROM ("  # noqa: S608
+    f"SELECT m.id, {COLUMNS_OF_LAST_EDITS} FROM ("  # noqa: S608
     " SELECT * FROM messages WHERE id > %(after)s AND id <= %(end)s ORDER BY id OFFSET 0"
     ") AS m JOIN conversations c ON c.id = m.conversation_id "
     "LEFT JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND p.left_seq IS NULL "
@@ -159,6 +165,7 @@ MARK_READ: Final = (
     "WHERE c.key = %(conversation)s AND p.conversation_id = c.id AND p.account_id = %(account)s "
     "AND p.left_seq IS NULL RETURNING p.read"
 )
+EDITED: Final = "SELECT seq, edited FROM messages WHERE conversation_id = %s AND seq = ANY(%s)"
 HEADS: Final = (
     "SELECT c.key, c.head FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "WHERE p.account_id = %s AND p.left_seq IS NULL AND left(c.key, 1) <> '!'"
@@ -424,7 +431,7 @@ def _page_between_absences(
     amendments: bool,
 ) -> MessagePage:
     """Return a page of a conversation of which some ranges may not be read: after a seq, else before one."""
-    _, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
+    id, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
     ranges = readable_ranges(readable, first, head)
     is_forward, more = after is not None, False
     start = after if after is not None else before if before is not None else head + 1
@@ -435,6 +442,8 @@ def _page_between_absences(
         parts = growing_ranges(ranges, start, limit + 1, is_forward=is_forward)
     statement = SELECT_BETWEEN if amendments else SELECT_BETWEEN_SHOWN
     messages, is_cut = page_from_rows(_iter_parts(db, statement, conversation, parts, is_forward), limit)
+    if seqs := edits_of_unreadable(messages, readable):
+        blank_outdated_edits(messages, dict(db.execute(EDITED, (id, seqs)).fetchall()))
     ordered = messages if after is not None else messages[::-1]
     return MessagePage(ordered, more or is_cut, first_readable(readable, first), absences_after(readable, first))
 

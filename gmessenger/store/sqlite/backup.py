@@ -18,7 +18,7 @@ from gmessenger.store.sqlite.database import FILE_SUFFIXES, Database
 from gmessenger.store.sqlite.datafile import StoreLock, check_not_served
 from gmessenger.store.sqlite.file_copy import backup_error, copy_to_handle, copy_to_path, spare_path
 from gmessenger.store.sqlite.membership import NOT_ABSENT
-from gmessenger.store.sqlite.messages import COLUMNS, JOIN_AMENDED, MESSAGES
+from gmessenger.store.sqlite.messages import COLUMNS, COLUMNS_OF_LAST_EDITS, JOIN_AMENDED, MESSAGES
 from gmessenger.store.sqlite.verify import open_store_readonly, verify_file
 
 EXPORT_ALL: Final = (
@@ -27,7 +27,7 @@ EXPORT_ALL: Final = (
 )
 EXPORT_READABLE: Final = (
     # CROSS JOIN: messages are read once in the order of their rows, instead of being sorted for each page.
-    f"SELECT m.rowid, {COLUMNS} FROM messages m CROSS JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    f"SELECT m.rowid, {COLUMNS_OF_LAST_EDITS} FROM messages m CROSS JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "LEFT JOIN participants p ON p.conversation_id = c.id AND p.account_id = :account AND p.left_seq IS NULL "
     f"{JOIN_AMENDED} WHERE (m.account_id = :account OR m.seq >= p.visible AND {NOT_ABSENT}) "
     "AND m.rowid > :after AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT :limit"

@@ -23,6 +23,8 @@ from gmessenger.chat.storage import AppendCallback
 from gmessenger.store.absences import (
     SeqRange,
     absences_after,
+    blank_outdated_edits,
+    edits_of_unreadable,
     first_readable,
     growing_ranges,
     ranges_after,
@@ -54,6 +56,8 @@ COLUMNS: Final = (
 )
 """In the order of the record's fields. The text of an edit is the one that the edited message has now; a reaction to an
 erased message has none."""
+COLUMNS_OF_LAST_EDITS: Final = COLUMNS.replace("CASE ", "CASE WHEN m.what = 'edit' AND o.edited <> m.time THEN '' ")
+"""The same, but of edits that were followed by others no text: that may be from an absence of the reader."""
 JOIN_AMENDED: Final = (
     "LEFT JOIN messages o ON m.what NOT IN ('', 'erase') AND o.conversation_id = m.conversation_id AND o.seq = m.about"
 )
@@ -76,6 +80,7 @@ REACTIONS: Final = (
     " WHERE c.key = ? AND r.seq IN (SELECT value FROM json_each(?))"
     f") WHERE number <= {MAX_REACTION_NAMES} ORDER BY seq, text, number"
 )
+EDITED: Final = "SELECT seq, edited FROM messages WHERE conversation_id = ? AND seq IN (SELECT value FROM json_each(?))"
 HEADS: Final = (
     "SELECT c.key, c.head FROM conversations c JOIN participants p ON p.conversation_id = c.id "
     "WHERE p.account_id = ? AND p.left_seq IS NULL AND c.key NOT LIKE '!%'"
@@ -302,7 +307,7 @@ def _page_between_absences(
     amendments: bool,
 ) -> MessagePage:
     """Return a page of a conversation of which some ranges may not be read: after a seq, else before one."""
-    _, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
+    id, head, first = db.execute(CONVERSATION, (conversation,)).fetchone() or (0, 0, 1)
     ranges = readable_ranges(readable, first, head)
     more, position = False, before if before is not None else head + 1
     if not amendments:
@@ -316,6 +321,8 @@ def _page_between_absences(
     statement = (BETWEEN if amendments else BETWEEN_SHOWN) + ("" if after is not None else "DESC")
     rows = (row for start, end in taken for row in db.execute(statement, (conversation, start, end)))
     messages, is_cut = page_from_rows(rows, limit)
+    if seqs := edits_of_unreadable(messages, readable):
+        blank_outdated_edits(messages, dict(db.execute(EDITED, (id, json.dumps(seqs)))))
     ordered = messages if after is not None else messages[::-1]
     return MessagePage(ordered, more or is_cut, first_readable(readable, first), absences_after(readable, first))
 
