@@ -103,6 +103,7 @@ class RoomMembership:
         """Store the membership, unless it is a guest's. Returns what may be read."""
         if session.account is None:
             room.guests[session.key] = session
+            room.guest_invitations.pop(session.key, None)
             session.sync.forget(room.key)  # what it was sent of an earlier room of this name
             session.sync.set_start(room.key, room.head)
             self._router.peers.presence_changed(session.key)

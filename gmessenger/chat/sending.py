@@ -22,6 +22,7 @@ from gmessenger.errors import (
     NotLoggedIn,
     StoreUnavailable,
     TextTooLong,
+    WireError,
 )
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 
@@ -134,7 +135,11 @@ class MessageService:
 
     def join_and_send(self, session: Session, room: str, text: str, action: str) -> None:
         """Join a room and send a text to it, as course clients do. Raises as `RoomMembership.join` and `send`."""
-        self._membership.join(session, room)
+        try:
+            self._membership.join(session, room)
+        except WireError:  # refused, it costs as much as one that is sent to nobody
+            self._throttle.charge_message(session, len(text))
+            raise
         self.send(session, room, text, action=action)
 
     def _recipient_count(self, session: Session, room: str) -> int:

@@ -124,6 +124,19 @@ def test_a_guests_invitation_is_for_this_guest_alone(chat_server: ChatServer) ->
     assert hank.next_event("join")["user"]["account_name"] == "guest"
 
 
+def test_a_guests_invitation_is_used_by_joining(chat_server: ChatServer) -> None:
+    hank, guest = chat_server.log_in("hank"), chat_server.log_in_guest("guest")
+    make_private(hank)
+    invite(hank, "guest")
+    assert guest.next_event("invited") == INVITED
+    join(guest)
+    again = chat_server.connect().start_session("guest", session=guest.session)
+    assert again.take_events("invited") == []
+    join(again)
+    expect_ok(again.request("leave", room="#dev"))
+    expect_error(again.request("join", room="#dev"), "no_such_room", 404)
+
+
 def test_a_guest_that_registers_keeps_its_invitation(chat_server: ChatServer) -> None:
     hank, guest = chat_server.log_in("hank"), chat_server.log_in_guest("guest")
     make_private(hank)
