@@ -204,8 +204,10 @@ class DeliveryService:
 
 def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
     """Return whether a session of the sender's name sent it, or has replaced the session that did on its device."""
-    if session.account is None or session is committed.sender_session:  # a guest has one session
+    if session is committed.sender_session:
         return True
+    if session.account is None:  # a guest has one session, but for it the owner of the server may have erased something
+        return committed.message.about is None or not committed.message.about.by
     return session.device is not None and session.device.id == committed.message.device
 
 

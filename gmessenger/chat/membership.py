@@ -81,8 +81,7 @@ class RoomMembership:
             room.check_may_join(session)
         with self._quotas.reserve_join(self._policy.limits, self._rooms, session, room):
             readable = self._add_member(room, session)
-        if room.remote_guests.pop(session.key, None) is None:  # else the guest came from another node, still a member
-            self._notify_joined(room, session)
+        self._replace_remote_guest(room, session)
         return room, readable.start - 1, readable
 
     def _check_not_shut_out(self, room: Room, session: Session) -> None:
@@ -90,6 +89,15 @@ class RoomMembership:
         if room.access.sanctions:
             network = self._network_of(session.address) if session.account is None else None
             room.check_not_shut_out(session, self._clock(), network)
+
+    def _replace_remote_guest(self, room: Room, session: Session) -> None:
+        """Notify a room of a join, unless the guest has come from another node, still a member."""
+        namesake = room.remote_guests.pop(session.key, None)
+        if namesake is not None and session.former_rooms is not None:
+            return
+        if namesake is not None:  # has left; its node has not told yet
+            self._rooms.notify(room, RoomEvent("leave", room.name, namesake), session)
+        self._notify_joined(room, session)
 
     def _notify_joined(self, room: Room, session: Session) -> None:
         self._rooms.notify(room, RoomEvent("join", room.name, session.name), session)
@@ -106,6 +114,7 @@ class RoomMembership:
             room.guest_invitations.pop(session.key, None)
             session.sync.forget(room.key)  # what it was sent of an earlier room of this name
             session.sync.set_start(room.key, room.head)
+            room.guest_invitations.pop(session.key, None)
             self._router.peers.presence_changed(session.key)
             return ReadRange(room.head + 1, room.head + 1)
         with room.access_lock if session.key in room.access.invitations else nullcontext():

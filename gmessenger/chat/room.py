@@ -102,10 +102,18 @@ class Room:
         return key in self.guests or key in self.remote_guests
 
     def has_place_for(self, session: Session) -> bool:
-        """Return whether the session is in the room, or is a guest's that has resumed one that is, or was elsewhere."""
-        if self.has_user(session.key, session.account):
+        """Return whether the session is in the room, or is a guest's that has resumed one that is, here or elsewhere.
+
+        A namesake has no place: another guest, whose name was that of one who has just left.
+        """
+        if session.account is not None:
+            return session.account.id in self.members
+        if ("shut_out", session.key) in self.access.sanctions:
+            return False
+        guest, former_rooms = self.guests.get(session.key), session.former_rooms
+        if guest is not None and guest.token == session.token:
             return True
-        return self.key in session.former_rooms and ("shut_out", session.key) not in self.access.sanctions
+        return former_rooms is not None and (self.key in former_rooms or session.key in self.remote_guests)
 
     def is_known_to(self, session: Session) -> bool:
         """Return whether the session may know that the room exists: a private one only if it is in it or invited."""

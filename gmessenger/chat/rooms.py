@@ -209,7 +209,7 @@ class RoomRegistry:
         if account is None:
             if key in room.guests:
                 self.notify(room, event, actor)
-                room.guests.pop(key).former_rooms -= {room.key}
+                room.guests.pop(key).forget_former_room(room.key)
                 self._router.peers.presence_changed(key)
             return
         if account.id not in room.members:

@@ -37,7 +37,8 @@ class Session:
     `answers_all`: messages without an id have a response, too; only of course clients.
     `public_key`: with which others can encrypt for it; only of course clients.
     `said`: of a guest, conversation and seq of its latest stored messages: only it may amend them.
-    `former_rooms`: keys of the rooms that a guest was in on the node from which it has come, and may join again.
+    `former_rooms`: keys of the rooms that a guest was in on the node from which it has come, as far as that was known,
+    and may join again; None if it has come from no other node.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     `note`: what it says about the status, or empty.
     """
@@ -87,7 +88,7 @@ class Session:
         self.said: deque[tuple[str, int]] | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
-        self.former_rooms: frozenset[str] = frozenset()
+        self.former_rooms: frozenset[str] | None = None
         self.answers_all = False
         self.public_key = ""
         self.note = ""
@@ -170,6 +171,11 @@ class Session:
     def has_said(self, conversation: str, seq: int) -> bool:
         """Return whether this session said a message while it was a guest's."""
         return self.said is not None and (conversation, seq) in self.said
+
+    def forget_former_room(self, room: str) -> None:
+        """Forget that a guest was in a room on another node: it has left it, or was removed."""
+        if self.former_rooms is not None:
+            self.former_rooms -= {room}
 
     def add_contact(self, name: str) -> None:
         """Add a contact for as long as the session lasts; beyond MAX_CONTACTS the oldest is dropped."""

@@ -151,3 +151,35 @@ def test_an_invitation_and_its_taking_back_at_once_leave_one_of_both(cluster: Cl
 def names_in(client: UserClient) -> list[str]:
     users = expect_ok(client.request("members", room="#dev"))["users"]
     return [user["account_name"] for user in users]
+
+
+def test_a_namesake_of_a_guest_that_has_left_another_node_has_not_its_place(cluster: Cluster) -> None:
+    hank = cluster.register(cluster.first, "hank")
+    expect_ok(hank.request("join", room="#dev"))
+    room = cluster.first.app.messenger.rooms.get("#dev")
+    for rules, expected in (({}, "join"), ({"invited": True}, "invited_only"), (PRIVATE, "no_such_room")):
+        expect_ok(hank.request("rule", room="#dev", set=rules))
+        gus = cluster.log_in_guest(cluster.first, "gus")
+        room.remote_guests["gus"] = "Gus"  # as until the other node's presence is known to have ended
+        answer = gus.request("join", room="#dev")
+        if expected == "join":
+            expect_ok(answer)
+            assert hank.next_event("leave")["user"]["account_name"] == "Gus"
+            assert hank.next_event("join")["user"]["account_name"] == "gus"
+        else:
+            assert answer["code"] == expected
+        room.remote_guests.pop("gus", None)
+        gus.send({"action": "quit"})
+        gus.receive_until_closed()
+        wait_until(lambda: "gus" not in cluster.first.app.messenger.router)
+
+
+def test_a_guest_that_changes_nodes_keeps_its_place(cluster: Cluster) -> None:
+    hank, gus = cluster.register(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "gus")
+    expect_ok(hank.request("join", room="#dev"))
+    expect_ok(gus.request("join", room="#dev"))
+    assert hank.next_event("join")["user"]["account_name"] == "gus"
+    expect_ok(hank.request("rule", room="#dev", set=PRIVATE | {"most": 2}))
+    again = cluster.connect(cluster.first).start_session("gus", session=gus.session)
+    expect_ok(again.request("join", room="#dev"))
+    assert hank.take_events("join") == []

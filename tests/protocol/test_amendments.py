@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.accounts import ChatServer, UserClient, seqs, texts
 from tests.support.course_clients import CLASSIC, Frame
-from tests.support.moderation import log_in_operator
+from tests.support.moderation import admin_service, log_in_operator
 
 THUMB = "\N{THUMBS UP SIGN}"
 
@@ -288,3 +288,15 @@ def test_moderators_of_a_room_erase_what_others_said(chat_server: ChatServer) ->
     assert hank.request("role", room="#dev", user="dale", role="moderator")["response"] == 200
     assert send(dale, "#dev", about=1, what="erase")["response"] == 200
     assert [message.get("by") for message in peggy.history("#dev")] == ["dale", None]
+
+
+def test_a_guest_is_told_that_the_owner_of_the_server_has_erased_its_message(chat_server: ChatServer) -> None:
+    hank, guest = chat_server.log_in("hank"), chat_server.log_in_guest("guest")
+    guest.send_messages("hank", "one")
+    assert admin_service(chat_server).erase_message("hank", 1, "guest") == 2
+    for client in (hank, guest):
+        frame = client.next_event("msg")
+        while frame.get("what") != "erase":
+            frame = client.next_event("msg")
+        assert (frame["from"], frame["about"]) == ("guest", 1)
+    assert send(guest, "hank", "two", about=1, what="edit")["code"] == "no_such_message"

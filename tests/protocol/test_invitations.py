@@ -153,3 +153,16 @@ def test_a_room_that_takes_no_guests_invites_none(chat_server: ChatServer) -> No
     expect_ok(hank.request("join", room="#dev", rules={"guests": False}))
     expect_error(hank.request("invite", room="#dev", user="guest"), "accounts_only")
     expect_error(guest.request("join", room="#dev"), "accounts_only")
+
+
+def test_a_guest_uses_its_invitation_up(chat_server: ChatServer) -> None:
+    hank, guest = chat_server.log_in("hank"), chat_server.log_in_guest("guest")
+    make_private(hank)
+    invite(hank, "guest")
+    join(guest)
+    expect_error(hank.request("invite", room="#dev", user="guest"), "already_member", 409)
+    again = chat_server.connect().start_session("guest", session=guest.session)
+    join(again)
+    expect_ok(again.request("leave", room="#dev"))
+    expect_error(again.request("join", room="#dev"), "no_such_room", 404)
+    assert chat_server.connect().start_session("guest", session=guest.session).take_events("invited") == []

@@ -117,3 +117,13 @@ def test_who_is_in_stays_in_and_a_guest_resumes(chat_server: ChatServer) -> None
     again.send_messages("#secret", "still here")
     expect_ok(again.request("leave", room="#secret"))
     expect_error(again.request("join", room="#secret"), "no_such_room", 404)
+
+
+def test_a_guest_that_resumes_has_its_place_in_a_full_room(chat_server: ChatServer) -> None:
+    hank, guest = chat_server.log_in("hank"), chat_server.log_in_guest("joe")
+    join(hank, "#secret")
+    join(guest, "#secret")
+    expect_ok(hank.request("rule", room="#secret", set={"most": 2}))
+    again = chat_server.connect().start_session("joe", session=guest.session)
+    join(again, "#secret")
+    expect_error(chat_server.log_in_guest("kim").request("join", room="#secret"), "room_full")
