@@ -23,6 +23,7 @@ MAX_QUERY_WORDS: Final = 32  # different words of a query that are searched for
 MAX_PHRASE_PAIRS: Final = 64  # pairs of syllables of one word of a query
 NORMALIZE_CHUNK: Final = 1_024  # characters that are normalised at a time, until the result has `MAX_NORMALIZED`
 MIN_PREFIX: Final = 3  # letters that the last word of a query needs to be a prefix of longer words
+ASCII_COST_DIVISOR: Final = 8  # characters of ASCII that are normalised as quickly as one other
 ASCII_TABLE: Final = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)
 """By ASCII code, the lower-case letter or digit; a space for all else."""
 CJK: Final = "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3100-\u318f\u31a0-\u31ff\u3400-\u9fff" + (

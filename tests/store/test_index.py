@@ -23,7 +23,7 @@ from gmessenger.store.postgres import reindex
 from gmessenger.store.postgres import schema as postgres_schema
 from gmessenger.store.postgres.tsvector import make_tsvector
 from gmessenger.store.search_text import MAX_NORMALIZED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, parse_query, tokenize
-from gmessenger.store.sqlite import inserter, messages, pruning, schema, search_index, usage
+from gmessenger.store.sqlite import messages, pruning, schema, search_index, usage
 from gmessenger.store.sqlite.verify import verify_file
 from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
@@ -161,9 +161,9 @@ def test_the_loop_folds_no_more_at_a_time_than_a_message_or_two(file: Path, monk
     store = open_store(f"sqlite:///{file}")
     driver = StoreDriver(store)
     chunks: list[int] = []
-    index_words_of = inserter.index_words
+    index_words_of = search_index.index_words
     monkeypatch.setattr(
-        inserter, "index_words", lambda texts: (chunks.append(sum(map(len, texts))), index_words_of(texts))[1]
+        search_index, "index_words", lambda texts: (chunks.append(sum(map(len, texts))), index_words_of(texts))[1]
     )
     batches: list[int] = []
     stage_stale = pruning._stage_stale
@@ -173,7 +173,7 @@ def test_the_loop_folds_no_more_at_a_time_than_a_message_or_two(file: Path, monk
         lambda db, rows: (batches.append(sum(len(row[2]) for row in rows)), stage_stale(db, rows))[1],
     )
     driver.append(*long_texts(driver), *[driver.message(f"short {number}") for number in range(600)])
-    assert driver.find_texts("needle3") and max(chunks) <= inserter.MAX_INSERT_TEXT + LONGEST and len(chunks) >= 5
+    assert driver.find_texts("needle3") and max(chunks) <= search_index.MAX_INDEX_COST + LONGEST and len(chunks) >= 4
     assert driver.store.erase_messages(driver.hank) == 606
     assert max(batches) <= pruning.MAX_PRUNE_TEXT + LONGEST and len(batches) >= 4
     driver.append(*long_texts(driver))

@@ -17,9 +17,8 @@ from gevent.event import AsyncResult
 from gmessenger.chat.records import EVERYTHING, NewMessage
 from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable
 from gmessenger.store import group_commit, open_store
-from gmessenger.store.sqlite import messages, schema
+from gmessenger.store.sqlite import messages, schema, usage
 from gmessenger.store.sqlite.database import Database
-from gmessenger.store.sqlite.search_index import IndexBatch
 from tests.store.test_contract import StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -197,8 +196,8 @@ def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monke
     store = open_store(f"sqlite:///{tmp_path}/store.db", timeout=0.3)
     monkeypatch.setattr(group_commit, "MAX_QUEUED_TEXT", 10)
     append_one = StoreDriver(store)
-    add = IndexBatch.write
-    monkeypatch.setattr(IndexBatch, "write", lambda fresh, db: os.read(stopped, 1) and add(fresh, db))
+    add_usage = usage.add_usage
+    monkeypatch.setattr(usage, "add_usage", lambda db, first: os.read(stopped, 1) and add_usage(db, first))
     outcomes: list[int] = []
     store.append(append_one.message("in the commit"), lambda seq, *_: outcomes.append(seq))
     gevent.sleep(0)

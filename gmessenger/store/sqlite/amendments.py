@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from gmessenger.chat.records import About, NewMessage
 from gmessenger.errors import NoSuchMessage, TooManyReactions, WireError
 from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment
 from gmessenger.store.sqlite import usage
 from gmessenger.store.sqlite.erasure import NOTE_PENDING
-from gmessenger.store.sqlite.search_index import IndexBatch, index_text
+from gmessenger.store.sqlite.search_index import index_text, replace_entry
 
+CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
+"""A part of a transaction that the commit thread runs, because it takes long."""
 FIND_BOUNDS: Final = "SELECT first FROM conversations WHERE id = ?"
 FIND_AMENDED: Final = (
     "SELECT rowid, account_id, time, erased, what, text FROM messages WHERE conversation_id = ? AND seq = ?"
@@ -24,6 +27,16 @@ ADD_REACTION: Final = "INSERT OR IGNORE INTO reactions (conversation_id, seq, te
 REMOVE_REACTION: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq = ? AND text = ? AND account_id = ?"
 
 
+class InsertedBatch:
+    """The messages of a commit: the row of the first, and what the commit thread does last of all."""
+
+    __slots__ = ("first_row", "last_steps")
+
+    def __init__(self, first_row: int) -> None:
+        self.first_row = first_row
+        self.last_steps: list[CommitStep] = []
+
+
 def check_reply(db: sqlite3.Connection, conversation: int, head: int, about: About) -> WireError | None:
     """Return `NoSuchMessage` where a conversation does not have the message that a reply is about."""
     ((first,),) = db.execute(FIND_BOUNDS, (conversation,)).fetchall()
@@ -31,7 +44,7 @@ def check_reply(db: sqlite3.Connection, conversation: int, head: int, about: Abo
 
 
 def amend(
-    db: sqlite3.Connection, conversation: int, message: NewMessage, about: About, index: IndexBatch
+    db: sqlite3.Connection, conversation: int, message: NewMessage, about: About, batch: InsertedBatch
 ) -> WireError | None:
     """Change what an amendment is about; return the error where it may not.
 
@@ -44,11 +57,11 @@ def amend(
         return error or NoSuchMessage()
     if about.what == "edit":
         db.execute(EDIT, (message.text, message.time, amended.row))
-        _replace_text(db, conversation, amended, message.text, index)
+        _replace_text(db, conversation, amended, message.text, batch)
     elif about.what == "erase":
         db.execute(ERASE, (about.by or message.sender, message.time, amended.row))
-        _replace_text(db, conversation, amended, None, index)
-        index.run_last(lambda db: db.execute(DROP_REACTIONS, (conversation, about.seq)))
+        _replace_text(db, conversation, amended, None, batch)
+        batch.last_steps.append(lambda db: db.execute(DROP_REACTIONS, (conversation, about.seq)))
     elif about.what == "react":
         return _add_reaction(db, conversation, message, about)
     else:
@@ -57,12 +70,12 @@ def amend(
 
 
 def _replace_text(
-    db: sqlite3.Connection, conversation: int, amended: AmendmentTarget, text: str | None, index: IndexBatch
+    db: sqlite3.Connection, conversation: int, amended: AmendmentTarget, text: str | None, batch: InsertedBatch
 ) -> None:
     """Replace the words of a message whose text was changed; None where it was erased."""
     entry = index_text(conversation, text) if text is not None else None
-    index.replace(db, amended.row, index_text(conversation, amended.text), entry)
-    if amended.row >= index.first_row:  # its bytes are counted with its batch, as the text is then
+    replace_entry(db, amended.row, index_text(conversation, amended.text), entry)
+    if amended.row >= batch.first_row:  # its bytes are counted with its batch, as the text is then
         usage.undo_change(db, amended.account, amended.text, text or "")
     db.execute(NOTE_PENDING)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -19,18 +19,18 @@ from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailabl
 from gmessenger.store.common import DIGEST_KEY, IDENTITY, PendingCursors
 from gmessenger.store.group_commit import CompletionNotifier
 from gmessenger.store.sqlite import schema, usage
+from gmessenger.store.sqlite.amendments import CommitStep, InsertedBatch
 from gmessenger.store.sqlite.datafile import DataFile, StoreLock
 from gmessenger.store.sqlite.erasure import FORGET_PENDING, ErasureScheduler, is_pending
 from gmessenger.store.sqlite.file_copy import remove_spare
+from gmessenger.store.sqlite.indexer import SearchIndexer
 from gmessenger.store.sqlite.inserter import MessageInserter
 from gmessenger.store.sqlite.purger import PURGE_TIMED_OUT, Purger
 from gmessenger.store.sqlite.reader_pool import ReaderPool
-from gmessenger.store.sqlite.search_index import IndexBatch, check_folding_version
+from gmessenger.store.sqlite.search_index import check_folding_version, find_indexed_range, find_newest_row
 from gmessenger.store.sqlite.writer import SqliteWriter
 
 ResultT = TypeVar("ResultT")
-CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
-"""A part of a transaction that the commit thread runs, because it takes long."""
 FILE_SUFFIXES: Final = ("", "-wal", "-shm")
 """Of the database, its write-ahead log and the index of that."""
 READER_THREADS: Final = 2
@@ -86,7 +86,7 @@ class Database(CompletionNotifier):
         self.purger: Purger | None = None
         self.erasures = ErasureScheduler(self.take_out_erased, self._forget_erased, self._on_error)
         self._pages_written = 0
-        self._index_batch: IndexBatch | None = None
+        self._inserted: InsertedBatch | None = None
         if self._file is not None:
             self._open_keepalive(self._file)
         if was_killed:  # perhaps in the middle of a purge
@@ -102,6 +102,7 @@ class Database(CompletionNotifier):
             if path is not None:
                 remove_spare(path)
             self.writer = SqliteWriter(self, self._open_writer, self._on_error, self.stats, threaded=path is not None)
+            self.indexer = SearchIndexer(self.writer.wake, self.writer.wake_later, threaded=path is not None)
         except sqlite3.Error as error:
             self._abort_open(path if is_new else None)
             raise FileError(f"Cannot open the store {path}: {error}.") from error
@@ -117,6 +118,8 @@ class Database(CompletionNotifier):
         file.keep_wal_files()
         if is_pending(self._keepalive):  # of the process before
             self.erasures.note()
+        if find_newest_row(self._keepalive) > find_indexed_range(self._keepalive).last:
+            self.indexer.note_lag()
         self.purger = Purger(
             file, self._keepalive, self.writer, self._checkpoint_lock, self._is_reading, self._on_error
         )
@@ -267,21 +270,24 @@ class Database(CompletionNotifier):
     def on_begin(self, db: sqlite3.Connection) -> None:
         self._commit_steps = []
         self.write_cursors(db)
-        self._index_batch = self.inserter.insert(db)
+        self._inserted = self.inserter.insert(db)
 
     def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
         steps, self._commit_steps = self._commit_steps, []
-        index_batch = self._index_batch
+        inserted = self._inserted
+        index_step = self.indexer.next_step(has_messages=inserted is not None)
 
-        def index() -> None:
+        def run_steps() -> None:
             for step in steps:
                 step(db)
-            if index_batch is not None:
-                index_batch.write(db)
-                usage.add_usage(db, index_batch.first_row)
-                index_batch.finish(db)
+            if inserted is not None:
+                usage.add_usage(db, inserted.first_row)
+                for step in inserted.last_steps:
+                    step(db)
+            if index_step is not None:
+                index_step(db)
 
-        return index
+        return run_steps
 
     def write_cursors(self, db: sqlite3.Connection) -> None:
         """Write the acknowledgements that wait, within a transaction of the writer."""
@@ -291,6 +297,7 @@ class Database(CompletionNotifier):
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
         self.cursors.end_commit(is_committed=error is None)
         results = self.inserter.take_results(error)
+        self.indexer.note_commit(is_committed=error is None, has_messages=self._inserted is not None)
         if error is None and self.inserter.has_amended and self._path is not None:
             self.erasures.note()
         posted_at = self.inserter.oldest_posted_at if error is None else None

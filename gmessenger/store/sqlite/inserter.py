@@ -18,13 +18,11 @@ from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
 from gmessenger.store.resends import about_columns, compare_with_stored
 from gmessenger.store.sqlite import past_ids
-from gmessenger.store.sqlite.amendments import amend, check_reply
-from gmessenger.store.sqlite.search_index import IndexBatch, first_indexed_row, index_words
+from gmessenger.store.sqlite.amendments import InsertedBatch, amend, check_reply
+from gmessenger.store.sqlite.search_index import find_indexed_range, find_newest_row
 from gmessenger.timeslice import TimeSlice
 
 INSERT_BATCH: Final = 500  # messages that are inserted before the loop yields
-MAX_INSERT_TEXT: Final = 16_384  # characters of those; a single message may have more
-ASCII_COST_DIVISOR: Final = 8  # characters of ASCII that are normalised as quickly as one other
 BAD_MESSAGE_ERRORS: Final = (sqlite3.DataError, OverflowError, UnicodeError)
 """Errors of a message itself, which come again however often it is tried."""
 MIN_OPTIMISTIC_BATCH: Final = 8  # messages; so many are inserted without looking for duplicates first
@@ -33,7 +31,6 @@ INSERT_MESSAGE: Final = (
     'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id, account_id) '
     "VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
-TEXT_COLUMN: Final = 5  # among those
 CONVERSATION: Final = "SELECT id, head, first FROM conversations WHERE key = ?"
 ADD_CONVERSATION: Final = "INSERT INTO conversations (key, name, creator) VALUES (?,?,?)"
 SET_EXTRAS: Final = "UPDATE messages SET kind = ?, about = ?, what = ? WHERE rowid = ?"
@@ -83,8 +80,8 @@ class MessageInserter(AppendQueue):
         self.oldest_posted_at = 0.0
         """When the first message of the current batch was posted, in Unix seconds."""
 
-    def insert(self, db: sqlite3.Connection) -> IndexBatch | None:
-        """Number and insert the next batch; return what makes it findable, None where nothing waited. Yields.
+    def insert(self, db: sqlite3.Connection) -> InsertedBatch | None:
+        """Number and insert the next batch; None where nothing waited. Yields.
 
         Must be followed by `take_results`, whether or not the transaction is committed.
         """
@@ -98,13 +95,13 @@ class MessageInserter(AppendQueue):
         if self._has_past_ids is None:
             self._has_past_ids = past_ids.has_ids(db)
         self._next_row = self._next_row or _next_row(db)
-        index_batch = IndexBatch(self._next_row)
+        inserted = InsertedBatch(self._next_row)
         time_slice = TimeSlice()
-        insert_together = partial(self._insert_together, db, index_batch)
+        insert_together = partial(self._insert_together, db, inserted)
         for appends in _split_batch(self._batch):
             time_slice.yield_if_expired()  # a chunk takes a few milliseconds of the loop
             bisect_bad(appends, insert_together, self._refuse, BAD_MESSAGE_ERRORS)
-        return index_batch
+        return inserted
 
     def take_results(self, error: WireError | None) -> list[AppendResult]:
         """Return the results of the batch; where it failed, refuse it and all that waits: order is kept."""
@@ -145,57 +142,42 @@ class MessageInserter(AppendQueue):
                 db.execute(ADD_DIRECT_PARTICIPANTS, (conversation.id, conversation.head + 1, *names_of_direct(key)))
         return conversation
 
-    def _insert_together(
-        self, db: sqlite3.Connection, index_batch: IndexBatch, appends: Sequence[QueuedAppend]
-    ) -> None:
+    def _insert_together(self, db: sqlite3.Connection, batch: InsertedBatch, appends: Sequence[QueuedAppend]) -> None:
         """Insert all or none; of few look for duplicates first, of many only where a constraint fails.
 
         Hardly ever is a message sent again. Raises one of `BAD_MESSAGE_ERRORS`.
         """
         check_duplicates = len(appends) < MIN_OPTIMISTIC_BATCH or bool(self._has_past_ids)
         try:
-            words = self._insert_in_savepoint(db, index_batch, appends, check_duplicates=check_duplicates)
+            self._insert_in_savepoint(db, batch, appends, check_duplicates=check_duplicates)
         except sqlite3.IntegrityError:
             if check_duplicates:
                 raise
-            words = self._insert_in_savepoint(db, index_batch, appends, check_duplicates=True)
-        index_batch.extend(words)
+            self._insert_in_savepoint(db, batch, appends, check_duplicates=True)
 
     def _insert_in_savepoint(
-        self,
-        db: sqlite3.Connection,
-        index_batch: IndexBatch,
-        appends: Sequence[QueuedAppend],
-        *,
-        check_duplicates: bool,
-    ) -> list[str]:
-        before, mark = len(self._results), index_batch.mark()
+        self, db: sqlite3.Connection, batch: InsertedBatch, appends: Sequence[QueuedAppend], *, check_duplicates: bool
+    ) -> None:
+        results, steps = len(self._results), len(batch.last_steps)
         db.execute("SAVEPOINT chunk")
         try:
-            words = self._insert_rows(db, index_batch, appends, check_duplicates=check_duplicates)
+            self._insert_rows(db, batch, appends, check_duplicates=check_duplicates)
         except (sqlite3.IntegrityError, *BAD_MESSAGE_ERRORS):
             db.execute("ROLLBACK TO chunk")
             db.execute("RELEASE chunk")
             self.reset_cache()
-            del self._results[before:]
-            index_batch.roll_back(mark)
+            del self._results[results:], batch.last_steps[steps:]
             raise
         db.execute("RELEASE chunk")
-        return words
 
     def _refuse(self, queued: QueuedAppend, error: Exception) -> None:
         FAILURE_LOG.log("store_refused", error)
         self._results.append(AppendResult(queued[1], error=NotStorable()))
 
     def _insert_rows(
-        self,
-        db: sqlite3.Connection,
-        index_batch: IndexBatch,
-        appends: Sequence[QueuedAppend],
-        *,
-        check_duplicates: bool,
-    ) -> list[str]:
-        """Number messages and insert them; append their results; return their normalised texts."""
+        self, db: sqlite3.Connection, batch: InsertedBatch, appends: Sequence[QueuedAppend], *, check_duplicates: bool
+    ) -> None:
+        """Number messages and insert them; append their results."""
         rows: list[MessageRow] = []
         moved: dict[int, ConversationHead] = {}
         sent: SentInChunk = {}
@@ -217,7 +199,7 @@ class MessageInserter(AppendQueue):
                     results.append(AppendResult(callback, duplicate[0], duplicate=True, error=duplicate[1]))
                     continue
             if about is not None:
-                error = self._apply_about(db, index_batch, conversation, message, about)
+                error = self._apply_about(db, batch, conversation, message, about)
                 if error is not None:
                     results.append(AppendResult(callback, error=error))
                     continue
@@ -249,14 +231,11 @@ class MessageInserter(AppendQueue):
             db.executemany(SET_EXTRAS, extras)
         db.executemany(SET_HEAD, [(conversation.head, conversation.id) for conversation in moved.values()])
         self._next_row = row
-        if is_amendment(appends[0][0]):  # it is alone
-            return [""] * len(rows)
-        return index_words([row[TEXT_COLUMN] for row in rows])
 
     def _apply_about(
         self,
         db: sqlite3.Connection,
-        index_batch: IndexBatch,
+        batch: InsertedBatch,
         conversation: ConversationHead,
         message: NewMessage,
         about: About,
@@ -264,7 +243,7 @@ class MessageInserter(AppendQueue):
         """Check a reply, or make the changes of an amendment; return the error where it is refused."""
         if not about.what:
             return check_reply(db, conversation.id, conversation.head, about)
-        error = amend(db, conversation.id, message, about, index_batch)
+        error = amend(db, conversation.id, message, about, batch)
         self.has_amended |= error is None and about.what in REMOVES_TEXT
         return error
 
@@ -308,22 +287,10 @@ def _split_batch(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
 
 
 def _split_plain(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
-    """Cut messages into chunks, by their number and the cost of normalising them."""
-    for first in range(0, len(appends), INSERT_BATCH):
-        some = appends[first : first + INSERT_BATCH]
-        if sum([len(message.text) for message, _ in some]) <= MAX_INSERT_TEXT:
-            yield some
-            continue
-        start = size = 0
-        for index, (message, _) in enumerate(some):
-            if size >= MAX_INSERT_TEXT:
-                yield some[start:index]
-                start, size = index, 0
-            size += len(message.text) // ASCII_COST_DIVISOR if message.text.isascii() else len(message.text)
-        yield some[start:]
+    return (appends[first : first + INSERT_BATCH] for first in range(0, len(appends), INSERT_BATCH))
 
 
 def _next_row(db: sqlite3.Connection) -> int:
     # A pruned row's number must not be given again: the index would find the old words under it.
-    last = int(db.execute("SELECT coalesce(max(rowid), 0) FROM messages").fetchone()[0])
-    return max(last + 1, first_indexed_row(db))
+    indexed = find_indexed_range(db)
+    return max(find_newest_row(db) + 1, indexed.first, indexed.last + 1)

@@ -20,6 +20,7 @@ from gmessenger.chat.records import (
     StoredMessage,
 )
 from gmessenger.chat.storage import AppendCallback
+from gmessenger.errors import StoreUnavailable
 from gmessenger.store.absences import (
     SeqRange,
     absences_after,
@@ -46,7 +47,7 @@ from gmessenger.store.sqlite import usage
 from gmessenger.store.sqlite.database import Database
 from gmessenger.store.sqlite.inserter import CONVERSATION
 from gmessenger.store.sqlite.membership import NOT_ABSENT, find_read_range
-from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, fts_query
+from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, find_indexed_range, find_newest_row, fts_query
 
 COLUMNS: Final = (
     "c.key, m.seq, m.sender, m.\"to\", CASE WHEN m.what = 'edit' THEN coalesce(o.text, '') "
@@ -220,6 +221,7 @@ class MessageStore(Database):
         deadline = time.monotonic() + timeout
         search = NewestFirstSearch(limit + 1, deadline)
         batch = max(1, min(SEARCH_BATCH, MAX_QUERY_TERMS // sum(map(len, words))))
+        is_lagging = not self._index_all(time.monotonic() + timeout / 2)
 
         def find(db: sqlite3.Connection) -> bool:
             def search_scopes(scopes: Sequence[SearchScope]) -> list[int]:
@@ -234,7 +236,7 @@ class MessageStore(Database):
             search.run([SearchScope(*row) for row in scopes], search_scopes, batch)
             return search.is_incomplete(unindexed)
 
-        incomplete = self.read_until(deadline, find)
+        incomplete = self.read_until(deadline, find) or is_lagging
 
         def read_hits(db: sqlite3.Connection) -> tuple[list[StoredMessage], bool]:
             messages, more = page_from_rows(_iter_hits(db, search.rows), limit)
@@ -243,6 +245,21 @@ class MessageStore(Database):
 
         messages, more = self.read(read_hits)
         return SearchResult(messages, more, incomplete)
+
+    def _index_all(self, deadline: float) -> bool:
+        """Index the messages that are in the store by now; return whether that was done by the deadline. Blocks."""
+        if not self.indexer.is_lagging:
+            return True
+        newest = self.read(find_newest_row)
+        while (remaining := deadline - time.monotonic()) > 0:
+            self.indexer.request_step()
+            try:
+                self.writer.execute(lambda db: None, remaining)
+            except StoreUnavailable:
+                return False
+            if not self.indexer.is_lagging or self.read(find_indexed_range).last >= newest:
+                return True
+        return False
 
     def stored_bytes(self, account: int | None) -> int:
         return self.read(lambda db: usage.find_usage(db, account))

@@ -16,8 +16,9 @@ import gevent
 
 from gmessenger.store import common
 from gmessenger.store.sqlite import past_ids
-from gmessenger.store.sqlite.database import CommitStep, Database
-from gmessenger.store.sqlite.search_index import index_text
+from gmessenger.store.sqlite.amendments import CommitStep
+from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.search_index import FIND_LAST_INDEXED, FIND_UNINDEXED, find_newest_row, index_text
 
 MAX_PRUNE_TEXT: Final = 16_384  # characters of a batch, which are normalised; a single message may have more
 
@@ -31,8 +32,8 @@ def _statement_step(statement: str) -> CommitStep:
 
 
 UNINDEX_STALE: Final = _statement_step(
-    "INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale "
-    "WHERE id >= coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed'), 0)"
+    "INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale "  # noqa: S608
+    f"WHERE id >= coalesce(({FIND_UNINDEXED}), 0) AND id <= ({FIND_LAST_INDEXED})"
 )
 DELETE_STALE: Final = _statement_step("DELETE FROM messages WHERE rowid IN (SELECT id FROM stale)")
 BLANK_STALE: Final = _statement_step("UPDATE messages SET text = '', erased = 1 WHERE rowid IN (SELECT id FROM stale)")
@@ -69,14 +70,13 @@ DROP_OLD_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = ? AND
 DROP_ACCOUNT_REACTIONS: Final = "DELETE FROM reactions WHERE account_id = ?"
 ADVANCE_FIRST: Final = "UPDATE conversations SET first = ? WHERE id = ? AND first < ?"
 SELECT_SENT_BY: Final = "SELECT rowid FROM messages WHERE account_id = ? AND rowid > ? AND rowid <= ? AND NOT erased"
-SELECT_LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
 
 
 class Pruner(Database):
     """The part of the store that erases and prunes messages."""
 
     def erase_messages(self, account: int) -> int:
-        last = self.read(lambda db: int(db.execute(SELECT_LAST_ROW).fetchone()[0]))
+        last = self.read(find_newest_row)
         erased = 0
         for start in range(0, last, common.SCAN_CHUNK):
             rows = self.read(partial(_select_sent_by, account, start, min(start + common.SCAN_CHUNK, last)))

@@ -145,6 +145,10 @@ MARK_ALL_UNINDEXED: Final = (
 )
 REPLACE_INDEX: Final = ("DROP TABLE words", CREATE_INDEX, FEWER_MERGES, MARK_ALL_UNINDEXED)
 
+# Messages are indexed behind their acknowledgement: those above this row are not indexed yet.
+MARK_ALL_INDEXED: Final = "INSERT OR REPLACE INTO facts SELECT 'indexed', coalesce(max(rowid), 0) FROM messages"
+RESTART_INDEX: Final = (*REPLACE_INDEX, MARK_ALL_INDEXED)
+
 ADD_OWNED_ROOMS: Final = (
     # Rules that differ from those of a new room, as JSON; empty where none does.
     "ALTER TABLE conversations ADD COLUMN rules TEXT DEFAULT '' NOT NULL",
@@ -238,7 +242,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_SANCTIONS_AND_BLOCKS,
     usage.SCHEMA,
     REPLACE_INDEX,
-    (*ADD_OWNED_ROOMS, *ADD_MESSAGES_ABOUT, *ADD_ACCOUNT_CARE),
+    (*ADD_OWNED_ROOMS, *ADD_MESSAGES_ABOUT, *ADD_ACCOUNT_CARE, MARK_ALL_INDEXED),
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

@@ -1,32 +1,53 @@
 """The search index of SQLite (FTS5): each word begins with the id of its conversation.
 
-So messages of other conversations do not slow a search. A message's entry is made here when it is stored, and must be
-made letter by letter the same when it is removed.
+So messages of other conversations do not slow a search. A message's entry is made behind its acknowledgement
+(`store/sqlite/indexer.py`), from the text that the table has then, and must be made letter by letter the same when it
+is removed. The rows in the index are those of one range (`IndexedRange`): what is newer waits for its entry, what is
+older for an index that is being rebuilt.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from msgspec import json
 
 from gmessenger.store import common
-from gmessenger.store.search_text import ASCII_TABLE, FOLDING_VERSION, MAX_TOKEN, is_prefix_query, tokenize
+from gmessenger.store.search_text import (
+    ASCII_COST_DIVISOR,
+    ASCII_TABLE,
+    FOLDING_VERSION,
+    MAX_TOKEN,
+    is_prefix_query,
+    tokenize,
+)
 from gmessenger.store.sqlite import schema
 
-INDEX_BATCH: Final = (
-    "INSERT INTO words (rowid, folded) SELECT m.rowid, replace(j.value, ' ', ' ' || m.conversation_id || 'x') "
-    "FROM json_each(:rows) AS j CROSS JOIN messages AS m ON m.rowid = :first + j.key"
+SELECT_NEWEST: Final = (
+    "WITH newest AS (SELECT rowid AS id, text, erased, what, length(text) AS size,"  # noqa: S608
+    " length(CAST(text AS BLOB)) AS bytes FROM messages WHERE rowid > :last ORDER BY rowid LIMIT :rows), "
+    f"measured AS (SELECT *, sum(CASE WHEN bytes = size THEN size / {ASCII_COST_DIVISOR} ELSE size END)"
+    " OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS cost FROM newest) "
+    "SELECT max(id), json_group_array(json_array(id, CASE WHEN what = '' THEN text ELSE '' END)) "
+    "FILTER (WHERE NOT erased) FROM measured WHERE coalesce(cost, 0) < :cost"
 )
-"""One statement for a batch: it runs without the interpreter lock, and JSON costs the loop a tenth of what rows do."""
+"""One row, with all texts in JSON: fetching row by row, a thread would wait for the interpreter lock at each. That an
+amendment's entry is empty is the rule of `common.indexed_text`."""
+INDEX_NEWEST: Final = (
+    "INSERT INTO words (rowid, folded) SELECT m.rowid, replace(j.value, ' ', ' ' || m.conversation_id || 'x') "
+    "FROM json_each(?) AS j CROSS JOIN messages AS m ON m.rowid = CAST(j.key AS INTEGER)"
+)
+"""One statement for a batch: it runs without the interpreter lock, and JSON costs a tenth of what rows do."""
 
 INDEX_OLD: Final = (
     "INSERT INTO words (rowid, folded) "
     "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
 )
+FIND_LAST_INDEXED: Final = "SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'indexed'"
+SELECT_NEWEST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
 FIND_UNINDEXED: Final = "SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed'"
 FIND_FOLDING: Final = "SELECT value FROM facts WHERE name = 'folding'"
 SET_FACT: Final = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
@@ -37,12 +58,14 @@ SELECT_UNINDEXED: Final = (
     "SELECT rowid, conversation_id, text, erased, what FROM messages WHERE rowid < ? ORDER BY rowid DESC LIMIT ?"
 )
 
-ReplacedEntry: TypeAlias = tuple[int, str, str | None]
-"""A row, its entry so far, and the one that it gets; None for none."""
 TEXT_SEPARATOR: Final = "\0"  # between texts that are normalised together
 SEPARATED_ASCII_TABLE: Final = b"\0" + ASCII_TABLE[1:]
 
+MAX_INDEX_ROWS: Final = 2_000  # messages that are indexed at a time
+MAX_INDEX_COST: Final = 16_384  # characters of those beyond ASCII, about; a single message may have more
+
 _encode: Final = json.Encoder().encode
+_decode_rows: Final = json.Decoder(list[tuple[int, str]]).decode
 
 
 def conversation_prefix(conversation: int) -> str:
@@ -80,63 +103,47 @@ def fts_query(conversations: Sequence[int], parsed: Sequence[Sequence[str]]) -> 
     )
 
 
-class IndexBatch:
-    """The index entries of one commit: collected on the loop, written by the commit thread."""
+class IndexedRange(NamedTuple):
+    """The rows that have an entry in the index: from `first` to `last`, without those that were erased."""
 
-    __slots__ = ("_chunks", "_last_steps", "_replaced", "first_row")
-
-    def __init__(self, first: int) -> None:
-        """`first` is the row of the first message; the others follow it without a gap."""
-        self.first_row = first
-        self._chunks: list[bytes] = []
-        self._replaced: list[ReplacedEntry] = []
-        self._last_steps: list[Callable[[sqlite3.Connection], object]] = []
-
-    def extend(self, words: list[str]) -> None:
-        """Add the words of the messages that follow, from `index_words`."""
-        if words:
-            self._chunks.append(_encode(words)[1:-1])
-
-    def replace(self, db: sqlite3.Connection, row: int, old: str, new: str | None) -> None:
-        """Replace the entry of a message that is being edited, or remove it for None.
-
-        Done now, on the loop, for a message that has an entry; later, for one that is indexed with this batch.
-        """
-        if row >= self.first_row:
-            self._replaced.append((row, old, new))
-        elif row >= first_indexed_row(db):
-            _replace_entry(db, (row, old, new))
-
-    def run_last(self, step: Callable[[sqlite3.Connection], object]) -> None:
-        """Have the commit thread run a step after everything else of the transaction."""
-        self._last_steps.append(step)
-
-    def mark(self) -> tuple[int, int]:
-        """Return how much is to be done later, for `roll_back`."""
-        return len(self._replaced), len(self._last_steps)
-
-    def roll_back(self, mark: tuple[int, int]) -> None:
-        """Drop what was to be done later since `mark`: the changes that it belongs to were rolled back."""
-        del self._replaced[mark[0] :], self._last_steps[mark[1] :]
-
-    def write(self, db: sqlite3.Connection) -> None:
-        """Index the messages. Takes as long as inserting them did: call it in a thread."""
-        if self._chunks:
-            db.execute(INDEX_BATCH, {"first": self.first_row, "rows": (b"[" + b",".join(self._chunks) + b"]").decode()})
-        for replaced in self._replaced:
-            _replace_entry(db, replaced)
-
-    def finish(self, db: sqlite3.Connection) -> None:
-        """Run the last steps, after the bytes of the batch were counted."""
-        for step in self._last_steps:
-            step(db)
+    first: int
+    last: int
 
 
-def _replace_entry(db: sqlite3.Connection, replaced: ReplacedEntry) -> None:
-    row, old, new = replaced
-    db.execute(REMOVE_ENTRY, (row, old))
-    if new is not None:
-        db.execute(ADD_ENTRY, (row, new))
+def find_indexed_range(db: sqlite3.Connection) -> IndexedRange:
+    """Return the rows that are in the index."""
+    return IndexedRange(first_indexed_row(db), int(db.execute(FIND_LAST_INDEXED).fetchone()[0]))
+
+
+def find_newest_row(db: sqlite3.Connection) -> int:
+    """Return the row of the newest message; 0 where there is none."""
+    return int(db.execute(SELECT_NEWEST_ROW).fetchone()[0])
+
+
+def replace_entry(db: sqlite3.Connection, row: int, old: str, new: str | None) -> None:
+    """Replace the entry of a message that is being edited, or remove it for None; one that has none stays without."""
+    first, last = find_indexed_range(db)
+    if first <= row <= last:
+        db.execute(REMOVE_ENTRY, (row, old))
+        if new is not None:
+            db.execute(ADD_ENTRY, (row, new))
+
+
+def index_newest(db: sqlite3.Connection) -> bool:
+    """Index the oldest of the messages that are newer than the index, up to `MAX_INDEX_ROWS` and `MAX_INDEX_COST`.
+
+    Takes some milliseconds: call it in a thread. Returns whether it found any.
+    """
+    last = int(db.execute(FIND_LAST_INDEXED).fetchone()[0])
+    limits = {"last": last, "rows": MAX_INDEX_ROWS, "cost": MAX_INDEX_COST}
+    newest, encoded = db.execute(SELECT_NEWEST, limits).fetchone()
+    if newest is None:
+        return False
+    rows = _decode_rows(encoded)
+    words = index_words([text for _, text in rows])
+    db.execute(INDEX_NEWEST, (_encode(dict(zip([row for row, _ in rows], words, strict=True))).decode(),))
+    db.execute(SET_FACT, ("indexed", str(newest)))
+    return True
 
 
 def check_folding_version(db: sqlite3.Connection) -> None:
@@ -149,7 +156,7 @@ def check_folding_version(db: sqlite3.Connection) -> None:
     if row is not None and row[0] == folding:
         return
     db.execute("BEGIN IMMEDIATE")
-    for step in schema.REPLACE_INDEX if row is not None else ():
+    for step in schema.RESTART_INDEX if row is not None else ():
         db.execute(step)
     db.execute(SET_FACT, ("folding", folding))
     db.execute("COMMIT")

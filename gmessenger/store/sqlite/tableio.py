@@ -14,7 +14,8 @@ from gmessenger.errors import FileError
 from gmessenger.store.common import DIGEST_KEY, IDENTITY, indexed_text
 from gmessenger.store.sqlite.database import FILE_SUFFIXES
 from gmessenger.store.sqlite.datafile import StoreLock
-from gmessenger.store.sqlite.search_index import index_text
+from gmessenger.store.sqlite.schema import MARK_ALL_INDEXED
+from gmessenger.store.sqlite.search_index import find_newest_row, index_text
 from gmessenger.store.sqlite.store import SqliteStore
 from gmessenger.store.sqlite.usage import COUNT_ALL
 from gmessenger.store.sqlite.verify import open_store_readonly
@@ -29,7 +30,6 @@ ROWID_TABLES: Final = ("messages",)
 SET_DIGEST_KEY: Final = "UPDATE facts SET value = ? WHERE name = 'digest key'"
 SET_IDENTITY: Final = "UPDATE facts SET value = ? WHERE name = 'identity'"
 LAST_ID: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
-LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
 SET_SEQUENCE: Final = (
     "DELETE FROM sqlite_sequence WHERE name = :name",
     "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)",
@@ -65,7 +65,7 @@ class TableIO:
 
     def last_id(self, table: Table) -> int:
         if table.name in ROWID_TABLES:
-            return int(self._db.execute(LAST_ROW).fetchone()[0])
+            return find_newest_row(self._db)
         return int(self._db.execute(LAST_ID, (table.name,)).fetchone()[0])
 
     def convert_row(self, row: TableRow) -> TableRow:
@@ -78,6 +78,8 @@ class TableIO:
             inserted = self._insert(insert, batch, on_bad_row)
             if table.name == "messages":
                 self._index(table, inserted)
+        if table.name == "messages":
+            self._db.execute(MARK_ALL_INDEXED)
 
     def _insert(self, insert: str, rows: list[TableRow], on_bad_row: BadRowCallback) -> list[TableRow]:
         """Insert rows and return those that could be. There is no journal: it goes on behind a bad row."""

@@ -16,6 +16,7 @@ from gmessenger.errors import ConfigError, FileError
 from gmessenger.store.common import MAX_FAULTS, SELECT_SEQ_GAPS, VerifyReport, describe_miscounted, describe_seq_gaps
 from gmessenger.store.sqlite import schema, usage
 from gmessenger.store.sqlite.datafile import UNKNOWN_PROCESS, check_not_served, lock_holder
+from gmessenger.store.sqlite.search_index import FIND_LAST_INDEXED, FIND_UNINDEXED
 
 COUNT_QUERIES: Final = {
     "accounts": "SELECT count(*) FROM accounts",
@@ -27,10 +28,10 @@ COUNT_QUERIES: Final = {
     "indexed": "SELECT count(*) FROM words_docsize",
 }
 COUNT_UNINDEXED: Final = (
-    "SELECT count(*) FROM messages WHERE NOT erased "
-    "AND rowid < (SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed')"
+    "SELECT count(*) FROM messages WHERE NOT erased "  # noqa: S608
+    f"AND (rowid < ({FIND_UNINDEXED}) OR rowid > ({FIND_LAST_INDEXED}))"
 )
-"""Messages that an index being rebuilt does not have yet."""
+"""Messages that the index does not have yet: old ones while it is being rebuilt, and the newest."""
 COUNT_MISCOUNTED: Final = (
     f"SELECT count(*) FROM (SELECT account FROM ("  # noqa: S608
     "SELECT account_id AS account, bytes FROM usage UNION ALL "

@@ -1,0 +1,164 @@
+"""SQLite's search index follows the acknowledgements: soon, after a kill too, and without what was erased meanwhile."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import gevent
+import pytest
+
+from gmessenger.chat.records import About
+from gmessenger.store import open_store
+from gmessenger.store.sqlite import indexer, search_index
+from gmessenger.store.sqlite.store import SqliteStore
+from gmessenger.store.sqlite.verify import verify_file
+from tests.store.test_contract import StoreDriver
+from tests.support.timeouts import TEST_TIMEOUT
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def store(file: Path) -> Iterator[SqliteStore]:
+    store = open_store(f"sqlite:///{file}")
+    assert isinstance(store, SqliteStore)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def driver(store: SqliteStore) -> StoreDriver:
+    return StoreDriver(store)
+
+
+def no_step(indexer: indexer.SearchIndexer, *, has_messages: bool) -> None:
+    """Index nothing with the commit."""
+
+
+def indexed_texts(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as db:
+        return int(db.execute("SELECT count(*) FROM words_docsize").fetchone()[0])
+
+
+def words(file: Path) -> list[str]:
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
+        return [str(term) for (term,) in db.execute("SELECT term FROM temp.vocabulary")]
+
+
+def test_a_message_is_indexed_without_a_search_soon_after_it_was_acknowledged(
+    file: Path, store: SqliteStore, driver: StoreDriver
+) -> None:
+    driver.append(*[driver.message(f"text {number}") for number in range(3)])
+    assert store.indexer.is_lagging and indexed_texts(file) == 0
+    with gevent.Timeout(TEST_TIMEOUT):
+        while store.indexer.is_lagging:
+            gevent.sleep(0.01)
+    assert indexed_texts(file) == 3 and verify_file(file).faults == []
+
+
+def test_under_steady_load_too(
+    file: Path, store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "MAX_INDEX_LAG", 0.0)
+    monkeypatch.setattr(indexer, "MAX_STEP_TIME", 0.0)
+    for number in range(4):
+        driver.append(driver.message(f"text {number}"))
+    assert indexed_texts(file) >= 3
+
+
+def test_a_search_finds_what_was_acknowledged_before_it(driver: StoreDriver) -> None:
+    for number in range(20):
+        driver.append(driver.message(f"needle{number}"))
+        found = driver.search(f"needle{number}")
+        assert driver.texts(found.messages) == [f"needle{number}"] and not found.incomplete
+
+
+def test_a_search_that_the_disk_keeps_waiting_says_that_it_is_incomplete(
+    store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.append(driver.message("needle one"))
+    assert driver.find_texts("needle") == ["needle one"]
+    driver.append(driver.message("needle two"))
+    stopped, goes_on = os.pipe()
+    monkeypatch.setattr(indexer, "index_newest", lambda db: os.read(stopped, 1) and search_index.index_newest(db))
+    found = store.search(driver.hank, "needle", None, 10, 1.0)
+    monkeypatch.undo()
+    os.write(goes_on, b"go")
+    assert driver.texts(found.messages) == ["needle one"] and found.incomplete
+    assert driver.find_texts("needle") == ["needle two", "needle one"]
+
+
+@pytest.mark.parametrize("what", ["erase", "edit"])
+def test_what_is_erased_or_edited_before_it_is_indexed_never_gets_an_entry(
+    what: str, file: Path, store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer.SearchIndexer, "next_step", no_step)
+    driver.append(driver.message("secret one", id="a"), driver.message("other two", id="b"))
+    driver.append(driver.message("" if what == "erase" else "public one", about=About(1, what, edit_for=60.0), id="c"))
+    monkeypatch.undo()
+    assert driver.find_texts("secret") == []
+    assert driver.find_texts("one") == ([] if what == "erase" else ["public one"])
+    assert driver.find_texts("other") == ["other two"]
+    assert not [term for term in words(file) if "secret" in term] and verify_file(file).faults == []
+
+
+def test_nor_does_what_is_forgotten_before(
+    file: Path, store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer.SearchIndexer, "next_step", no_step)
+    driver.append(driver.message("secret one"), driver.message("other two", account=driver.dale))
+    assert store.erase_messages(driver.hank) == 1
+    monkeypatch.undo()
+    assert driver.find_texts("secret") == [] and driver.find_texts("other") == ["other two"]
+    assert not [term for term in words(file) if "secret" in term] and verify_file(file).faults == []
+
+
+def test_after_a_kill_the_next_start_indexes_what_was_not(
+    file: Path, store: SqliteStore, driver: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer.SearchIndexer, "next_step", no_step)
+    driver.append(*[driver.message(f"needle{number} text") for number in range(300)])
+    driver.append(driver.message("", about=About(7, "erase")))
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for path in file.parent.glob("store.db*"):
+        (copies / path.name).write_bytes(path.read_bytes())
+    monkeypatch.undo()
+    assert verify_file(copies / "store.db").faults == []
+    again = open_store(f"sqlite:///{copies}/store.db")
+    assert isinstance(again, SqliteStore)
+    with gevent.Timeout(TEST_TIMEOUT):
+        while again.indexer.is_lagging:
+            gevent.sleep(0.01)
+    assert [item.text for item in again.search(driver.hank, "needle299", None, 10, 30.0).messages] == ["needle299 text"]
+    assert again.search(driver.hank, "needle6 text", None, 10, 30.0).messages == []
+    again.close()
+    assert verify_file(copies / "store.db").faults == [] and indexed_texts(copies / "store.db") == 300
+
+
+def test_one_step_indexes_a_bounded_number_and_cost(
+    store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer.SearchIndexer, "next_step", no_step)
+    monkeypatch.setattr(search_index, "MAX_INDEX_ROWS", 3)
+    monkeypatch.setattr(search_index, "MAX_INDEX_COST", 20)
+    chunks: list[int] = []
+    index_words = search_index.index_words
+    monkeypatch.setattr(search_index, "index_words", lambda texts: (chunks.append(len(texts)), index_words(texts))[1])
+    texts = ["short"] * 4 + ["текст на русском"] * 2 + ["x" * 500] * 2 + ["short", ""]
+    driver.append(*[driver.message(text) for text in texts])
+
+    def index_all(db: sqlite3.Connection) -> None:
+        while search_index.index_newest(db):
+            pass
+
+    store.writer.execute(index_all)
+    assert chunks == [3, 3, 1, 1, 2]
