@@ -208,12 +208,12 @@ def test_another_process_that_has_the_moved_file_open_keeps_the_log_from_being_m
     target = opened.rename()
     hold = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('PRAGMA user_version').fetchone(); "
     hold += "db.execute('BEGIN'); db.execute('SELECT * FROM sqlite_master').fetchall(); print(); input()"
-    before = subprocess.run(["sha256sum", str(target)], capture_output=True, check=True).stdout
     with subprocess.Popen(
         [sys.executable, "-c", hold, str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout is not None
         other.stdout.readline()
+        before = subprocess.run(["sha256sum", str(target)], capture_output=True, check=True).stdout
         assert opened.append_text("after") is not None
         gevent.sleep(0)
         opened.store.close()
