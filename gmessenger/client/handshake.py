@@ -42,7 +42,7 @@ class ForeignServer(ConnectionError):
 
     def __init__(self, answer: bytes) -> None:
         """`answer`: the first bytes that it has sent."""
-        line = answer.decode(errors="replace").strip().partition("\n")[0]
+        line = answer.decode(errors="replace").strip().partition("\n")[0].rstrip()
         shown = line if len(line) <= MAX_SHOWN_ANSWER else f"{line[:MAX_SHOWN_ANSWER]}…"
         super().__init__(Text("this server does not speak JIM 2; it answered {answer}", answer=shown))
 

@@ -26,7 +26,7 @@ from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
 from gmessenger.terminal.format_rules import special_rules
 from gmessenger.terminal.handler_base import room_name
 from gmessenger.terminal.i18n import _, as_notice, ngettext
-from gmessenger.terminal.room_handlers import RoomHandlers
+from gmessenger.terminal.room_handlers import RoomHandlers, made_notice
 
 CONTEXT_MESSAGES: Final = 5
 """Messages shown before and after a search hit."""
@@ -173,9 +173,10 @@ class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers):
         """Join a room, and make it the recipient."""
         self._show_result(lambda: self.join_room(room_name(room)))
 
-    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, notice: str = "") -> str:
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> str:
         response = self._client.join(room, rules)
         self.recipient = room
+        notice = made_notice(room, rules, response.members or (), response.seq or 0)
         readable = readable_messages(response.seq, response.first, response.absent or ())
         names, special = response.members or (), special_rules(response.rules or {})
         joined = format_results.joined(room, names, response.topic or "", special, readable)

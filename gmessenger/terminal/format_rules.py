@@ -78,6 +78,14 @@ def made(room: str, *, is_private: bool) -> str:
     return as_notice(_("you have made {room}; /rules lists its rules, /rule sets them", room=sanitize(room)))
 
 
+def was_there(room: str, *, is_private: bool) -> str:
+    """Say that the room which was to be made exists already, and is the user's own."""
+    name = sanitize(room)
+    if is_private:
+        return as_notice(_("{room} was there already, and is yours: now only who is invited can find it", room=name))
+    return as_notice(_("{room} was there already, and is yours; its rules are as they were", room=name))
+
+
 def rules_changed(event: RulesChanged, by: str) -> str:
     """Say who has set which rules of a room; `by` is sanitized."""
     changes = "; ".join(

@@ -243,6 +243,8 @@ class LineMode:
             return self._format_membership(event)
         if isinstance(event, Accepted):
             return self._handlers.numbers.on_accepted(event, self._client.name)
+        if isinstance(event, Rejected):
+            return self._handlers.numbers.on_rejected(event)
         if isinstance(event, DeliveryEvent):
             self._show_gathered(event.conversation)
             return self._handlers.numbers.on_received(event, format_events.format_event(event) or "")

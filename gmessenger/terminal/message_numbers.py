@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gmessenger.client import Accepted, DeliveryEvent, HistoryMessage, MessageAmended, fold
+from gmessenger.client import Accepted, DeliveryEvent, HistoryMessage, MessageAmended, Rejected, fold
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.format_messages import erased_text, format_accepted, format_amendment, quote_text
+from gmessenger.terminal.format_events import format_event, format_reason
+from gmessenger.terminal.format_messages import (
+    erased_text,
+    format_accepted,
+    format_amendment,
+    format_amendment_rejected,
+    quote_text,
+)
 
 MAX_NUMBER: Final = 999
 """The highest number; after it, numbers begin again at 1, and name the newer messages."""
@@ -79,6 +86,15 @@ class MessageNumbers:
         if numbered is not None:
             _amend(numbered, message.what, message.text, own_name)
         return format_accepted(message, numbered.number if numbered is not None else None)
+
+    def on_rejected(self, event: Rejected) -> str | None:
+        """Return what is said of a message that the server has refused; an amendment names the message's number."""
+        message = event.message
+        if message.what is None:
+            return format_event(event)
+        numbered = self.find_by_seq(message.to, message.about)
+        number = numbered.number if numbered is not None else None
+        return format_amendment_rejected(message, format_reason(event.reason), number)
 
     def _on_amended(self, event: MessageAmended) -> str | None:
         delivery = event.delivery

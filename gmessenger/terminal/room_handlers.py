@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gmessenger.log import traced
@@ -23,8 +23,8 @@ class RoomHandlers(HandlerBase):
     """The handlers of commands for the owners and moderators of a room; the room is the recipient."""
 
     @abstractmethod
-    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, notice: str = "") -> str:
-        """Join a room, and make it the recipient; return what to show, after the notice if there is one.
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> str:
+        """Join a room, and make it the recipient; return what to show.
 
         rules: of a room that is to be made; None to join any room.
         """
@@ -35,11 +35,8 @@ class RoomHandlers(HandlerBase):
         room, _sep, kind = arguments.partition(" ")
         if kind.strip().casefold() not in ("", PRIVATE_WORD, _(PRIVATE_WORD)):
             return self.refuse(_("write it as in /make #room, or /make #room private"))
-        return self._show_result(lambda: self._make(room_name(room), is_private=bool(kind.strip())))
-
-    def _make(self, room: str, *, is_private: bool) -> str:
-        notice = format_rules.made(room, is_private=is_private)
-        return self.join_room(room, PRIVATE_RULES if is_private else {}, notice)
+        rules = PRIVATE_RULES if kind.strip() else {}
+        return self._show_result(lambda: self.join_room(room_name(room), rules))
 
     @traced("name")
     def remove(self, name: str) -> None:
@@ -145,6 +142,19 @@ class RoomHandlers(HandlerBase):
         self._client.set_rules(room, {key: value})
         sentence = format_rules.rule_sentence(key, value)
         return as_notice(_("{room}: {rule}", room=sanitize(room), rule=sentence))
+
+
+def made_notice(room: str, rules: Mapping[str, RuleValue] | None, members: Sequence[str], last_seq: int) -> str:
+    """Say that the user has made a room, or that it was there; empty if it was only to be joined.
+
+    The server makes a room, and sets the rules of one's own, by the same request. Who has made the room is alone among
+    its members, and nothing was said there: the last seq is 0.
+    """
+    if rules is None:
+        return ""
+    if last_seq or len(members) > 1:
+        return format_rules.was_there(room, is_private=bool(rules))
+    return format_rules.made(room, is_private=bool(rules))
 
 
 def _seconds(minutes: int | None) -> float | None:

@@ -72,6 +72,7 @@ def test_a_server_that_says_nothing(fake: FakeServer, make: Any) -> None:
     "banner",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
         b'{"response":200,"responce":200,"time":1.0,"alert":"OK"}\n',
         b'{"response": 200}',
         b'{"response": 400, "error": "Bad Request"}',
@@ -83,7 +84,8 @@ def test_a_server_of_another_kind_is_shown_with_its_answer(fake: FakeServer, mak
     fake.accept().send_bytes(banner)
     error = failure(starting)
     assert isinstance(error, Unreachable)
-    assert str(error).endswith(f"this server does not speak JIM 2; it answered {banner.decode().strip()}.")
+    line = banner.decode().splitlines()[0]
+    assert str(error).endswith(f"this server does not speak JIM 2; it answered {line}.")
 
 
 def test_a_server_of_another_kind_that_closes_without_a_newline(fake: FakeServer, make: Any) -> None:

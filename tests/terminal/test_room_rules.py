@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gmessenger.room_rules import ROOM_RULES
@@ -33,6 +35,24 @@ def test_a_room_is_made(fake: FakeServer, open_terminal: OpenTerminal, typed: st
     peer.respond(request, 200, members=["hank"], topic="", seq=0, first=1, rules=OPEN | rules, role="owner")
     hank.wait_for("-- you have made #lab")
     hank.wait_for("to #lab> ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("/make lab", "-- #lab was there already, and is yours; its rules are as they were"),
+        ("/make lab private", "-- #lab was there already, and is yours: now only who is invited can find it"),
+    ],
+)
+@pytest.mark.parametrize("what_is_there", [{"members": ["dale", "hank"], "seq": 0}, {"members": ["hank"], "seq": 3}])
+def test_a_room_that_is_there_is_not_called_made(
+    fake: FakeServer, open_terminal: OpenTerminal, typed: str, said: str, what_is_there: dict[str, Any]
+) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line(typed)
+    request = peer.expect("join")
+    peer.respond(request, 200, topic="", first=1, rules=OPEN, role="owner", **what_is_there)
+    hank.wait_for(said)
 
 
 def test_rules_and_roles(fake: FakeServer, open_terminal: OpenTerminal) -> None:

@@ -101,6 +101,15 @@ def test_what_one_may_not_read_is_counted_and_never_called_the_beginning() -> No
     assert "17 messages not shown: you were not in the room" in reader.visible_rows()[-2]
 
 
+def test_a_narrow_pane_shows_all_of_why_messages_are_not_shown() -> None:
+    reader = PaneReader(count=3, columns=24, rows=12)
+    reader.room.is_complete, reader.room.first_readable = True, 18
+    words = [row.strip("─ ") for row in reader.visible_rows()]
+    assert "17 messages not shown: before you joined" in " ".join(words)
+    reader.rows = 10  # not all of it is visible
+    assert reader.visible_rows()[0].strip("─ ") == "shown: before you"
+
+
 def test_the_upper_end_is_told_and_not_passed() -> None:
     reader = PaneReader(count=12)
     assert not reader.scrollback.scroll(-1)

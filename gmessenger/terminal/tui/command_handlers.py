@@ -20,6 +20,7 @@ from gmessenger.terminal.dialogue import Dialogue, Prompt
 from gmessenger.terminal.format_rooms import readable_messages
 from gmessenger.terminal.format_rules import special_rules
 from gmessenger.terminal.i18n import N_, _, as_notice
+from gmessenger.terminal.room_handlers import made_notice
 from gmessenger.terminal.tui.amendments import quote_of
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.jobs import JobQueue
@@ -245,9 +246,10 @@ class TuiCommandHandlers(CommandHandlers):
         if text := self._call_server(request):
             self._view.show(text, conversation)
 
-    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, notice: str = "") -> str:
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> str:
         current = self._model.current
         response = self._client.join(room, rules)
+        notice = made_notice(room, rules, response.members or (), response.seq or 0)
         conversation = self._model.open(room)
         conversation.set_members(response.members or ())
         conversation.topic = sanitize(response.topic or "")

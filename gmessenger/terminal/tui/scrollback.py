@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from gmessenger.terminal import dates
@@ -11,10 +12,10 @@ from gmessenger.terminal.format_rooms import absent_messages, hidden_messages
 from gmessenger.terminal.i18n import N_, _
 from gmessenger.terminal.tui.conversation import Conversation, Entry
 from gmessenger.terminal.tui.entries import EntryRenderer
-from gmessenger.terminal.tui.graphemes import ellipsize, width
+from gmessenger.terminal.tui.graphemes import width
 from gmessenger.terminal.tui.model import Model
 from gmessenger.terminal.tui.style import Symbols
-from gmessenger.terminal.tui.text_wrap import Fragments
+from gmessenger.terminal.tui.text_wrap import Fragments, wrap
 
 NEW_LABEL: Final = N_("new")
 FOUND_LABEL: Final = N_("found")
@@ -192,7 +193,7 @@ class Scrollback:
         return self._rows_above(position.index, min(position.rows_below, last_row), max_rows)
 
     def _rows_above(self, index: int, below: int, max_rows: int, stop: Entry | None = None) -> Iterator[Fragments]:
-        """Yield rows upwards, the lowest first, and above the first entry the row of `_top_row`.
+        """Yield rows upwards, the lowest first, and above the first entry those of `_top_rows`.
 
         below: rows of the first entry that are left out.
         stop: the entry from which on nothing is shown.
@@ -206,29 +207,28 @@ class Scrollback:
             yield from reversed(shown)
             max_rows -= len(shown)
             index, below = index - 1, 0
-        if max_rows > 0 and (top_row := self._top_row()):
-            yield top_row
+        yield from islice(reversed(self._top_rows()), max(max_rows, 0))
 
     def _entry_rows(self, index: int) -> list[Fragments]:
         """Return the rows of an entry, with the separators above it."""
         current = self._model.current
         entry = current.entries[index]
         rows = self._renderer.rows(entry, self._width, self._name_width)
-        separators = []
+        separators: list[Fragments] = []
         day = dates.local_date(entry.timestamp)
         previous_day = dates.local_date(current.entries[index - 1].timestamp) if index else None
         if day is not None and day != previous_day:
-            separators.append(self._separator(dates.format_day(day), "class:day"))
+            separators += self._separator(dates.format_day(day), "class:day")
         if absent_count := current.absent_count(index):
-            separators.append(self._separator(absent_messages(absent_count), "class:notice"))
+            separators += self._separator(absent_messages(absent_count), "class:notice")
         if entry is current.search_hit:
-            separators.append(self._separator(_(FOUND_LABEL), "class:unread"))
+            separators += self._separator(_(FOUND_LABEL), "class:unread")
         if entry is current.marker:
-            separators.append(self._separator(_(NEW_LABEL), "class:unread"))
+            separators += self._separator(_(NEW_LABEL), "class:unread")
         return separators + rows
 
-    def _top_row(self) -> Fragments:
-        """Return the row above the first entry: whether there is more to load."""
+    def _top_rows(self) -> list[Fragments]:
+        """Return the rows above the first entry: whether there is more to load."""
         current = self._model.current
         if current is self._model.home:
             return []
@@ -239,8 +239,16 @@ class Scrollback:
         label = LOADING_LABEL if current.is_loading else BEGINNING_LABEL if current.is_complete else LOAD_MORE_LABEL
         return self._separator(_(label), "class:notice")
 
-    def _separator(self, label: str, style: str) -> Fragments:
-        label = f" {ellipsize(label, max(self._width - 6, 1))} "
+    def _separator(self, label: str, style: str) -> list[Fragments]:
+        """Return a line with a label in its middle; of several rows if the label is too long for one."""
+        columns = max(self._width - 6, 1)
+        return [
+            [(style, self._draw_line("".join(text for _style, text in row.fragments)))]
+            for row in wrap(label, columns, columns)
+        ]
+
+    def _draw_line(self, label: str) -> str:
+        label = f" {label.strip()} "
         left = max((self._width - width(label)) // 2, 0)
         right = max(self._width - width(label) - left, 0)
-        return [(style, self._symbols.horizontal_line * left + label + self._symbols.horizontal_line * right)]
+        return self._symbols.horizontal_line * left + label + self._symbols.horizontal_line * right
