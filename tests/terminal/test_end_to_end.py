@@ -32,7 +32,7 @@ QUICK = Timeouts(initial_backoff=0.02, max_backoff=0.1)
 
 def test_two_people_chat(server: RunningServer, open_terminal: OpenTerminal) -> None:
     hank, dale = open_terminal(server, "--name", "hank"), open_terminal(server, "--name", "dale")
-    hank.wait_for(r"Connected to gmessenger/.*\r\n.*\r\nYou are hank")
+    hank.wait_for(r"Connected to gmessenger/.*\r\n.*\r\nAn account that joins .*\r\nYou are hank")
     hank.wait_for(READY)
     dale.wait_for(READY)
     hank.type_line("/users")
