@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from gmessenger.chat.blocks import BlockList
@@ -18,7 +19,7 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import AccountsOnly, AlreadyMember, Forbidden, NotFound, RecipientGone
+from gmessenger.errors import AccountsOnly, AlreadyMember, Forbidden, NotFound, RecipientGone, WireError
 from gmessenger.names import fold
 
 MAX_ANNOUNCED: Final = 100  # invitations at a login
@@ -92,6 +93,7 @@ class Invitations:
             self._invite_account(actor, room, account)
 
     def _invite_account(self, actor: RoomActor, room: Room, account: Account) -> None:
+        _check_limit(room, account.key)
         invitation = Invitation(account.key, account.name, actor.name, self._clock())
         with room.access_lock:
             access = self._store.invite(room.key, invitation)
@@ -105,8 +107,7 @@ class Invitations:
             raise RecipientGone(f"{user} has left, and was a guest.") if self._is_recent(key) else NotFound
         if not room.rules.guests:
             raise AccountsOnly(f"{user} is a guest, and only accounts may join this room.")
-        if len(room.guest_invitations) + len(room.access.invitations) >= MAX_INVITATIONS:
-            raise Forbidden(f"At most {MAX_INVITATIONS} invitations to a room can wait.", limit=MAX_INVITATIONS)
+        _check_limit(room, key)
         if room.find_sanction("shut_out", key, self._clock()) is not None:
             with room.access_lock:
                 access = self._store.lift_room_sanction(room.key, "shut_out", key, actor.name)
@@ -190,12 +191,15 @@ class Invitations:
                 _tell(session, room, inviter)
 
     def promote_guest(self, session: Session) -> None:
-        """Keep the invitations of a guest that has become an account."""
+        """Keep the invitations of a guest that has become an account, as far as the store can.
+
+        The account exists, whatever becomes of them: who has given one can give it again.
+        """
         for room in self._rooms:
             invitation = room.guest_invitations.pop(session.key, None)
             if invitation is not None and invitation.token == session.token and not room.has_member(session):
                 stored = Invitation(session.key, session.name, invitation.by, self._clock())
-                with room.access_lock:
+                with suppress(WireError), room.access_lock:
                     access = self._store.invite(room.key, stored)
                     self._rooms.update_access(room, access, invitation.by, self._clock(), session)
 
@@ -218,6 +222,13 @@ class Invitations:
 
 def _invitation_entry(invitation: Invitation) -> InvitationEntry:
     return InvitationEntry(invitation.name, invitation.by, invitation.since)
+
+
+def _check_limit(room: Room, key: str) -> None:
+    """Raise `Forbidden` if no further invitation may wait: of accounts, which the store counts, and of guests here."""
+    accounts, guests = room.access.invitations, room.guest_invitations
+    if key not in accounts and key not in guests and len(accounts) + len(guests) >= MAX_INVITATIONS:
+        raise Forbidden(f"At most {MAX_INVITATIONS} invitations to a room can wait.", limit=MAX_INVITATIONS)
 
 
 def _digest(token: str) -> str:

@@ -3,8 +3,14 @@
 docs/protocol.md, "Rooms".
 """
 
+from unittest.mock import Mock
+
+import pytest
+
+from gmessenger.chat import invitations
+from gmessenger.errors import StoreUnavailable
 from tests.protocol.test_rooms import join, log_in_and_join
-from tests.support.accounts import ChatServer, UserClient
+from tests.support.accounts import PASSWORD, ChatServer, UserClient
 from tests.support.moderation import expect_error, expect_ok
 
 PRIVATE = {"invited": True, "hidden": True}
@@ -166,3 +172,31 @@ def test_a_guest_uses_its_invitation_up(chat_server: ChatServer) -> None:
     expect_ok(again.request("leave", room="#dev"))
     expect_error(again.request("join", room="#dev"), "no_such_room", 404)
     assert chat_server.connect().start_session("guest", session=guest.session).take_events("invited") == []
+
+
+def test_a_registration_succeeds_though_an_invitation_cannot_be_kept(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, guest = chat_server.log_in("hank"), chat_server.log_in_guest("guest")
+    make_private(hank)
+    invite(hank, "guest")
+    monkeypatch.setattr(chat_server.server.app.store, "invite", Mock(side_effect=StoreUnavailable))
+    guest.register()
+    expect_error(guest.request("join", room="#dev"), "no_such_room", 404)
+    assert chat_server.connect().start_session("guest", password=PASSWORD).request("probe")["response"] == 200
+
+
+def test_invitations_of_guests_count_with_those_of_accounts(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank = chat_server.log_in("hank")
+    monkeypatch.setattr(invitations, "MAX_INVITATIONS", 2)
+    make_private(hank)
+    for name in ("joe", "kim"):
+        chat_server.log_in_guest(name)
+        invite(hank, name)
+    assert expect_error(hank.request("invite", room="#dev", user="dale"), "forbidden")["limit"] == 2
+    expect_ok(hank.request("uninvite", room="#dev", user="joe"))
+    invite(hank, "dale")
+    invite(hank, "dale")  # once more is no further one
+    invite(hank, "kim")
