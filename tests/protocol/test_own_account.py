@@ -193,6 +193,15 @@ def test_a_device_that_is_dropped_needs_the_password_again_and_goes_on_where_it_
     assert laptop.request("probe")["response"] == 200
 
 
+def test_what_a_dropped_device_sends_again_is_stored_once(chat_server: ChatServer) -> None:
+    laptop, phone = chat_server.log_in("hank"), chat_server.log_in("hank", "phone")
+    first = phone.request("msg", id="unanswered", to="dale", message="once")
+    assert laptop.request("drop", device="phone")["response"] == 200
+    again = chat_server.connect().start_session("hank", device="phone", password=PASSWORD)
+    assert again.request("msg", id="unanswered", to="dale", message="once")["seq"] == first["seq"]
+    assert again.request("msg", to="dale", message="next")["seq"] == first["seq"] + 1
+
+
 def test_all_other_devices_are_dropped_at_once(chat_server: ChatServer) -> None:
     laptop, phone = chat_server.log_in("hank"), chat_server.log_in("hank", "phone")
     assert laptop.request("drop", all=True)["response"] == 200

@@ -218,6 +218,8 @@ def test_a_draft_outlives_an_edit(chat: tuple[TuiClient, Reader]) -> None:
     tui.type("half a thou")
     tui.type("\x1be")
     tui.wait_for("#dev: edit")
+    assert tui.ui.draft == "one"
+    assert tui.controller.saved_state().shown["#dev"] == "half a thou"  # the next run has no edit to end
     tui.type("!\r")
     tui.wait_for("one! (edited)")
     tui.wait_until(lambda: tui.ui.draft == "half a thou")

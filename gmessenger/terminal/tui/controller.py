@@ -337,11 +337,14 @@ class Controller:
     def _draft_to_save(self, conversation: Conversation) -> str:
         """Return the draft; for a guest, with the messages before it that have no response.
 
+        While a message is edited, that is what was in the line before: the next run would send the text as a new one.
         Nothing else keeps those over a crash: only accounts have a journal of unsent messages.
         """
         entries = conversation.entries[-MAX_ENTRIES_SEARCHED:] if not self._client.is_account else []
         pending = [entry.source_text for entry in entries if entry.state is MessageState.WAITING]
-        return "\n".join([*pending, conversation.draft] if conversation.draft else pending)
+        composed = conversation.composed
+        draft = composed.saved_draft if composed is not None and composed.is_edit else conversation.draft
+        return "\n".join([*pending, draft] if draft else pending)
 
     def _run_send(self, entry: Entry, to: str, text: str, about: int | None, kind: fields.Kind | None) -> None:
         try:
