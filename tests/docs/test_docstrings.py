@@ -55,7 +55,7 @@ NO_VERBS = {
 }
 """Words that begin a sentence which is not an order; so does a third person, which ends in an s (`Returns`)."""
 
-TABLES = ("gmessenger/errors.py", "gmessenger/wire/events/")
+TABLES = ("gmessenger/errors/", "gmessenger/wire/events/")
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
