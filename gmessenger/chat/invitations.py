@@ -20,8 +20,10 @@ from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import AccountsOnly, AlreadyMember, Forbidden, NotFound, RecipientGone, WireError
+from gmessenger.lru_map import LruMap
 from gmessenger.names import fold
 
+MAX_REMEMBERED: Final = 1000  # invitations of guests on other nodes
 MAX_ANNOUNCED: Final = 100  # invitations at a login
 
 
@@ -53,6 +55,8 @@ class Invitations:
         self._is_recent = is_recent
         self._check_not_muted = check_not_muted
         self._clock = clock
+        self._invited_elsewhere: LruMap[tuple[str, str], str] = LruMap(MAX_REMEMBERED)
+        """Who has invited a guest of another node, by the keys of room and guest, until that node shows it."""
 
     def invite(self, session: Session, name: str, user: str) -> None:
         """Invite a user to a room that the session's account is in; where it is `invited`, as a moderator.
@@ -116,6 +120,7 @@ class Invitations:
             self.invite_guest_here(room, key, actor.name)
         else:
             self._router.peers.invite_guest(room.key, key, actor.name)
+            self._invited_elsewhere[room.key, key] = actor.name
 
     def invite_guest_here(self, room: Room, key: str, by: str, digest: str = "") -> None:
         """Invite the guest that is connected to this server under a folded name, if one is. Never blocks.
@@ -126,6 +131,7 @@ class Invitations:
         if guest is None or room.is_invited(guest) or digest not in ("", _digest(guest.token)):
             return
         room.guest_invitations[key] = GuestInvitation(guest.token, by)
+        self._router.peers.presence_changed(key)
         _tell(guest, room, by)
 
     def hand_over(self, session: Session) -> None:
@@ -140,8 +146,7 @@ class Invitations:
         """Take an invitation back, as a moderator or who has given it. Raises `NoSuchRoom`, `NotOwner`, `NotFound`."""
         room = self._rooms.require_member(name, session)
         key = fold(user)
-        invitation = self._find_invitation(room, key)
-        if invitation is None or invitation.by != session.name:
+        if self._find_inviter(room, key) != session.name:
             self._rights.require_role(room, session, "moderator")
         self._uninvite(RoomActor.of(session), room, key, user)
 
@@ -149,19 +154,25 @@ class Invitations:
         """Take an invitation back for the owner of the server. Raises `NotFound`."""
         self._uninvite(actor, room, fold(user), user)
 
-    def _find_invitation(self, room: Room, key: str) -> Invitation | GuestInvitation | None:
+    def _find_inviter(self, room: Room, key: str) -> str | None:
+        """Return who has invited a name, None if nobody has. Blocks on a cluster where that is not known here."""
         if key not in room.access.invitations and key not in room.guest_invitations:
             self._router.peers.sync()
-        return room.access.invitations.get(key) or room.guest_invitations.get(key)
+        invitation = room.access.invitations.get(key) or room.guest_invitations.get(key)
+        if invitation is not None:
+            return invitation.by
+        if key in self._accounts or key not in self._router.peers:
+            return None
+        return self._router.peers.inviter_of(room.key, key) or self._invited_elsewhere.peek((room.key, key))
 
     def _uninvite(self, actor: RoomActor, room: Room, key: str, user: str) -> None:
-        invitation = self._find_invitation(room, key)
-        if room.guest_invitations.pop(key, None) is None and key in self._router.peers and key not in self._accounts:
-            self._router.peers.invite_guest(room.key, key, actor.name, invited=False)
-        elif invitation is None:
+        if self._find_inviter(room, key) is None:
             raise NotFound(f"{user} is not invited.")
-        else:
+        if key in room.access.invitations:
             self._remove(room, key, actor.name, actor.session)
+        elif self._rooms.take_guest_invitation(room, key) is None:
+            self._router.peers.invite_guest(room.key, key, actor.name, invited=False)
+            self._invited_elsewhere.pop((room.key, key))
 
     def decline(self, session: Session, name: str) -> Room | None:
         """Decline the invitation to a room. Returns the room; None if the session is in it, or not invited."""
@@ -171,7 +182,7 @@ class Invitations:
             room = self._rooms.get(fold(name))
         if room is None or room.has_member(session) or not room.is_invited(session):
             return None
-        room.guest_invitations.pop(session.key, None)
+        self._rooms.take_guest_invitation(room, session.key)
         self._remove(room, session.key, session.name, session)
         return room
 

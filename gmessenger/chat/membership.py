@@ -114,7 +114,6 @@ class RoomMembership:
             room.guest_invitations.pop(session.key, None)
             session.sync.forget(room.key)  # what it was sent of an earlier room of this name
             session.sync.set_start(room.key, room.head)
-            room.guest_invitations.pop(session.key, None)
             self._router.peers.presence_changed(session.key)
             return ReadRange(room.head + 1, room.head + 1)
         with room.access_lock if session.key in room.access.invitations else nullcontext():

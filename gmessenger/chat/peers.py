@@ -18,7 +18,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
 
     `since`: when the status was set, in Unix seconds. `devices`: the ids of the sessions' devices.
     `rooms`: the keys of the rooms that a guest is in. `public_key`: with which others can encrypt for a guest.
-    `note`: of the status, or empty.
+    `note`: of the status, or empty. `invitations`: keys of the rooms that a guest is invited to, each with by whom.
     """
 
     name: str
@@ -30,6 +30,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
     rooms: tuple[str, ...] = ()
     public_key: str = ""
     note: str = ""
+    invitations: tuple[tuple[str, str], ...] = ()
 
 
 class Reservation(Protocol):
@@ -65,6 +66,11 @@ class Peers:
     def rooms_of(self, key: str) -> set[str]:
         """Return the keys of the rooms that a guest of another node is in."""
         return {room for presence in self.presences.get(key, {}).values() for room in presence.rooms}
+
+    def inviter_of(self, room: str, key: str) -> str | None:
+        """Return who has invited a guest of another node to a room, given by its key; None if that is not known."""
+        presences = self.presences.get(key, {}).values()
+        return next((by for presence in presences for each, by in presence.invitations if each == room), None)
 
     def devices_of(self, key: str) -> list[int]:
         """Return the ids of the devices with which an account is online on other nodes."""

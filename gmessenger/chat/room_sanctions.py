@@ -146,7 +146,7 @@ class RoomSanctions:
     def _shut_out(self, actor: RoomActor, room: Room, key: str, user: str, seconds: float | None, reason: str) -> None:
         self._add(actor, room, "shut_out", key, user, seconds, reason)
         self._router.peers.sync()  # it may have joined on another node before that was stored
-        room.guest_invitations.pop(key, None)
+        self._rooms.take_guest_invitation(room, key)
         self.shut_out_guest_here(room, key, actor.name)
         self._membership.remove(room, key, actor, reason)
 

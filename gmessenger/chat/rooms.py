@@ -9,7 +9,7 @@ from typing import Final, Literal
 from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.chat.outbox import InvitationEvent, RoomEvent
 from gmessenger.chat.records import Account, RoomAccess, RoomRecord, RoomSanctionKind, Sanction
-from gmessenger.chat.room import Room
+from gmessenger.chat.room import GuestInvitation, Room
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
@@ -188,6 +188,17 @@ class RoomRegistry:
     def guest_rooms(self, session: Session) -> list[Room]:
         """Return the rooms that a guest is in."""
         return [room for room in self if room.guests.get(session.key) is session]
+
+    def guest_invitations(self, session: Session) -> list[tuple[str, str]]:
+        """Return the keys of the rooms that a guest is invited to, each with who has invited it."""
+        return [(room.key, room.inviter_of(session)) for room in self if room.is_invited(session)]
+
+    def take_guest_invitation(self, room: Room, key: str) -> GuestInvitation | None:
+        """Remove the invitation of the guest of that folded name, and return it; None if there is none here."""
+        invitation = room.guest_invitations.pop(key, None)
+        if invitation is not None:
+            self._router.peers.presence_changed(key)
+        return invitation
 
     def remove_account(self, account: Account, new_owners: Mapping[str, int]) -> None:
         """Remove an account that was deleted from all rooms; `new_owners` are those of its rooms, by key."""

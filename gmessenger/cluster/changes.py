@@ -402,12 +402,12 @@ class ChangeApplier:
         if found is not None and invited:
             self._messenger.invitations.invite_guest_here(found, key, details.by, details.reason)
         elif found is not None:
-            found.guest_invitations.pop(key, None)
+            self._messenger.rooms.take_guest_invitation(found, key)
 
     def _handle_expel(self, room: str, key: str, details: ChangeDetails) -> None:
         found = self._messenger.rooms.get(room)
         if found is not None:  # stored first: where that fails, all of it is done again
-            found.guest_invitations.pop(key, None)
+            self._messenger.rooms.take_guest_invitation(found, key)
             self._messenger.room_sanctions.shut_out_guest_here(found, key, details.by)
         self._room_changes.expel(room, key, details.by, details.reason)
 

@@ -11,6 +11,7 @@ from msgspec import MsgspecError, msgpack
 from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.peers import PeerPresence, Peers
 from gmessenger.chat.presence import PresenceTracker, RecentNames
+from gmessenger.chat.records import MAX_INVITATIONS
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
@@ -61,6 +62,7 @@ class PresenceSync:
             return
         latest = sessions[-1]
         rooms = [room.key for room in self._rooms.guest_rooms(latest)] if latest.account is None else ()
+        invitations = self._rooms.guest_invitations(latest)[:MAX_INVITATIONS] if latest.account is None else ()
         entry = PeerPresence(
             latest.name,
             latest.status,
@@ -71,6 +73,7 @@ class PresenceSync:
             tuple(rooms),
             latest.public_key,
             latest.note,
+            tuple(invitations),
         )
         self._bus.set_presence(key, _encode(entry))
 

@@ -183,3 +183,22 @@ def test_a_guest_that_changes_nodes_keeps_its_place(cluster: Cluster) -> None:
     again = cluster.connect(cluster.first).start_session("gus", session=gus.session)
     expect_ok(again.request("join", room="#dev"))
     assert hank.take_events("join") == []
+
+
+def test_the_invitation_of_a_guest_on_another_node_is_taken_back_once(cluster: Cluster) -> None:
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.first, "dale")
+    gus, peggy = cluster.log_in_guest(cluster.second, "gus"), cluster.register(cluster.second, "peggy")
+    for each in (hank, dale, peggy):
+        expect_ok(each.request("join", room="#dev"))
+    wait_until(lambda: len(names_in(hank)) == 3)
+    expect_ok(dale.request("invite", room="#dev", user="gus"))
+    expect_ok(dale.request("uninvite", room="#dev", user="gus"))  # its own, though it is no moderator
+    wait_until(lambda: cluster.first.app.messenger.router.peers.inviter_of("#dev", "gus") is None)
+    expect_error(hank.request("uninvite", room="#dev", user="gus"), "never_seen", 404)
+    expect_ok(hank.request("invite", room="#dev", user="gus"))
+    expect_error(peggy.request("uninvite", room="#dev", user="gus"), "not_owner")
+    expect_ok(hank.request("role", room="#dev", user="peggy", role="moderator"))
+    wait_until(lambda: cluster.first.app.messenger.router.peers.inviter_of("#dev", "gus") == "hank")
+    expect_ok(gus.request("leave", room="#dev"))  # declined
+    wait_until(lambda: hank.request("uninvite", room="#dev", user="gus")["response"] == 404)
+    expect_error(peggy.request("uninvite", room="#dev", user="gus"), "never_seen", 404)
