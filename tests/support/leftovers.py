@@ -10,7 +10,7 @@ from pathlib import Path
 # In a process of its own: one that has the store open and closes another descriptor of its files loses SQLite's locks.
 SEARCH_SCRIPT = """
 import pathlib, sys
-needles = sys.stdin.buffer.read().split(b"\\0")
+needles = [bytes.fromhex(line) for line in sys.stdin]
 for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
     if file.is_file():
         data = file.read_bytes().lower()
@@ -31,11 +31,11 @@ for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
 def find_traces(folder: Path, needles: Iterable[str | bytes]) -> list[str]:
     """List which files below a folder contain which needles, ignoring case."""
     coded = [needle.encode() if isinstance(needle, str) else needle for needle in needles]
-    stdin = b"\0".join(needle.lower() for needle in coded)
+    lines = "".join(f"{needle.lower().hex()}\n" for needle in coded)  # a digest may have any byte, also a NUL
     completed = subprocess.run(
-        [sys.executable, "-c", SEARCH_SCRIPT, str(folder)], input=stdin, capture_output=True, check=True
+        [sys.executable, "-c", SEARCH_SCRIPT, str(folder)], input=lines, capture_output=True, check=True, text=True
     )
-    return completed.stdout.decode().splitlines()
+    return completed.stdout.splitlines()
 
 
 def find_matches(folder: Path, pattern: str) -> set[str]:
