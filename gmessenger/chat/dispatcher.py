@@ -139,7 +139,7 @@ class MessageDispatcher:
 
     def _send_direct(self, session: Session, key: str, to: str, outgoing: OutgoingText) -> None:
         account = self._accounts.get(key)
-        name = account.name if account is not None else self._guest_name(key, to)
+        name = account.name if account is not None else self._router.shown_names.get(key) or self._guest_name(key, to)
         if account is None and session.account is None:
             return self._relay(session, key, name, outgoing)
         pending = self._pending(session, direct_key(session.key, key), name, outgoing, key)
@@ -160,10 +160,7 @@ class MessageDispatcher:
             raise RecipientBusy(retry_after=self._policy.busy_retry_after)
 
     def _guest_name(self, key: str, to: str) -> str:
-        """Return the name of an online guest as shown. Raises `NotFound`, or `RecipientGone` if it was seen lately."""
-        sessions = self._router.sessions(key)
-        if sessions:
-            return sessions[0].name
+        """Return the name of a guest on another node as shown. Raises `NotFound`, or `RecipientGone` if seen lately."""
         presence = self._router.peers.latest(key)
         if presence is None:
             raise (
@@ -242,7 +239,7 @@ class MessageDispatcher:
         size = sum(map(len, texts)) + MESSAGE_OVERHEAD * len(texts)
         if not all(outbox.make_room_for(len(texts), size) for outbox in outboxes):
             return False
-        batch = TextBatch(session.name, self._router.sessions(key)[0].name, texts, self._clock(), size)
+        batch = TextBatch(session.name, self._router.shown_names[key], texts, self._clock(), size)
         accepted = sum(outbox.push(batch, len(texts)) for outbox in outboxes)
         self._stats.relayed += len(texts)
         self._stats.deliveries += accepted * len(texts)

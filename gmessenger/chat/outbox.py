@@ -330,7 +330,15 @@ class Outbox(SimpleQueue[Outbound]):
             self._flush()
             if self.is_full:
                 return False
-        return self.push(event)
+        if self.closed:
+            return False
+        # The rest as `push` and `Message.size`, also without the calls.
+        self._size += len(event.text) + MESSAGE_OVERHEAD if type(event) is Message else event.size
+        waiting = self.queue
+        waiting.append(event)
+        if len(waiting) == 1:
+            self._on_ready()
+        return True
 
     def push(self, event: Outbound, frames: int = 1) -> bool:
         """Append an event of so many frames, whatever the bound. Returns False if the outbox is closed.
@@ -356,7 +364,8 @@ class Outbox(SimpleQueue[Outbound]):
     def drain(self) -> list[Outbound]:
         """Remove and return all events, in order."""
         self._size = self._extra_frames = 0
-        self._notify_room()
+        if self._room_available is not None:
+            self._notify_room()
         # The queue's own list: a call for each event would cost more than everything else here.
         drained = list(self.queue)
         self.queue.clear()

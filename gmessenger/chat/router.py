@@ -13,11 +13,13 @@ from gmessenger.errors import PasswordRequired, WireError
 class Router:
     """Maps each folded name to its local sessions and their outboxes; `peers` knows the names on other nodes.
 
-    `outboxes` is read by key for each message, so it is a plain dict; only the router changes it. Nothing here yields.
+    `outboxes` and `shown_names`, those of the earliest sessions, are read by key for each message, so they are plain
+    dicts; only the router changes them. Nothing here yields.
     """
 
     def __init__(self, peers: Peers | None = None) -> None:
         self.outboxes: dict[str, tuple[Outbox, ...]] = {}
+        self.shown_names: dict[str, str] = {}
         self.peers = peers or Peers()
         self._sessions: dict[str, list[Session]] = {}
 
@@ -38,7 +40,7 @@ class Router:
     def names(self) -> dict[str, str]:
         """The names that are online, on any node, as shown, by key."""
         remote = {key: next(iter(by_node.values())).name for key, by_node in self.peers.presences.items()}
-        return remote | {key: sessions[0].name for key, sessions in self._sessions.items()}
+        return remote | self.shown_names
 
     def public_key(self, key: str) -> str:
         """Return the public key of a name on any node; empty if there is none."""
@@ -68,9 +70,11 @@ class Router:
         sessions = self._sessions.get(key)
         if sessions:
             self.outboxes[key] = tuple(session.outbox for session in sessions)
+            self.shown_names[key] = sessions[0].name
         else:
             self._sessions.pop(key, None)
             self.outboxes.pop(key, None)
+            self.shown_names.pop(key, None)
         self.peers.presence_changed(key)
 
 

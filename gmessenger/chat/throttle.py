@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import gevent
 
 from gmessenger.chat.ratelimit import (
+    CHARACTERS_PER_UNIT,
     BucketTable,
     Charge,
     Limits,
@@ -79,7 +80,9 @@ class Throttle:
 
         Raises `RateLimited`, or `NotLoggedIn` if the session was ended meanwhile.
         """
-        bucket, cost = session.buckets.messages, message_cost(characters, recipients)
+        bucket = session.buckets.messages
+        # (Nearly all are short, and to one: without the call.)
+        cost = message_cost(characters, recipients) if recipients or characters >= CHARACTERS_PER_UNIT else 1
         bucket.tokens -= cost
         if bucket.tokens < 0:
             self._charge_or_wait(bucket, cost, self._limits().messages, self._shared_message_buckets(session))

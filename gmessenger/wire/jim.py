@@ -79,7 +79,7 @@ _ERASE_DECODER: Final = json.Decoder(_ShortErase)
 
 def decode_request(frame: bytes) -> NativeEvent | InvalidFrame:
     """Decode one native frame; return its request, or an `InvalidFrame` with the error. Never raises."""
-    if is_nested_too_deep(frame):
+    if len(frame) > MAX_LINE_DEPTH and is_nested_too_deep(frame):
         return InvalidFrame(BadFrame())
     try:
         request: NativeRequest = _REQUEST_DECODER.decode(frame)

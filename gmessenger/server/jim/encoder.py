@@ -31,10 +31,8 @@ from gmessenger.wire.events import MessageEvent, PlainMessageEvent, UserInfo
 from gmessenger.wire.jim import Encodable, make_response, pre_encode, pre_encode_lines
 
 
-def encode_message(message: Message, recipient: str) -> Encodable:
-    """Return the frame of a message to the session of `recipient`."""
-    if message.to[:1] != ROOM_PREFIX:
-        return _message_event(message)
+def encode_room_message(message: Message, recipient: str) -> Encodable:
+    """Return the frame of a message to a room, or of a broadcast, for the session of `recipient`."""
     if message.to == BROADCAST_TARGET:
         kind = message.kind or UNSET
         return MessageEvent(message.sender, recipient, message.time, message.text, broadcast=True, kind=kind)
@@ -43,12 +41,13 @@ def encode_message(message: Message, recipient: str) -> Encodable:
 
 def _encode_shared(message: Message) -> Raw:
     # Encoded once for all recipients: encoding is most of what a delivery costs.
-    encoded: Raw = message.encoded or pre_encode(_message_event(message))
+    encoded: Raw = message.encoded or pre_encode(message_event(message))
     message.encoded = encoded
     return encoded
 
 
-def _message_event(message: Message) -> MessageEvent | PlainMessageEvent:
+def message_event(message: Message) -> MessageEvent | PlainMessageEvent:
+    """Return the event of a message, for any of its recipients."""
     seq = UNSET if message.seq is None else message.seq
     id = UNSET if message.id is None else message.id
     if message.about is None and not message.kind and not message.erased and message.edited is None:
@@ -77,7 +76,7 @@ def _encode_presence(change: PresenceUpdate) -> Encodable:
 
 def _encode_message_batch(batch: MessageBatch) -> Encodable:
     # For a room from shared messages: a sender gets another batch, without its own messages.
-    encode_one = _encode_shared if batch.messages[0].to[:1] == ROOM_PREFIX else _message_event
+    encode_one = _encode_shared if batch.messages[0].to[:1] == ROOM_PREFIX else message_event
     encoded: Raw = batch.encoded or pre_encode_lines([encode_one(message) for message in batch.messages])
     batch.encoded = encoded
     return encoded

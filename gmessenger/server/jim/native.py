@@ -25,8 +25,8 @@ from gmessenger.errors import (
     WireError,
 )
 from gmessenger.field_types import MAX_ID
-from gmessenger.names import fold
-from gmessenger.server.jim.encoder import ENCODERS, encode_message
+from gmessenger.names import ROOM_PREFIX, fold
+from gmessenger.server.jim.encoder import ENCODERS, encode_room_message, message_event
 from gmessenger.server.jim.handler import Command, ConnectionHandler
 from gmessenger.server.net.connection import Connection
 from gmessenger.wire import events
@@ -188,7 +188,8 @@ class NativeHandler(ConnectionHandler):
         frames: list[Encodable] = []
         for event in self.session.outbox.drain():
             if type(event) is Message:
-                frames.append(encode_message(event, self.session.name))
+                to_room = event.to[:1] == ROOM_PREFIX
+                frames.append(encode_room_message(event, self.session.name) if to_room else message_event(event))
             elif type(event) is EndOfStream:
                 self.connection.close_gracefully("left")
             elif type(event) is Response:

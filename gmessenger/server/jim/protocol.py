@@ -66,20 +66,6 @@ class JimProtocol:
     def data_received(self, data: bytes) -> None:
         if len(data) > STREAM_CHUNK and not self._decoder.is_native:
             data = self._receive_chunks(data)
-        self._receive(data)
-
-    def _receive_chunks(self, data: bytes) -> bytes:
-        """Handle a stream in chunks while it is one; returns the rest of the data."""
-        time_slice, start = TimeSlice(), 0
-        while len(data) - start > STREAM_CHUNK and not self._decoder.is_native:
-            self._receive(data[start : start + STREAM_CHUNK])
-            start += STREAM_CHUNK
-            if self._connection.is_closing or (self._handler is not None and self._handler.is_closing):
-                return b""
-            self._yield(time_slice)
-        return data[start:]
-
-    def _receive(self, data: bytes) -> None:
         received = self._decoder.feed(data)
         if len(received) > 1:
             self._dispatch_batch(received)
@@ -87,6 +73,17 @@ class JimProtocol:
             self._reject_foreign(received[0].protocol)
         elif received and self._dispatch(received[0]) and self._connection.writer.is_blocked:
             self._yield(TimeSlice())
+
+    def _receive_chunks(self, data: bytes) -> bytes:
+        """Handle a stream in chunks while it is one; returns the rest of the data."""
+        time_slice, start = TimeSlice(), 0
+        while len(data) - start > STREAM_CHUNK and not self._decoder.is_native:
+            self.data_received(data[start : start + STREAM_CHUNK])
+            start += STREAM_CHUNK
+            if self._connection.is_closing or (self._handler is not None and self._handler.is_closing):
+                return b""
+            self._yield(time_slice)
+        return data[start:]
 
     def send_probe(self) -> bool:
         return self._handler is not None and self._handler.send_probe()

@@ -87,6 +87,7 @@ class Connection:
         "_received_at",
         "_transport",
         "address",
+        "is_closing",
         "is_proxied",
         "protocol",
         "writer",
@@ -105,17 +106,14 @@ class Connection:
         self._opened_at = self._received_at = time.monotonic()
         self._is_handling = self._is_waiting = False
         self._probed_at: float | None = None
-        self._closing_since: float | None = None
+        self.is_closing = False
+        """Whether no more requests are handled."""
+        self._closing_since = 0.0  # monotonic seconds
         self._close_reason: str | None = None
         self.address = remote.address
         self.is_proxied = remote.is_proxied
         self.writer = ConnectionWriter(transport, context.flusher, context.supervisor, self.abort)
         self.protocol = make_protocol(self)
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether no more requests are handled."""
-        return self._closing_since is not None
 
     @property
     def is_encrypted(self) -> bool:
@@ -153,7 +151,7 @@ class Connection:
         bytes would reset the connection, and the last response would be lost.
         """
         if not self.is_closing:
-            self._closing_since = time.monotonic()
+            self._begin_closing()
             self._close_reason = self._close_reason or reason
             self.protocol.end_session(reason)
             self.writer.call_when_drained(self._shutdown_write)
@@ -164,13 +162,16 @@ class Connection:
         self.writer.close()
         if self._greenlet is not gevent.getcurrent():
             gevent.kill(self._greenlet)
-        else:
-            self._closing_since = self._closing_since or time.monotonic()
+        elif not self.is_closing:
+            self._begin_closing()
+
+    def _begin_closing(self) -> None:
+        self.is_closing, self._closing_since = True, time.monotonic()
 
     def check_timeouts(self, now: float) -> None:
         """Close or probe a connection that has waited too long. `now`: monotonic seconds."""
         options = self._context.options
-        if self._closing_since is not None:
+        if self.is_closing:
             if now - self._closing_since > options.close_timeout and not self.writer.is_blocked:
                 self.abort("did not close")
         elif self.protocol.user_name is None:

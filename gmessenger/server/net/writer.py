@@ -24,16 +24,15 @@ class FlushScheduler:
         self.write_timeout = write_timeout
         self._loop = hub.loop
         self._supervisor = supervisor
-        self._dirty: list[ConnectionWriter] = []
+        self.dirty: list[ConnectionWriter] = []
+        """The writers that are flushed next; the first that is added has to `start` it."""
 
-    def schedule(self, writer: ConnectionWriter) -> None:
-        """Flush a writer before the loop waits again."""
-        if not self._dirty:
-            self._loop.run_callback(self._flush)
-        self._dirty.append(writer)
+    def start(self) -> None:
+        """Flush the writers that are `dirty` by then before the loop waits again."""
+        self._loop.run_callback(self._flush)
 
     def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
+        dirty, self.dirty = self.dirty, []
         for writer in dirty:
             try:
                 writer.flush()
@@ -54,6 +53,7 @@ class ConnectionWriter:
         "_scheduler",
         "_supervisor",
         "_transport",
+        "is_blocked",
     )
 
     def __init__(
@@ -66,7 +66,9 @@ class ConnectionWriter:
         self._on_lost = on_lost
         self._buffer = b""
         self._offset = 0  # bytes of the buffer already sent: cutting them off each time would copy the rest
-        self._greenlet: Greenlet[..., object] | None = None
+        self.is_blocked = False
+        """Whether the socket takes no more, because the client has not read what was written before."""
+        self._greenlet: Greenlet[..., object] | None = None  # while it is blocked
         self._on_drained: Callable[[], None] | None = None
         self._pull: Callable[[], bytes] = bytes
 
@@ -75,29 +77,27 @@ class ConnectionWriter:
         self._pull = pull
 
     @property
-    def is_blocked(self) -> bool:
-        """Whether the socket takes no more, because the client has not read what was written before."""
-        return self._greenlet is not None
-
-    @property
     def pending_bytes(self) -> int:
         """The number of bytes still to be sent."""
         return len(self._buffer) - self._offset
 
     def schedule(self) -> None:
         """Write what the source has, before the loop waits again."""
-        self._scheduler.schedule(self)
+        dirty = self._scheduler.dirty
+        dirty.append(self)
+        if len(dirty) == 1:
+            self._scheduler.start()
 
     def write(self, data: bytes) -> None:
         """Send bytes after what is pending, at once as far as the socket takes them."""
         self._buffer += data
-        if self._greenlet is None:
+        if not self.is_blocked:
             self._send()
 
     def flush(self) -> None:
         """Send what the source has, now, as far as the socket takes it."""
-        if self._greenlet is None:
-            self._buffer = self._pull()  # empty before, or there would be a greenlet
+        if not self.is_blocked:
+            self._buffer = self._pull()  # empty before, or the socket would take no more
             self._send()
 
     def call_when_drained(self, callback: Callable[[], None]) -> None:
@@ -105,7 +105,7 @@ class ConnectionWriter:
         self._on_drained = callback
         self._pull = bytes
         # Not at once: the source itself may have called this, and what it returns is still to be sent.
-        self._scheduler.schedule(self)
+        self.schedule()
 
     def drain(self) -> None:
         """Block until everything is sent, for as long as the client goes on reading."""
@@ -116,8 +116,8 @@ class ConnectionWriter:
     def close(self) -> None:
         """Discard what is pending, and send no more."""
         self._pull, self._on_drained = bytes, None
-        self._clear()
-        greenlet, self._greenlet = self._greenlet, None
+        self._buffer, self._offset = b"", 0
+        greenlet, self._greenlet, self.is_blocked = self._greenlet, None, False
         if greenlet is not None and greenlet is not gevent.getcurrent():
             greenlet.kill(block=False)
 
@@ -129,7 +129,8 @@ class ConnectionWriter:
     def _send(self) -> None:
         if self._buffer and not self._try_send():
             self._greenlet = self._supervisor.spawn("writer", self._send_remaining)
-        else:
+            self.is_blocked = True
+        elif self._on_drained is not None:
             self._notify_drained()
 
     def _notify_drained(self) -> None:
@@ -145,17 +146,14 @@ class ConnectionWriter:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._clear()
+            self._buffer, self._offset = b"", 0
             self._on_lost(error.strerror or "the connection broke")
             return True
         self._offset += sent
         if self._offset < len(data):
             return False
-        self._clear()
-        return True
-
-    def _clear(self) -> None:
         self._buffer, self._offset = b"", 0
+        return True
 
     def _send_remaining(self) -> None:
         try:
@@ -168,5 +166,5 @@ class ConnectionWriter:
         except Exception as failure:
             self.on_error(failure)
         finally:
-            self._greenlet = None
+            self._greenlet, self.is_blocked = None, False
         self._notify_drained()
