@@ -218,6 +218,7 @@ class ChangeApplier:
         accounts = {account.id: account for account in self._read(self._store.accounts)}
         for id in accounts.keys() | self._messenger.authenticator.accounts_by_id.keys():
             self._update_account(id, accounts.get(id))
+        self._end_outdated_sessions(accounts.values())
         self._resync_blocks(accounts)
         self._resync_rooms_and_sanctions()
         self._resync_sessions()
@@ -274,8 +275,22 @@ class ChangeApplier:
         self._is_certain = False
         return result
 
+    def _end_outdated_sessions(self, accounts: Iterable[Account]) -> None:
+        """End what was logged in before the passwords of these accounts, as stored, were changed.
+
+        It blocks on the store, so it comes after everything that was read is in memory.
+        """
+        authenticator = self._messenger.authenticator
+        for stored in accounts:
+            known = authenticator.accounts_by_id.get(stored.id)
+            if known is not None and stored.generation > known.generation:
+                authenticator.note_password_change(known, stored.generation)
+
     def _handle_account(self, id: int, details: ChangeDetails) -> None:
-        self._update_account(id, self._read(lambda: self._store.account(id)))
+        stored = self._read(lambda: self._store.account(id))
+        self._update_account(id, stored)
+        if stored is not None:
+            self._end_outdated_sessions([stored])
 
     def _update_account(self, id: int, stored: Account | None) -> None:
         known = self._messenger.authenticator.accounts_by_id.get(id)
@@ -302,8 +317,6 @@ class ChangeApplier:
     def _merge_account(self, stored: Account, known: Account) -> None:
         if stored.role != known.role:
             self._messenger.moderation.set_role(known, stored.role)
-        if stored.generation > known.generation:
-            self._messenger.authenticator.note_password_change(known, stored.generation)
         if stored.disabled and not known.disabled:
             self._close_sessions(known.key, AccountDisabled())
         known.disabled = stored.disabled

@@ -61,6 +61,20 @@ def test_a_client_that_connects_to_another_node_while_it_changes_the_password_go
     assert again.request("users")["response"] == 200
 
 
+def test_what_a_node_changes_while_it_ends_outdated_sessions_stays(cluster: Cluster) -> None:
+    hank = cluster.register(cluster.first, "hank")
+    phone, node = cluster.log_in(cluster.second, "hank", "phone"), cluster.second.app
+    gate = Gate(node.store, "find_token")
+    assert hank.request("password", old=PASSWORD, new=NEW)["response"] == 200
+    gate.wait_until_reached()
+    account = node.messenger.authenticator.accounts["hank"]
+    account.disabled = True  # as it is before the store has it
+    gate.open()
+    assert phone.receive_until_closed()[-1]["code"] == "password_needed"
+    node.node._follower.sync()
+    assert account.generation == 1 and account.disabled
+
+
 def test_a_device_is_dropped_whichever_node_it_is_on(cluster: Cluster) -> None:
     laptop = cluster.register(cluster.first, "hank")
     phone, tablet = (
