@@ -85,7 +85,7 @@ class AmendmentHandlers(HandlerBase):
     def erase(self, number: int | None, rest: str) -> None:
         """Erase a message."""
         if rest:
-            return self.refuse(_("Usage: {usage}", usage="/erase [NUMBER]"))
+            return self.refuse(_("Usage: {usage}", usage="/erase [NUMBER]" if self.has_numbers else "/erase"))
         if (target := self.find_target(number, own=True)) is not None:
             self.confirm_erase(target)
         return None

@@ -49,9 +49,18 @@ class ChatCommand:
     @property
     def usage(self) -> str:
         """The name and the arguments, as help shows them."""
-        return f"{self.names[0]} {_(self.arguments)}".rstrip()
+        return self.usage_for(has_numbers=True)
+
+    def usage_for(self, *, has_numbers: bool) -> str:
+        """Return the usage; without the number of a message where messages have none."""
+        arguments = _(self.arguments)
+        if not has_numbers and self.arguments.startswith(MESSAGE_NUMBER):
+            _number, _sep, arguments = arguments.partition(" ")
+        return f"{self.names[0]} {arguments}".rstrip()
 
 
+MESSAGE_NUMBER: Final = "[NUMBER]"
+"""The argument that names a message, in modes where messages have numbers."""
 NUMBER_ARGUMENTS: Final = frozenset({"N", "MINUTES"})
 
 

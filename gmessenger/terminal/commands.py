@@ -82,23 +82,28 @@ class CommandError:
     message: str
 
 
-def parse_line(line: str, *, is_operator: bool = False) -> ParsedCommand | PlainText | CommandError:
-    """Parse a typed line. Commands for operators are suggested only to operators."""
+def parse_line(
+    line: str, *, is_operator: bool = False, has_numbers: bool = True
+) -> ParsedCommand | PlainText | CommandError:
+    """Parse a typed line. Commands for operators are suggested only to operators.
+
+    has_numbers: messages are named by numbers.
+    """
     if line.startswith("//"):
         return PlainText(line[1:])
     if line.startswith("/"):
         name, _, arguments = line.partition(" ")
-        return _parse_command(name, arguments.lstrip(), is_operator)
+        return _parse_command(name, arguments.lstrip(), is_operator, has_numbers)
     command = COMMANDS_BY_WORD.get(line.strip().casefold())
     return ParsedCommand(command, "") if command is not None else PlainText(line)
 
 
-def _parse_command(name: str, arguments: str, is_operator: bool) -> ParsedCommand | CommandError:
+def _parse_command(name: str, arguments: str, is_operator: bool, has_numbers: bool) -> ParsedCommand | CommandError:
     command = COMMANDS_BY_NAME.get(name.casefold())
     if command is None:
         return CommandError(_describe_unknown(name, is_operator))
     if not command.accepts(arguments):
-        return CommandError(_("Usage: {usage}", usage=command.usage))
+        return CommandError(_("Usage: {usage}", usage=command.usage_for(has_numbers=has_numbers)))
     return ParsedCommand(command, arguments if "TEXT" in command.arguments else arguments.strip())
 
 
@@ -139,10 +144,10 @@ def no_recipient_hint(line: str) -> str:
     return _("{sentence} Did you mean {command}?", sentence=hint, command=suggestions[0]) if suggestions else hint
 
 
-def help_text(width: int, *notes: str, is_operator: bool = False) -> str:
-    """Return the table of commands and the notes, fitted to `width` columns."""
+def help_text(width: int, *notes: str, is_operator: bool = False, has_numbers: bool = True) -> str:
+    """Return the table of commands and the notes, fitted to `width` columns; the flags are those of `parse_line`."""
     rows = [
-        (", ".join((*command.bare_words, command.usage)), _(command.description))
+        (", ".join((*command.bare_words, command.usage_for(has_numbers=has_numbers))), _(command.description))
         for command in COMMANDS
         if is_operator or not command.operators_only
     ]

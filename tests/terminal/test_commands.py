@@ -275,6 +275,13 @@ def test_what_is_for_operators_is_shown_to_them_only() -> None:
     assert "/block NAME" in user_help
 
 
+def test_where_messages_have_no_numbers_none_is_asked_for() -> None:
+    assert "/react [NUMBER] EMOJI" in help_text(200)
+    without = help_text(200, has_numbers=False)
+    assert "/react EMOJI" in without and "NUMBER" not in without
+    assert parse_line("/react", has_numbers=False) == CommandError("Usage: /react EMOJI")
+
+
 def test_no_name_means_two_things() -> None:
     assert len(COMMANDS_BY_WORD) == sum(len(command.bare_words) for command in COMMANDS)
     assert len(COMMANDS_BY_NAME) == sum(len(command.names) for command in COMMANDS)

@@ -175,6 +175,8 @@ def test_a_line_that_cannot_be_carried_out_is_given_back(chat: tuple[TuiClient, 
     ("line", "answer"),
     [
         ("/kick", "Usage: /kick NAME"),
+        ("/react", "Usage: /react EMOJI"),
+        ("/erase all", "Usage: /erase"),
         ("/mgs dale a long text", "Did you mean /msg?"),
         ("/make #ops secret", "write it as in /make #room"),
         ("/role dale king", "the roles are:"),

@@ -220,7 +220,7 @@ class TuiCommandHandlers(CommandHandlers):
         self.show(format_key_help())
 
     def help_text(self) -> str:
-        return help_text(UNLIMITED_WIDTH, _(HELP_NOTES), is_operator=self.is_operator)
+        return help_text(UNLIMITED_WIDTH, _(HELP_NOTES), is_operator=self.is_operator, has_numbers=self.has_numbers)
 
     def add_names(self, *names: str) -> None:
         """Remember names for completion."""

@@ -59,7 +59,9 @@ class ChatCompleter(Completer):
             name = next((name for name in command.names if name.startswith(word.casefold())), None)
             if name is not None:
                 text = f"{name} " if command.arguments else name
-                yield Completion(text, -len(word), display=command.usage, display_meta=_(command.description))
+                yield Completion(
+                    text, -len(word), display=command.usage_for(has_numbers=False), display_meta=_(command.description)
+                )
 
     def _complete_argument(self, prefix: str, word: str) -> Iterator[Completion]:
         name, *typed = prefix.split()

@@ -129,7 +129,7 @@ class Controller:
         self._typed = ""
 
     def _run_line(self, text: str) -> None:
-        parsed = parse_line(text, is_operator=self.handlers.is_operator)
+        parsed = parse_line(text, is_operator=self.handlers.is_operator, has_numbers=self.handlers.has_numbers)
         if isinstance(parsed, ParsedCommand):
             parsed.run(self.handlers)
         elif isinstance(parsed, CommandError):
