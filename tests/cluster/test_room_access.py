@@ -182,7 +182,6 @@ def test_a_guest_that_changes_nodes_keeps_its_place(cluster: Cluster) -> None:
     expect_ok(hank.request("rule", room="#dev", set=PRIVATE | {"most": 2}))
     again = cluster.connect(cluster.first).start_session("gus", session=gus.session)
     expect_ok(again.request("join", room="#dev"))
-    assert hank.take_events("join") == []
 
 
 def test_the_invitation_of_a_guest_on_another_node_is_taken_back_once(cluster: Cluster) -> None:
