@@ -76,6 +76,7 @@ TABLES: Final = (
         autoincrement=True,
     ),
     Table("reactions", ("conversation_id", "seq", "text", "account_id")),
+    Table("reaction_messages", ("conversation_id", "about", "seq")),
     Table("past_ids", ("device_id", "client_id", "conversation_id", "seq", "digest", "time")),
     Table("sanctions", ("kind", "target", "by", "reason", "since", "until")),
     Table("blocks", ("account_id", "key", "name")),

@@ -151,7 +151,7 @@ def test_an_erased_text_is_nowhere(driver: StoreDriver) -> None:
     assert [entry.message.text for entry in exported] == ["", "b", "", "", ""]
     assert history(driver)[0].reactions == []
     assert driver.store.stored_bytes(driver.hank) == len("b")
-    assert driver.store.stored_bytes(driver.dale) == len("\N{THUMBS UP SIGN}".encode())
+    assert driver.store.stored_bytes(driver.dale) == 0
 
 
 def test_what_is_erased_or_itself_an_amendment_is_not_amended(driver: StoreDriver) -> None:
@@ -323,6 +323,28 @@ def test_amendments_survive_a_restart_and_the_index_is_whole(
     store.prune(1.0)
     store.erase_messages(driver.hank)
     assert driver.find_texts("here") == []
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+@pytest.mark.parametrize("way", ["erase", "forget", "prune"])
+def test_reactions_to_what_is_erased_are_stored_no_longer(way: str, is_together: bool, driver: StoreDriver) -> None:
+    dale = {"account": driver.dale}
+    reactions = [amend(driver, 1, what, "x", **dale) for what in ("react", "unreact", "react")]
+    said = [driver.message("one", time=1.0), driver.message("two", **dale), *reactions]
+    said += [amend(driver, 2, "react", "y", **dale), amend(driver, 1, "erase", account=None, may_moderate=True)]
+    for some in [said] if is_together else [[message] for message in said]:
+        if way != "erase":
+            some = [message for message in some if message.account is not None]
+        assert errors(driver.append(*some)) == [None] * len(some)
+    if way == "forget":
+        driver.store.erase_messages(driver.hank)
+    elif way == "prune":
+        driver.store.prune(2.0)
+        assert driver.store.stored_bytes(driver.dale) == len("twoxxxy")
+        return
+    assert driver.store.stored_bytes(driver.hank) == 0
+    assert driver.store.stored_bytes(driver.dale) == len("twoy")
+    assert driver.texts(driver.page())[:6] == ["", "two", "", "", "", "y"]
 
 
 LOOSE_REACTION = "INSERT INTO reactions SELECT id, 1, 'x', 1 FROM conversations"

@@ -35,6 +35,7 @@ ROWS = (
     "WHERE key = '#dev'",
     "INSERT INTO invitations SELECT id, 'dale', 'Dale', 'Hank', 9.0 FROM conversations WHERE key = '#dev'",
     "INSERT INTO reactions SELECT id, 12, '👍', 1 FROM conversations WHERE key = '#dev'",
+    "INSERT INTO reaction_messages SELECT id, 12, 13 FROM conversations WHERE key = '#dev'",
 )
 """Rows of the tables that a store's methods do not fill here."""
 

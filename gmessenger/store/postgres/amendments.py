@@ -36,6 +36,13 @@ ERASE: Final = (
     "WHERE conversation_id = %s AND seq = %s"
 )
 DELETE_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = %s AND seq = %s"
+BLANK_REACTIONS: Final = (
+    "UPDATE messages m SET text = '' FROM reaction_messages r WHERE r.conversation_id = %s AND r.about = %s "
+    "AND m.conversation_id = r.conversation_id AND m.seq = r.seq",
+    "DELETE FROM reaction_messages WHERE conversation_id = %s AND about = %s",
+)
+"""Remove the texts of the messages with which reactions to a message came and went."""
+ADD_REACTION_MESSAGE: Final = "INSERT INTO reaction_messages (conversation_id, about, seq) VALUES (%s, %s, %s)"
 FIND_TEXTS: Final = "SELECT DISTINCT text FROM reactions WHERE conversation_id = %s AND seq = %s LIMIT %s"
 ADD_REACTION: Final = (
     "INSERT INTO reactions (conversation_id, seq, text, account_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
@@ -94,6 +101,8 @@ def _insert(
         return 0, False, error
     conversation.head = seq = conversation.head + 1
     db.execute(INSERT, (conversation.id, seq, *_values(message)))
+    if about.what not in REMOVES_TEXT:
+        db.execute(ADD_REACTION_MESSAGE, (conversation.id, about.seq, seq))
     db.execute(ADVANCE, (seq, conversation.id))
     db.execute(REPORT, (conversation.key, seq))
     return seq, False, None
@@ -134,7 +143,8 @@ def _amend(
         db.execute(EDIT, (text, make_tsvector(conversation.key, text), message.time, *place))
     elif about.what == "erase":
         db.execute(ERASE, (about.by or message.sender, message.time, *place))
-        db.execute(DELETE_REACTIONS, place)
+        for statement in (DELETE_REACTIONS, *BLANK_REACTIONS):
+            db.execute(statement, place)
     elif about.what == "react":
         texts = [known for (known,) in db.execute(FIND_TEXTS, (*place, MAX_REACTION_TEXTS)).fetchall()]
         if len(texts) >= MAX_REACTION_TEXTS and text not in texts:

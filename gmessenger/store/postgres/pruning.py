@@ -31,9 +31,14 @@ BLANK_MESSAGES: Final = (
     ") RETURNING conversation_id, seq"
 )
 DROP_REACTIONS: Final = (
-    # A statement of its own, so that it sees the reactions of transactions that the one before has waited for.
+    # Statements of their own, so that they see the reactions of transactions that the one before has waited for.
     "DELETE FROM reactions r USING unnest(%s::bigint[], %s::bigint[]) AS blanked(conversation, seq) "
-    "WHERE r.conversation_id = blanked.conversation AND r.seq = blanked.seq"
+    "WHERE r.conversation_id = blanked.conversation AND r.seq = blanked.seq",
+    "UPDATE messages m SET text = '' FROM unnest(%s::bigint[], %s::bigint[]) AS blanked(conversation, seq) "
+    "JOIN reaction_messages r ON r.conversation_id = blanked.conversation AND r.about = blanked.seq "
+    "WHERE m.conversation_id = r.conversation_id AND m.seq = r.seq",
+    "DELETE FROM reaction_messages r USING unnest(%s::bigint[], %s::bigint[]) AS blanked(conversation, seq) "
+    "WHERE r.conversation_id = blanked.conversation AND r.about = blanked.seq",
 )
 SELECT_PRUNABLE: Final = (
     # Conversations whose first message is old: no other message has to be read.
@@ -73,7 +78,9 @@ ADVANCE_FIRST: Final = (
 )
 DELETE_REACTIONS: Final = (
     "DELETE FROM reactions r USING unnest(%s::bigint[], %s::bigint[]) AS now(id, first) "
-    "WHERE r.conversation_id = now.id AND r.seq < now.first"
+    "WHERE r.conversation_id = now.id AND r.seq < now.first",
+    "DELETE FROM reaction_messages r USING unnest(%s::bigint[], %s::bigint[]) AS now(id, first) "
+    "WHERE r.conversation_id = now.id AND r.about < now.first",
 )
 DELETE_ACCOUNT_REACTIONS: Final = "DELETE FROM reactions WHERE account_id = %s"
 DELETE_OLD_IDS: Final = (
@@ -95,6 +102,7 @@ DELETE_CONVERSATION: Final = (
     "DELETE FROM invitations WHERE conversation_id = %s",
     "DELETE FROM cursors WHERE conversation_id = %s",
     "DELETE FROM reactions WHERE conversation_id = %s",
+    "DELETE FROM reaction_messages WHERE conversation_id = %s",
     "DELETE FROM past_ids WHERE conversation_id = %s",
 )
 
@@ -119,7 +127,8 @@ class Pruner(Database):
         def change(db: PgConnection) -> int:
             blanked = db.execute(BLANK_MESSAGES, (account, start, end, common.PRUNE_BATCH)).fetchall()
             if blanked:
-                db.execute(DROP_REACTIONS, [list(column) for column in zip(*blanked, strict=True)])
+                for statement in DROP_REACTIONS:
+                    db.execute(statement, [list(column) for column in zip(*blanked, strict=True)])
             return len(blanked)
 
         blanked = self.write(change)
@@ -225,4 +234,5 @@ def _delete_messages(db: PgConnection, rows: list[OldRow], ids_from: float, dige
     db.execute(DELETE_MESSAGES, ([row[0] for row in rows], [row[1] for row in rows]))
     first = {row[0]: row[1] + 1 for row in rows}
     db.execute(ADVANCE_FIRST, (list(first), list(first.values())))
-    db.execute(DELETE_REACTIONS, (list(first), list(first.values())))
+    for statement in DELETE_REACTIONS:
+        db.execute(statement, (list(first), list(first.values())))

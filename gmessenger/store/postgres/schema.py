@@ -250,6 +250,13 @@ CREATE TABLE reactions (
     PRIMARY KEY (conversation_id, seq, text, account_id)
 );
 CREATE INDEX reactions_by_account ON reactions (account_id);
+-- The messages with which reactions came and went: their texts go with the message that they are about.
+CREATE TABLE reaction_messages (
+    conversation_id bigint NOT NULL,
+    about bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (conversation_id, about, seq)
+);
 -- With it digests of texts are keyed. Those without a key are not compared any more.
 INSERT INTO facts VALUES ('digest key', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
 ON CONFLICT DO NOTHING;

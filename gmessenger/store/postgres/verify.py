@@ -126,6 +126,10 @@ ROOM_ORPHAN_QUERIES: Final = {
         "SELECT count(*) FROM invitations i "
         "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = i.conversation_id)"
     ),
+    "messages of reactions belong to no conversation": (
+        "SELECT count(*) FROM reaction_messages r "
+        "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = r.conversation_id)"
+    ),
 }
 """Those of tables that a store of an earlier schema does not have."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 from gmessenger.chat.records import About, NewMessage
@@ -22,6 +23,13 @@ FIND_AMENDED: Final = (
 EDIT: Final = "UPDATE messages SET text = ?, edited = ? WHERE rowid = ?"
 ERASE: Final = "UPDATE messages SET text = '', erased = 1, erased_by = ?, erased_at = ? WHERE rowid = ?"
 DROP_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq = ?"
+BLANK_REACTIONS: Final = (
+    "UPDATE messages SET text = '' WHERE conversation_id = :conversation AND seq IN "
+    "(SELECT seq FROM reaction_messages WHERE conversation_id = :conversation AND about = :about)",
+    "DELETE FROM reaction_messages WHERE conversation_id = :conversation AND about = :about",
+)
+"""Remove the texts of the messages with which reactions to a message came and went."""
+ADD_REACTION_MESSAGE: Final = "INSERT INTO reaction_messages (conversation_id, about, seq) VALUES (?,?,?)"
 FIND_TEXTS: Final = "SELECT DISTINCT text FROM reactions WHERE conversation_id = ? AND seq = ? LIMIT ?"
 ADD_REACTION: Final = "INSERT OR IGNORE INTO reactions (conversation_id, seq, text, account_id) VALUES (?,?,?,?)"
 REMOVE_REACTION: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq = ? AND text = ? AND account_id = ?"
@@ -44,9 +52,9 @@ def check_reply(db: sqlite3.Connection, conversation: int, head: int, about: Abo
 
 
 def amend(
-    db: sqlite3.Connection, conversation: int, message: NewMessage, about: About, batch: InsertedBatch
+    db: sqlite3.Connection, conversation: int, seq: int, message: NewMessage, about: About, batch: InsertedBatch
 ) -> WireError | None:
-    """Change what an amendment is about; return the error where it may not.
+    """Change what an amendment, which gets the number `seq`, is about; return the error where it may not.
 
     Runs on the loop; the words of one text are indexed, which takes a few milliseconds at most.
     """
@@ -61,12 +69,12 @@ def amend(
     elif about.what == "erase":
         db.execute(ERASE, (about.by or message.sender, message.time, amended.row))
         _replace_text(db, conversation, amended, None, batch)
-        batch.last_steps.append(lambda db: db.execute(DROP_REACTIONS, (conversation, about.seq)))
-    elif about.what == "react":
-        return _add_reaction(db, conversation, message, about)
+        batch.last_steps.append(partial(_drop_reactions, conversation, about.seq))
     else:
-        db.execute(REMOVE_REACTION, (conversation, about.seq, message.text, message.account))
-    return None
+        error = _change_reaction(db, conversation, message, about)
+        if error is None:
+            db.execute(ADD_REACTION_MESSAGE, (conversation, about.seq, seq))
+    return error
 
 
 def _replace_text(
@@ -80,7 +88,17 @@ def _replace_text(
     db.execute(NOTE_PENDING)
 
 
-def _add_reaction(db: sqlite3.Connection, conversation: int, message: NewMessage, about: About) -> WireError | None:
+def _drop_reactions(conversation: int, seq: int, db: sqlite3.Connection) -> None:
+    """Drop the reactions to an erased message, after the bytes of their batch were counted: many may take long."""
+    db.execute(DROP_REACTIONS, (conversation, seq))
+    for statement in BLANK_REACTIONS:
+        db.execute(statement, {"conversation": conversation, "about": seq})
+
+
+def _change_reaction(db: sqlite3.Connection, conversation: int, message: NewMessage, about: About) -> WireError | None:
+    if about.what != "react":
+        db.execute(REMOVE_REACTION, (conversation, about.seq, message.text, message.account))
+        return None
     texts = [text for (text,) in db.execute(FIND_TEXTS, (conversation, about.seq, MAX_REACTION_TEXTS))]
     if len(texts) >= MAX_REACTION_TEXTS and message.text not in texts:
         return TooManyReactions(limit=MAX_REACTION_TEXTS)

@@ -72,6 +72,7 @@ class Database(CompletionNotifier):
         self.inserter = MessageInserter()
         self.cursors = PendingCursors()
         self._commit_steps: list[CommitStep] = []
+        self._last_steps: list[CommitStep] = []
         self.prune_lock = BoundedSemaphore()
         self.backup_lock = BoundedSemaphore()
         self._lock = StoreLock(path.resolve()) if path is not None else None
@@ -252,6 +253,10 @@ class Database(CompletionNotifier):
         """Have the commit thread run statements before the COMMIT. Called by changes, in the writer."""
         self._commit_steps += steps
 
+    def add_last_step(self, step: CommitStep) -> None:
+        """Have the commit thread run a statement after the bytes of the batch's messages were counted."""
+        self._last_steps.append(step)
+
     def run_commit_steps(self, db: sqlite3.Connection) -> None:
         """Run now what earlier changes of the batch left to the commit thread."""
         for step in self._commit_steps:
@@ -268,12 +273,13 @@ class Database(CompletionNotifier):
         self.inserter.reset_cache()
 
     def on_begin(self, db: sqlite3.Connection) -> None:
-        self._commit_steps = []
+        self._commit_steps, self._last_steps = [], []
         self.write_cursors(db)
         self._inserted = self.inserter.insert(db)
 
     def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
         steps, self._commit_steps = self._commit_steps, []
+        last_steps, self._last_steps = self._last_steps, []
         inserted = self._inserted
         index_step = self.indexer.next_step(has_messages=inserted is not None)
 
@@ -284,6 +290,8 @@ class Database(CompletionNotifier):
                 usage.add_usage(db, inserted.first_row)
                 for step in inserted.last_steps:
                     step(db)
+            for step in last_steps:
+                step(db)
             if index_step is not None:
                 index_step(db)
 

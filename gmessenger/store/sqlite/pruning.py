@@ -6,6 +6,7 @@ rows and their index entries, is two statements in the commit thread.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -41,6 +42,13 @@ DROP_STALE_REACTIONS: Final = _statement_step(
     "DELETE FROM reactions WHERE (conversation_id, seq) IN "
     "(SELECT m.conversation_id, m.seq FROM stale JOIN messages m ON m.rowid = stale.id)"
 )
+BLANK_REACTIONS: Final = (
+    "UPDATE messages SET text = '' WHERE rowid IN (SELECT r.rowid FROM json_each(?) j "
+    "JOIN messages m ON m.rowid = j.value JOIN reaction_messages s ON s.conversation_id = m.conversation_id "
+    "AND s.about = m.seq JOIN messages r ON r.conversation_id = s.conversation_id AND r.seq = s.seq)",
+    "DELETE FROM reaction_messages WHERE (conversation_id, about) IN "
+    "(SELECT m.conversation_id, m.seq FROM json_each(?) j JOIN messages m ON m.rowid = j.value)",
+)
 CLEAR_STALE: Final = _statement_step("DELETE FROM stale")
 MERGE_CHUNK: Final = 500  # pages of the index
 DROP_CONVERSATION: Final = (
@@ -50,6 +58,7 @@ DROP_CONVERSATION: Final = (
     "DELETE FROM invitations WHERE conversation_id = ?",
     "DELETE FROM cursors WHERE conversation_id = ?",
     "DELETE FROM reactions WHERE conversation_id = ?",
+    "DELETE FROM reaction_messages WHERE conversation_id = ?",
     "DELETE FROM conversations WHERE id = ?",
 )
 DELETE_OLD_ABSENCES: Final = (
@@ -66,7 +75,10 @@ SELECT_OLDER: Final = (
     "WHERE conversation_id = ? AND seq < ? "
     "ORDER BY seq LIMIT ?"
 )
-DROP_OLD_REACTIONS: Final = "DELETE FROM reactions WHERE conversation_id = ? AND seq < ?"
+DROP_OLD_REACTIONS: Final = (
+    "DELETE FROM reactions WHERE conversation_id = ? AND seq < ?",
+    "DELETE FROM reaction_messages WHERE conversation_id = ? AND about < ?",
+)
 DROP_ACCOUNT_REACTIONS: Final = "DELETE FROM reactions WHERE account_id = ?"
 ADVANCE_FIRST: Final = "UPDATE conversations SET first = ? WHERE id = ? AND first < ?"
 SELECT_SENT_BY: Final = "SELECT rowid FROM messages WHERE account_id = ? AND rowid > ? AND rowid <= ? AND NOT erased"
@@ -161,6 +173,7 @@ class Pruner(Database):
         def change(db: sqlite3.Connection) -> int:
             nonlocal more
             batch, more = take_rows_within_limit(db.execute(choose, rows))
+            self.add_last_step(partial(_blank_reactions, json.dumps([row for row, *_ in batch])))
             return _stage_stale(db, batch)
 
         while more:
@@ -195,6 +208,12 @@ def _drop_conversation(conversation: int, db: sqlite3.Connection) -> None:
         db.execute(statement, (conversation,))
 
 
+def _blank_reactions(rows: str, db: sqlite3.Connection) -> None:
+    """Remove the texts of the messages with which reactions to erased messages came and went."""
+    for statement in BLANK_REACTIONS:
+        db.execute(statement, (rows,))
+
+
 def _select_sent_by(account: int, after: int, last: int, db: sqlite3.Connection) -> list[int]:
     return [row for (row,) in db.execute(SELECT_SENT_BY, (account, after, last))]
 
@@ -224,7 +243,8 @@ def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: 
         )
         first = rows[-1][4] + 1 if more else first_kept
         db.execute(ADVANCE_FIRST, (first, conversation, first))
-        db.execute(DROP_OLD_REACTIONS, (conversation, first))
+        for statement in DROP_OLD_REACTIONS:
+            db.execute(statement, (conversation, first))
         if first >= first_kept:
             todo.pop()
     db.executemany("DELETE FROM messages WHERE rowid = ?", erased)  # tombstones are not in the index

@@ -214,6 +214,15 @@ ADD_MESSAGES_ABOUT: Final = (
         rowid=False,
     ),
     "CREATE INDEX reactions_by_account ON reactions (account_id)",
+    # The messages with which reactions came and went: their texts go with the message that they are about.
+    _table(
+        "reaction_messages",
+        "conversation_id INTEGER NOT NULL",
+        "about INTEGER NOT NULL",
+        "seq INTEGER NOT NULL",
+        "PRIMARY KEY (conversation_id, about, seq)",
+        rowid=False,
+    ),
     # With it digests of texts are keyed. Those without a key are not compared any more.
     "INSERT OR IGNORE INTO facts VALUES ('digest key', lower(hex(randomblob(32))))",
     "UPDATE past_ids SET digest = x''",
