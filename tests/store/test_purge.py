@@ -382,12 +382,12 @@ def test_what_was_edited_or_erased_is_out_of_the_files_after_one_pass(
     passes: list[int] = []
     take_out, store = store_dir.store.take_out_erased, store_dir.store
     monkeypatch.setattr(store.erasures, "_run_pass", lambda: (passes.append(1), take_out()))
-    store.erase_within = 0.4
     store_dir.append_text(*[f"{SAID} number{index}xx" for index in range(400)])
     store_dir.append_text("kept")
     amend_texts(store_dir, "erase", range(1, 201))
     amend_texts(store_dir, "edit", range(201, 401), "another")
     assert not store.search(store_dir.hank, "Xylographa", None, 10, 30.0).messages
+    store.erase_within = 0.02
     wait_for_passes(store)
     assert len(passes) == 1
     assert store_dir.traces(SAID, *FOLDED, "number7xx", "number300xx") == []
