@@ -15,8 +15,10 @@ from gmessenger.chat.records import DeviceLogin, ReadRange
 from gmessenger.errors import AccountDeleted, WireError
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
+from gmessenger.store.postgres import pool
 from gmessenger.store.postgres.accounts import DELETE_ACCOUNT, LOCK_NAME
 from gmessenger.store.postgres.amendments import ADD_REACTION, FIND_AMENDED
+from gmessenger.store.postgres.devices import NOTE_USE
 from gmessenger.store.postgres.inserter import LOCK_NAMES
 from gmessenger.store.postgres.leases import HEARTBEAT_NODE, TAKE_OVER_LEASE
 from gmessenger.store.postgres.rooms import MARK_DELETED
@@ -141,3 +143,25 @@ def test_no_reaction_stays_to_what_is_erased_meanwhile(concurrent: ConcurrentTra
         asked = concurrent.until_it_waits(driver.store.erase_messages, driver.hank)
     assert asked.get(timeout=TEST_TIMEOUT) == 1
     assert concurrent.rows("SELECT seq, text FROM reactions") == []
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [
+        (lambda driver: driver.store.drop_tokens(driver.hank), [1]),
+        (lambda driver: driver.store.delete_account(driver.hank), {}),
+    ],
+    ids=["drop", "delete"],
+)
+def test_the_use_of_a_device_is_noted_while_its_token_is_dropped(
+    concurrent: ConcurrentTransaction,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[StoreDriver], Any],
+    answer: Any,
+) -> None:
+    monkeypatch.setattr(pool, "MAX_ATTEMPTS", 1)  # else a deadlock costs a second, and is not noticed
+    used: Any = {"device": concurrent.driver.log_in(concurrent.driver.hank, "phone").id, "time": 9.0}
+    with concurrent.change((NOTE_USE[0], used)) as other:
+        asked = concurrent.until_it_waits(ask, concurrent.driver)
+        other.execute(NOTE_USE[1], used)
+    assert asked.get(timeout=TEST_TIMEOUT) == answer

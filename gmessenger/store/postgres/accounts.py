@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from gmessenger.chat.records import Account, Device, DeviceLogin, InviteInfo, Sanction
 from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
 from gmessenger.store.common import hash_secret, invite_id
-from gmessenger.store.postgres.devices import DeviceStore, log_in_device
+from gmessenger.store.postgres.devices import LOCK_DEVICES, DeviceStore, log_in_device
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
 from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
@@ -54,6 +54,7 @@ DROP_OTHER_TOKENS: Final = "DELETE FROM tokens WHERE account_id = %s AND hash <>
 FIND_KEY: Final = "SELECT key FROM accounts WHERE id = %s"
 DELETE_ACCOUNT: Final = (
     "DELETE FROM accounts WHERE id = %s",  # first: it is what a login has locked
+    LOCK_DEVICES,
     "DELETE FROM past_ids WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
     "DELETE FROM cursors WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
     DROP_TOKENS,

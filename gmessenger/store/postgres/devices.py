@@ -26,6 +26,10 @@ SELECT_LOGGED_IN: Final = (
     "SELECT d.id, d.name, greatest(d.used, t.used) AS last FROM devices d JOIN tokens t ON t.device_id = d.id "
     "WHERE d.account_id = %s AND greatest(t.used, t.created) >= %s ORDER BY last DESC, d.id DESC"
 )
+LOCK_DEVICES: Final = (
+    # Before their tokens, as where their use is noted.
+    "SELECT FROM devices WHERE account_id = %s ORDER BY id FOR NO KEY UPDATE"
+)
 REVOKE: Final = (
     "DELETE FROM tokens t USING devices d "
     "WHERE d.id = t.device_id AND d.account_id = %s AND d.name = %s RETURNING t.device_id"
@@ -83,6 +87,7 @@ class DeviceStore(Database):
     def drop_tokens(self, account: int, device: str | None = None, kept: int | None = None) -> Sequence[int]:
         def change(db: PgConnection) -> list[int]:
             db.execute(LOCK_ACCOUNT, (account,))  # as a login does: it comes before or after
+            db.execute(LOCK_DEVICES, (account,))
             if device is not None:
                 rows = db.execute(REVOKE, (account, device)).fetchall()
             else:
