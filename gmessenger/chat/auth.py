@@ -310,12 +310,12 @@ class Authenticator:
         error = PasswordRequired("The password has been changed: log in again.")
         for session in list(self._router.sessions(account.key)):
             if session.generation < generation:
-                if self._is_token_valid(session):
+                if self.is_token_valid(session):
                     session.outlive_password_change(generation)
                 elif session in self._router.sessions(account.key):
                     self._session_closer.close(session, error)
 
-    def _is_token_valid(self, session: Session) -> bool:
+    def is_token_valid(self, session: Session) -> bool:
         """Return whether the store has a session's token; False where that cannot be read."""
         try:
             return self._store.find_token(session.token) is not None

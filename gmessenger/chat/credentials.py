@@ -91,7 +91,12 @@ class CredentialService:
             raise NoSuchDevice
         self._authenticator.doubt_logins()
         for other in list(self._router.sessions(account.key)):
-            if other.device is not None and other.device.id in dropped:
+            # (It may have logged in anew, with the password.)
+            if (
+                other.device is not None
+                and other.device.id in dropped
+                and not self._authenticator.is_token_valid(other)
+            ):
                 other.token = ""
                 if other is not session:
                     self.end_if_dropped(other)

@@ -140,6 +140,22 @@ def test_of_two_new_passwords_at_once_the_second_is_refused(server: RunningServe
     assert log_in().try_log_in("hank", password=new[1])["response"] == 200
 
 
+def test_who_logs_in_again_before_the_logout_of_the_device_is_answered_stays(
+    server: RunningServer, log_in: LogIn
+) -> None:
+    hank = log_in("hank", account=True)
+    phone = log_in("hank", password=PASSWORD, device="phone")
+    gate = Gate(server.app.store, "drop_tokens", after=True)
+    dropping = gevent.spawn(hank.request, "drop", device="phone")
+    gate.wait_until_reached()
+    again = log_in("hank", password=PASSWORD, device="phone")
+    gate.open()
+    assert dropping.get(timeout=TIMEOUT)["response"] == 200
+    assert phone.receive_until_closed()[-1]["code"] == "replaced"
+    assert again.request("probe")["response"] == 200
+    assert log_in().try_log_in("hank", session=again.session, device="phone")["response"] == 200
+
+
 @pytest.mark.parametrize("is_stored", [False, True])
 def test_a_client_that_connects_again_while_it_changes_the_password_goes_on(
     is_stored: bool, server: RunningServer, log_in: LogIn
