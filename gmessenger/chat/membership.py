@@ -154,6 +154,9 @@ class RoomMembership:
         peers = self._router.peers
         if key in room.remote_guests or (account is None and key in peers):
             peers.expel(room.key, key, actor.name, reason)
+        if (name := room.remote_guests.pop(key, None)) is not None:  # as the other nodes will, who has done it is told
+            event = RoomEvent("leave", room.name, name, by=actor.name, reason=reason or None)
+            self._rooms.notify(room, event, actor.session)
         if account is None and key not in room.guests:
             return
         shown = account.name if account is not None else room.guests[key].name

@@ -43,8 +43,8 @@ class RoomQuotas:
         limit = limits.max_members
         if room.rules.most and not room.is_invited(session):
             limit = min(limit, room.rules.most)
-        is_counted = room.has_user(session.key, session.account)  # a guest that has resumed its session
-        if room.size - is_counted + self.pending_joins_by_room[room.key] >= limit:
+        # A guest that has resumed its session has its place already.
+        if not room.has_place_for(session) and room.size + self.pending_joins_by_room[room.key] >= limit:
             raise RoomFull(limit=limit)
         self.check_join_quota(limits, rooms, session)
         with in_flight(self.pending_joins_by_name, session.key), in_flight(self.pending_joins_by_room, room.key):

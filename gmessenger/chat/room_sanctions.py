@@ -93,7 +93,8 @@ class RoomSanctions:
 
     def let_in(self, session: Session, name: str, user: str) -> None:
         """Let a name in again, and the network that was shut out with it. Raises `NotFound` if it is not shut out."""
-        self.let_in_as(RoomActor.of(session), self._rights.find_room(name, session, "moderator"), user)
+        room = self._rights.find_room(name, session, "moderator")
+        self.let_in_as(RoomActor.of(session), room, user)
 
     def let_in_as(self, actor: RoomActor, room: Room, user: str) -> None:
         """Let a name in again. Raises as `let_in`."""
@@ -101,7 +102,8 @@ class RoomSanctions:
 
     def unsilence(self, session: Session, name: str, user: str) -> None:
         """Let a name write again. Raises `NotFound` if it is not silenced."""
-        self.unsilence_as(RoomActor.of(session), self._rights.find_room(name, session, "moderator"), user)
+        room = self._rights.find_room(name, session, "moderator")
+        self.unsilence_as(RoomActor.of(session), room, user)
 
     def unsilence_as(self, actor: RoomActor, room: Room, user: str) -> None:
         """Let a name write again. Raises as `unsilence`."""

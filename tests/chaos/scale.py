@@ -39,3 +39,5 @@ TIMEOUT: Final = 600 if IS_LONG else 240
 """Seconds for one test: several times `tests.support.timeouts.TEST_TIMEOUT`, which a single wait may take."""
 SEED: Final = int(os.environ.get("FAULTS_SEED") or random.randrange(10**6))
 """Seed of the random moments; it is printed with the results."""
+WALK_SEED: Final = SEED if IS_LONG or "FAULTS_SEED" in os.environ else 0
+"""Seed of random requests: the same ones each time, but for who looks for faults."""

@@ -16,7 +16,7 @@ import pytest
 
 from gmessenger.server.jim.commands import COMMANDS
 from gmessenger.wire import events
-from tests.chaos.scale import IS_LONG, SEED
+from tests.chaos.scale import IS_LONG, WALK_SEED
 from tests.protocol.test_rooms import join
 from tests.support.accounts import ChatServer, UserClient
 from tests.support.course_clients import CLASSIC, GUI, CourseClient, CourseVariant, Frame
@@ -114,8 +114,8 @@ class Asker:
         self.chat_server, self.name, self.is_guest = chat_server, name, is_guest
         self.client = chat_server.log_in_guest(name) if is_guest else chat_server.log_in(name)
         self.other = None if is_guest else chat_server.log_in(name, "phone")
-        self.requests = list(requests(random.Random(SEED), by_account=not is_guest))
-        random.Random(SEED).shuffle(self.requests)
+        self.requests = list(requests(random.Random(WALK_SEED), by_account=not is_guest))
+        random.Random(WALK_SEED).shuffle(self.requests)
 
     def forget_events(self) -> None:
         for client in (self.client, self.other):

@@ -97,3 +97,12 @@ def test_a_resumed_guest_that_does_not_join_again_leaves_its_room_when_it_goes(c
     resumed.receive_until_closed()
     assert hank.next_event("leave")["user"]["account_name"] == "guest"
     assert member_names(hank.request("members", room="#dev")) == {"hank"}
+
+
+def test_a_guest_that_resumes_comes_into_its_room_again_that_is_full(chat_server: ChatServer) -> None:
+    (hank,), guest = log_in_and_join(chat_server, "hank"), chat_server.log_in_guest("guest")
+    join(guest)
+    assert hank.request("rule", room="#dev", set={"most": 2})["response"] == 200
+    again = chat_server.connect().start_session("guest", session=guest.session)
+    assert member_names(join(again)) == {"hank", "guest"}
+    assert chat_server.log_in("dale").request("join", room="#dev")["code"] == "room_full"
