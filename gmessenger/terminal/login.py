@@ -23,6 +23,7 @@ from gmessenger.errors import (
     FileError,
     GuestsDisabled,
     InsecureTransport,
+    InvalidInvite,
     MessengerError,
     PasswordChangeRequired,
     Refused,
@@ -238,14 +239,18 @@ class FirstRun:
         if password != self._ask_secret(_("Repeat the password: ")):
             self._show(_("the passwords differ"))
             return False
-        invite = self._ask_line(_("Your invite: ")) if registration == REGISTRATION_BY_INVITE else None
-        try:
-            register(password, invite or None)
-        except MessengerError as error:
-            self._show(format_reason(error))
-            return False
-        self._show(_("{name} is now your account; logging in needs its password", name=client.name))
-        return True
+        for _try in range(MAX_PASSWORD_ATTEMPTS):
+            invite = self._ask_line(_("Your invite: ")) if registration == REGISTRATION_BY_INVITE else None
+            try:
+                register(password, invite or None)
+            except MessengerError as error:
+                self._show(format_reason(error))
+                if invite and isinstance(error.__cause__ or error, InvalidInvite):
+                    continue  # a code is easily mistyped, and the password is known
+                return False
+            self._show(_("{name} is now your account; logging in needs its password", name=client.name))
+            return True
+        return False
 
     def _save_answers(self, file: Path, client: Client) -> None:
         values = {key: format_value(getattr(self._options, key)) for key in (*self._options_to_save, "name")}
