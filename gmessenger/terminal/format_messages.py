@@ -148,10 +148,13 @@ def format_amendment(event: MessageAmended, number: int | None = None) -> str | 
     if formatter is None or (delivery.erased is True and delivery.what != "erase"):
         return None
     author = _("you, on another device") if event.is_own else sanitize(delivery.sender)
+    return formatter(delivery, _message_in(delivery.to, number), author)
+
+
+def _message_in(to: str, number: int | None) -> str:
+    """Return how a sentence calls a message, with its room if it has one."""
     message = message_number(number)
-    if is_room(delivery.to):
-        message = _("{message} in {room}", message=message, room=sanitize(delivery.to))
-    return formatter(delivery, message, author)
+    return _("{message} in {room}", message=message, room=sanitize(to)) if is_room(to) else message
 
 
 ACCEPTED_SENTENCES: Final = {
@@ -163,8 +166,8 @@ ACCEPTED_SENTENCES: Final = {
 }
 """What is said when the server has accepted a message, by what it does to an earlier one."""
 REJECTED_SENTENCES: Final = {
-    "edit": N_("{message} to {name} was not edited: {reason} Your text was: {text}"),
-    "erase": N_("{message} to {name} was not erased: {reason}"),
+    "edit": N_("{message} was not edited: {reason} Your text was: {text}"),
+    "erase": N_("{message} was not erased: {reason}"),
     "react": N_("the reaction {text} to {message} was not accepted: {reason}"),
     "unreact": N_("the reaction {text} to {message} was not taken back: {reason}"),
 }
@@ -173,15 +176,16 @@ REJECTED_SENTENCES: Final = {
 
 def format_accepted(message: OutgoingMessage, number: int | None = None) -> str:
     """Say that the server has accepted a message; `number` is that of the message that it amends."""
-    return as_notice(_format_outgoing(ACCEPTED_SENTENCES[message.what], message, number))
+    return as_notice(_format_outgoing(ACCEPTED_SENTENCES[message.what], message, message_number(number)))
 
 
 def format_amendment_rejected(message: OutgoingMessage, reason: str, number: int | None = None) -> str:
     """Say that the server has refused an amendment, with all of the text; `reason` is sanitized."""
     assert message.what is not None
-    return as_notice(_format_outgoing(REJECTED_SENTENCES[message.what], message, number, reason=reason))
+    called = _message_in(message.to, number)
+    return as_notice(_format_outgoing(REJECTED_SENTENCES[message.what], message, called, reason=reason))
 
 
-def _format_outgoing(sentence: str, message: OutgoingMessage, number: int | None, **more: str) -> str:
+def _format_outgoing(sentence: str, message: OutgoingMessage, called: str, **more: str) -> str:
     name, text = sanitize(message.to), sanitize(message.text)
-    return _(sentence, name=name, text=text, message=message_number(number), **more)
+    return _(sentence, name=name, text=text, message=called, **more)
