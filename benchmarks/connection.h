@@ -11,6 +11,12 @@ struct bytes {
     size_t length;
 };
 
+struct message {
+    struct bytes frame;
+    size_t stamp_at, serial_at;
+    int serial_width;
+};
+
 struct connection {
     int fd, port;
     enum kind kind;
@@ -19,9 +25,8 @@ struct connection {
     int step_count;
     char *login_input; /* received during the login and not searched yet */
     size_t login_input_length;
-    char *message; /* of a writer */
-    size_t message_length, stamp_at, serial_at;
-    int serial_width;
+    struct message *messages; /* of a writer */
+    size_t message_count, next_message;
     uint32_t serial;
     char *answer; /* part of every response to a message of this writer */
     size_t answer_length;

@@ -12,7 +12,8 @@
  *     port NUMBER                the following connections go to this port
  *     connect KIND               a new connection: text, nats or mqtt
  *     send BYTES | wait BYTES    a step of its login
- *     message BYTES AT WIDTH     its message; at AT a serial number: 8 hexadecimal digits, 2 binary bytes, or none (0)
+ *     message BYTES AT WIDTH     its message; at AT a serial number: 8 hexadecimal digits, 2 binary bytes, or none (0);
+ *                                of several it writes one after the other, again and again
  *     answer BYTES               part of the response to each of its messages
  *     acknowledge BYTES          what it sends after each hundred deliveries
  *
@@ -51,14 +52,15 @@ static void put_hex(char *at, uint64_t value, int digits) {
 
 static void write_message(struct group *g) {
     struct connection *c = &connections[g->writers[g->sent++ % g->writer_count]];
+    struct message *m = &c->messages[c->next_message++ % c->message_count];
     uint32_t serial = ++c->serial;
-    put_hex(c->message + c->stamp_at, now_ns(), 16);
-    if (c->serial_width == 8) put_hex(c->message + c->serial_at, serial, 8);
-    if (c->serial_width == 2) { /* MQTT: 1 to 65535 */
+    put_hex(m->frame.start + m->stamp_at, now_ns(), 16);
+    if (m->serial_width == 8) put_hex(m->frame.start + m->serial_at, serial, 8);
+    if (m->serial_width == 2) { /* MQTT: 1 to 65535 */
         serial = serial % 65535 + 1;
-        c->message[c->serial_at] = (char)(serial >> 8), c->message[c->serial_at + 1] = (char)serial;
+        m->frame.start[m->serial_at] = (char)(serial >> 8), m->frame.start[m->serial_at + 1] = (char)serial;
     }
-    queue(c, c->message, c->message_length);
+    queue(c, m->frame.start, m->frame.length);
     run.awaited_answers += c->answer_length > 0;
 }
 
@@ -238,11 +240,16 @@ static void log_in(struct connection *first, struct connection *end) {
     for (struct connection *c = first; c < end; c++) free(c->login_input), watch(c);
 }
 
-static void become_writer(struct connection *c, const char *serial_at, const char *width) {
+static void add_message(struct connection *c, struct bytes frame, const char *serial_at, const char *width) {
     struct group *g = &groups[c->group];
-    c->stamp_at = (size_t)((char *)memchr(c->message, '^', c->message_length) - c->message) + 1;
-    c->serial_at = strtoul(serial_at, NULL, 10);
-    c->serial_width = atoi(width);
+    struct message *m;
+    c->messages = realloc(c->messages, (c->message_count + 1) * sizeof *c->messages);
+    m = &c->messages[c->message_count++];
+    m->frame = frame;
+    m->stamp_at = (size_t)((char *)memchr(frame.start, '^', frame.length) - frame.start) + 1;
+    m->serial_at = strtoul(serial_at, NULL, 10);
+    m->serial_width = atoi(width);
+    if (c->message_count > 1) return; /* it is a writer already */
     g->writers = realloc(g->writers, (g->writer_count + 1) * sizeof *g->writers);
     g->writers[g->writer_count++] = (size_t)(c - connections);
 }
@@ -277,7 +284,7 @@ static void read_plan(const char *path, int port) {
             else if (!strcmp(word, "wait")) c->steps[c->step_count - 1].wait = found;
             else if (!strcmp(word, "answer")) c->answer = bytes, c->answer_length = length;
             else if (!strcmp(word, "acknowledge")) c->acknowledgement = bytes, c->acknowledgement_length = length;
-            else c->message = bytes, c->message_length = length, become_writer(c, second, third);
+            else add_message(c, found, second, third);
         }
     }
     fclose(plan);

@@ -18,7 +18,7 @@ static void check_for_errors(const char *data, size_t length) { /* in JIM and Je
 static size_t receive_deliveries(struct connection *c, const char *data, size_t length) {
     const char *at = data, *end = data + length, *caret;
     uint64_t now = now_ns();
-    if (c->message_length) check_for_errors(data, length);
+    if (c->message_count) check_for_errors(data, length);
     while ((caret = memchr(at, '^', (size_t)(end - at))) != NULL) {
         if (end - caret < STAMP) return (size_t)(caret - data);
         count_delivery(c, stamp_of(caret + 1), now);

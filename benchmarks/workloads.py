@@ -22,7 +22,7 @@ class Workload:
 
     name: str
     title: str
-    shape: Literal["pairs", "room", "idle"]
+    shape: Literal["pairs", "mixed", "room", "idle"]
     size: int
     window: int = 0
     rate: float = 0.0
@@ -32,7 +32,9 @@ class Workload:
 
     def plan(self, protocol: WireProtocol) -> str:
         """Return the plan for the load generator; see load.c."""
-        lines = {"pairs": self._pairs, "room": self._room, "idle": self._idle}[self.shape](protocol)
+        lines = {"pairs": self._pairs, "mixed": self._mixed, "room": self._room, "idle": self._idle}[self.shape](
+            protocol
+        )
         return "\n".join([f"concurrent {protocol.concurrent_logins}", *lines, ""])
 
     def _pairs(self, protocol: WireProtocol) -> Iterator[str]:
@@ -45,6 +47,17 @@ class Workload:
                 yield f"acknowledge {acknowledgement.hex()}"
             yield from connection(protocol, protocol.login(one))
             yield from writer(protocol.message(other, one), protocol.answer)
+
+    def _mixed(self, protocol: WireProtocol) -> Iterator[str]:
+        """Each of some writers writes to every one of as many listeners in turn."""
+        yield "group 1"
+        listeners = [f"gb{number}" for number in range(self.size)]
+        for name in listeners:
+            yield from connection(protocol, protocol.login(name) + protocol.listen(name))
+        for number in range(self.size):
+            yield from connection(protocol, protocol.login(f"ga{number}"))
+            for name in listeners[number:] + listeners[:number]:
+                yield from writer(protocol.message(name, f"ga{number}"), protocol.answer)
 
     def _room(self, protocol: WireProtocol) -> Iterator[str]:
         yield f"group {self.size if protocol.echoes_to_sender else self.size - 1}"
@@ -79,6 +92,8 @@ def writer(message: Message, answer: bytes = b"") -> Iterator[str]:
 WORKLOADS: Final = (
     Workload("direct-10", "direct, 10 pairs, 200 in flight each", "pairs", 10, window=200),
     Workload("direct-100", "direct, 100 pairs, 200 in flight each", "pairs", 100, window=200),
+    Workload("mixed-10", "mixed, each of 10 to 10 in turn, 2,000 in flight", "mixed", 10, window=2000),
+    Workload("mixed-100", "mixed, each of 100 to 100 in turn, 2,000 in flight", "mixed", 100, window=2000),
     Workload("single-10", "direct, 10 pairs, one in flight each", "pairs", 10, window=1),
     Workload("single-100", "direct, 100 pairs, one in flight each", "pairs", 100, window=1),
     Workload("room-100", "room of 100, 100 in flight", "room", 100, window=100),

@@ -64,6 +64,43 @@ def test_to_several_names_in_turn_it_arrives_as_it_was_said(
         assert receive_texts(other, 10 * each) == [str(n + more) for n in range(0, 100, 10) for more in range(each)]
 
 
+def test_to_many_names_and_a_room_in_turn_each_gets_its_own_in_order(
+    server: object, connector: Connector, hank: NativeClient
+) -> None:
+    others = [connector.open_native(server, name) for name in ("dale", "bobby", "bill")]
+    sent = [("dale", "bobby", "nobody", "bill")[number % 4] for number in range(200)]
+    frames = [encode_frame(action="msg", id=f"m{n}", to=to, message=str(n)) for n, to in enumerate(sent)]
+    hank.send_bytes(b"".join(frames))
+    for other, first in zip(others, (0, 1, 3), strict=True):
+        assert receive_texts(other, 50) == [str(n) for n in range(first, 200, 4)]
+    answers = {answer["id"]: answer["response"] for answer in (hank.receive() for _ in range(200))}
+    assert answers == {f"m{n}": 404 if to == "nobody" else 202 for n, to in enumerate(sent)}
+
+
+def test_to_one_name_in_two_spellings_in_turn_it_keeps_its_order(hank: NativeClient, dale: NativeClient) -> None:
+    hank.send_bytes(b"".join(encode_messages(("dale", "DALE")[number % 2], 1, number) for number in range(100)))
+    assert receive_texts(dale, 100) == [str(number) for number in range(100)]
+
+
+def test_what_is_asked_between_two_messages_is_done_between_them(chat_server: ChatServer, connector: Connector) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
+    frames = [
+        encode_frame(action="msg", id="1", to="#dev", message="too early"),
+        encode_frame(action="msg", id="2", to="dale", message="first"),
+        encode_frame(action="join", id="3", room="#dev"),
+        encode_frame(action="msg", id="4", to="#dev", message="in time"),
+        encode_frame(action="msg", id="5", to="dale", message="second"),
+    ]
+    hank.send_bytes(b"".join(frames))
+    answers = {}
+    while len(answers) < 5:
+        frame = hank.receive()
+        if "response" in frame:
+            answers[frame["id"]] = frame["response"]
+    assert answers == {"1": 404, "2": 200, "3": 200, "4": 200, "5": 200}
+    assert texts(dale.receive_messages(2)) == ["first", "second"]
+
+
 def test_to_oneself_and_to_whom_one_is_blocked_by(hank: NativeClient, dale: NativeClient) -> None:
     hank.send_bytes(encode_messages("hank", 3, id="own"))
     assert [hank.receive()["response"] for _ in range(3)] == [202] * 3

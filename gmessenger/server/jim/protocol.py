@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from gmessenger import log
 from gmessenger.chat.messenger import Messenger
 from gmessenger.errors import InternalError, RateLimited, WireError
-from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.jim.commands import (
     BATCHABLE_REQUEST,
     COURSE_COMMANDS,
@@ -101,10 +103,9 @@ class JimProtocol:
             self._handler.log_out(reason)
 
     def _dispatch_batch(self, received: list[ClientEvent]) -> None:
-        """Handle several requests; consecutive messages to one target as a batch where possible."""
+        """Handle several requests; messages to one target as a batch where possible."""
         time_slice, count = TimeSlice(), 0
-        for target, group in groupby(received, _batch_target):
-            requests = list(group)
+        for target, requests in _group_by_target(received):
             if target is not None and len(requests) > 1 and target != BROADCAST_TARGET and self._try_batch(requests):
                 self._yield(time_slice)
                 continue
@@ -212,6 +213,26 @@ class JimProtocol:
         handler.refuse_invalid_frame(event)
         if event.fatal or self._bad_frames >= self._connection.options.max_bad_frames:
             handler.close_gracefully(error.code)
+
+
+def _group_by_target(received: list[ClientEvent]) -> Iterable[tuple[str | None, list[ClientEvent]]]:
+    """Return requests in groups: messages that may be batched with their target, anything else with None.
+
+    Each target's messages stay in order. Where there is nothing else in between, all to one target are a group: people
+    and programs write to several names in turn, and a message alone costs several times as much as one of a batch.
+    """
+    targets = list(map(_batch_target, received))
+    if targets.count(targets[0]) == len(targets):
+        return ((targets[0], received),)
+    if None not in targets:
+        by_target: dict[str | None, list[ClientEvent]] = {}
+        for target, event in zip(targets, received, strict=True):
+            by_target.setdefault(target, []).append(event)
+        if len({fold(target or "") for target in by_target}) == len(by_target):
+            return by_target.items()
+    # As they came: what was asked in between may depend on them, or one target is spelled in two ways.
+    pairs = groupby(zip(targets, received, strict=True), itemgetter(0))
+    return [(target, [event for _, event in group]) for target, group in pairs]
 
 
 def _batch_target(event: Any) -> str | None:
