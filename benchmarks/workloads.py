@@ -49,7 +49,7 @@ class Workload:
             yield from writer(protocol.message(other, one), protocol.answer)
 
     def _mixed(self, protocol: WireProtocol) -> Iterator[str]:
-        """Each of some writers writes to every one of as many listeners in turn."""
+        """Have each of some writers write to every one of as many listeners in turn."""
         yield "group 1"
         listeners = [f"gb{number}" for number in range(self.size)]
         for name in listeners:

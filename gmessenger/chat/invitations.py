@@ -155,7 +155,7 @@ class Invitations:
         self._uninvite(actor, room, fold(user), user)
 
     def _find_inviter(self, room: Room, key: str) -> str | None:
-        """Return who has invited a name, None if nobody has. Blocks on a cluster where that is not known here."""
+        """Return who has invited a name, None for no invitation. Blocks on a cluster where that is not known here."""
         if key not in room.access.invitations and key not in room.guest_invitations:
             self._router.peers.sync()
         invitation = room.access.invitations.get(key) or room.guest_invitations.get(key)
