@@ -21,7 +21,7 @@ class MessageHint(Struct, array_like=True, gc=False):
     Attributes:
         action: the action word of `chat.outbox.Message`.
         room: id of the room; 0 in a direct conversation.
-        about: seq of the message that it is about; `kind`, `what`: as in `StoredMessage`.
+        about: seq of the message that it is about; `kind`, `what`: as in `StoredMessage`; `by`: as in `About`.
     """
 
     conversation: str
@@ -37,10 +37,11 @@ class MessageHint(Struct, array_like=True, gc=False):
     kind: str = ""
     about: int | None = None
     what: str = ""
+    by: str = ""
 
     def to_message(self) -> NewMessage:
         """Convert the hint to the record that the storing node has committed."""
-        about = About(self.about, self.what) if self.about is not None else None
+        about = About(self.about, self.what, by=self.by) if self.about is not None else None
         return NewMessage(
             self.conversation,
             self.sender,

@@ -93,4 +93,5 @@ def _make_hint(committed: CommittedMessage) -> MessageHint:
         message.kind,
         about.seq if about is not None else None,
         about.what if about is not None else "",
+        about.by if about is not None else "",
     )
