@@ -22,11 +22,13 @@ test: $(VENV)/installed-tests
 test-bare:
 	$(PYTHON) scripts/bare.py $(SUITE)
 
+RANDOM_TESTS := $(addprefix tests/protocol/test_,random_sessions.py private_rooms_unseen.py room_model.py amendment_views.py)
+
 # Kills the server 60 times and more, stalls readers, fills disks, breaks a cluster of three nodes in every way there is
 # (networks are cut where this is done as root): about ten minutes; then says anything to it, as long again and more.
 # `make test` has the short of it.
 faults: $(VENV)/installed-tests
-	FAULTS=long $(BIN)/python -m pytest tests/chaos tests/protocol/test_random_sessions.py -n 0
+	FAULTS=long $(BIN)/python -m pytest tests/chaos $(RANDOM_TESTS) -n 0
 
 # What is promised of one server, asked of two that are one messenger: people of a test are dealt to them in turn.
 cluster: $(VENV)/installed-tests

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import gevent
+import msgspec.inspect
 from argon2 import PasswordHasher
 from gevent import socket
 
@@ -28,6 +29,7 @@ from gmessenger.config.options import ServerOptions
 from gmessenger.config.parser import CLIENT, SERVER, default_config, parse_options
 from gmessenger.errors import WIRE_ERRORS, BadName, ExitError
 from gmessenger.paths import control_socket
+from gmessenger.server.jim.commands import COMMANDS as REQUESTS
 from gmessenger.server.server import Server
 from gmessenger.store import search_text
 from tests.fuzz.draws import Draw
@@ -324,54 +326,39 @@ BANNED: Final = (
     "x",
 )
 COUNTS: Final = (0, 1, 2, 17, 500, 501, -1, 2**31, 2**53, 2**63, 2**64, 1.5, "1")
+RULES: Final[tuple[dict[str, Any], ...]] = (
+    {"invited": True, "hidden": True},
+    {"moderated": True},
+    {"history": "joined", "most": 1, "guests": False},
+    {"colour": "red"},
+    {"notify": {"#dev": {"level": "none"}, "dale": None}, "highlights": ["deploy"], "joins": "hidden"},
+    {},
+)
+"""Rules of rooms, and settings."""
 FIELDS: Final[dict[str, Sequence[Any]]] = {
     **dict.fromkeys(("to", "with", "room", "user", "after"), NAMES),
+    **dict.fromkeys(("old", "new"), (PASSWORD, "wrong password")),
+    **dict.fromkeys(("rules", "set"), RULES),
+    **dict.fromkeys(("receive", "all", "amendments"), (True, False)),
+    "about": (1, 2, 3, 17, 0, -1, 2**53),
+    "what": ("edit", "erase", "react", "unreact", "delete"),
+    "kind": ("action", "notice", "shout"),
+    "role": ("owner", "moderator", "speaker", "member", "king"),
+    "device": ("d0", "d1", "nowhere"),
     **dict.fromkeys(
-        ("message", "text", "topic", "reason", "status", "invite", "password"),
+        ("message", "text", "topic", "reason", "status", "note", "invite", "password"),
         (*MESSAGES, PASSWORD, "wrong password"),
     ),
     **dict.fromkeys(("seq", "before", "limit", "for", "jim"), COUNTS),
     "address": BANNED,
     "id": ("i1", "", "x" * 65, 7, None, "ж" * 40),
-    "receive": (True, False),
 }
 REQUEST_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    row.split()[0]: tuple(row.split()[1:])
-    for row in """
-        presence user jim receive
-        register password invite
-        msg to message
-        ack with seq
-        read with seq
-        history with before after limit
-        search text with limit
-        conversations after
-        export after
-        forget password
-        join room
-        leave room
-        topic room topic
-        remove room user
-        users after
-        members room after
-        rooms after
-        status status
-        probe
-        block user
-        unblock user
-        blocks after
-        kick user reason
-        mute user for reason
-        unmute user
-        mutes after
-        ban user address for reason
-        unban user address
-        bans after
-        close room reason
-        open room
-        quit
-    """.strip().splitlines()
+    info.tag: tuple(field.encode_name for field in info.fields if field.encode_name != "id")
+    for info in map(msgspec.inspect.type_info, REQUESTS)
+    if isinstance(info, msgspec.inspect.StructType) and isinstance(info.tag, str)
 }
+"""The fields of all requests of the command table, by action."""
 ACCOUNTS: Final = ("hank", "dale", "oper")
 OPENINGS: Final = ("account", "operator", "guest", "silent", "course")
 MAX_STEPS: Final = 40
@@ -410,7 +397,7 @@ def frame(draw: Draw) -> bytes:
     for field in REQUEST_FIELDS[action]:
         if (chance := draw.byte()) < 230:
             fields[field] = draw.choice(ODD_VALUES if chance < 20 or field not in FIELDS else FIELDS[field])
-    if action == "presence":
+    if "user" in fields and action in ("presence", "register"):
         user = {
             "account_name": draw.choice(NAMES),
             "password": draw.choice((PASSWORD, "wrong one", None)),
