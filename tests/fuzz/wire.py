@@ -60,6 +60,8 @@ def decode(decoder: RequestDecoder, chunks: Iterator[bytes]) -> list[Any]:
 
 def buffered_bytes(decoder: RequestDecoder) -> int:
     reader: Any = decoder._lines or decoder._stream
+    if reader is None:  # it is of another protocol
+        return 0
     return len(reader._tail if decoder.is_native else reader._buffer)
 
 
