@@ -44,7 +44,6 @@ SINGLE_NODE_TESTS = {
     "test_who_is_blocked_sees_a_guest_in_common_rooms_only": "each node knows the blocks of its own guests",
     "test_a_registration_succeeds_though_an_invitation_cannot_be_kept": "each node has a store",
     "test_invitations_of_guests_count_with_those_of_accounts": "each node counts the invitations of its own guests",
-    "test_a_guest_is_told_that_the_owner_of_the_server_has_erased_its_message": "another node takes it for its own",
     "test_a_guest_who_has_left_is_in_nobodys_way": "each node knows how its own guests look",
     "test_a_guest_who_comes_back_is_still_in_the_way": "each node knows how its own guests look",
 }
