@@ -213,6 +213,26 @@ class MessageDispatcher:
             accepted = self._router.peers.relay(session, key, message, id)
         self._respond_relayed(session, id, message.time, accepted)
 
+    def relay_now(self, session: Session, key: str, text: str, id: str | None) -> bool:
+        """Send a text to a guest of this node if nothing stands against it; False, and nothing was done, otherwise.
+
+        The short way of most messages between guests: what may block or be refused goes through `send_direct`.
+        """
+        outboxes = self._router.outboxes.get(key)
+        if (
+            outboxes is None
+            or key in self._accounts
+            or key in self._blocks.by_user
+            or outboxes[0] is session.outbox
+            or session.sync.ack_pending
+        ):
+            return False
+        message = Message(session.name, self._router.shown_names[key], text, self._clock(), "msg")
+        if not outboxes[0].offer(message):  # a guest has one session
+            return False
+        self._respond_relayed(session, id, message.time, 1)
+        return True
+
     def send_batch(self, session: Session, key: str, texts: list[str], ids: MessageIds, action: str) -> bool:
         """Send texts to one name or room together, with one check of recipient and membership for all.
 

@@ -101,6 +101,27 @@ class MessageService:
         else:
             raise BroadcastDisabled
 
+    def relay_now(self, session: Session, to: str, text: str, id: str | None) -> bool:
+        """Send a text from guest to guest as `send` does, where it is neither refused nor delayed.
+
+        Returns False, and has done nothing, where it might be. Never blocks: called in a callback of the loop.
+        """
+        bucket = session.buckets.messages
+        if (
+            session.account is not None
+            or bucket.tokens < 1
+            or len(text) >= CHARACTERS_PER_UNIT
+            or len(text) > self._policy.max_text
+            or self._sanctions.muted
+        ):
+            return False
+        key = fold(to)
+        if not self._dispatcher.relay_now(session, key, text, id):
+            return False
+        bucket.tokens -= 1
+        self._presence.link(session.key, key)
+        return True
+
     def _room_for(self, session: Session, to: str, about: About | None) -> Room:
         """Return the room to write to. An operator erases in rooms that it is no member of, too."""
         if is_erasure(about) and session.role == OPERATOR_ROLE:

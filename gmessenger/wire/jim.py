@@ -221,6 +221,10 @@ class RequestDecoder:
         """Whether the connection has become native."""
         return self._lines is not None
 
+    def is_single_frame(self, data: bytes) -> bool:
+        """Return whether a native connection sent exactly one frame, of which `feed` makes one event."""
+        return self._lines is not None and self._lines.is_single_frame(data)
+
     def feed(self, data: bytes) -> list[ClientEvent]:
         """Return the events that `data` completes; after a fatal `InvalidFrame` nothing more can be decoded."""
         if self._lines is not None:

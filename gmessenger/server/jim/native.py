@@ -137,6 +137,21 @@ class NativeHandler(ConnectionHandler):
         else:
             send(session, request.to, request.message, id, "msg", request.kind or "", _about(request))
 
+    def send_in_loop(self, request: Any) -> bool:
+        """`send_message` where nothing can make it wait; False, and nothing was done, elsewhere. Never blocks."""
+        session = self.session
+        if (
+            session is None
+            or type(request) is not events.MessageRequest
+            or request.about is not None
+            or request.kind is not None
+            or request.what is not None
+            or session.outbox.closed
+            or self.connection.writer.is_blocked
+        ):
+            return False
+        return self.messenger.message_service.relay_now(session, request.to, request.message, request.id or None)
+
     def handle_batch(self, messages: Sequence[events.MessageRequest]) -> bool:
         """Send several messages to the same name or room; False if they have to be handled one by one."""
         if self.session is None or self.session.outbox.closed or self.session.must_change_password:

@@ -65,10 +65,25 @@ class JimProtocol:
     def pending_frames(self) -> int:
         return self._handler.pending_frames if self._handler is not None else 0
 
-    def data_received(self, data: bytes) -> None:
-        if len(data) > STREAM_CHUNK and not self._decoder.is_native:
-            data = self._receive_chunks(data)
+    def receive_in_loop(self, data: bytes) -> bytes | list[ClientEvent] | None:
+        handler = self._handler
+        if type(handler) is not NativeHandler or not self._decoder.is_single_frame(data):
+            return data
         received = self._decoder.feed(data)
+        try:
+            return None if handler.send_in_loop(received[0]) else received
+        except Exception as failure:  # the loop would only print it
+            self._report_error(handler, failure, _request_id(received[0]))
+            return None
+
+    def data_received(self, received: bytes | list[ClientEvent]) -> None:
+        if isinstance(received, bytes):
+            if len(received) > STREAM_CHUNK and not self._decoder.is_native:
+                received = self._receive_chunks(received)
+            received = self._decoder.feed(received)
+        self._handle(received)
+
+    def _handle(self, received: list[ClientEvent]) -> None:
         if len(received) > 1:
             self._dispatch_batch(received)
         elif received and type(received[0]) is ForeignProtocol:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import gevent
 from gevent.hub import Hub
@@ -41,8 +41,14 @@ class ConnectionProtocol(Protocol):
     def pending_frames(self) -> int:
         """The number of frames in the outbox."""
 
-    def data_received(self, data: bytes) -> None:
-        """Handle received bytes. May block, which holds back reading."""
+    def receive_in_loop(self, data: bytes) -> Any:
+        """Handle received bytes as far as nothing can make that wait; return what is left, None for nothing.
+
+        Called in a callback of the loop: MUST NOT block or raise. What is left goes to `data_received` as it is.
+        """
+
+    def data_received(self, received: Any) -> None:
+        """Handle received bytes, or what `receive_in_loop` has left of them. May block, which holds back reading."""
 
     def send_probe(self) -> bool:
         """Ask the client to answer; False if the protocol has no probe. Called by the sweep."""
@@ -197,44 +203,51 @@ class Connection:
             raise
 
     def _read(self) -> None:
-        receive, data_received, wait = self._transport.recv, self.protocol.data_received, self._wait_readable
+        data_received, wait = self.protocol.data_received, self._wait_received
         self._read_watcher = self._context.hub.loop.io(self._transport.fileno(), LOOP_READ)
         try:
             while True:
-                # Wait first: a recv that finds nothing costs an exception, and hardly ever is anything left.
-                wait()
-                try:
-                    data = receive(RECV_CHUNK)
-                except BlockingIOError:
-                    continue
-                if not data:
+                received = wait()
+                if not received:
                     return self._on_eof()
-                self._received_at = time.monotonic()
                 if not self.is_closing:
                     self._is_handling = True
-                    data_received(data)
+                    data_received(received)
                     self._is_handling = False
         finally:
             self._read_watcher.close()
 
-    def _wait_readable(self) -> None:
-        """Block until the socket is readable.
+    def _wait_received(self) -> Any:
+        """Block until something was received that this greenlet has to handle; return it, or no bytes at the end.
 
-        Not `hub.wait`, which makes a waiter each time, and starts and stops the watcher.
+        Raises OSError. Not `hub.wait`, which makes a waiter each time, and starts and stops the watcher.
         """
         self._is_waiting = True
         if not self._read_watcher.active:  # type: ignore[attr-defined]  # missing in the stubs
             self._read_watcher.start(self._on_readable)
         try:
-            self._context.hub.switch()
+            return self._context.hub.switch()
         finally:
             self._is_waiting = False
 
     def _on_readable(self) -> None:
-        if self._is_waiting:
-            self._greenlet.switch()
-        else:  # the greenlet waits for something else; the bytes stay in the kernel
+        """Receive in the callback of the loop; switch to the greenlet for what cannot be handled here."""
+        if not self._is_waiting:  # the greenlet waits for something else; the bytes stay in the kernel
             self._read_watcher.stop()
+            return
+        received: Any
+        try:
+            received = self._transport.recv(RECV_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._greenlet.throw(error)
+            return
+        if received:
+            self._received_at = time.monotonic()
+            if not self.is_closing and (received := self.protocol.receive_in_loop(received)) is None:
+                return
+        self._greenlet.switch(received)
 
     def _on_eof(self) -> None:
         """Answer what was requested: the client has closed its side, maybe only for sending (`nc -N`)."""
