@@ -236,9 +236,11 @@ class RequestDecoder:
     def _detect_protocol(self, detector: ProtocolDetector, data: bytes) -> list[ClientEvent]:
         """Buffer the first bytes until they are known not to be of another protocol."""
         protocol = detector.feed(data)
+        length = len(detector.buffer) if protocol is None else detector.needed_length
+        if length > self._max_frame:
+            return [InvalidFrame(FrameTooLong(limit=self._max_frame), fatal=True)]
         if protocol is None:
-            too_long = len(detector.buffer) > self._max_frame
-            return [InvalidFrame(FrameTooLong(limit=self._max_frame), fatal=True)] if too_long else []
+            return []
         self._detector = None
         if protocol != JIM:
             self._stream = None

@@ -88,6 +88,11 @@ class ProtocolDetector:
         """The bytes fed so far; all of them, as soon as the protocol is known."""
         self._part = self._position = self._part_start = 0
 
+    @property
+    def needed_length(self) -> int:
+        """The number of bytes that had to be looked at, however many arrived."""
+        return self._position
+
     def feed(self, data: bytes) -> str | None:
         """Append `data` to the buffer; return the name of a protocol, `JIM`, or None if more bytes are needed.
 

@@ -164,6 +164,23 @@ def test_how_it_is_split_does_not_matter(data: bytes, cuts: list[int]) -> None:
     assert protocol == detect_protocol(data)
 
 
+@pytest.mark.parametrize("size", [1, 7, 50, 400, 4096])
+@pytest.mark.parametrize(
+    "data",
+    [b"r.inted " + b"[" * 400 + b" 2\n >]\ny\n", b"FROB /" + b"a" * 400 + b" HTTP/1.1\r\n"],
+    ids=["rubbish", "http"],
+)
+def test_a_first_line_over_the_cap_is_refused_however_it_is_split(data: bytes, size: int) -> None:
+    decoder = RequestDecoder(300)
+    decoded: list[events.ClientEvent] = []
+    for start in range(0, len(data), size):
+        decoded += decoder.feed(data[start : start + size])
+        if decoded:
+            break
+    (refused,) = decoded
+    assert isinstance(refused, events.InvalidFrame) and (refused.error.code, refused.fatal) == ("frame_too_long", True)
+
+
 def test_the_http_farewell_is_an_http_answer() -> None:
     head, _, body = REJECTIONS["http"].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
