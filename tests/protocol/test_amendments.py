@@ -300,3 +300,20 @@ def test_a_guest_is_told_that_the_owner_of_the_server_has_erased_its_message(cha
             frame = client.next_event("msg")
         assert (frame["from"], frame["about"]) == ("guest", 1)
     assert send(guest, "hank", "two", about=1, what="edit")["code"] == "no_such_message"
+
+
+def test_nobody_replies_or_reacts_to_what_they_may_not_read(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
+    assert hank.request("join", room="#dev")["response"] == 200
+    first = send(hank, "#dev", "before dale joined")["seq"]
+    assert dale.request("join", room="#dev")["response"] == 200
+    second = send(hank, "#dev", "while dale is there")["seq"]
+    assert dale.request("leave", room="#dev")["response"] == 200
+    third = send(hank, "#dev", "while dale is away")["seq"]
+    assert dale.request("join", room="#dev")["response"] == 200
+    for seq in (first, third):
+        assert code(send(dale, "#dev", "yes", about=seq)) == (404, "no_such_message")
+        assert code(send(dale, "#dev", THUMB, about=seq, what="react")) == (404, "no_such_message")
+        assert code(send(hank, "#dev", THUMB, about=seq, what="react")) == (200, None)
+    assert send(dale, "#dev", "yes", about=second)["response"] == 200
+    assert send(dale, "#dev", THUMB, about=second, what="react")["response"] == 200

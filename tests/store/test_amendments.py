@@ -373,6 +373,7 @@ def test_reactions_without_their_message_are_a_fault(kind: str, tmp_path: Path, 
 
 def test_pages_go_over_absences_and_leave_amendments_out(driver: StoreDriver) -> None:
     driver.create_room("#dev")
+    driver.store.join("#dev", driver.hank, 1.0)
     shown: list[int] = []
     for text in ("a", "b", "c"):
         driver.store.join("#dev", driver.dale, 1.0)

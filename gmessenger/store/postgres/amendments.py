@@ -26,6 +26,11 @@ FIND_DUPLICATE: Final = (
 FIND_PAST_ID: Final = (
     "SELECT seq, digest FROM past_ids WHERE device_id = %s AND client_id = %s AND conversation_id = %s"
 )
+MAY_READ: Final = (
+    "SELECT FROM participants p WHERE p.account_id = %(account)s AND p.conversation_id = %(conversation)s "
+    "AND p.visible <= %(seq)s AND NOT EXISTS (SELECT FROM absences a WHERE a.account_id = p.account_id "
+    "AND a.conversation_id = p.conversation_id AND a.first <= %(seq)s AND a.last >= %(seq)s)"
+)
 FIND_AMENDED: Final = (
     # Locked: another node may be erasing all messages of its author.
     "SELECT id, account_id, time, erased, what, text FROM messages WHERE conversation_id = %s AND seq = %s FOR UPDATE"
@@ -145,11 +150,23 @@ def _amend(
         db.execute(ERASE, (about.by or message.sender, message.time, *place))
         for statement in (DELETE_REACTIONS, *BLANK_REACTIONS):
             db.execute(statement, place)
-    elif about.what == "react":
-        texts = [known for (known,) in db.execute(FIND_TEXTS, (*place, MAX_REACTION_TEXTS)).fetchall()]
-        if len(texts) >= MAX_REACTION_TEXTS and text not in texts:
-            return TooManyReactions(limit=MAX_REACTION_TEXTS)
-        db.execute(ADD_REACTION, (*place, text, message.account))
     else:
+        return _change_reaction(db, conversation.id, message, about, text)
+    return None
+
+
+def _change_reaction(
+    db: PgConnection, conversation: int, message: NewMessage, about: About, text: str
+) -> WireError | None:
+    place = (conversation, about.seq)
+    reader = {"account": message.account, "conversation": conversation, "seq": about.seq}
+    if db.execute(MAY_READ, reader).fetchone() is None:
+        return NoSuchMessage()
+    if about.what != "react":
         db.execute(DELETE_REACTION, (*place, text, message.account))
+        return None
+    texts = [known for (known,) in db.execute(FIND_TEXTS, (*place, MAX_REACTION_TEXTS)).fetchall()]
+    if len(texts) >= MAX_REACTION_TEXTS and text not in texts:
+        return TooManyReactions(limit=MAX_REACTION_TEXTS)
+    db.execute(ADD_REACTION, (*place, text, message.account))
     return None

@@ -54,8 +54,14 @@ WITH batch AS (
     SELECT b.*, c.id AS conversation_id, c.head, coalesce(m.seq, p.seq) AS duplicate_seq,
         CASE WHEN m.seq IS NOT NULL THEN m.what = '' AND m.about IS NOT DISTINCT FROM (b.about->>'seq')::bigint
             AND (m.erased OR m.edited IS NOT NULL OR m.text = b.text) END AS same, encode(p.digest, 'hex') AS digest,
-        b.about IS NOT NULL AND c.id IS NOT NULL
-            AND (b.about->>'seq')::bigint NOT BETWEEN c.first AND c.head AS lacks_about
+        CASE WHEN b.about IS NOT NULL AND c.id IS NOT NULL THEN
+            (b.about->>'seq')::bigint NOT BETWEEN c.first AND c.head
+            OR b.account IS NOT NULL AND NOT EXISTS (
+                SELECT FROM participants p WHERE p.account_id = b.account AND p.conversation_id = c.id
+                AND p.visible <= (b.about->>'seq')::bigint AND NOT EXISTS (
+                    SELECT FROM absences a WHERE a.account_id = p.account_id AND a.conversation_id = p.conversation_id
+                    AND a.first <= (b.about->>'seq')::bigint AND a.last >= (b.about->>'seq')::bigint))
+        ELSE false END AS lacks_about
     FROM ROWS FROM (
         json_to_recordset(%s::json) AS (conversation text, sender text, "to" text, text text, time double precision,
             account bigint, device bigint, id text, kind text, about json),

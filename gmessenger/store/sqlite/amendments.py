@@ -17,6 +17,11 @@ from gmessenger.store.sqlite.search_index import index_text, replace_entry
 CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
 """A part of a transaction that the commit thread runs, because it takes long."""
 FIND_BOUNDS: Final = "SELECT first FROM conversations WHERE id = ?"
+MAY_READ: Final = (
+    "SELECT 1 FROM participants p WHERE p.account_id = :account AND p.conversation_id = :conversation "
+    "AND p.visible <= :seq AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.account_id = p.account_id "
+    "AND a.conversation_id = p.conversation_id AND a.first <= :seq AND a.last >= :seq)"
+)
 FIND_AMENDED: Final = (
     "SELECT rowid, account_id, time, erased, what, text FROM messages WHERE conversation_id = ? AND seq = ?"
 )
@@ -45,10 +50,20 @@ class InsertedBatch:
         self.last_steps: list[CommitStep] = []
 
 
-def check_reply(db: sqlite3.Connection, conversation: int, head: int, about: About) -> WireError | None:
-    """Return `NoSuchMessage` where a conversation does not have the message that a reply is about."""
+def check_reply(
+    db: sqlite3.Connection, conversation: int, head: int, account: int | None, about: About
+) -> WireError | None:
+    """Return `NoSuchMessage` where there is no message that a reply is about, or its sender may not read it."""
     ((first,),) = db.execute(FIND_BOUNDS, (conversation,)).fetchall()
-    return None if first <= about.seq <= head else NoSuchMessage()
+    return None if first <= about.seq <= head and _may_read(db, conversation, account, about) else NoSuchMessage()
+
+
+def _may_read(db: sqlite3.Connection, conversation: int, account: int | None, about: About) -> bool:
+    """Return whether an account may read the message; of guests it is not known."""
+    if account is None:
+        return True
+    parameters = {"account": account, "conversation": conversation, "seq": about.seq}
+    return db.execute(MAY_READ, parameters).fetchone() is not None
 
 
 def amend(
@@ -96,6 +111,8 @@ def _drop_reactions(conversation: int, seq: int, db: sqlite3.Connection) -> None
 
 
 def _change_reaction(db: sqlite3.Connection, conversation: int, message: NewMessage, about: About) -> WireError | None:
+    if not _may_read(db, conversation, message.account, about):
+        return NoSuchMessage()
     if about.what != "react":
         db.execute(REMOVE_REACTION, (conversation, about.seq, message.text, message.account))
         return None

@@ -242,7 +242,7 @@ class MessageInserter(AppendQueue):
     ) -> WireError | None:
         """Check a reply, or make the changes of an amendment; return the error where it is refused."""
         if not about.what:
-            return check_reply(db, conversation.id, conversation.head, about)
+            return check_reply(db, conversation.id, conversation.head, message.account, about)
         error = amend(db, conversation.id, conversation.head + 1, message, about, batch)
         self.has_amended |= error is None and about.what in REMOVES_TEXT
         return error
