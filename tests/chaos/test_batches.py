@@ -124,7 +124,7 @@ def test_a_failed_commit_is_told_also_when_nothing_can_be_written_to_stderr(
 
     monkeypatch.setattr("sys.stderr", Full())
     bench.store.writer.execute(
-        lambda db: db.execute("DROP TABLE words")  # the index is written in the commit's thread, and fails there
+        lambda db: db.execute("DROP TABLE usage")  # which is written in the commit's thread, and fails there
     )
     bench.append("text")
     assert [type(error) for _, error in bench.wait_for_answers(1)] == [StoreUnavailable]

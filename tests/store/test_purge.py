@@ -67,6 +67,9 @@ def append_texts(store_dir: StoreFolder) -> None:
             *(f"{SAID} {batch} {number}" if number % 3 == 0 else f"otherwise {number}" for number in range(60))
         )
 
+    # A search has them indexed first.
+    assert store_dir.store.search(store_dir.hank, "otherwise", None, 1, TEST_TIMEOUT).messages
+
 
 def forget(store_dir: StoreFolder) -> list[str | bytes]:
     append_texts(store_dir)
@@ -326,6 +329,27 @@ def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Pat
     assert store.purger is not None and store.purger.is_needed
     store.close()
     assert find_traces(copies, [SAID, *FOLDED]) == []
+
+
+@pytest.mark.parametrize("erase", [forget, prune], ids=lambda erase: erase.__name__)
+def test_killed_before_it_has_merged_the_index_a_prune_does_so_when_it_is_asked_again(
+    erase: Callable[[StoreFolder], list[str | bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteStore, "_merge_index", lambda *arguments: None)
+    store_dir = StoreFolder(tmp_path / "killed")
+    needles = erase(store_dir)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    left = [str(tmp_path / "killed" / f"store.db{part}") for part in ("", "-wal")]
+    subprocess.run(["cp", *left, str(copies)], check=True)
+    store_dir.store.close()
+    monkeypatch.undo()
+    store = SqliteStore(copies / "store.db")
+    assert store.prune(10.0) == 0 or erase is forget
+    store.purge()
+    store.close()
+    assert find_traces(copies, needles) == []
+    assert verify_file(copies / "store.db").faults == []
 
 
 @pytest.mark.parametrize("is_begun_anew", [False, True])

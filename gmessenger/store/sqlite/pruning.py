@@ -19,6 +19,7 @@ from gmessenger.store import common
 from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.amendments import CommitStep
 from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.erasure import NOTE_PENDING, is_pending
 from gmessenger.store.sqlite.search_index import FIND_LAST_INDEXED, FIND_UNINDEXED, find_newest_row, index_text
 
 MAX_PRUNE_TEXT: Final = 16_384  # characters of a batch, which are normalised; a single message may have more
@@ -32,6 +33,7 @@ def _statement_step(statement: str) -> CommitStep:
     return lambda db: db.execute(statement)
 
 
+NOTE_UNMERGED: Final = _statement_step(NOTE_PENDING)
 UNINDEX_STALE: Final = _statement_step(
     "INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale "  # noqa: S608
     f"WHERE id >= coalesce(({FIND_UNINDEXED}), 0) AND id <= ({FIND_LAST_INDEXED})"
@@ -95,13 +97,13 @@ class Pruner(Database):
             for index in range(0, len(rows), common.PRUNE_BATCH):
                 erased += self._blank_messages(rows[index : index + common.PRUNE_BATCH])
         self.writer.execute(lambda db: db.execute(DROP_ACCOUNT_REACTIONS, (account,)))
-        self._merge_index(erased)
+        self._merge_index()
         if erased:
             self.schedule_purge()
         return erased
 
     def take_out_erased(self) -> None:
-        self._merge_index(1)
+        self._merge_index()
         if self.purger is not None:
             self.purger.schedule()
         self.purge()
@@ -143,16 +145,19 @@ class Pruner(Database):
             return _stage_older(db, todo, ids_from, self.inserter.digest_key)
 
         while todo:
-            dropped += self._run_in_commit(stage, UNINDEX_STALE, DELETE_STALE)
+            dropped += self._run_in_commit(stage, NOTE_UNMERGED, UNINDEX_STALE, DELETE_STALE)
             gevent.sleep(common.PRUNE_DELAY)
-        self._merge_index(dropped)
+        self._merge_index()
         if dropped:
             self.schedule_purge()
         return dropped
 
-    def _merge_index(self, dropped: int) -> None:
-        """Merge the index until it holds no removed word: removing one only adds a note to the index."""
-        merging = dropped > 0
+    def _merge_index(self) -> None:
+        """Merge the index until it holds no removed word: removing one only adds a note to the index.
+
+        Also those that an earlier process has removed, which was killed before it merged them.
+        """
+        merging = self.read(is_pending)
         pages = -MERGE_CHUNK  # the first time: merge everything with everything
         while merging:
             merging = self._merge_chunk(pages)
@@ -177,7 +182,7 @@ class Pruner(Database):
             return _stage_stale(db, batch)
 
         while more:
-            blanked += self._run_in_commit(change, UNINDEX_STALE, BLANK_STALE, DROP_STALE_REACTIONS)
+            blanked += self._run_in_commit(change, NOTE_UNMERGED, UNINDEX_STALE, BLANK_STALE, DROP_STALE_REACTIONS)
             gevent.sleep(common.PRUNE_DELAY)
         return blanked
 
