@@ -5,8 +5,6 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-from wcwidth import iter_graphemes
-
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import About
 from gmessenger.chat.room import Room
@@ -28,6 +26,8 @@ BAD_CATEGORIES: Final = frozenset("CZ")
 
 def check_reaction(text: str) -> None:
     """Raise `BadRequest` where a text is not one visible character, as its reader sees it."""
+    from wcwidth import iter_graphemes  # 5 MB and 20 ms, for the first reaction only
+
     is_one = 0 < len(text) <= MAX_REACTION and len(list(iter_graphemes(text))) == 1
     if not is_one or not all(_is_visible(char) for char in text) or unicodedata.category(text[0])[0] == "M":
         raise BadRequest(f"A reaction is one character or emoji, of at most {MAX_REACTION} code points.")
