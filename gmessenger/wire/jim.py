@@ -221,9 +221,10 @@ class RequestDecoder:
         """Whether the connection has become native."""
         return self._lines is not None
 
-    def is_single_frame(self, data: bytes) -> bool:
-        """Return whether a native connection sent exactly one frame, of which `feed` makes one event."""
-        return self._lines is not None and self._lines.is_single_frame(data)
+    def feed_single_frame(self, data: bytes) -> ClientEvent | None:
+        """Return the event of `data` that is one native frame, as `feed`; None, and nothing was fed, for all else."""
+        lines = self._lines
+        return decode_request(data) if lines is not None and lines.is_single_frame(data) else None
 
     def feed(self, data: bytes) -> list[ClientEvent]:
         """Return the events that `data` completes; after a fatal `InvalidFrame` nothing more can be decoded."""

@@ -67,13 +67,12 @@ class JimProtocol:
 
     def receive_in_loop(self, data: bytes) -> bytes | list[ClientEvent] | None:
         handler = self._handler
-        if type(handler) is not NativeHandler or not self._decoder.is_single_frame(data):
+        if type(handler) is not NativeHandler or (event := self._decoder.feed_single_frame(data)) is None:
             return data
-        received = self._decoder.feed(data)
         try:
-            return None if handler.send_in_loop(received[0]) else received
+            return None if handler.send_in_loop(event) else [event]
         except Exception as failure:  # the loop would only print it
-            self._report_error(handler, failure, _request_id(received[0]))
+            self._report_error(handler, failure, _request_id(event))
             return None
 
     def data_received(self, received: bytes | list[ClientEvent]) -> None:
