@@ -1,13 +1,14 @@
 """The protocols of the compared servers: logins, subscriptions, joins and messages as bytes.
 
 A `WireProtocol` returns steps: (what is sent, part of the response to wait for). `workloads.py` makes plans for the
-load generator of them. The text of a message is `TEXT`: a caret, sixteen digits for the generator's clock, and a
-filler to 100 bytes.
+load generator of them. The text of a message is `TEXT`, a caret, sixteen digits for the generator's clock, and a filler
+to 100 bytes; or, with words in place of the filler, one of `word_texts`.
 """
 
 from __future__ import annotations
 
 import base64
+import random
 import struct
 import time
 from dataclasses import dataclass
@@ -15,12 +16,34 @@ from itertools import count
 from typing import Final, Literal
 
 TEXT: Final = b"^" + b"0" * 16 + b"x" * 83
+WORD_TEXTS: Final = 64  # different texts of each writer
+VOCABULARY: Final = 5_000  # words; the same for all servers, as frequent as in a language (Zipf)
 ROOM: Final = "bench"
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105
 BATCHES: Final = (f"{time.time_ns() // 1000:x}.{number}." for number in count())
 """Prefixes of ids, one for each writer of each run: ids of earlier runs are in the store already."""
 
 Steps = list[tuple[bytes, bytes]]
+
+
+def word_texts(writer: int) -> list[bytes]:
+    """Return the texts of a writer, each of `TEXT`'s length: words of two to ten letters, the same in each run."""
+    draw = random.Random(writer)  # noqa: S311
+    return [_fill_with_words(draw) for _ in range(WORD_TEXTS)]
+
+
+def _fill_with_words(draw: random.Random) -> bytes:
+    text = TEXT[:17].decode()
+    while len(text) < len(TEXT):
+        text += f" {_word(int(VOCABULARY ** draw.random()))}"  # a rank is as frequent as it is low
+    return text[: len(TEXT)].encode()
+
+
+def _word(rank: int) -> str:
+    """Return the word of a rank: the more frequent, the shorter."""
+    letters = random.Random(rank)  # noqa: S311
+    syllables = 1 + (rank > 20) + (rank > 300) + letters.randrange(3)
+    return "".join(letters.choice("bdfghklmnprstvw") + letters.choice("aeiou") for _ in range(syllables))
 
 
 @dataclass(frozen=True)
@@ -53,7 +76,7 @@ class WireProtocol:
     def join(self, name: str) -> Steps:
         return self.listen(ROOM)
 
-    def message(self, to: str, sender: str) -> Message:
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
         raise NotImplementedError
 
     def room_message(self, sender: str) -> Message:
@@ -71,8 +94,8 @@ class Irc(WireProtocol):
     def join(self, name: str) -> Steps:
         return [(f"JOIN #{ROOM}\r\n".encode(), b" 366 ")]
 
-    def message(self, to: str, sender: str) -> Message:
-        return Message(b"PRIVMSG %s :%s\r\n" % (to.encode(), TEXT))
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        return Message(b"PRIVMSG %s :%s\r\n" % (to.encode(), text))
 
     def room_message(self, sender: str) -> Message:
         return self.message(f"#{ROOM}", sender)
@@ -87,8 +110,8 @@ class Jim(WireProtocol):
     def join(self, name: str) -> Steps:
         return [(b'{"action":"join","id":"j","room":"#%s"}\n' % ROOM.encode(), b'"id":"j"')]
 
-    def message(self, to: str, sender: str) -> Message:
-        return Message(b'{"action":"msg","to":"%s","message":"%s"}\n' % (to.encode(), TEXT))
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        return Message(b'{"action":"msg","to":"%s","message":"%s"}\n' % (to.encode(), text))
 
     def room_message(self, sender: str) -> Message:
         return self.message(f"#{ROOM}", sender)
@@ -104,9 +127,9 @@ class JimAccounts(Jim):
         user = b'{"account_name":"%s","password":"%s"}' % (name.encode(), PASSWORD.encode())
         return [(b'{"action":"presence","jim":2,"user":%s}\n' % user, b'"synced"')]
 
-    def message(self, to: str, sender: str) -> Message:
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
         head = b'{"action":"msg","id":"%s' % next(BATCHES).encode()
-        rest = b'00000000","to":"%s","message":"%s"}\n' % (to.encode(), TEXT)
+        rest = b'00000000","to":"%s","message":"%s"}\n' % (to.encode(), text)
         return Message(head + rest, serial=(len(head), 8))
 
     def acknowledgement(self, partner: str) -> bytes:
@@ -120,9 +143,9 @@ class Redis(WireProtocol):
     def listen(self, name: str) -> Steps:
         return [(b"SUBSCRIBE %s\r\n" % name.encode(), b"subscribe")]
 
-    def message(self, to: str, sender: str) -> Message:
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
         head = b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n" % (len(to), to.encode())
-        return Message(head + b"$%d\r\n%s\r\n" % (len(TEXT), TEXT))
+        return Message(head + b"$%d\r\n%s\r\n" % (len(text), text))
 
 
 class Nats(WireProtocol):
@@ -134,8 +157,8 @@ class Nats(WireProtocol):
     def listen(self, name: str) -> Steps:
         return [(b"SUB %s %s\r\nPING\r\n" % (name.encode(), name.encode()), b"PONG\r\n")]
 
-    def message(self, to: str, sender: str) -> Message:
-        return Message(b"PUB %s %d\r\n%s\r\n" % (to.encode(), len(TEXT), TEXT))
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        return Message(b"PUB %s %d\r\n%s\r\n" % (to.encode(), len(text), text))
 
 
 class JetStream(Nats):
@@ -149,8 +172,8 @@ class JetStream(Nats):
     def listen(self, name: str) -> Steps:
         return super().listen(name if "." in name else f"to.{name}")
 
-    def message(self, to: str, sender: str) -> Message:
-        return Message(b"PUB stored.%s answers.%s %d\r\n%s\r\n" % (to.encode(), sender.encode(), len(TEXT), TEXT))
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        return Message(b"PUB stored.%s answers.%s %d\r\n%s\r\n" % (to.encode(), sender.encode(), len(text), text))
 
     def acknowledgement(self, partner: str) -> bytes:
         return b"+ACK"  # the generator adds the subject, which each delivery names
@@ -169,8 +192,8 @@ class Mqtt(WireProtocol):
     def listen(self, name: str) -> Steps:
         return [(packet(0x82, b"\x00\x01" + length_prefixed(name) + bytes([self.qos])), b"\x90\x03")]
 
-    def message(self, to: str, sender: str) -> Message:
-        return Message(packet(0x30, length_prefixed(to) + TEXT))
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        return Message(packet(0x30, length_prefixed(to) + text))
 
 
 class MqttStored(Mqtt):
@@ -179,9 +202,9 @@ class MqttStored(Mqtt):
     qos = 1
     answer = b"\x40\x02"
 
-    def message(self, to: str, sender: str) -> Message:
-        frame = packet(0x32, length_prefixed(to) + b"\x00\x00" + TEXT)
-        return Message(frame, serial=(len(frame) - len(TEXT) - 2, 2))
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        frame = packet(0x32, length_prefixed(to) + b"\x00\x00" + text)
+        return Message(frame, serial=(len(frame) - len(text) - 2, 2))
 
 
 def length_prefixed(text: str) -> bytes:
@@ -219,8 +242,8 @@ class Xmpp(WireProtocol):
         presence = b"<presence to='%s@rooms.localhost/%s'>%s</presence>" % (ROOM.encode(), name.encode(), muc)
         return [(presence, b"code='110'")]
 
-    def message(self, to: str, sender: str) -> Message:
-        return Message(b"<message to='%s@localhost' type='chat'><body>%s</body></message>" % (to.encode(), TEXT))
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        return Message(b"<message to='%s@localhost' type='chat'><body>%s</body></message>" % (to.encode(), text))
 
     def room_message(self, sender: str) -> Message:
         to = f"{ROOM}@rooms.localhost".encode()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from benchmarks.protocols import Message, Steps, WireProtocol
+from benchmarks.protocols import TEXT, Message, Steps, WireProtocol, word_texts
 
 SPEAKERS: Final = 10
 """Members of a room who write; all members read."""
@@ -27,6 +27,8 @@ class Workload:
     window: int = 0
     rate: float = 0.0
     stored: bool = False
+    words: bool = False
+    """Texts of words in place of one long token, for what a search index costs."""
     seconds: float = 1.0
     """The duration, as a multiple of `--seconds`."""
 
@@ -46,7 +48,8 @@ class Workload:
             if self.stored and (acknowledgement := protocol.acknowledgement(one)):
                 yield f"acknowledge {acknowledgement.hex()}"
             yield from connection(protocol, protocol.login(one))
-            yield from writer(protocol.message(other, one), protocol.answer)
+            for text in word_texts(number) if self.words else [TEXT]:
+                yield from writer(protocol.message(other, one, text), protocol.answer)
 
     def _mixed(self, protocol: WireProtocol) -> Iterator[str]:
         """Have each of some writers write to every one of as many listeners in turn."""
@@ -100,6 +103,16 @@ WORKLOADS: Final = (
     Workload("room-1000", "room of 1,000, 100 in flight", "room", 1000, window=100),
     Workload("latency", "direct, 50 pairs, 2,000 messages a second", "pairs", 50, rate=2000, seconds=2),
     Workload("stored", "stored, 50 pairs, 200 in flight each", "pairs", 50, window=200, stored=True),
+    Workload(
+        "stored-words",
+        "stored, 50 pairs, 200 in flight each, texts of words",
+        "pairs",
+        50,
+        window=200,
+        stored=True,
+        words=True,
+    ),
+    Workload("stored-single", "stored, 10 pairs, one in flight each", "pairs", 10, window=1, stored=True),
     Workload("idle", f"{IDLE:,} connections at rest", "idle", IDLE),
 )
 
