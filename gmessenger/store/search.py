@@ -17,10 +17,9 @@ class SearchTimeout(Exception):
 
 
 class SearchScope(Struct, gc=False):
-    """A conversation to search: its key in the index, first visible seq, row of its newest message."""
+    """A conversation to search: its id, first visible seq, row of its newest message."""
 
     id: int
-    index_key: str
     visible: int
     latest_row: int
 

@@ -26,7 +26,10 @@ STORED_QUERY: Final = (
     "SELECT client_id, c.key, seq, sender, text FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id WHERE client_id IS NOT NULL"
 )
-UNINDEXED_QUERY: Final = "SELECT id FROM messages WHERE words IS NULL AND NOT erased"
+MISINDEXED_QUERY: Final = (
+    "SELECT coalesce(m.id, w.id) FROM (SELECT id FROM messages WHERE NOT erased) AS m "
+    "FULL JOIN message_words w ON w.id = m.id WHERE m.id IS NULL OR w.id IS NULL"
+)
 ReceivedMessage = tuple[int, str, str]
 """seq, sender and text."""
 
@@ -160,7 +163,7 @@ class DeliveryLog:
     def verify_database(self, url: str) -> None:
         """Check a PostgreSQL database in the same way."""
         with psycopg.connect(url) as db:
-            assert db.execute(UNINDEXED_QUERY).fetchall() == [], "what is stored can be searched"
+            assert db.execute(MISINDEXED_QUERY).fetchall() == [], "what is stored can be searched, and nothing else"
             self._verify_stored(db.execute(GAPS_QUERY).fetchall(), db.execute(STORED_QUERY).fetchall())
 
     def _verify_stored(self, gaps: Sequence[Any], stored: Sequence[Any]) -> None:

@@ -21,6 +21,7 @@ from gmessenger.launcher.services import Postgres
 from gmessenger.store import common, fold_table, open_store, search_text
 from gmessenger.store.postgres import reindex
 from gmessenger.store.postgres import schema as postgres_schema
+from gmessenger.store.postgres import search_index as postgres_index
 from gmessenger.store.postgres.tsvector import make_tsvector
 from gmessenger.store.search_text import MAX_NORMALIZED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, parse_query, tokenize
 from gmessenger.store.sqlite import messages, pruning, schema, search_index, usage
@@ -426,7 +427,7 @@ def test_words_of_a_text_that_is_edited_while_they_are_made_are_not_stored(
     other = open_store(url)
     texts: list[str] = []
 
-    def edit_meanwhile(conversation: str, text: str) -> str:
+    def edit_meanwhile(conversation: int, text: str) -> str:
         texts.append(text)
         if len(texts) == 1:
             about = About(50, "edit", edit_for=1000.0)
@@ -434,7 +435,7 @@ def test_words_of_a_text_that_is_edited_while_they_are_made_are_not_stored(
             other.flush()
         return make_tsvector(conversation, text)
 
-    monkeypatch.setattr(reindex, "make_tsvector", edit_meanwhile)
+    monkeypatch.setattr(postgres_index, "make_tsvector", edit_meanwhile)
     old.store.reindex()
     assert texts[0] == "old number50"
     assert old.find_texts("number50") == [] and old.find_texts("changed") == ["changed"]

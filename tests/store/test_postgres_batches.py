@@ -66,10 +66,8 @@ def test_a_text_may_grow_when_it_is_folded(driver: FailureCollectingDriver, text
 
 
 def test_each_word_has_its_place_and_begins_with_its_conversation() -> None:
-    begin = tsvector.conversation_prefix(DIRECT)
-    assert len(begin) == 8 and begin != tsvector.conversation_prefix("#dev")
-    assert tsvector.make_tsvector(DIRECT, "один, два") == f"{begin}один:1 {begin}два:2"
-    assert tsvector.make_tsvector(DIRECT, "...") == ""
+    assert tsvector.make_tsvector(17, "один, два") == "17xодин:1 17xдва:2"
+    assert tsvector.make_tsvector(17, "...") == ""
 
 
 def test_an_id_that_the_database_cannot_hold_is_refused_and_few_transactions_keep_the_others(

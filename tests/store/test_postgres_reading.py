@@ -14,6 +14,8 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import messages
+from gmessenger.store.postgres.tsvector import make_tsquery
+from gmessenger.store.search_text import parse_query
 from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -108,6 +110,23 @@ def test_an_export_goes_on_where_there_is_nothing_for_long(
         texts += [placed.message.text for placed in page]
     assert texts == [message.text for message in said if message.conversation == DIRECT]
     assert driver.store.export_page(after, 2, driver.dale) == ([], False)
+
+
+@pytest.mark.parametrize("statement", [messages.SEARCH, messages.SEARCH_BETWEEN_ABSENCES])
+def test_a_search_reads_nothing_but_entries_of_the_index_that_match(
+    driver: StoreDriver, url: str, statement: str
+) -> None:
+    driver.append(*(driver.message("needle" if number % 20 == 0 else "hay") for number in range(600)))
+    assert len(driver.find_texts("needle")) == 10
+    words = make_tsquery([1], parse_query("needle"))
+    with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as db:
+        db.execute("ANALYZE")
+        db.execute(messages.SEARCH_SETTINGS, ("9s",))
+        parameters = {"ids": [1], "visible": [1], "words": words, "account": driver.hank, "limit": 10}
+        explained: Any = db.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).fetchall()  # type: ignore[arg-type]
+    plan = str(explained)
+    assert "message_words_by_word" in plan and "'messages" not in plan and "message_words_pkey" not in plan
+    assert _most(explained[0][0][0]["Plan"]) == 30
 
 
 def test_a_search_that_takes_too_long_ends_with_what_it_has_found(

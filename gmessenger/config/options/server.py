@@ -327,8 +327,8 @@ class ServerOptions(LogOptions):
     store_connections: int = option(
         4,
         count(1),
-        "connections to a PostgreSQL store, in addition to five reserved for writing messages, the cluster and "
-        "searches",
+        "connections to a PostgreSQL store, in addition to six reserved for writing and indexing messages, the cluster "
+        "and searches",
         "when many clients read at the same time and the database allows more",
         needs_restart=True,
     )

@@ -13,6 +13,7 @@ from gmessenger.names import ROOM_PREFIX
 from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment, own_text
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.postgres.search_index import set_entry
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
 from gmessenger.store.resends import about_columns, compare_with_digest, compare_with_stored
 
@@ -35,7 +36,8 @@ FIND_AMENDED: Final = (
     # Locked: another node may be erasing all messages of its author.
     "SELECT id, account_id, time, erased, what, text FROM messages WHERE conversation_id = %s AND seq = %s FOR UPDATE"
 )
-EDIT: Final = "UPDATE messages SET text = %s, words = %s::tsvector, edited = %s WHERE conversation_id = %s AND seq = %s"
+EDIT: Final = "UPDATE messages SET text = %s, words = NULL, edited = %s WHERE conversation_id = %s AND seq = %s"
+"""`words` is what an earlier release has written."""
 ERASE: Final = (
     "UPDATE messages SET text = '', words = NULL, erased = true, erased_by = %s, erased_at = %s "
     "WHERE conversation_id = %s AND seq = %s"
@@ -56,8 +58,8 @@ DELETE_REACTION: Final = (
     "DELETE FROM reactions WHERE conversation_id = %s AND seq = %s AND text = %s AND account_id = %s"
 )
 INSERT: Final = (
-    'INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, words, '
-    "about, what) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, ''::tsvector, %s, %s)"
+    'INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, '
+    "about, what) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 ADVANCE: Final = "UPDATE conversations SET head = %s WHERE id = %s"
 REPORT: Final = "INSERT INTO moves (heads) VALUES (json_build_object(%s::text, %s::bigint))"
@@ -141,11 +143,13 @@ def _amend(
     """Change what an amendment is about; return the error where it may not."""
     place = (conversation.id, about.seq)
     row = db.execute(FIND_AMENDED, place).fetchone()
-    error = check_amendment(message, about, AmendmentTarget(*row) if row is not None else None)
-    if error is not None:
-        return error
+    amended = AmendmentTarget(*row) if row is not None else None
+    error = check_amendment(message, about, amended)
+    if amended is None or error is not None:
+        return error or NoSuchMessage()
     if about.what == "edit":
-        db.execute(EDIT, (text, make_tsvector(conversation.key, text), message.time, *place))
+        db.execute(EDIT, (text, message.time, *place))
+        set_entry(db, amended.row, *place, make_tsvector(conversation.id, text))
     elif about.what == "erase":
         db.execute(ERASE, (about.by or message.sender, message.time, *place))
         for statement in (DELETE_REACTIONS, *BLANK_REACTIONS):

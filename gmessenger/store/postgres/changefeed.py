@@ -84,6 +84,8 @@ class ChangeFeed(Database):
         ]
         is_complete = self._last_snapshot is None or not (was_stale or has_gap)
         self._last_snapshot = snapshot
+        if heads:  # the node that has stored messages may have ended before it indexed them
+            self.indexer.note_messages()
         self._delete_old_changes()
         return ChangeSet(changes, list(_newest_heads(heads).items()), is_complete)
 

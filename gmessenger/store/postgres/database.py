@@ -16,14 +16,16 @@ from psycopg import Connection
 from gmessenger.cluster.interfaces import ChangeDetails, ChangeKind
 from gmessenger.errors import StoreUnavailable, WireError
 from gmessenger.store.common import DIGEST_KEY, IDENTITY
-from gmessenger.store.group_commit import CompletionNotifier
+from gmessenger.store.group_commit import AppendResult, CompletionNotifier
 from gmessenger.store.postgres import bus_keys, schema
+from gmessenger.store.postgres.indexer import SearchIndexer
 from gmessenger.store.postgres.pool import SERVER_GRACE, ConnectionPool, ConnectionSettings, PgConnection
 from gmessenger.store.postgres.writer import PostgresWriter
 
 ResultT = TypeVar("ResultT")
 NODE_CONNECTIONS: Final = 2  # for leases and the change feed, which must not wait behind requests
 SEARCH_CONNECTIONS: Final = 2  # for searches: other queries, those of logins above all, never wait behind one
+INDEX_CONNECTIONS: Final = 1  # for the search index
 DATABASE_ID: Final = "SELECT value FROM facts WHERE name = 'place'"
 WRITE_CHECK: Final = (
     "INSERT INTO facts VALUES ('checked', now()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -56,9 +58,11 @@ class Database(CompletionNotifier):
         self.pool = ConnectionPool(settings, connections, timeout)
         self.node_pool = ConnectionPool(settings, NODE_CONNECTIONS, timeout)
         self.search_pool = ConnectionPool(settings, SEARCH_CONNECTIONS, timeout)
+        self.index_pool = ConnectionPool(settings, INDEX_CONNECTIONS, timeout)
         with settings.connect_first() as db:
             self.identity = self._load_schema(db, settings)
-        self.writer = PostgresWriter(self.pool, self.digest_key, self._notify, self._on_error, self.stats)
+        self.indexer = SearchIndexer(self.index_pool, self._on_error)
+        self.writer = PostgresWriter(self.pool, self.digest_key, self._take_results, self._on_error, self.stats)
 
     def _load_schema(self, db: Connection[Any], settings: ConnectionSettings) -> str:
         """Migrate, set the cluster's id and return the store's identity. Raises `ConfigError` or `FileError`."""
@@ -71,6 +75,10 @@ class Database(CompletionNotifier):
         self.cluster = hashlib.sha256(f"{row} {database_id}".encode()).hexdigest()[:16]
         self.digest_key = bytes.fromhex(digest_key)
         return str(row[0]) if row else ""
+
+    def _take_results(self, results: Sequence[AppendResult], posted_at: float | None) -> None:
+        self.indexer.note_messages()  # also where it failed: it may be committed all the same
+        self._notify(results, posted_at)
 
     def bus_key(self) -> bytes:
         def find(db: PgConnection) -> bytes:
@@ -86,6 +94,8 @@ class Database(CompletionNotifier):
 
     def close(self) -> None:
         self.writer.close()
+        self.indexer.close()
+        self.index_pool.close()
         self.pool.close()
         self.node_pool.close()
         self.search_pool.close()

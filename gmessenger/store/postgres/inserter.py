@@ -20,9 +20,8 @@ from gmessenger.store.common import CursorsByDevice
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.amendments import insert_amendments
 from gmessenger.store.postgres.pool import PgConnection
-from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
+from gmessenger.store.postgres.tsvector import replace_nul
 from gmessenger.store.resends import about_columns, compare_with_digest
-from gmessenger.timeslice import TimeSlice
 
 Duplicate: TypeAlias = tuple[int, bool | None, str | None]
 """A message that was stored before: its index in the batch, whether its text is the same, or a digest of its text.
@@ -64,9 +63,8 @@ WITH batch AS (
         ELSE false END AS lacks_about
     FROM ROWS FROM (
         json_to_recordset(%s::json) AS (conversation text, sender text, "to" text, text text, time double precision,
-            account bigint, device bigint, id text, kind text, about json),
-        json_array_elements_text(%s::json)
-    ) WITH ORDINALITY AS b(conversation, sender, "to", text, time, account, device, id, kind, about, words, ordinal)
+            account bigint, device bigint, id text, kind text, about json)
+    ) WITH ORDINALITY AS b(conversation, sender, "to", text, time, account, device, id, kind, about, ordinal)
     LEFT JOIN conversations c ON c.key = b.conversation
     LEFT JOIN messages m ON m.device_id = b.device AND m.client_id = b.id AND m.conversation_id + 0 = c.id
     LEFT JOIN past_ids p ON p.device_id = b.device AND p.client_id = b.id AND p.conversation_id = c.id
@@ -76,10 +74,9 @@ WITH batch AS (
         OVER (PARTITION BY conversation_id ORDER BY ordinal) AS seq
     FROM batch
 ), inserted AS (
-    INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, words,
-        kind, about)
-    SELECT conversation_id, seq, account, device, time, id, sender, "to", text, words::tsvector,
-        coalesce(kind, ''), (about->>'seq')::bigint
+    INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, kind, about)
+    SELECT conversation_id, seq, account, device, time, id, sender, "to", text, coalesce(kind, ''),
+        (about->>'seq')::bigint
     FROM numbered WHERE is_new AND conversation_id IS NOT NULL ORDER BY ordinal
 ), advanced AS (
     UPDATE conversations c SET head = newest.head
@@ -122,7 +119,7 @@ class BatchInserter:
     ) -> list[AppendResult]:
         """Insert messages and cursors in one transaction; return the result of each message once on disk.
 
-        One round trip; blocks the greenlet, and yields while it makes the search vectors. Raises psycopg's errors.
+        One round trip; blocks the greenlet. Raises psycopg's errors.
         """
         sent, repeated = _deduplicate([message for message, _ in appends])
         keys = sorted({message.conversation for message in sent})
@@ -130,8 +127,7 @@ class BatchInserter:
         if new_keys:  # a reply begins none: there is nothing that it could be about
             begun = {message.conversation for message in sent if message.about is None}
             new_keys = [key for key in new_keys if key in begun]
-        # Before anything is locked: this may take long, and yields.
-        rows = (_encode_messages(sent), _encode_vectors(sent))
+        rows = (_encode_messages(sent),)
         with db.pipeline():
             db.execute("BEGIN")
             if new_keys:
@@ -207,15 +203,6 @@ class BatchInserter:
                 error=compare_with_digest(self._digest_key, sent, bytes.fromhex(digest or "")),
             )
         return AppendResult(callback, seq, duplicate=True, error=None if same else IdReused())
-
-
-def _encode_vectors(messages: list[NewMessage]) -> str:
-    time_slice = TimeSlice()
-    vectors = []
-    for message in messages:
-        vectors.append(make_tsvector(message.conversation, message.text))
-        time_slice.yield_if_expired()
-    return _encode(vectors).decode()
 
 
 def _encode_messages(messages: list[NewMessage]) -> str:

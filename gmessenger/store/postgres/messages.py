@@ -47,7 +47,8 @@ from gmessenger.store.common import (
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.membership import NOT_ABSENT, find_read_range
 from gmessenger.store.postgres.pool import PgConnection
-from gmessenger.store.postgres.reindex import FIND_UNINDEXED
+from gmessenger.store.postgres.search_index import FIND_FIRST_INDEXED
+from gmessenger.store.postgres.settled_ids import find_last_id, find_open_writes
 from gmessenger.store.postgres.tsvector import make_tsquery, replace_nul
 from gmessenger.store.search import NewestFirstSearch, SearchScope, SearchTimeout
 from gmessenger.store.search_text import parse_query
@@ -110,23 +111,22 @@ SELECT_BETWEEN: Final = (
 )
 SELECT_BETWEEN_SHOWN: Final = SELECT_BETWEEN.replace("WHERE c.key", WITHOUT_AMENDMENTS)
 SELECT_SCOPES: Final = (
-    "SELECT c.id, c.key, p.visible, m.id FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "SELECT c.id, p.visible, m.id FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = %(account)s "
     "AND p.left_seq IS NULL AND m.seq >= p.visible AND left(c.key, 1) <> '!' "
     "AND (%(conversation)s::text IS NULL OR c.key = %(conversation)s) ORDER BY m.id DESC"
 )
 HAS_ABSENCES: Final = "SELECT EXISTS (SELECT FROM absences WHERE account_id = %s)"
 FIND_WORDS: Final = (
-    # `+ 0`: use the index of words alone; else the planner may choose to read whole conversations.
-    "SELECT m.id FROM messages m JOIN unnest(%(ids)s::bigint[], %(visible)s::bigint[]) AS scope(id, visible) "
-    "ON scope.id = m.conversation_id + 0 WHERE m.words @@ %(words)s::tsquery AND m.seq + 0 >= scope.visible "
-    "AND NOT m.erased "
+    # `+ 0`: use the index of words alone, not that of ids.
+    "SELECT w.id FROM message_words w JOIN unnest(%(ids)s::bigint[], %(visible)s::bigint[]) AS scope(id, visible) "
+    "ON scope.id = w.conversation_id WHERE w.words @@ %(words)s::tsquery AND w.seq >= scope.visible "
 )
-NEWEST: Final = "ORDER BY m.id + 0 DESC LIMIT %(limit)s"
+NEWEST: Final = "ORDER BY w.id + 0 DESC LIMIT %(limit)s"
 SEARCH: Final = FIND_WORDS + NEWEST
 SEARCH_BETWEEN_ABSENCES: Final = (
     f"{FIND_WORDS} AND NOT EXISTS (SELECT FROM absences a WHERE a.account_id = %(account)s "
-    f"AND a.conversation_id = m.conversation_id AND a.first <= m.seq AND a.last >= m.seq) {NEWEST}"
+    f"AND a.conversation_id = w.conversation_id AND a.first <= w.seq AND a.last >= w.seq) {NEWEST}"
 )
 SELECT_HITS: Final = (
     f"SELECT {MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id {JOIN_AMENDED} "  # noqa: S608
@@ -147,12 +147,6 @@ EXPORT_READABLE: Final = (
 )
 FIND_NEXT_ID: Final = "SELECT min(id) FROM messages WHERE id > %s"
 EXPORT_CHUNK: Final = 50_000  # ids that are read through at a time
-SELECT_LAST_ID: Final = "SELECT last_value FROM messages_id_seq"
-SELECT_OPEN_WRITES: Final = (
-    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted "
-    "AND relation = 'messages'::regclass "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
 POLL_INTERVAL: Final = 0.01  # seconds
 SEARCH_BATCH: Final = 20  # conversations that are searched with one query
 MAX_QUERY_TERMS: Final = 1_000  # words of such a query, in all its conversations: its parser is recursive
@@ -280,16 +274,19 @@ class MessageStore(Database):
         if not (words := parse_query(text)):
             return SearchResult([])
         batch = max(1, min(SEARCH_BATCH, MAX_QUERY_TERMS // sum(map(len, words))))
+        started = time.monotonic()
+        is_lagging = not self.indexer.catch_up(timeout / 2)
+        remaining = timeout - (time.monotonic() - started)
 
         def find(db: PgConnection) -> tuple[list[int], bool]:
-            deadline = time.monotonic() + timeout
+            deadline = time.monotonic() + remaining
             search = NewestFirstSearch(limit + 1, deadline)
 
             def search_scopes(scopes: Sequence[SearchScope]) -> list[int]:
                 parameters = {
                     "ids": [scope.id for scope in scopes],
                     "visible": [scope.visible for scope in scopes],
-                    "words": make_tsquery([scope.index_key for scope in scopes], words),
+                    "words": make_tsquery([scope.id for scope in scopes], words),
                     "account": account,
                     "has_absences": has_absences,
                     "limit": limit + 1,
@@ -298,10 +295,10 @@ class MessageStore(Database):
 
             ((has_absences,),) = db.execute(HAS_ABSENCES, (account,)).fetchall()
 
-            unindexed = db.execute(FIND_UNINDEXED).fetchone()
+            first = db.execute(FIND_FIRST_INDEXED).fetchone()
             scopes = db.execute(SELECT_SCOPES, {"account": account, "conversation": conversation}).fetchall()
             search.run([SearchScope(*row) for row in scopes], search_scopes, batch)
-            return search.rows, search.is_incomplete(unindexed[0] if unindexed else 0)
+            return search.rows, search.is_incomplete(first[0] if first else 0)
 
         ids, incomplete = self.search_pool.run(find)
 
@@ -311,7 +308,7 @@ class MessageStore(Database):
             return messages, more
 
         messages, more = self.read(read_hits)
-        return SearchResult(messages, more, incomplete)
+        return SearchResult(messages, more, incomplete or is_lagging)
 
     def stored_bytes(self, account: int | None) -> int:
         ((used,),) = self.read(lambda db: db.execute(FIND_USAGE, (account or 0,)).fetchall())
@@ -363,19 +360,15 @@ class MessageStore(Database):
         Ids are given before their messages are committed, so this waits for the transactions that are writing now.
         Blocks. Raises `StoreUnavailable` where that takes too long.
         """
-        ((last,),) = self.read(lambda db: db.execute(SELECT_LAST_ID).fetchall())
+        last = self.read(find_last_id)
         deadline = time.monotonic() + self.pool.timeout
-        writing = self._open_writes()
+        writing = self.read(find_open_writes)
         while writing:
             if time.monotonic() > deadline:
                 raise StoreUnavailable("A write has been running for too long.")
             gevent.sleep(POLL_INTERVAL)
-            writing &= self._open_writes()
-        return int(last)
-
-    def _open_writes(self) -> set[str]:
-        """Return the transactions that may have been given ids."""
-        return {transaction for (transaction,) in self.read(lambda db: db.execute(SELECT_OPEN_WRITES).fetchall())}
+            writing &= self.read(find_open_writes)
+        return last
 
     def backup(self, file: str, fd: int | None = None) -> int:
         raise FileError("A PostgreSQL store is backed up with pg_dump.")

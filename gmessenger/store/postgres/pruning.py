@@ -26,6 +26,7 @@ PRUNE_LOCK: Final = 0x676D7072  # advisory lock; plus a conversation's id: of de
 TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 SELECT_LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM messages"
 BLANK_MESSAGES: Final = (
+    # `words` is what an earlier release has written.
     "UPDATE messages SET text = '', words = NULL, erased = true WHERE id IN ("
     " SELECT id FROM messages WHERE account_id = %s AND id > %s AND id <= %s AND NOT erased ORDER BY id LIMIT %s"
     ") RETURNING conversation_id, seq"

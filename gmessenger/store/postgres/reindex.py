@@ -1,4 +1,4 @@
-"""Rebuild the search vectors in batches, newest messages first, while the store is in use.
+"""Index the messages of earlier releases in batches, newest messages first, while the store is in use.
 
 One node at a time does a batch. A node that finds another at it waits, and goes on where that one ended.
 """
@@ -13,32 +13,23 @@ import gevent
 from gmessenger.store import common
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.pruning import Pruner
-from gmessenger.store.postgres.tsvector import make_tsvector
-from gmessenger.timeslice import TimeSlice
+from gmessenger.store.postgres.search_index import FIND_FIRST_INDEXED, add_entries, vectors_of
 
 REINDEX_LOCK: Final = 0x676D7264  # advisory lock
 PEER_CHECK_INTERVAL: Final = 1.0  # seconds
-FIND_UNINDEXED: Final = "SELECT value::bigint FROM facts WHERE name = 'unindexed'"
 SELECT_UNINDEXED: Final = (
-    "SELECT id, key, text, what, edited FROM ("
-    " SELECT id, key, text, what, edited, sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before FROM ("
-    "  SELECT m.id, c.key, m.text, m.what, m.edited FROM messages m JOIN conversations c ON c.id = m.conversation_id"
-    "  WHERE m.id < %s AND NOT m.erased ORDER BY m.id DESC LIMIT %s"
+    "SELECT id, conversation_id, text, what FROM ("
+    " SELECT id, conversation_id, text, what, sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before FROM ("
+    "  SELECT id, conversation_id, text, what FROM messages WHERE id < %s AND NOT erased ORDER BY id DESC LIMIT %s"
     " ) AS newest"
     ") AS sized WHERE before <= %s ORDER BY id DESC"
 )
-SET_VECTORS: Final = (
-    # Of a text that was not changed meanwhile: an edit or erase has replaced the words, too.
-    "UPDATE messages m SET words = v.words::tsvector "
-    "FROM unnest(%s::bigint[], %s::text[], %s::double precision[]) AS v(id, words, edited) "
-    "WHERE m.id = v.id AND NOT m.erased AND m.edited IS NOT DISTINCT FROM v.edited"
-)
-SET_UNINDEXED: Final = "UPDATE facts SET value = %s WHERE name = 'unindexed'"
-CLEAR_UNINDEXED: Final = "DELETE FROM facts WHERE name = 'unindexed'"
+SET_FIRST_INDEXED: Final = "UPDATE facts SET value = %s WHERE name = 'index from'"
+CLEAR_FIRST_INDEXED: Final = "DELETE FROM facts WHERE name = 'index from'"
 
 
 class IndexRebuild(Pruner):
-    """The part of the store that rebuilds search vectors made by an earlier release."""
+    """The part of the store that indexes what was stored by an earlier release."""
 
     def reindex(self, progress: Callable[[int], None] = lambda left: None) -> int:
         count = left = self._count_unindexed()
@@ -52,24 +43,19 @@ class IndexRebuild(Pruner):
         return count
 
     def _count_unindexed(self) -> int:
-        rows = self.read(lambda db: db.execute(FIND_UNINDEXED).fetchall())
+        rows = self.read(lambda db: db.execute(FIND_FIRST_INDEXED).fetchall())
         return int(rows[0][0]) if rows else 0
 
 
 def _reindex_batch(db: PgConnection) -> int:
     """Index a batch of the newest unindexed messages; return the id below which none is indexed, or 0."""
-    row = db.execute(FIND_UNINDEXED).fetchone()
+    row = db.execute(FIND_FIRST_INDEXED).fetchone()
     if row is None:
         return 0
     rows = db.execute(SELECT_UNINDEXED, (row[0], common.REINDEX_BATCH, common.REINDEX_BATCH_TEXT)).fetchall()
-    time_slice = TimeSlice()
-    vectors: list[str] = []
-    for _, key, text, what, _ in rows:
-        vectors.append(make_tsvector(key, common.indexed_text(text, what)))
-        time_slice.yield_if_expired()
     if not rows:
-        db.execute(CLEAR_UNINDEXED)
+        db.execute(CLEAR_FIRST_INDEXED)
         return 0
-    db.execute(SET_VECTORS, ([row[0] for row in rows], vectors, [row[-1] for row in rows]))
-    db.execute(SET_UNINDEXED, (str(rows[-1][0]),))
+    add_entries(db, rows, vectors_of(rows))
+    db.execute(SET_FIRST_INDEXED, (str(rows[-1][0]),))
     return int(rows[-1][0])

@@ -279,11 +279,40 @@ ALTER TABLE invites ADD COLUMN uses integer NOT NULL DEFAULT 1;
 UPDATE invites SET id = left(encode(hash, 'hex'), 8);
 """
 
+TEXTS_LOCK: Final = 1735223671  # "gmiw", an advisory lock: see `store/postgres/search_index.py`
+ADD_MESSAGE_WORDS: Final = f"""
+-- The search index. Earlier releases keep words in `messages.words`, which is not written any more: from now on their
+-- searches are slow, and do not find what later nodes have stored.
+DROP INDEX messages_by_words;
+CREATE TABLE message_words (
+    id bigint PRIMARY KEY,
+    conversation_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    words tsvector NOT NULL
+);
+CREATE INDEX message_words_by_word ON message_words USING gin (words);
+-- All messages up to this id have an entry. No transaction is writing now, as this one has changed the table.
+INSERT INTO facts SELECT 'index to', coalesce(max(id), 0)::text FROM messages;
+-- What was there before is indexed from its newest on, while nodes run: what is below this id is not yet. The fact
+-- `unindexed` is that of earlier releases, which may still be at it.
+INSERT INTO facts SELECT 'index from', (max(id) + 1)::text FROM messages HAVING count(*) > 0;
+-- Whatever node or program changes a text: its entry goes, and an indexer that has read the old text cannot add it.
+CREATE FUNCTION remove_words() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared({TEXTS_LOCK});
+    DELETE FROM message_words WHERE id = OLD.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER words_changed AFTER UPDATE OF text, erased ON messages FOR EACH ROW
+    WHEN (NEW.erased OR NEW.text IS DISTINCT FROM OLD.text) EXECUTE FUNCTION remove_words();
+CREATE TRIGGER words_removed AFTER DELETE ON messages FOR EACH ROW EXECUTE FUNCTION remove_words();
+"""  # noqa: S608
+
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
     MARK_ALL_UNINDEXED,
-    ADD_OWNED_ROOMS + ADD_MESSAGES_ABOUT + ADD_ACCOUNT_CARE,
+    ADD_OWNED_ROOMS + ADD_MESSAGES_ABOUT + ADD_ACCOUNT_CARE + ADD_MESSAGE_WORDS,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)

@@ -20,6 +20,7 @@ from gmessenger.errors import FileError, ServerRunning
 from gmessenger.store.common import DIGEST_KEY, IDENTITY, bisect_bad, indexed_text
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
+from gmessenger.store.postgres.search_index import MARK_ALL_INDEXED
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
 from gmessenger.store.postgres.verify import count_live_nodes
 from gmessenger.store.tables import TABLES, BadRowCallback, Table, TableRow
@@ -50,6 +51,7 @@ SELECT_ROWS: Final = SQL("SELECT {} FROM {}")
 COUNT_ROWS: Final = SQL("SELECT count(*) FROM {}")
 LOCK_TABLE: Final = SQL("LOCK TABLE {} IN SHARE MODE")
 COPY_ROWS: Final = SQL("COPY {} ({}) FROM STDIN")
+COPY_ENTRIES: Final = "COPY message_words (id, conversation_id, seq, words) FROM STDIN"
 FIND_SEQUENCE: Final = "SELECT pg_get_serial_sequence(%s, 'id')"
 LAST_ID: Final = SQL("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {}")
 SET_SEQUENCE: Final = "SELECT setval(%s, %s)"
@@ -60,8 +62,6 @@ class TableIO:
 
     def __init__(self, db: Connection[Any]) -> None:
         self._db = db
-        self._conversation_keys: dict[int, str] = {}
-        """Keys by id of the inserted conversations: search vectors of their messages begin with a digest of them."""
 
     @property
     def identity(self) -> str:
@@ -90,8 +90,6 @@ class TableIO:
         return row if converted == row else converted
 
     def insert_rows(self, table: Table, rows: Iterator[TableRow], on_bad_row: BadRowCallback) -> None:
-        if table.name == "conversations":
-            rows = self._note_keys(table, rows)
         while batch := list(islice(rows, COPY_BATCH)):
             bisect_bad(
                 batch,
@@ -99,18 +97,21 @@ class TableIO:
                 lambda row, error: on_bad_row(row, describe_error(error)),
                 BAD_ROW_ERRORS,
             )
+        if table.name == "messages":
+            self._db.execute(MARK_ALL_INDEXED)
 
     def _copy_rows(self, table: Table, rows: Sequence[TableRow]) -> None:
-        """Copy rows into a table in a savepoint of their own. Raises psycopg's errors."""
-        of_messages = table.name == "messages"
-        columns = SQL(", ").join([_columns(table), Identifier("words")]) if of_messages else _columns(table)
+        """Copy rows into a table in a savepoint of their own, and index their texts. Raises psycopg's errors."""
         boolean_columns = [table.columns.index(name) for name in table.booleans]
-        statement = COPY_ROWS.format(Identifier(table.name), columns)
-        with self._db.transaction(), self._db.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(
-                    self._with_vector(table, row) if of_messages else _convert_booleans(row, boolean_columns)
-                )
+        statement = COPY_ROWS.format(Identifier(table.name), _columns(table))
+        with self._db.transaction(), self._db.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(_convert_booleans(row, boolean_columns))
+            if table.name == "messages":
+                with cursor.copy(COPY_ENTRIES) as copy:
+                    for entry in _entries(table, rows):
+                        copy.write_row(entry)
 
     def set_sequence(self, table: Table, last: int) -> None:
         if last:
@@ -118,21 +119,6 @@ class TableIO:
 
     def set_identity(self, identity: str) -> None:
         self._db.execute(SET_IDENTITY, (identity,))
-
-    def _note_keys(self, table: Table, rows: Iterator[TableRow]) -> Iterator[TableRow]:
-        """Yield the rows of conversations and remember their keys."""
-        id, key = (table.columns.index(name) for name in ("id", "key"))
-        for row in rows:
-            self._conversation_keys[row[id]] = row[key]
-            yield row
-
-    def _with_vector(self, table: Table, row: TableRow) -> TableRow:
-        """Return the row of a message with its search vector appended."""
-        names = ("text", "what", "erased", "conversation_id")
-        text, what, erased, conversation = (table.columns.index(name) for name in names)
-        key = self._conversation_keys.get(row[conversation], "")
-        vector = None if row[erased] else make_tsvector(key, indexed_text(row[text], row[what]))
-        return (*_convert_booleans(row, [erased]), vector)
 
     def _sequence(self, table: Table) -> str:
         return str(self._select_value(FIND_SEQUENCE, (table.name,)))
@@ -200,6 +186,16 @@ def _connect_unlimited(settings: ConnectionSettings) -> Iterator[Connection[Any]
 
 def _columns(table: Table) -> Composed:
     return SQL(", ").join(map(Identifier, table.columns))
+
+
+def _entries(table: Table, messages: Sequence[TableRow]) -> Iterator[TableRow]:
+    """Yield the rows of the search index for messages."""
+    names = ("id", "conversation_id", "seq", "text", "what", "erased")
+    columns = [table.columns.index(name) for name in names]
+    for row in messages:
+        id, conversation, seq, text, what, is_erased = (row[column] for column in columns)
+        if not is_erased:
+            yield id, conversation, seq, make_tsvector(conversation, indexed_text(text, what))
 
 
 def _convert_booleans(row: TableRow, boolean_columns: list[int]) -> TableRow:

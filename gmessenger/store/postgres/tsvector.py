@@ -1,21 +1,16 @@
 """Search vectors and queries of PostgreSQL: each word begins with a prefix of its conversation.
 
-So messages of other conversations do not slow a search. The prefix is a digest of the conversation's key, as its id is
-given by the database only when the message is inserted.
+So messages of other conversations do not slow a search.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from functools import lru_cache
-from hashlib import blake2b
 from operator import add
 from typing import Final
 
 from gmessenger.store.search_text import MAX_TOKENS, is_prefix_query, tokenize
 
-MAX_CACHED_PREFIXES: Final = 50_000  # conversations
 PHRASE_OPERATOR: Final = " <-> "
 POSITIONS: Final = [f":{position}" for position in range(1, MAX_TOKENS + 1)]
 
@@ -25,14 +20,12 @@ def replace_nul(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-@lru_cache(MAX_CACHED_PREFIXES)
-def conversation_prefix(conversation: str) -> str:
-    """Return the prefix of each word of a conversation, by its key: eight lower-case letters and digits."""
-    digest = blake2b(conversation.encode(), digest_size=5).digest()
-    return base64.b32encode(digest).decode().lower()
+def conversation_prefix(conversation: int) -> str:
+    """Return the prefix of each word of a conversation, by its id."""
+    return f"{conversation}x"
 
 
-def make_tsvector(conversation: str, text: str) -> str:
+def make_tsvector(conversation: int, text: str) -> str:
     """Return the words of a text as a `tsvector` literal, bounded as by `tokenize`."""
     # A normalised text holds only letters, digits, symbols and spaces: nothing has to be quoted.
     words = tokenize(text)
@@ -42,7 +35,7 @@ def make_tsvector(conversation: str, text: str) -> str:
     return prefix + f" {prefix}".join(map(add, words, POSITIONS))
 
 
-def make_tsquery(conversations: Sequence[str], parsed: Sequence[Sequence[str]]) -> str:
+def make_tsquery(conversations: Sequence[int], parsed: Sequence[Sequence[str]]) -> str:
     """Return the `tsquery` for all phrases of a parsed query in any one of some conversations."""
     end = ":*" if is_prefix_query(parsed) else ""
     return " | ".join(

@@ -13,6 +13,7 @@ from gmessenger.errors import FileError
 from gmessenger.store.common import MAX_FAULTS, SELECT_SEQ_GAPS, VerifyReport, describe_miscounted, describe_seq_gaps
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
+from gmessenger.store.postgres.search_index import FIND_FIRST_INDEXED, FIND_LAST_INDEXED
 
 INSPECT_TIMEOUT: Final = 10.0  # seconds
 SELECT_SERVER: Final = (
@@ -89,8 +90,16 @@ COUNT_QUERIES: Final = {
     "conversations": "SELECT count(*) FROM conversations",
     "messages": "SELECT count(*) FROM messages",
     "erased": "SELECT count(*) FROM messages WHERE erased",
-    "indexed": "SELECT count(words) FROM messages",
+    "indexed": "SELECT count(*) FROM message_words",
 }
+COUNT_UNINDEXED: Final = (
+    "SELECT count(*) FROM messages m WHERE NOT m.erased "  # noqa: S608
+    f"AND (m.id < ({FIND_FIRST_INDEXED}) OR m.id > ({FIND_LAST_INDEXED})) "
+    "AND NOT EXISTS (SELECT FROM message_words w WHERE w.id = m.id)"
+)
+"""Messages that the index need not have yet: those of earlier releases while they are indexed, and the newest."""
+OLD_COUNT_QUERIES: Final = COUNT_QUERIES | {"indexed": "SELECT count(words) FROM messages"}
+"""Those for a store of an earlier schema."""
 ORPHAN_QUERIES: Final = {
     "messages belong to no conversation": (
         "SELECT count(*) FROM messages m WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = m.conversation_id)"
@@ -109,8 +118,12 @@ ORPHAN_QUERIES: Final = {
         "SELECT count(*) FROM devices d WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.id = d.account_id)"
     ),
 }
-HAS_ABSENCES: Final = "SELECT (to_regclass('absences') IS NOT NULL)::int"
-ROOM_ORPHAN_QUERIES: Final = {
+HAS_WORDS: Final = "SELECT (to_regclass('message_words') IS NOT NULL)::int"
+NEW_ORPHAN_QUERIES: Final = {
+    "entries of the search index belong to no message": (
+        "SELECT count(*) FROM message_words w "
+        "WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = w.id AND NOT m.erased)"
+    ),
     "reactions belong to no message": (
         "SELECT count(*) FROM reactions r WHERE NOT EXISTS (SELECT FROM messages m "
         "WHERE m.conversation_id = r.conversation_id AND m.seq = r.seq AND NOT m.erased)"
@@ -162,9 +175,12 @@ def verify_database(url: str) -> VerifyReport:
 
 def verify_transaction(db: Connection[Any], report: VerifyReport) -> None:
     """Verify what a transaction sees; add the counts and faults to a report."""
-    report.counts = {what: _select_count(db, query) for what, query in COUNT_QUERIES.items()}
-    report.faults += describe_seq_gaps(db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts)
-    queries = ORPHAN_QUERIES | (ROOM_ORPHAN_QUERIES if _select_count(db, HAS_ABSENCES) else {})
+    is_new = bool(_select_count(db, HAS_WORDS))
+    counts = COUNT_QUERIES if is_new else OLD_COUNT_QUERIES
+    report.counts = {what: _select_count(db, query) for what, query in counts.items()}
+    unindexed = _select_count(db, COUNT_UNINDEXED) if is_new else 0
+    report.faults += describe_seq_gaps(db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts, unindexed)
+    queries = ORPHAN_QUERIES | (NEW_ORPHAN_QUERIES if is_new else {})
     orphans = {what: _select_count(db, query) for what, query in queries.items()}
     report.faults += [f"{count} {what}." for what, count in orphans.items() if count]
     report.faults += describe_miscounted(_select_count(db, COUNT_MISCOUNTED) if _select_count(db, HAS_USAGE) else 0)

@@ -109,7 +109,7 @@ READERS: Final = (
     "WHERE p.conversation_id = ? AND p.left_seq IS NULL ORDER BY p.account_id, d.name"
 )
 SELECT_SCOPES: Final = (
-    "SELECT c.id, c.key, p.visible, m.rowid FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "SELECT c.id, p.visible, m.rowid FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = :account "
     "AND p.left_seq IS NULL AND m.seq >= p.visible AND c.key NOT LIKE '!%' "
     "AND (:conversation IS NULL OR c.key = :conversation) ORDER BY m.rowid DESC"
