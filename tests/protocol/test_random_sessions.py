@@ -109,8 +109,18 @@ class RandomSession:
             self.enter(name, {"session": "own", "device": "phone"} if self.session else {})
 
     def step(self, step: str, *arguments: Any) -> None:
+        self.receive_available()
         with suppress(OSError):  # it was hung up on: `settle` finds out why
             getattr(self, step.replace(" ", "_").replace("-", "_"))(*arguments)
+
+    def receive_available(self) -> None:
+        """Keep what has arrived: a reset would discard it, and the server does not wait for ever for it to be read."""
+        self.client.sock.settimeout(0.0)
+        with suppress(OSError):
+            while data := self.client.sock.recv(65536):
+                self.client.unread += data
+        with suppress(OSError):
+            self.client.sock.settimeout(TEST_TIMEOUT)
 
     def enter(self, name: str, entry: Frame) -> None:
         if "session" in entry:
@@ -165,8 +175,10 @@ class RandomSession:
         if not self.is_native or self.is_leaving:
             return
         last: Frame = {}
-        try:
+        self.receive_available()
+        with suppress(ConnectionError):
             self.client.send_bytes(b"\n")
+        try:
             while not self.requested <= set(self.responses):
                 last = self.client.receive()
                 assert last.get("code") != "internal_error", last
