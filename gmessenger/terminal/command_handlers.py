@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from gmessenger.client import Client, HistoryMessage, SearchHit, fold
+from gmessenger.client import Client, HistoryMessage, SearchHit, SearchResults, fold
 from gmessenger.constants import AWAY, ONLINE
 from gmessenger.log import traced
 from gmessenger.names import is_room
@@ -244,8 +244,11 @@ class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers):
         text, conversation = (rest.strip(), first.removeprefix("@")) if is_narrowed else (words, None)
         self._show_result(lambda: self._search(text, conversation))
 
-    def _search(self, words: str, conversation: str | None) -> str:
-        hits = self._client.search(words, conversation)
+    def _search(self, words: str, conversation: str | None) -> str | None:
+        return self._list_hits(self._client.search(words, conversation))
+
+    def _list_hits(self, hits: SearchResults) -> str | None:
+        """Number hits for `/jump`; return their listing, None where it is shown already."""
         self.search_cursor = SearchCursor(hits)
         return format_results.search(hits, self._client.name)
 
@@ -254,10 +257,8 @@ class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers):
         """List the newest mentions in all conversations, with numbers for `/jump`."""
         self._show_result(self._mentions)
 
-    def _mentions(self) -> str:
-        hits = self.find_mentions()
-        self.search_cursor = SearchCursor(hits)
-        return format_results.search(hits, self._client.name)
+    def _mentions(self) -> str | None:
+        return self._list_hits(self.find_mentions())
 
     @traced("number")
     def jump(self, number: int | None) -> None:

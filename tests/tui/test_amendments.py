@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 
-from gmessenger.client import Accepted, Client, HistoryMessage, MessageAmended, MessageReceived, ReactionInfo
+from gmessenger.client import (
+    Accepted,
+    Client,
+    HistoryMessage,
+    MessageAmended,
+    MessageReceived,
+    ReactionInfo,
+    SearchHit,
+    SearchResults,
+)
+from gmessenger.terminal import format_results
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.model import Model
+from gmessenger.terminal.tui.search_listings import MAX_LISTINGS
 from tests.client.conftest import Reader
 from tests.conftest import RunningServer
 from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
@@ -248,3 +259,27 @@ def test_what_is_quoted_is_loaded(
     tui.wait_for("message 59")
     dale.client.send("#dev", "yes", about=1)
     tui.wait_for("> dale: the first")
+
+
+def test_listings_of_searches_follow_edits_and_erases(model: Model) -> None:
+    def hit(text: str, seq: int, conversation: str = "#dev") -> SearchHit:
+        return SearchHit(conversation, HistoryMessage("dale", "hank", NOW, text, seq))
+
+    hits = SearchResults([hit("secret three", 3), hit("secret two", 2, "dale"), hit("secret one", 1)])
+    model.add_notice(format_results.search(hits, "hank"), NOW, None, hits)
+    listing = model.home.entries[-1]
+    amend(model, "edit", 1, "public one", seq=90)  # of a conversation that is not open
+    amend(model, "erase", 3, seq=91, sender="bob")
+    assert "secret two" in listing.text and "public one" in listing.text and "(edited)" in listing.text
+    assert "secret one" not in listing.text and "secret three" not in listing.text
+    assert "bob has erased this message" in listing.text
+    amend(model, "erase", 2, seq=92)
+    assert "secret two" in listing.text, "which is of another conversation"
+
+
+def test_of_old_listings_only_the_head_stays(model: Model) -> None:
+    hits = SearchResults([SearchHit("#dev", HistoryMessage("dale", "#dev", NOW, "secret", 1))])
+    for _ in range(MAX_LISTINGS + 1):
+        model.add_notice(format_results.search(hits, "hank"), NOW, None, hits)
+    first, second = model.home.entries[0], model.home.entries[1]
+    assert (first.text, "secret" in second.text) == ("found 1 message:", True)

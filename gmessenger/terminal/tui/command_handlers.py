@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from gmessenger import field_types as fields
-from gmessenger.client import Client, SearchHit, fold
+from gmessenger.client import Client, SearchHit, SearchResults, fold
 from gmessenger.lru_map import LruMap
 from gmessenger.room_rules import RuleValue
 from gmessenger.sanitize import sanitize
@@ -62,6 +62,9 @@ class CommandView(Protocol):
     def show(self, text: str, conversation: Conversation | None = None) -> None:
         """Show a notice, by default in the current conversation."""
 
+    def show_hits(self, text: str, hits: SearchResults, conversation: Conversation) -> None:
+        """Show a listing of search hits as a notice, which follows what is edited or erased later."""
+
     def switch_to(self, conversation: Conversation) -> None:
         """Switch to a conversation."""
 
@@ -95,6 +98,8 @@ class TuiCommandHandlers(CommandHandlers):
         self._view = view
         self.known_names: LruMap[str, str] = LruMap(MAX_NAMES)
         """Names of users and rooms that were seen, by folded name; for completion."""
+        self._job_conversation = model.current
+        """The conversation in which the command was given that runs in the job queue."""
 
     @property
     def recipient(self) -> str | None:
@@ -243,8 +248,13 @@ class TuiCommandHandlers(CommandHandlers):
             self.show(as_notice(_("too many commands are already waiting for an answer")))
 
     def _run_job(self, request: Callable[[], str | None], conversation: Conversation) -> None:
+        self._job_conversation = conversation
         if text := self._call_server(request):
             self._view.show(text, conversation)
+
+    def _list_hits(self, hits: SearchResults) -> None:
+        listing = super()._list_hits(hits)
+        self._view.show_hits(listing or "", hits, self._job_conversation)
 
     def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> str:
         current = self._model.current

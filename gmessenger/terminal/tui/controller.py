@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from gevent.queue import Full
 
 from gmessenger import field_types as fields
-from gmessenger.client import Client, Connected, SearchHit, fold
+from gmessenger.client import Client, Connected, SearchHit, SearchResults, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
@@ -256,9 +256,16 @@ class Controller:
 
     def show(self, text: str, conversation: Conversation | None = None) -> None:
         """Show a notice; in the current conversation if `conversation` is None or closed by now."""
-        is_closed = conversation not in self._model.conversations
-        self._model.add_notice(text, time.time(), self._model.current if is_closed else conversation)
+        self._model.add_notice(text, time.time(), self._open_or_current(conversation))
         self.view.invalidate()
+
+    def show_hits(self, text: str, hits: SearchResults, conversation: Conversation) -> None:
+        """Show a listing of search hits as a notice, which follows what is edited or erased later."""
+        self._model.add_notice(text, time.time(), self._open_or_current(conversation), hits)
+        self.view.invalidate()
+
+    def _open_or_current(self, conversation: Conversation | None) -> Conversation | None:
+        return self._model.current if conversation not in self._model.conversations else conversation
 
     def switch_to(self, conversation: Conversation) -> None:
         """Switch to a conversation, in the model at once and on the screen soon."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from gmessenger.client import MessageEvent, OutgoingMessage, events, fold
+from gmessenger.client import MessageEvent, OutgoingMessage, SearchResults, events, fold
 from gmessenger.constants import ONLINE
 from gmessenger.names import ROOM_PREFIX, is_room
 from gmessenger.sanitize import sanitize, sanitize_lines
@@ -19,6 +19,7 @@ from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.i18n import is_pruned
 from gmessenger.terminal.tui import amendments
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
+from gmessenger.terminal.tui.search_listings import SearchListings, notice_text
 
 MAX_CONVERSATIONS: Final = 1000
 """Conversations that are kept; the server has the others."""
@@ -117,6 +118,7 @@ class Model:
         """Whether the server keeps messages for some time only."""
         self._is_from_blocked = is_from_blocked
         self.attention = Attention(own_name)
+        self.search_listings = SearchListings(own_name)
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -172,9 +174,17 @@ class Model:
                 self.switch_to(self.neighbour(-1))
             self._list.close(conversation)
 
-    def add_notice(self, text: str, now: float, conversation: Conversation | None = None) -> None:
-        """Add a notice to a conversation, by default to `home`; the text is sanitized already."""
-        (conversation or self.home).add(Entry(now, "", text.removeprefix("-- ").replace("\n-- ", "\n")))
+    def add_notice(
+        self, text: str, now: float, conversation: Conversation | None = None, hits: SearchResults | None = None
+    ) -> None:
+        """Add a notice to a conversation, by default to `home`; the text is sanitized already.
+
+        hits: what it lists, if it is the listing of a search; that follows what is edited or erased later.
+        """
+        entry = Entry(now, "", notice_text(text))
+        (conversation or self.home).add(entry)
+        if hits is not None:
+            self.search_listings.add(entry, hits)
 
     def add_sent(self, message: OutgoingMessage, now: float) -> Entry:
         """Add an own message that is in the client's send queue."""
@@ -252,15 +262,20 @@ class Model:
 
     def _on_amended(self, event: events.MessageAmended, now: float) -> None:
         delivery, conversation = event.delivery, self.find(event.conversation)
-        if conversation is None or self._is_hidden(delivery):
+        if self._is_hidden(delivery):
             return
-        conversation.amended_seq = max(conversation.amended_seq, delivery.seq or 0)
         what = "erase" if delivery.erased is True and delivery.what == "edit" else delivery.what
         by = delivery.sender if what == delivery.what else ""
+        self.search_listings.amend(event.conversation, delivery.about or 0, what or "", delivery.message, by)
+        if conversation is None:
+            return
+        conversation.amended_seq = max(conversation.amended_seq, delivery.seq or 0)
         amendments.amend(conversation, delivery.about or 0, what or "", delivery.message, by)
 
     def _on_own_amendment(self, message: OutgoingMessage, seq: int) -> None:
         conversation = self.find(message.to)
+        if message.what is not None:
+            self.search_listings.amend(message.to, message.about or 0, message.what, message.text, self.own_name)
         if conversation is not None and message.what is not None:
             conversation.amended_seq = max(conversation.amended_seq, seq)
             amendments.amend(conversation, message.about or 0, message.what, message.text, self.own_name)
