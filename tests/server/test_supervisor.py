@@ -15,6 +15,7 @@ GUARDED = {
     "server/net/supervisor.py": 1,  # the watch itself
     "server/server.py": 1,  # `later`, with a guarded call
     "store/group_commit.py": 3,  # the writer and the delivery tell the store's `failed`; the timer only sets an event
+    "store/postgres/indexer.py": 2,  # what it fails at is told that, too; the timer only sets an event
     "store/sqlite/database.py": 2,  # the checkpoint and the rescue of a store that was moved tell it, too
     "store/sqlite/purger.py": 2,  # and so does the purge
     "store/sqlite/erasure.py": 1,  # and so does the pass after erasures
