@@ -12,6 +12,7 @@ from gmessenger.errors import NoSuchMessage, NoSuchRoom, TooManyReactions, WireE
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment, own_text
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
+from gmessenger.store.postgres.membership import NOT_ABSENT
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.search_index import set_entry
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
@@ -28,9 +29,8 @@ FIND_PAST_ID: Final = (
     "SELECT seq, digest FROM past_ids WHERE device_id = %s AND client_id = %s AND conversation_id = %s"
 )
 MAY_READ: Final = (
-    "SELECT FROM participants p WHERE p.account_id = %(account)s AND p.conversation_id = %(conversation)s "
-    "AND p.visible <= %(seq)s AND NOT EXISTS (SELECT FROM absences a WHERE a.account_id = p.account_id "
-    "AND a.conversation_id = p.conversation_id AND a.first <= %(seq)s AND a.last >= %(seq)s)"
+    "SELECT FROM (SELECT %(seq)s::bigint AS seq) AS m CROSS JOIN participants p "
+    f"WHERE p.account_id = %(account)s AND p.conversation_id = %(conversation)s AND p.visible <= m.seq AND {NOT_ABSENT}"
 )
 FIND_AMENDED: Final = (
     # Locked: another node may be erasing all messages of its author.

@@ -12,15 +12,15 @@ from gmessenger.errors import NoSuchMessage, TooManyReactions, WireError
 from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment
 from gmessenger.store.sqlite import usage
 from gmessenger.store.sqlite.erasure import NOTE_PENDING
+from gmessenger.store.sqlite.membership import NOT_ABSENT
 from gmessenger.store.sqlite.search_index import index_text, replace_entry
 
 CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
 """A part of a transaction that the commit thread runs, because it takes long."""
 FIND_BOUNDS: Final = "SELECT first FROM conversations WHERE id = ?"
 MAY_READ: Final = (
-    "SELECT 1 FROM participants p WHERE p.account_id = :account AND p.conversation_id = :conversation "
-    "AND p.visible <= :seq AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.account_id = p.account_id "
-    "AND a.conversation_id = p.conversation_id AND a.first <= :seq AND a.last >= :seq)"
+    "SELECT 1 FROM (SELECT :seq AS seq) AS m CROSS JOIN participants p WHERE p.account_id = :account "  # noqa: S608
+    f"AND p.conversation_id = :conversation AND p.visible <= m.seq AND {NOT_ABSENT}"
 )
 FIND_AMENDED: Final = (
     "SELECT rowid, account_id, time, erased, what, text FROM messages WHERE conversation_id = ? AND seq = ?"
