@@ -67,7 +67,7 @@ class OutboxReservations:
 
 
 class OutgoingText(Struct, gc=False):
-    """A text as its sender gives it. `id`, `action`: of the request. `about`: what it replies to, or amends."""
+    """A text to be sent, and the fields of its request. `about`: the message that it replies to, or changes."""
 
     text: str
     id: str | None = None
@@ -134,7 +134,7 @@ class MessageDispatcher:
                 return self._send_direct(session, key, to, outgoing)
             if not is_erasure(about) or session.account is None:
                 raise
-            # What one said can be taken back, whether or not the other end is still there.
+            # A sender may erase its message although the recipient does not exist any more.
             self._store_message(self._pending(session, direct_key(session.key, key), to, outgoing, key))
 
     def _send_direct(self, session: Session, key: str, to: str, outgoing: OutgoingText) -> None:
@@ -364,7 +364,7 @@ class MessageDispatcher:
 
 
 class PendingMessage(Struct, gc=False):
-    """A message in the store's queue, and what is needed once it is on disk. The store calls it as the callback.
+    """A message in the store's queue; the store calls it as the callback once the message is on disk or refused.
 
     One struct and no closure: the garbage collector would traverse a hundred thousand closures a second.
     """

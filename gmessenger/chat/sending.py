@@ -158,7 +158,7 @@ class MessageService:
         """Join a room and send a text to it, as course clients do. Raises as `RoomMembership.join` and `send`."""
         try:
             self._membership.join(session, room)
-        except WireError:  # refused, it costs as much as one that is sent to nobody
+        except WireError:  # a refused message costs as much as one without recipients
             self._throttle.charge_message(session, len(text))
             raise
         self.send(session, room, text, action=action)

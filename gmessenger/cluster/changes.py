@@ -276,7 +276,7 @@ class ChangeApplier:
         return result
 
     def _end_outdated_sessions(self, accounts: Iterable[Account]) -> None:
-        """End what was logged in before the passwords of these accounts, as stored, were changed.
+        """End the sessions of these accounts that began before the last change of their password in the store.
 
         It blocks on the store, so it comes after everything that was read is in memory.
         """
@@ -335,7 +335,7 @@ class ChangeApplier:
         member = self._messenger.authenticator.accounts_by_id.get(account)
         if member is None:
             return
-        # What was read may be of a later change: then it is not known who has made that.
+        # The store may have been read after a later change of the same member, whose author is not known here.
         removed_by = details.by if not details.reason else ""
         given_by = details.by if details.reason == role else ""
         self._room_changes.update_member(room, member, readable.start if readable else None, removed_by)

@@ -1,4 +1,4 @@
-"""Errors of the statuses from 404 on: what is not there, is taken, is too much, or does not work now."""
+"""Errors with a status of 404 or above: not found, conflicts, limits exceeded, and failures of the server."""
 
 from __future__ import annotations
 

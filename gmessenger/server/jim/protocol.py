@@ -244,7 +244,7 @@ def _group_by_target(received: list[ClientEvent]) -> Iterable[tuple[str | None, 
             by_target.setdefault(target, []).append(event)
         if len({fold(target or "") for target in by_target}) == len(by_target):
             return by_target.items()
-    # As they came: what was asked in between may depend on them, or one target is spelled in two ways.
+    # In their order: a request in between may depend on a message before it, or one target is spelled in two ways.
     pairs = groupby(zip(targets, received, strict=True), itemgetter(0))
     return [(target, [event for _, event in group]) for target, group in pairs]
 

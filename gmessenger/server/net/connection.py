@@ -42,7 +42,7 @@ class ConnectionProtocol(Protocol):
         """The number of frames in the outbox."""
 
     def receive_in_loop(self, data: bytes) -> Any:
-        """Handle received bytes as far as nothing can make that wait; return what is left, None for nothing.
+        """Handle received bytes if that cannot block; return what is left to be handled, None for nothing.
 
         Called in a callback of the loop: MUST NOT block or raise. What is left goes to `data_received` as it is.
         """

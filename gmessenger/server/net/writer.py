@@ -67,7 +67,7 @@ class ConnectionWriter:
         self._buffer = b""
         self._offset = 0  # bytes of the buffer already sent: cutting them off each time would copy the rest
         self.is_blocked = False
-        """Whether the socket takes no more, because the client has not read what was written before."""
+        """Whether the socket's send buffer is full, because the client does not read."""
         self._greenlet: Greenlet[..., object] | None = None  # while it is blocked
         self._on_drained: Callable[[], None] | None = None
         self._pull: Callable[[], bytes] = bytes

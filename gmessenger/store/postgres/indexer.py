@@ -30,7 +30,7 @@ class SearchIndexer:
     """The greenlet of a node that adds messages to the search index."""
 
     def __init__(self, pool: ConnectionPool, on_error: Callable[[str, BaseException], None]) -> None:
-        """Start the greenlet; soon it indexes what was left by others.
+        """Start the greenlet; it first indexes messages that other nodes have stored and not indexed.
 
         Args:
             pool: of one connection, for the greenlet alone.

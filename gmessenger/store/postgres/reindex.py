@@ -29,7 +29,7 @@ CLEAR_FIRST_INDEXED: Final = "DELETE FROM facts WHERE name = 'index from'"
 
 
 class IndexRebuild(Pruner):
-    """The part of the store that indexes what was stored by an earlier release."""
+    """The part of the store that indexes messages which an earlier release has stored."""
 
     def reindex(self, progress: Callable[[int], None] = lambda left: None) -> int:
         count = left = self._count_unindexed()
