@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def test_a_search_that_the_disk_keeps_waiting_says_that_it_is_incomplete(
     assert driver.find_texts("needle") == ["needle one"]
     driver.append(driver.message("needle two"))
     stopped, goes_on = os.pipe()
-    monkeypatch.setattr(indexer, "index_newest", lambda db: os.read(stopped, 1) and search_index.index_newest(db))
+    monkeypatch.setattr(indexer, "index_newest", lambda db, end: os.read(stopped, 1) and search_index.index_newest(db, end))
     found = store.search(driver.hank, "needle", None, 10, 1.0)
     monkeypatch.undo()
     os.write(goes_on, b"go")
@@ -144,8 +145,15 @@ def test_after_a_kill_the_next_start_indexes_what_was_not(
     assert verify_file(copies / "store.db").faults == [] and indexed_texts(copies / "store.db") == 300
 
 
+@pytest.mark.parametrize(
+    ("deadline", "expected"),
+    [
+        pytest.param(math.inf, [3, 3, 1, 1, 1, 1], id="in time"),
+        pytest.param(-math.inf, [3, 3, 1, 1, 2], id="time is over"),
+    ],
+)
 def test_one_step_indexes_a_bounded_number_and_cost(
-    store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+    deadline: float, expected: list[int], store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexer.SearchIndexer, "next_step", no_step)
     monkeypatch.setattr(search_index, "MAX_INDEX_ROWS", 3)
@@ -157,8 +165,8 @@ def test_one_step_indexes_a_bounded_number_and_cost(
     driver.append(*[driver.message(text) for text in texts])
 
     def index_all(db: sqlite3.Connection) -> None:
-        while search_index.index_newest(db):
+        while search_index.index_newest(db, deadline):
             pass
 
     store.writer.execute(index_all)
-    assert chunks == [3, 3, 1, 1, 2]
+    assert chunks == expected

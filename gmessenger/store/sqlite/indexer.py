@@ -78,7 +78,7 @@ class SearchIndexer:
         """Index messages until none is left or the time is over. Takes long: runs in the commit thread."""
         end = time.monotonic() + self._max_step_time
         self._is_caught_up = False
-        while index_newest(db):
+        while index_newest(db, end):
             if time.monotonic() >= end:
                 return
         self._is_caught_up = True

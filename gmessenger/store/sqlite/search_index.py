@@ -9,9 +9,10 @@ older for an index that is being rebuilt.
 from __future__ import annotations
 
 import sqlite3
+import time
 import unicodedata
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import json
 
@@ -26,20 +27,15 @@ from gmessenger.store.search_text import (
 )
 from gmessenger.store.sqlite import schema
 
+UnindexedRow: TypeAlias = tuple[int, int, str]
+"""Of a message its row, the id of its conversation, and its text."""
 SELECT_NEWEST: Final = (
-    "WITH newest AS (SELECT rowid AS id, text, erased, what, length(text) AS size,"  # noqa: S608
-    " length(CAST(text AS BLOB)) AS bytes FROM messages WHERE rowid > :last ORDER BY rowid LIMIT :rows), "
-    f"measured AS (SELECT *, sum(CASE WHEN bytes = size THEN size / {ASCII_COST_DIVISOR} ELSE size END)"
-    " OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS cost FROM newest) "
-    "SELECT max(id), json_group_array(json_array(id, CASE WHEN what = '' THEN text ELSE '' END)) "
-    "FILTER (WHERE NOT erased) FROM measured WHERE coalesce(cost, 0) < :cost"
+    "SELECT max(rowid), json_group_array(json_array(rowid, conversation_id, CASE WHEN what = '' THEN text ELSE '' END))"
+    " FILTER (WHERE NOT erased) FROM (SELECT rowid, * FROM messages WHERE rowid > ? ORDER BY rowid LIMIT ?)"
 )
 """One row, with all texts in JSON: fetching row by row, a thread would wait for the interpreter lock at each. That an
 amendment's entry is empty is the rule of `common.indexed_text`."""
-INDEX_NEWEST: Final = (
-    "INSERT INTO words (rowid, folded) SELECT m.rowid, replace(j.value, ' ', ' ' || m.conversation_id || 'x') "
-    "FROM json_each(?) AS j CROSS JOIN messages AS m ON m.rowid = CAST(j.key AS INTEGER)"
-)
+INDEX_NEWEST: Final = "INSERT INTO words (rowid, folded) SELECT CAST(key AS INTEGER), value FROM json_each(?)"
 """One statement for a batch: it runs without the interpreter lock, and JSON costs a tenth of what rows do."""
 
 INDEX_OLD: Final = (
@@ -61,11 +57,11 @@ SELECT_UNINDEXED: Final = (
 TEXT_SEPARATOR: Final = "\0"  # between texts that are normalised together
 SEPARATED_ASCII_TABLE: Final = b"\0" + ASCII_TABLE[1:]
 
-MAX_INDEX_ROWS: Final = 2_000  # messages that are indexed at a time
-MAX_INDEX_COST: Final = 16_384  # characters of those beyond ASCII, about; a single message may have more
+MAX_INDEX_ROWS: Final = 500  # messages that are read at a time
+MAX_INDEX_COST: Final = 16_384  # characters of those beyond ASCII that are normalised at a time, or one message
 
 _encode: Final = json.Encoder().encode
-_decode_rows: Final = json.Decoder(list[tuple[int, str]]).decode
+_decode_rows: Final = json.Decoder(list[UnindexedRow]).decode
 
 
 def conversation_prefix(conversation: int) -> str:
@@ -129,21 +125,49 @@ def replace_entry(db: sqlite3.Connection, row: int, old: str, new: str | None) -
             db.execute(ADD_ENTRY, (row, new))
 
 
-def index_newest(db: sqlite3.Connection) -> bool:
-    """Index the oldest of the messages that are newer than the index, up to `MAX_INDEX_ROWS` and `MAX_INDEX_COST`.
+def index_newest(db: sqlite3.Connection, deadline: float) -> bool:
+    """Index messages that are newer than the index, oldest first: `MAX_INDEX_ROWS`, or less where the time is over.
 
-    Takes some milliseconds: call it in a thread. Returns whether it found any.
+    `deadline`: in monotonic seconds; a first part, of `MAX_INDEX_COST`, is indexed after it, too. Takes some
+    milliseconds: call it in a thread. Returns whether it found any.
     """
     last = int(db.execute(FIND_LAST_INDEXED).fetchone()[0])
-    limits = {"last": last, "rows": MAX_INDEX_ROWS, "cost": MAX_INDEX_COST}
-    newest, encoded = db.execute(SELECT_NEWEST, limits).fetchone()
+    newest, encoded = db.execute(SELECT_NEWEST, (last, MAX_INDEX_ROWS)).fetchone()
     if newest is None:
         return False
     rows = _decode_rows(encoded)
-    words = index_words([text for _, text in rows])
-    db.execute(INDEX_NEWEST, (_encode(dict(zip([row for row, _ in rows], words, strict=True))).decode(),))
-    db.execute(SET_FACT, ("indexed", str(newest)))
+    done = 0
+    for part in _split_by_cost(rows):
+        if done and time.monotonic() >= deadline:
+            break
+        _add_entries(db, part)
+        done += len(part)
+    db.execute(SET_FACT, ("indexed", str(newest if done == len(rows) else rows[done - 1][0])))
     return True
+
+
+def _split_by_cost(rows: list[UnindexedRow]) -> Iterator[list[UnindexedRow]]:
+    """Cut rows into parts of which each takes a few milliseconds to normalise."""
+    costs = [len(text) // ASCII_COST_DIVISOR if text.isascii() else len(text) for _, _, text in rows]
+    if sum(costs) <= MAX_INDEX_COST:  # nearly always
+        yield rows
+        return
+    first = size = 0
+    for index, cost in enumerate(costs):
+        if size >= MAX_INDEX_COST:
+            yield rows[first:index]
+            first, size = index, 0
+        size += cost
+    yield rows[first:]
+
+
+def _add_entries(db: sqlite3.Connection, rows: list[UnindexedRow]) -> None:
+    words = index_words([text for _, _, text in rows])
+    entries = {
+        row: text_words.replace(" ", conversation_prefix(conversation))
+        for (row, conversation, _), text_words in zip(rows, words, strict=True)
+    }
+    db.execute(INDEX_NEWEST, (_encode(entries).decode(),))
 
 
 def check_folding_version(db: sqlite3.Connection) -> None:
