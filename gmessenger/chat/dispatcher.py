@@ -230,7 +230,10 @@ class MessageDispatcher:
         message = Message(session.name, self._router.shown_names[key], text, self._clock(), "msg")
         if not outboxes[0].offer(message):  # a guest has one session
             return False
-        self._respond_relayed(session, id, message.time, 1)
+        self._stats.relayed += 1
+        self._stats.deliveries += 1
+        if id is not None or session.answers_all:
+            session.outbox.push(Response(202, id, message.time))
         return True
 
     def send_batch(self, session: Session, key: str, texts: list[str], ids: MessageIds, action: str) -> bool:

@@ -18,6 +18,8 @@ NO_BRACES: Final = re.compile(rb"(?:[ \t\r\n,:0-9+.eEtrufalsn-]++|\"" + STRING_R
 OPEN_BRACKETS: Final = b"{["
 CLOSE_BRACKETS: Final = b"}]"
 QUOTE: Final = ord('"')
+NEWLINE: Final = ord("\n")
+"""(A number is found in bytes ten times faster than bytes of length 1: `in` takes those for a number first.)"""
 BEFORE_VALUE: Final = b",:[{"
 MAX_STREAM_DEPTH: Final = 16
 """Nesting of objects in a stream beyond which it is malformed; no course dialect needs more than two."""
@@ -192,15 +194,20 @@ class LineReader:
 
     def is_single_frame(self, data: bytes) -> bool:
         """Return whether `data` is exactly one frame, as when a person types; then it need not be fed."""
-        is_one_line = data[:1] == b"{" and data.find(b"\n") == len(data) - 1
-        return is_one_line and not self._tail and not self._skipping and len(data) <= self._max_frame
+        return (
+            data.find(b"\n") == len(data) - 1
+            and data[:1] == b"{"
+            and not self._tail
+            and not self._skipping
+            and len(data) <= self._max_frame
+        )
 
     def feed(self, data: bytes) -> list[bytes | OversizedFrame]:
         """Return the frames that `data` completes, without newlines; blank lines are skipped.
 
         A line above the limit is reported once, as soon as it exceeds the limit, and skipped.
         """
-        if b"\n" not in data:
+        if NEWLINE not in data:
             return self._buffer_tail(data)
         lines = (bytes(self._tail) + data).split(b"\n") if self._tail else data.split(b"\n")
         self._tail.clear()

@@ -89,7 +89,8 @@ def test_a_search_that_the_disk_keeps_waiting_says_that_it_is_incomplete(
     assert driver.find_texts("needle") == ["needle one"]
     driver.append(driver.message("needle two"))
     stopped, goes_on = os.pipe()
-    monkeypatch.setattr(indexer, "index_newest", lambda db, end: os.read(stopped, 1) and search_index.index_newest(db, end))
+    index_newest = search_index.index_newest
+    monkeypatch.setattr(indexer, "index_newest", lambda db, end: os.read(stopped, 1) and index_newest(db, end))
     found = store.search(driver.hank, "needle", None, 10, 1.0)
     monkeypatch.undo()
     os.write(goes_on, b"go")

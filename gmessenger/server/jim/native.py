@@ -137,11 +137,15 @@ class NativeHandler(ConnectionHandler):
         else:
             send(session, request.to, request.message, id, "msg", request.kind or "", _about(request))
 
-    def send_in_loop(self, request: Any) -> bool:
-        """`send_message` where nothing can make it wait; False, and nothing was done, elsewhere. Never blocks."""
+    def relay_now(self, request: Any) -> bool:
+        """`send_message` from guest to guest, where nothing can make it wait; else False, and nothing was done.
+
+        Never blocks: also called in a callback of the loop.
+        """
         session = self.session
         if (
             session is None
+            or session.account is not None
             or type(request) is not events.MessageRequest
             or request.about is not None
             or request.kind is not None

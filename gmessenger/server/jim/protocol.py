@@ -70,7 +70,7 @@ class JimProtocol:
         if type(handler) is not NativeHandler or (event := self._decoder.feed_single_frame(data)) is None:
             return data
         try:
-            return None if handler.send_in_loop(event) else [event]
+            return None if handler.relay_now(event) else [event]
         except Exception as failure:  # the loop would only print it
             self._report_error(handler, failure, _request_id(event))
             return None
@@ -181,7 +181,8 @@ class JimProtocol:
             return False
         try:
             if type(event) is events.MessageRequest and type(handler) is NativeHandler:  # nearly always
-                handler.send_message(event)
+                if not handler.relay_now(event):
+                    handler.send_message(event)
             elif type(event) is InvalidFrame:
                 self._handle_unreadable(handler, event)
             else:

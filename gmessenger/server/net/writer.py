@@ -91,14 +91,19 @@ class ConnectionWriter:
     def write(self, data: bytes) -> None:
         """Send bytes after what is pending, at once as far as the socket takes them."""
         self._buffer += data
-        if not self.is_blocked:
-            self._send()
+        self.flush()
 
     def flush(self) -> None:
         """Send what the source has, now, as far as the socket takes it."""
-        if not self.is_blocked:
-            self._buffer = self._pull()  # empty before, or the socket would take no more
-            self._send()
+        if self.is_blocked:
+            return
+        pulled = self._pull()
+        self._buffer += pulled  # nearly always nothing was there before, and nothing is copied
+        if self._buffer and not self._try_send():
+            self._greenlet = self._supervisor.spawn("writer", self._send_remaining)
+            self.is_blocked = True
+        elif self._on_drained is not None:
+            self._notify_drained()
 
     def call_when_drained(self, callback: Callable[[], None]) -> None:
         """Call `callback` once everything pending is sent; nothing is taken from the source any more."""
@@ -125,13 +130,6 @@ class ConnectionWriter:
         """Report an internal error of the source, and end the connection."""
         self._supervisor.report("writer", error)
         self._on_lost("an internal error of the server")
-
-    def _send(self) -> None:
-        if self._buffer and not self._try_send():
-            self._greenlet = self._supervisor.spawn("writer", self._send_remaining)
-            self.is_blocked = True
-        elif self._on_drained is not None:
-            self._notify_drained()
 
     def _notify_drained(self) -> None:
         callback, self._on_drained = self._on_drained, None
