@@ -12,7 +12,7 @@ from typing import TypeAlias
 from gevent.event import Event
 from msgspec import Struct
 
-from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
+from gmessenger.chat.outbox import MESSAGE_OVERHEAD, CatchUpDone, Message, MessageBatch
 from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import REMOVES_TEXT, NewMessage, StoredMessage
 from gmessenger.chat.room import Room
@@ -311,7 +311,8 @@ class FanOut:
 
     def _deliver_batch(self, committed: list[CommittedMessage], sessions: Sequence[Session]) -> None:
         messages = [message_from_committed(each) for each in committed]
-        batch = MessageBatch(messages, committed[0].seq, committed[-1].seq, sum(message.size for message in messages))
+        size = sum([len(message.text) for message in messages]) + MESSAGE_OVERHEAD * len(messages)
+        batch = MessageBatch(messages, committed[0].seq, committed[-1].seq, size)
         indexes_by_sender: dict[str, list[int]] = {}
         for index, each in enumerate(committed):
             indexes_by_sender.setdefault(each.sender_key, []).append(index)
@@ -340,9 +341,9 @@ def _batch_for_sender(
     messages, own_seqs, size = batch.messages.copy(), [], batch.size
     for index in reversed(indexes):
         each = committed[index]
-        if is_sender_session(session, each):
+        if session is each.sender_session or is_sender_session(session, each):
             own_seqs.append(each.seq)
-            size -= messages.pop(index).size
+            size -= len(messages.pop(index).text) + MESSAGE_OVERHEAD
         else:
             messages[index] = message_from_committed(each, each.message.id)
     return MessageBatch(messages, batch.first_seq, batch.last_seq, size), own_seqs[::-1]

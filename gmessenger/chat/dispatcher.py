@@ -285,8 +285,10 @@ class MessageDispatcher:
         size = sum(map(len, texts)) + PENDING_MESSAGE_OVERHEAD * len(texts)
         if session.pending_characters + size > self._policy.max_pending_characters or self._quotas.limit_for(session):
             return False
+        sender, now, account, device = session.name, self._clock(), session.account_id, session.device_id
         messages = [
-            self._new_message(session, conversation, to_name, text, id) for text, id in zip(texts, ids, strict=True)
+            NewMessage(conversation, sender, to_name, text, now, account, device, id)
+            for text, id in zip(texts, ids, strict=True)
         ]
         try:
             self._store.append_all(
@@ -313,24 +315,19 @@ class MessageDispatcher:
         to_key: str,
         room: Room | None = None,
     ) -> PendingMessage:
-        message = self._new_message(
-            session, conversation, to, outgoing.text, outgoing.id, outgoing.kind, outgoing.about
+        message = NewMessage(
+            conversation,
+            session.name,
+            to,
+            outgoing.text,
+            self._clock(),
+            session.account_id,
+            session.device_id,
+            outgoing.id,
+            outgoing.kind,
+            outgoing.about,
         )
         return PendingMessage(self, session, message, outgoing.action, to_key, room)
-
-    def _new_message(
-        self,
-        session: Session,
-        conversation: str,
-        to: str,
-        text: str,
-        id: str | None,
-        kind: str = "",
-        about: About | None = None,
-    ) -> NewMessage:
-        account = session.account.id if session.account is not None else None
-        device = session.device.id if session.device is not None else None
-        return NewMessage(conversation, session.name, to, text, self._clock(), account, device, id, kind, about)
 
     def _store_message(self, pending: PendingMessage) -> None:
         """Hand a message to the store, which calls `on_stored`."""

@@ -347,13 +347,14 @@ class Outbox(SimpleQueue[Outbound]):
         """
         if self.closed:
             return False
-        is_idle = not self.queue
-        self._size += event.size
+        # (`Response.size` without the call: nearly every request is answered without a result.)
+        self._size += RESPONSE_SIZE if type(event) is Response and event.result is None else event.size
         if frames != 1:
             self._extra_frames += frames - 1
         # The queue's own list, as in `drain`: nothing ever waits in get or put here.
-        self.queue.append(event)
-        if is_idle:
+        waiting = self.queue
+        waiting.append(event)
+        if len(waiting) == 1:
             self._on_ready()
         return True
 

@@ -107,6 +107,14 @@ class Session:
         return self.account.role if self.account is not None else ""
 
     @property
+    def account_id(self) -> int | None:
+        return self.account.id if self.account is not None else None
+
+    @property
+    def device_id(self) -> int | None:
+        return self.device.id if self.device is not None else None
+
+    @property
     def generation(self) -> int:
         """The generation of the account with which the session logged in, or that it made by a new password."""
         return self.device.generation if self.device is not None else 0

@@ -26,6 +26,7 @@ from gmessenger.timeslice import TimeSlice
 NOTIFY_SLICE: Final = 0.01  # seconds
 """For so long committed messages are delivered before the loop yields. In a large room that is a few messages: with a
 shorter slice every frame would be written to its socket alone."""
+NOTIFY_STEP: Final = 16  # messages after which it is looked whether that time is over
 
 
 class AppendResult(Struct, gc=False):
@@ -65,8 +66,8 @@ class CompletionNotifier:
             posted_at: when the first of the batch was posted, in Unix seconds; None where the batch was refused.
         """
         time_slice = TimeSlice(NOTIFY_SLICE)
-        for result in results:
-            if time_slice.expired:
+        for number, result in enumerate(results):
+            if not number % NOTIFY_STEP and time_slice.expired:
                 self._notify_batch()
                 time_slice.yield_if_expired()  # what was delivered is written to the sockets meanwhile
             try:
@@ -113,14 +114,16 @@ class AppendQueue:
     def add_all(self, appends: Sequence[QueuedAppend]) -> None:
         """Queue all of these messages or none, as `add`."""
         self._check_room()
-        self._queued_text += sum(len(message.text) for message, _ in appends)
+        self._queued_text += sum([len(message.text) for message, _ in appends])
         self._queue += appends
 
     def pop_batch(self) -> list[QueuedAppend]:
         """Remove and return the messages of the next batch."""
         number = self._batch_size()
+        if number >= len(self._queue):
+            return self.drain()
         taken, self._queue = self._queue[:number], self._queue[number:]
-        self._queued_text -= sum(len(message.text) for message, _ in taken)
+        self._queued_text -= sum([len(message.text) for message, _ in taken])
         return taken
 
     def drain(self) -> list[QueuedAppend]:

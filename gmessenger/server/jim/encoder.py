@@ -75,10 +75,13 @@ def _encode_presence(change: PresenceUpdate) -> Encodable:
 
 
 def _encode_message_batch(batch: MessageBatch) -> Encodable:
-    # For a room from shared messages: a sender gets another batch, without its own messages.
-    encode_one = _encode_shared if batch.messages[0].to[:1] == ROOM_PREFIX else message_event
-    encoded: Raw = batch.encoded or pre_encode_lines([encode_one(message) for message in batch.messages])
-    batch.encoded = encoded
+    if batch.encoded is None:
+        if batch.messages[0].to[:1] == ROOM_PREFIX:  # a sender gets another batch, without its own messages
+            frames: list[Encodable] = [message.encoded or _encode_shared(message) for message in batch.messages]
+        else:
+            frames = [message_event(message) for message in batch.messages]
+        batch.encoded = pre_encode_lines(frames)
+    encoded: Raw = batch.encoded
     return encoded
 
 

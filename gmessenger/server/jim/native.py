@@ -212,15 +212,15 @@ class NativeHandler(ConnectionHandler):
             elif type(event) is EndOfStream:
                 self.connection.close_gracefully("left")
             elif type(event) is Response:
-                frames.append(self._encode_response(event))
+                if event.result is None:  # nearly always: the response to a message
+                    frames.append(make_response(event.status, event.id, event.time, event.error, event.seq))
+                else:
+                    frames.append(self._encode_result(event, event.result))
             else:
                 frames.append(ENCODERS[type(event)](event))
         return encode_lines(frames)
 
-    def _encode_response(self, response: Response) -> Encodable:
-        result = response.result
-        if result is None:  # nearly always: the response to a message
-            return make_response(response.status, response.id, response.time, response.error, response.seq)
+    def _encode_result(self, response: Response, result: Result) -> Encodable:
         if isinstance(result, Page):
             return self._fit_frame(response, result)
         return make_response(response.status, response.id, response.time, result)
