@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    from gevent import monkey
+    from gmessenger.monkey_patch import patch_all
 
-    monkey.patch_all()
+    patch_all()
     from gmessenger.admin.start import run
 
     return run(arguments)

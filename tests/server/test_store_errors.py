@@ -13,6 +13,8 @@ import psycopg
 import pytest
 
 from gmessenger import log
+from gmessenger.chat import dispatcher
+from gmessenger.chat.records import NewMessage
 from gmessenger.store import failures
 from gmessenger.store.failures import FailureLog
 from gmessenger.store.postgres.pool import ConnectionPool
@@ -114,14 +116,10 @@ def test_the_same_failure_is_not_logged_with_every_batch(
 def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gmessenger.chat.dispatcher import MessageDispatcher
+    def with_bad_text(conversation: str, sender: str, to: str, text: str, *others: Any) -> NewMessage:
+        return NewMessage(conversation, sender, to, text.replace("bad", "\ud800"), *others)
 
-    new_message = MessageDispatcher._new_message
-    monkeypatch.setattr(
-        MessageDispatcher,
-        "_new_message",
-        lambda *arguments: new_message(*arguments[:-2], arguments[-2].replace("bad", "\ud800"), arguments[-1]),
-    )
+    monkeypatch.setattr(dispatcher, "NewMessage", with_bad_text)
     with closing(UserClient(server)) as hank:
         hank.start_session("hank").register()
         answers = hank.send_pipelined("hank", ["one", "bad", "two"])

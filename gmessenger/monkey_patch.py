@@ -1,0 +1,23 @@
+"""Patch the standard library for gevent: called by entry points, before they import anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def patch_all() -> None:
+    """Patch everything that gevent can, and ask no plugin of another package whether it may.
+
+    gevent searches all installed packages for such plugins 25 times: of 180 ms that patching took, 110 (measured with
+    gevent 26.9 and twenty packages).
+    """
+    import gevent.events
+    from gevent import monkey
+
+    events: Any = gevent.events  # the stubs leave out what is used here
+    search_plugins = events.notify_and_call_entry_points
+    events.notify_and_call_entry_points = events.notify
+    try:
+        monkey.patch_all()
+    finally:
+        events.notify_and_call_entry_points = search_plugins
