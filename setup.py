@@ -8,8 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
 # Upper bounds where private API is used: redis-py's parser, gevent's queues, HTTP server and patching, the layout of
-# prompt_toolkit,
-# a collector of prometheus-client.
+# prompt_toolkit, a collector of prometheus-client.
 # `make` installs the versions of the lock files, which `make lock` writes from these ranges.
 CLUSTER = ["psycopg[binary]>=3.3", "redis[hiredis]>=8,<9"]
 # Manual pages and completion scripts: their folder here, and below share/ of an installation.
