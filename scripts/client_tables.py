@@ -11,6 +11,8 @@ from math import isinf
 from pathlib import Path
 from typing import Any, Final, get_args
 
+import msgspec
+
 from gmessenger.client import ChatEvent, Client, Timeouts, config
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "client.md"
@@ -20,7 +22,7 @@ def event_rows() -> Iterator[str]:
     """Yield the table of events: its head, then a row for each."""
     yield "| event | what it tells |\n|---|---|\n"
     for event in get_args(ChatEvent):
-        fields = ", ".join(field.name for field in dataclasses.fields(event))
+        fields = ", ".join(field.name for field in msgspec.structs.fields(event))
         yield f"| `{event.__name__}({fields})` | {flat(event.__doc__)} |\n"
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import islice
 from types import TracebackType
 from typing import Final, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 MAX_PREFETCH: Final = 100.0  # tokens that are drawn ahead, so that the clock is read seldom
 RECIPIENTS_PER_UNIT: Final = 10  # recipients that add the cost of one message
@@ -20,8 +22,7 @@ CHARACTERS_PER_UNIT: Final = 1024  # characters of text that add the cost of one
 EPSILON: Final = 1e-6  # seconds: sums of many small numbers are not exact
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """Tokens per second, and at once (`burst`). A rate of 0 is no limit.
 
     A sender without tokens may owe as many as come in `max_debt` seconds, and is only delayed meanwhile; beyond that
@@ -45,8 +46,7 @@ class RateLimit:
 NO_LIMIT: Final = RateLimit()
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The limits on what users do. (Those on reading and writing are the protocol's.)
 
     `guest_messages`, `guest_requests`: for all guests of one address together.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from gevent.lock import RLock
+from msgspec import Struct, field
 
 from gmessenger.chat.records import Account, RoomAccess, RoomSanction, RoomSanctionKind, Sanction
 from gmessenger.chat.sanctions import sanction_error, with_reason
@@ -14,16 +13,14 @@ from gmessenger.room_roles import RoomRole, has_rank
 from gmessenger.room_rules import OPEN_ROOM, RoomRules
 
 
-@dataclass(frozen=True, slots=True)
-class GuestInvitation:
+class GuestInvitation(Struct, frozen=True):
     """An invitation of the guest whose session has this token. `by`: who has invited it."""
 
     token: str
     by: str
 
 
-@dataclass(slots=True)
-class Room:
+class Room(Struct):
     """A room, as this node knows it.
 
     `key`: the name folded. `creator`: an account id; the account may be deleted.

@@ -7,8 +7,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 RECENT_VALUES: Final = 500  # that are kept for quantiles
 LATENCY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -38,8 +39,7 @@ class Histogram:
         return latest[min(len(latest) - 1, int(len(latest) * fraction))] if latest else 0.0
 
 
-@dataclass(slots=True)
-class MessengerStats:
+class MessengerStats(Struct):
     """Counters of the messenger.
 
     `deliveries`: messages that were put into outboxes, live or from the store. `refused`: messages, by error code.
@@ -54,8 +54,7 @@ class MessengerStats:
     logins: Counter[str] = field(default_factory=lambda: Counter(ok=0, resumed=0))
 
 
-@dataclass(slots=True)
-class StoreStats:
+class StoreStats(Struct):
     """Counters of a store.
 
     `append_seconds`: from `append` to the end of the message's callback; each message counts as the slowest of its

@@ -14,8 +14,9 @@ from gmessenger.client.config import Timeouts
 from gmessenger.errors import BadFrame
 from gmessenger.text import Fragment, Text
 from gmessenger.timeslice import TimeSlice
+from gmessenger.wire.encoder import encode
+from gmessenger.wire.event_decoder import EventDecoder
 from gmessenger.wire.events import QuitRequest, ServerEvent
-from gmessenger.wire.jim import EventDecoder, encode
 
 RECV_CHUNK: Final = 65_536
 SEND_CHUNK: Final = 16_384

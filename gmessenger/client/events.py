@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
 
 from gmessenger.account_settings import AccountSettings
 from gmessenger.client.responses import error_from_response
@@ -16,8 +17,7 @@ from gmessenger.text import Text
 from gmessenger.wire.events import MessageEvent, ResponseFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Struct, frozen=True):
     """Logged in, for the first time or, if `reconnected`, again. `limits` has the server's limits under its own names.
 
     `is_operator` says whether the account may moderate, `block_count` how many names it blocks. With `seqs_reset` the
@@ -48,16 +48,14 @@ def make_connected(response: ResponseFrame, reconnected: bool, seqs_reset: bool)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+class Synced(Struct, frozen=True):
     """All messages that waited on the server have arrived, `message_count` since the login. Once a connection."""
 
     message_count: int
     reconnected: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Struct, frozen=True):
     """The connection is lost, or an attempt to reconnect failed; attempt number `attempt` is in `retry_in` seconds."""
 
     reason: str
@@ -65,8 +63,7 @@ class Disconnected:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(Struct, frozen=True):
     """A message of another user; `frame` has its bytes as they came, without the newline."""
 
     delivery: MessageEvent
@@ -78,8 +75,7 @@ class MessageReceived:
         return self.delivery.to if is_room(self.delivery.to) else self.delivery.sender
 
 
-@dataclass(frozen=True, slots=True)
-class BotMessageReceived:
+class BotMessageReceived(Struct, frozen=True):
     """A message of kind `notice`, from a program; no `MessageReceived`, so that programs do not answer each other."""
 
     delivery: MessageEvent
@@ -91,8 +87,7 @@ class BotMessageReceived:
         return self.delivery.to if is_room(self.delivery.to) else self.delivery.sender
 
 
-@dataclass(frozen=True, slots=True)
-class MessageAmended:
+class MessageAmended(Struct, frozen=True):
     """The message with the seq `delivery.about` was edited or erased, or a reaction to it was added or removed.
 
     By another user, or if it `is_own`, by the account on another device; `delivery.what` says what it was.
@@ -108,8 +103,7 @@ class MessageAmended:
         return self.delivery.to if self.is_own or is_room(self.delivery.to) else self.delivery.sender
 
 
-@dataclass(frozen=True, slots=True)
-class MessageSentElsewhere:
+class MessageSentElsewhere(Struct, frozen=True):
     """An own message, sent from another device or process; no `MessageReceived`, so that no bot answers itself."""
 
     delivery: MessageEvent
@@ -121,8 +115,7 @@ class MessageSentElsewhere:
         return self.delivery.to
 
 
-@dataclass(frozen=True, slots=True)
-class GapDetected:
+class GapDetected(Struct, frozen=True):
     """`count` messages of a conversation are missing before the next one.
 
     If the gap `is_filled`, they follow now, and then the messages after them; if not, they are lost to this client.
@@ -133,32 +126,28 @@ class GapDetected:
     is_filled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MessageDelivered:
+class MessageDelivered(Struct, frozen=True):
     """The user `name` has received all messages to them up to `seq`."""
 
     name: str
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadMarkerMoved:
+class ReadMarkerMoved(Struct, frozen=True):
     """The account has read the conversation up to `seq`, on another device."""
 
     conversation: str
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class MemberJoined:
+class MemberJoined(Struct, frozen=True):
     """A user has joined a room."""
 
     room: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberLeft:
+class MemberLeft(Struct, frozen=True):
     """A user has left a room, or was removed by the user `by`."""
 
     room: str
@@ -167,16 +156,14 @@ class MemberLeft:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Invited:
+class Invited(Struct, frozen=True):
     """The user `by` has invited this one to a room, now or before the login; `leave` declines."""
 
     room: str
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberShutOut:
+class MemberShutOut(Struct, frozen=True):
     """The user `by` keeps a name out of a room, for ever or `until` that time (Unix seconds)."""
 
     room: str
@@ -186,8 +173,7 @@ class MemberShutOut:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MemberLetIn:
+class MemberLetIn(Struct, frozen=True):
     """The user `by` lets a name join a room again."""
 
     room: str
@@ -195,8 +181,7 @@ class MemberLetIn:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberSilenced:
+class MemberSilenced(Struct, frozen=True):
     """The user `by` has what a name writes in a room refused, for ever or `until` that time (Unix seconds)."""
 
     room: str
@@ -206,8 +191,7 @@ class MemberSilenced:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MemberUnsilenced:
+class MemberUnsilenced(Struct, frozen=True):
     """The user `by` lets a name write in a room again."""
 
     room: str
@@ -215,8 +199,7 @@ class MemberUnsilenced:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class TopicChanged:
+class TopicChanged(Struct, frozen=True):
     """A user has set the topic of a room."""
 
     room: str
@@ -224,8 +207,7 @@ class TopicChanged:
     topic: str
 
 
-@dataclass(frozen=True, slots=True)
-class RulesChanged:
+class RulesChanged(Struct, frozen=True):
     """A user has set rules of a room; `changes` has those that are different now, by key."""
 
     room: str
@@ -233,8 +215,7 @@ class RulesChanged:
     changes: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RoleChanged:
+class RoleChanged(Struct, frozen=True):
     """The user `by` has given a member of a room another role; without `by`, the last owner has gone."""
 
     room: str
@@ -243,8 +224,7 @@ class RoleChanged:
     by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RoomClosedByOperator:
+class RoomClosedByOperator(Struct, frozen=True):
     """An operator has closed a room: its members can read it, but it takes no messages and no members."""
 
     room: str
@@ -252,24 +232,21 @@ class RoomClosedByOperator:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoomReopened:
+class RoomReopened(Struct, frozen=True):
     """An operator has reopened a closed room."""
 
     room: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The server has accepted a message: stored (200) or relayed to guests (202). It has left the send queue."""
 
     message: OutgoingMessage
     response: ResponseFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """The server has refused a message; `reason` says why. It has left the send queue."""
 
     message: OutgoingMessage
@@ -297,8 +274,7 @@ def reject_unknown_to_server(message: OutgoingMessage) -> Rejected:
     return Rejected(message, ResponseFrame(UnknownAction.status, message.id, error=error, code=UnknownAction.code))
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(Struct, frozen=True):
     """The server cannot accept a message now; the client sends it again by itself. Once for each message."""
 
     message: OutgoingMessage
@@ -306,8 +282,7 @@ class Deferred:
     retry_in: float
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceChanged:
+class PresenceChanged(Struct, frozen=True):
     """A user of a common conversation is now `online`, `offline`, or has set another status, perhaps with a `note`."""
 
     name: str
@@ -315,15 +290,13 @@ class PresenceChanged:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsChanged:
+class SettingsChanged(Struct, frozen=True):
     """Another device of the account has changed its settings."""
 
     settings: AccountSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """An error that belongs to no message or request: of the server, or of this machine if `is_local`."""
 
     text: str

@@ -17,7 +17,7 @@ from gmessenger.errors import BadName, BadText, InsecureTransport, NameInUse, Wi
 from gmessenger.hosts import join_host_port, strip_brackets
 from gmessenger.text import Text
 from gmessenger.wire.events import ResponseFrame
-from gmessenger.wire.jim import JIM_VERSION
+from gmessenger.wire.version import JIM_VERSION
 
 if TYPE_CHECKING:
     from gmessenger.client.tls import TlsContext

@@ -24,7 +24,7 @@ from gmessenger.durability import sync_file
 from gmessenger.errors import BadText
 from gmessenger.text import Text
 from gmessenger.threads import run_in_thread
-from gmessenger.wire.jim import encode
+from gmessenger.wire.encoder import encode
 
 try:
     import fcntl

@@ -53,6 +53,7 @@ from gmessenger.errors import (
 from gmessenger.field_types import MAX_SEQ
 from gmessenger.names import fold
 from gmessenger.text import Text
+from gmessenger.wire.encoder import encode
 from gmessenger.wire.events import (
     CloseEvent,
     DeliveredEvent,
@@ -78,7 +79,6 @@ from gmessenger.wire.events import (
     TopicEvent,
     UnsilenceEvent,
 )
-from gmessenger.wire.jim import encode
 
 PROBE_FRAME: Final = encode(ProbeRequest())
 PROBE_REPLY: Final = encode({"response": 200})

@@ -33,6 +33,7 @@ from gmessenger.hosts import is_certainly_address
 from gmessenger.names import fold
 from gmessenger.room_rules import RuleValue
 from gmessenger.text import Text
+from gmessenger.wire.encoder import encode
 from gmessenger.wire.events import (
     BanRequest,
     BansRequest,
@@ -68,7 +69,6 @@ from gmessenger.wire.events import (
     UsersRequest,
     WhoisRequest,
 )
-from gmessenger.wire.jim import encode
 
 
 class PendingRequests:

@@ -24,8 +24,8 @@ from gmessenger.client.events import (
 from gmessenger.client.responses import encode_request, is_error, is_retryable, parse_messages
 from gmessenger.client.sender import Sender, SendQueue
 from gmessenger.names import fold, is_room
+from gmessenger.wire.encoder import encode
 from gmessenger.wire.events import AckRequest, HistoryRequest, MessageEvent, ResponseFrame
-from gmessenger.wire.jim import encode
 
 MAX_OWN_SEQS: Final = 1000
 """Own seqs that are remembered until the position in the conversation is known."""

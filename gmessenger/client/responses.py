@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec import Struct, field
 
 from gmessenger.errors import WIRE_ERRORS, BadText, GuestsDisabled, WireError
 from gmessenger.text import ServerText, Text
+from gmessenger.wire.encoder import encode
 from gmessenger.wire.events import (
     BansRequest,
     BlocksRequest,
@@ -28,7 +28,6 @@ from gmessenger.wire.events import (
     SilencesRequest,
     UsersRequest,
 )
-from gmessenger.wire.jim import encode
 
 MIN_ERROR_STATUS: Final = 400
 RETRYABLE_STATUSES: Final = frozenset({429, 503})
@@ -107,8 +106,7 @@ class HistoryMessage(MessageEvent, omit_defaults=True, tag_field="action", tag="
     at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchHit:
+class SearchHit(Struct, frozen=True):
     """A message that a search has found, with its conversation."""
 
     conversation: str
@@ -163,8 +161,7 @@ class RoomInfo(Struct, frozen=True):
     is_closed: bool = field(name="closed", default=False)
 
 
-@dataclass(frozen=True, slots=True)
-class UserDetails:
+class UserDetails(Struct, frozen=True):
     """What one may know of a user.
 
     `since`: when it logged in or set its status, in Unix seconds; None if it is offline.

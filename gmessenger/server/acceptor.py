@@ -33,7 +33,7 @@ from gmessenger.server.net.listener import SpareDescriptor
 from gmessenger.server.net.remote import RemoteAddress, identify_remote, parse_address
 from gmessenger.server.net.tls import CertificateManager
 from gmessenger.server.net.transport import TcpTransport, TlsTransport, Transport
-from gmessenger.wire.jim import encode_error
+from gmessenger.wire.encoder import encode_error
 
 
 def reject_without_waiting(transport: Transport, error: WireError) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from gmessenger.terminal.chat_command import ChatCommand
 from gmessenger.terminal.command_handlers import CommandHandlers
@@ -56,8 +57,7 @@ HELP_NOTES: Final = N_(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedCommand:
+class ParsedCommand(Struct, frozen=True):
     """A command, and the arguments that were typed."""
 
     command: ChatCommand
@@ -68,15 +68,13 @@ class ParsedCommand:
         self.command.handler(handlers, self.arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class PlainText:
+class PlainText(Struct, frozen=True):
     """A line without a command: text for the recipient."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommandError:
+class CommandError(Struct, frozen=True):
     """A line that begins like a command and is none; the message says what may have been meant."""
 
     message: str

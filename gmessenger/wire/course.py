@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from msgspec import json
+from msgspec.structs import replace
 
 from gmessenger.errors import BadRequest, BadText
 from gmessenger.names import MAX_RAW_NAME

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 JsonMapping = Mapping[str, Any]
 NameList: TypeAlias = Literal["seen", "present", "contacts"]
@@ -92,8 +94,7 @@ class Spelling(NamedTuple):
     sender_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """How one kind of course client is answered (`envelope`), and in which `form` it is sent messages."""
 
     name: str
@@ -128,8 +129,7 @@ class Dialect:
         return known
 
 
-@dataclass(frozen=True, slots=True)
-class MirroredKeys:
+class MirroredKeys(Struct, frozen=True):
     """Keys that a form lacks, and that are sent to a client which uses them in its messages."""
 
     form: str
@@ -152,16 +152,14 @@ MSG_TEXT_KEYS: Final = ("message", *DEFAULT.text_keys)
 """Where a client that expects the action `msg` may look for the text, before it has shown its own key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """The dialect of a presence that `matches`."""
 
     matches: Callable[[JsonMapping, JsonMapping], bool]  # of the presence as spelled, and with its keys in lower case
     dialect: Dialect
 
 
-@dataclass(frozen=True, slots=True)
-class Variation:
+class Variation(Struct, frozen=True):
     """A change of the default dialect, for a presence that `matches`."""
 
     matches: Callable[[JsonMapping, JsonMapping], bool]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from gmessenger.errors import BadProxyHeader
 from gmessenger.hosts import MAX_PORT
@@ -23,8 +24,7 @@ ADDRESS_SIZES: Final = {0x1: 4, 0x2: 16}
 """Bytes of an address, by the address family of version 2."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyHeader:
+class ProxyHeader(Struct, frozen=True):
     """A parsed header: the client's address, if it is known. `is_local`: a health check of the load balancer."""
 
     host: IpAddress | None = None

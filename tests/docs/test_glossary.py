@@ -30,10 +30,10 @@ ORDINARY: Final = """
     argument base bound capacity check collect complete connected constant context copy count data database date
     delete detail detect disable disconnected done dump end error escape evictable exchange exec extra failure field
     file flow format forward hook host info input interface interval io keep list loop main malformed manage monitor net
-    notify null object open outgoing output pair parse past path phase print process processor query race rebuild
+    notify null object open outgoing output pair parse past patch path phase print process processor query race rebuild
     receive recent refuse reject remove render reopen replace report require resolve retry reuse row run scroll
     section sent set setting shown signal spec start startup stat state storable stream style task thread time type
-    update watch work
+    update version watch work
     """
 """Ordinary words of English and of programming in names: they mean here what they mean everywhere."""
 

@@ -22,7 +22,9 @@ from tests import ROOT
 with atheris.instrument_imports(include=["gmessenger.wire"]):
     from gmessenger.wire import events
     from gmessenger.wire.course import CourseCodec
-    from gmessenger.wire.jim import EventDecoder, RequestDecoder, encode
+    from gmessenger.wire.encoder import encode
+    from gmessenger.wire.event_decoder import EventDecoder
+    from gmessenger.wire.request_decoder import RequestDecoder
 
 from gmessenger.errors import BadFrame
 from tests.support.course_clients import VARIANTS

@@ -9,7 +9,7 @@ import pytest
 
 from gmessenger.server.jim.protocol import STREAM_CHUNK, JimProtocol
 from gmessenger.wire.events import ClientEvent
-from gmessenger.wire.jim import RequestDecoder
+from gmessenger.wire.request_decoder import RequestDecoder
 
 PACKET = b'{"response":200}\n' * (65_536 // 17)
 

@@ -15,7 +15,7 @@ from gmessenger.errors import BadFrame, BadName, BadPassword, BadRequest, WireEr
 from gmessenger.field_types import MAX_QUERY, MAX_SEQ
 from gmessenger.names import MAX_RAW_NAME
 from gmessenger.wire.events import CourseContact, CourseMessage, CoursePresence, InvalidFrame, NativeRequest
-from gmessenger.wire.jim import RequestDecoder, decode_request
+from gmessenger.wire.request_decoder import RequestDecoder, decode_request
 
 NAME, TOKEN = MAX_RAW_NAME, 256
 BOUNDS: dict[str, int] = {
@@ -40,7 +40,7 @@ BOUNDS: dict[str, int] = {
     "with": NAME,
 }
 """Characters of a string, by the name of its field in every request."""
-BOUND_ELSEWHERE = {"message": "--max-text, in chat.sending", "id": "64 bytes, in wire.jim"}
+BOUND_ELSEWHERE = {"message": "--max-text, in chat.sending", "id": "64 bytes, in wire.request_decoder"}
 OF_ADMINISTRATION: dict[str, int] = {
     "name": NAME,
     "other": NAME,

@@ -10,17 +10,10 @@ from msgspec import UNSET
 
 from gmessenger.errors import BadFrame, TextTooLong, WireError
 from gmessenger.wire import events
+from gmessenger.wire.encoder import encode, encode_error, encode_response
+from gmessenger.wire.event_decoder import EventDecoder, decode_server_frame
 from gmessenger.wire.framing import MAX_LINE_DEPTH
-from gmessenger.wire.jim import (
-    EventDecoder,
-    RequestDecoder,
-    decode_request,
-    decode_requests,
-    decode_server_frame,
-    encode,
-    encode_error,
-    encode_response,
-)
+from gmessenger.wire.request_decoder import RequestDecoder, decode_request, decode_requests
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from gmessenger.errors import BadFrame, FrameTooLong
 from gmessenger.wire import events
-from gmessenger.wire.jim import RequestDecoder
 from gmessenger.wire.protocol_detection import (
     HTTP_METHODS,
     JIM,
@@ -19,6 +18,7 @@ from gmessenger.wire.protocol_detection import (
     ProtocolDetector,
     detect_protocol,
 )
+from gmessenger.wire.request_decoder import RequestDecoder
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
 HTTP = [

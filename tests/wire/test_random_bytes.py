@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from gmessenger.field_types import MAX_RAW_NAME
 from gmessenger.wire import events
 from gmessenger.wire.course import split_text
+from gmessenger.wire.encoder import encode
+from gmessenger.wire.event_decoder import EventDecoder
 from gmessenger.wire.framing import ObjectReader, OversizedFrame
-from gmessenger.wire.jim import EventDecoder, RequestDecoder, encode
+from gmessenger.wire.request_decoder import RequestDecoder
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}'
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

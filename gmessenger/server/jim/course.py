@@ -29,7 +29,7 @@ from gmessenger.server.jim.pacer import CoursePacer
 from gmessenger.server.net.connection import Connection
 from gmessenger.wire import dialects, events
 from gmessenger.wire.course import CourseCodec
-from gmessenger.wire.jim import encode_error
+from gmessenger.wire.encoder import encode_error
 
 GREETING_SENDER: Final = "server"
 GREETING: Final = "Welcome. You receive messages while you are connected."

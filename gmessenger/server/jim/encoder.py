@@ -27,8 +27,8 @@ from gmessenger.chat.outbox import (
 from gmessenger.errors import LoggedInElsewhere as ReplacedError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.wire import events
+from gmessenger.wire.encoder import Encodable, make_response, pre_encode, pre_encode_lines
 from gmessenger.wire.events import MessageEvent, PlainMessageEvent, UserInfo
-from gmessenger.wire.jim import Encodable, make_response, pre_encode, pre_encode_lines
 
 
 def encode_room_message(message: Message, recipient: str) -> Encodable:

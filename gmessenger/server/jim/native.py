@@ -30,15 +30,8 @@ from gmessenger.server.jim.encoder import ENCODERS, encode_room_message, message
 from gmessenger.server.jim.handler import Command, ConnectionHandler
 from gmessenger.server.net.connection import Connection
 from gmessenger.wire import events
-from gmessenger.wire.jim import (
-    FEATURES,
-    JIM_VERSION,
-    Encodable,
-    encode_error,
-    encode_lines,
-    encode_response,
-    make_response,
-)
+from gmessenger.wire.encoder import Encodable, encode_error, encode_lines, encode_response, make_response
+from gmessenger.wire.version import FEATURES, JIM_VERSION
 
 LOGIN_COST: Final = 1.0
 """What a registration before the login costs besides, as it is a login, too."""

@@ -24,8 +24,8 @@ from gmessenger.server.net.connection import Connection
 from gmessenger.timeslice import TimeSlice
 from gmessenger.wire import events
 from gmessenger.wire.events import ClientEvent, ForeignProtocol, InvalidFrame
-from gmessenger.wire.jim import TOLERATED_CODES, RequestDecoder
 from gmessenger.wire.protocol_detection import REJECTIONS
+from gmessenger.wire.request_decoder import TOLERATED_CODES, RequestDecoder
 
 MESSAGE_BATCH: Final = 32
 """Messages to one name that are handled before it is checked whether other greenlets should run."""

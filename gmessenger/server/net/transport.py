@@ -13,7 +13,7 @@ from gevent import Timeout, ssl
 from gevent import socket as waiting
 
 from gmessenger.errors import TlsRequired
-from gmessenger.wire.jim import encode_error
+from gmessenger.wire.encoder import encode_error
 from gmessenger.wire.protocol_detection import JIM, REJECTIONS, detect_protocol
 
 SOCKET_OPTIONS: Final = (

@@ -1,19 +1,18 @@
-"""The JIM codec: a server's decoder of requests, a client's decoder of events, and the encoder of native frames.
+"""The server's decoder of JIM: bytes in, requests out.
 
 A connection begins as a stream of course objects, and becomes native at a presence with `"jim": 2`. Native frames are
-compact JSON in UTF-8, each with a newline.
+JSON in UTF-8, each with a newline.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, json
+from msgspec import UNSET, Struct, json
 
-from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction, WireError
+from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction
 from gmessenger.field_types import MAX_ID, length_error
 from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.events import (
@@ -24,10 +23,6 @@ from gmessenger.wire.events import (
     NativeEvent,
     NativeRequest,
     Pong,
-    PushEvent,
-    ResponseFrame,
-    ServerEvent,
-    UnknownEvent,
 )
 from gmessenger.wire.framing import (
     MAX_LINE_DEPTH,
@@ -38,10 +33,8 @@ from gmessenger.wire.framing import (
     is_nested_too_deep,
 )
 from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
+from gmessenger.wire.version import JIM_VERSION
 
-JIM_VERSION: Final = 2
-FEATURES: Final = ("about", "kind", "note", "rules")
-"""Keys of requests that an older server ignores without a word: a login response says that this one knows them."""
 NATIVE_OPENINGS: Final = ("presence", "register")
 """The requests that, with `jim` of 2 or more, make a connection native."""
 MAX_BATCH_BRACKETS: Final = MAX_LINE_DEPTH // 2
@@ -287,121 +280,3 @@ class RequestDecoder:
 
 def _is_native_version(jim: Any) -> bool:
     return type(jim) is int and jim >= JIM_VERSION
-
-
-class _FrameHead(Struct):
-    """As much of a server's frame as tells a response from an event."""
-
-    action: str | UnsetType = UNSET
-    response: int | UnsetType = UNSET
-
-
-_HEAD_DECODER: Final = json.Decoder(_FrameHead)
-_RESPONSE_DECODER: Final = json.Decoder(ResponseFrame)
-_PUSH_DECODER: Final = json.Decoder(PushEvent)
-_RAW_DECODER: Final = json.Decoder(msgspec.Raw)
-
-
-def decode_server_frame(line: bytes) -> ServerEvent:
-    """Decode a server's frame for a client; a frame of a later version of the protocol becomes an `UnknownEvent`.
-
-    Raises `BadFrame` for what is not JSON, or nested too deep.
-    """
-    if is_nested_too_deep(line):
-        raise BadFrame("The server sent something that is not JSON.")
-    try:
-        event: ServerEvent = _PUSH_DECODER.decode(line)
-        return event
-    except msgspec.ValidationError:
-        return _response_or_unknown(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFrame("The server sent something that is not JSON.") from error
-
-
-def _response_or_unknown(line: bytes) -> ServerEvent:
-    try:
-        head = _HEAD_DECODER.decode(line)
-        if head.action is UNSET and head.response is not UNSET:
-            return _RESPONSE_DECODER.decode(line)
-        return UnknownEvent(_RAW_DECODER.decode(line))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return UnknownEvent(msgspec.Raw(line))
-
-
-class EventDecoder:
-    """A client's decoder of one connection: bytes in, pairs of frame and event out, in order."""
-
-    def __init__(self, max_frame: int) -> None:
-        self._lines = LineReader(max_frame)
-
-    def feed(self, data: bytes) -> list[tuple[bytes, ServerEvent]]:
-        """Return the frames that `data` completes, with their events.
-
-        Raises `BadFrame` if the server does not speak JIM 2, or a frame is longer than `max_frame`.
-        """
-        pairs: list[tuple[bytes, ServerEvent]] = []
-        for line in self._lines.feed(data):
-            if not isinstance(line, bytes):
-                raise BadFrame("The server sent a frame that is too long.")
-            pairs.append((line, decode_server_frame(line)))
-        return pairs
-
-
-_ENCODER: Final = json.Encoder()
-
-Encodable: TypeAlias = Struct | dict[str, Any] | msgspec.Raw
-"""What can be encoded as a native frame."""
-
-
-encode_lines: Final[Callable[[Sequence[Encodable]], bytes]] = _ENCODER.encode_lines
-"""Encode several native frames in one call, which takes half the time of one call for each."""
-
-
-def pre_encode(frame: Encodable) -> msgspec.Raw:
-    """Encode a frame once, for many recipients."""
-    return msgspec.Raw(_ENCODER.encode(frame))
-
-
-def pre_encode_lines(frames: Sequence[Encodable]) -> msgspec.Raw:
-    """Encode several frames once, for many recipients of all of them."""
-    return msgspec.Raw(_ENCODER.encode_lines(frames)[:-1])
-
-
-def encode(frame: Encodable) -> bytes:
-    """Encode one native frame."""
-    return _ENCODER.encode(frame) + b"\n"
-
-
-class _ShortResponse(Struct, omit_defaults=True):
-    """A response with a status and little else, as to every stored or relayed message."""
-
-    response: int
-    id: str | None
-    time: float
-    seq: int | None = None
-
-
-def make_response(
-    status: int, id: str | None, time: float, fields: Struct | dict[str, Any] | None = None, seq: int | None = None
-) -> Encodable:
-    """Make the response to the request `id`, to be encoded. `time` is Unix seconds; `seq` excludes `fields`."""
-    if fields is None and id is not None:
-        return _ShortResponse(status, id, time, seq)
-    frame: dict[str, Any] = {"response": status} if id is None else {"response": status, "id": id}
-    frame["time"] = time
-    if isinstance(fields, Struct):
-        head, tail = _ENCODER.encode(frame), _ENCODER.encode(fields)
-        return msgspec.Raw(head if tail == b"{}" else head[:-1] + b"," + tail[1:])
-    return frame | (fields or {})
-
-
-def encode_response(
-    status: int, id: str | None, time: float, fields: Struct | dict[str, Any] | None = None, seq: int | None = None
-) -> bytes:
-    """Make and encode a response; the arguments are those of `make_response`."""
-    return encode(make_response(status, id, time, fields, seq))
-
-
-def encode_error(error: WireError, time: float, id: str | None = None) -> bytes:
-    """Make and encode the response that refuses the request `id` with an error."""
-    return encode_response(error.status, id, time, error.to_fields())
