@@ -7,7 +7,7 @@ NODES   ?= 1
 SECONDS ?= 60
 SUITE   ?= trixie
 
-.PHONY: run test test-bare test-newest faults cluster fuzz bench lint config words lock clean
+.PHONY: run test test-bare test-newest faults cluster fuzz bench bench-quick lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
@@ -44,6 +44,11 @@ fuzz: $(VENV)/installed-tests $(VENV)/installed-fuzz
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.servers install
 	$(BIN)/python -m benchmarks.throughput --write
+
+# The workloads that people feel, beside one IRC server where it is installed: about a minute, and nothing is written.
+bench-quick: $(VENV)/installed
+	$(BIN)/python -m benchmarks.throughput --rounds 2 --peers gmessenger,ngircd,ergo --seconds 0.7 \
+		--only mixed-10,mixed-100,single-10,direct-10,room-100,stored-words,latency
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

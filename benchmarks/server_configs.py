@@ -43,6 +43,36 @@ INSPIRCD: Final = """\
 <log method="file" type="* -USERINPUT -USEROUTPUT" level="default" target="{folder}/inspircd.log">
 """
 
+# No fakelag, no limits on connections, no look-ups; the history of channels and of names is kept in memory, as shipped.
+ERGO: Final = """\
+network: {{name: bench}}
+server:
+    name: irc.local
+    listeners: {{"127.0.0.1:{port}": {{}}}}
+    casemapping: ascii
+    enforce-utf8: true
+    lookup-hostnames: false
+    check-ident: false
+    max-sendq: 1G
+    compatibility: {{force-trailing: true, send-unprefixed-sasl: true}}
+    ip-limits: {{count: false, throttle: false}}
+    ip-cloaking: {{enabled: false}}
+accounts:
+    authentication-enabled: true
+    registration: {{enabled: true, bcrypt-cost: 4}}
+    multiclient: {{enabled: true, allowed-by-default: true, always-on: opt-in}}
+channels: {{default-modes: +nt, max-channels-per-client: 100, registration: {{enabled: true}}}}
+fakelag: {{enabled: false}}
+languages: {{enabled: false}}
+limits: {{nicklen: 32, identlen: 20, realnamelen: 150, channellen: 64, awaylen: 390, kicklen: 390, topiclen: 390,
+    monitor-entries: 100, whowas-entries: 100, chan-list-modes: 100, registration-messages: 1024,
+    multiline: {{max-bytes: 4096, max-lines: 100}}}}
+history: {{enabled: true, channel-length: 2048, client-length: 256, autoresize-window: 3d, autoreplay-on-join: 0,
+    chathistory-maxmessages: 1000, znc-maxmessages: 2048, restrictions: {{expire-time: 1w}}}}
+datastore: {{path: "{folder}/ergo.db", autoupgrade: true}}
+logging: [{{method: stderr, type: "* -userinput -useroutput", level: warn}}]
+"""
+
 # No snapshots, as publish/subscribe stores nothing; no client is dropped for reading slowly.
 REDIS: Final = """\
 bind 127.0.0.1
@@ -122,6 +152,7 @@ PROSODY_ARCHIVE: Final = PROSODY.replace('"message",', '"message", "mam",', 1).r
 ALL: Final = {
     "ngIRCd": NGIRCD,
     "InspIRCd": INSPIRCD,
+    "Ergo": ERGO,
     "Redis": REDIS,
     "NATS JetStream (NATS without its last line)": JETSTREAM,
     "mosquitto, QoS 1, persistent (QoS 0 without its last two lines)": MOSQUITTO_STORED,

@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks import protocols, server_configs
 from benchmarks.protocols import WireProtocol
-from benchmarks.setup_steps import TOP, make_accounts, make_room, make_streams
+from benchmarks.setup_steps import TOP, make_accounts, make_room, make_room_of_guest, make_streams
 from benchmarks.workloads import Workload
 
 UNTHROTTLED: Final = ("--message-rate", "--request-rate", "--connect-rate")
@@ -38,6 +38,7 @@ class Peer:
     version: Command
     package: str = ""  # Debian's name
     module: str = ""  # Python's name
+    variable: str = ""  # of the environment, with the path of a copy that was built
     live: bool = True
     stored: bool = False
     in_files: bool = True  # a message is in its files when it has been delivered
@@ -53,6 +54,8 @@ class Peer:
 
     @property
     def is_installed(self) -> bool:
+        if self.variable:
+            return program(os.environ.get(self.variable, "")) is not None
         if self.module:
             return importlib.util.find_spec(self.module) is not None
         return not self.package or program(self.version[0]) is not None
@@ -84,9 +87,9 @@ def with_config(text: str, *words: str) -> Callable[[Path, int], Command]:
     return command
 
 
-def gmessenger(folder: Path, port: int) -> Command:
+def gmessenger(folder: Path, port: int, store: str = "sqlite:///{folder}/messenger.db") -> Command:
     command = [sys.executable, "-m", "gmessenger", "server", "--ip", "127.0.0.1", "--port", str(port)]
-    command += ["--store", f"sqlite:///{folder}/messenger.db", "--log-file", str(folder / "server.log")]
+    command += ["--store", store.format(folder=folder), "--log-file", str(folder / "server.log")]
     known = output_of([*command[:4], "--help"])
     for option in UNTHROTTLED:
         command += [option, "0"] if f"{option} " in known else []
@@ -99,6 +102,12 @@ def relay(name: str) -> Callable[[Path, int], Command]:
 
 NATS_COMMAND: Final = ("nats-server", "-c", "{file}")
 MOSQUITTO_COMMAND: Final = ("mosquitto", "-c", "{file}")
+ERGO_PROGRAM: Final = os.environ.get("ERGO", "")
+ERGO_COMMAND: Final = (
+    "sh",
+    "-c",
+    f"'{ERGO_PROGRAM}' initdb --conf {{file}} && exec '{ERGO_PROGRAM}' run --conf {{file}}",
+)
 PROSODY_COMMAND: Final = ("prosody", "-F", "--config", "{file}")
 
 PEERS: Final = (
@@ -112,6 +121,14 @@ PEERS: Final = (
         stored_protocol=protocols.JimAccounts(),
         prepare=make_accounts,
         after_start=make_room,
+    ),
+    Peer(
+        "gmessenger-memory",
+        "gmessenger, nothing on disk",
+        protocols.Jim(),
+        lambda folder, port: gmessenger(folder, port, "memory:"),
+        [sys.executable, "-m", "gmessenger", "server", "--version"],
+        after_start=make_room_of_guest,
     ),
     Peer(
         "ngircd",
@@ -128,6 +145,14 @@ PEERS: Final = (
         with_config(server_configs.INSPIRCD, "inspircd", "--nofork", "--runasroot", "--config", "{file}"),
         ["inspircd", "--version"],
         package="inspircd",
+    ),
+    Peer(
+        "ergo",
+        "Ergo",
+        protocols.Irc(),
+        with_config(server_configs.ERGO, *ERGO_COMMAND),
+        [ERGO_PROGRAM, "--version"],
+        variable="ERGO",
     ),
     Peer(
         "redis",
@@ -230,4 +255,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["install"]:
         install()
     for peer in PEERS:
-        print(f"{peer.name:<17} {peer.title:<30} {peer.installed_version() if peer.is_installed else 'not here'}")
+        missing = f"not here: give the path of a built copy in ${peer.variable}" if peer.variable else "not here"
+        print(f"{peer.name:<17} {peer.title:<30} {peer.installed_version() if peer.is_installed else missing}")

@@ -31,6 +31,13 @@ def make_room(port: int) -> None:
     run_steps(port, protocol.login("a0") + protocol.join("a0"))
 
 
+def make_room_of_guest(port: int) -> None:
+    """Create the room as an account that registers for it; it stays a member, but is not connected."""
+    protocol = protocols.Jim()
+    register = b'{"action":"register","id":"r","password":"%s"}\n' % protocols.PASSWORD.encode()
+    run_steps(port, [*protocol.login("owner"), (register, b'"id":"r"'), *protocol.join("owner")])
+
+
 def make_streams(port: int) -> None:
     """Create a stream in files, and a durable consumer for each reader."""
     create: dict[str, object] = {"name": "stored", "subjects": ["stored.>"], "storage": "file", "retention": "limits"}
