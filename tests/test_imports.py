@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "urls": set(),
     "certificates": GROUND,
     "log_files": set(),
-    "patching": set(),
+    "patch": set(),
     "paths": GROUND,
     "log": {"log_files", "paths", *GROUND},
     "config": {"gmessenger", "log", "paths", *GROUND},
@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.net": {"certificates", "config", "log", "paths", "wire", *GROUND},
     "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", *STORAGE, *GROUND},
     "server": {
-        *("gmessenger", "log", "config", "patching", "paths", "chat", "wire", "server.jim", "server.net"),
+        *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net"),
         *("store", "store.sqlite", "store.postgres", "bus", "cluster"),
         *(*STORAGE, *SHARED, *GROUND),
     },
@@ -90,7 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store.sqlite": {"store", *STORAGE, *GROUND},
     "store.postgres": {"store", *STORAGE, *SHARED, *GROUND},
     "admin": {
-        *("certificates", "config", "patching", "paths", "chat", "store", "store.sqlite", "store.postgres"),
+        *("certificates", "config", "patch", "paths", "chat", "store", "store.sqlite", "store.postgres"),
         *(*STORAGE, *SHARED, *GROUND),
     },
     "client": {"wire", *GROUND},
@@ -271,7 +271,7 @@ def test_patching_searches_no_package_for_plugins() -> None:
     program = """
 import socket, sys, gevent.events
 search = gevent.events.notify_and_call_entry_points
-from gmessenger.patching import patch_all; patch_all()
+from gmessenger.patch import patch_all; patch_all()
 from gevent import monkey
 assert monkey.is_module_patched("socket") and monkey.is_module_patched("threading")
 assert gevent.events.notify_and_call_entry_points is search

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    from gmessenger.patching import patch_all
+    from gmessenger.patch import patch_all
 
     patch_all()
     from gmessenger.admin.start import run
