@@ -193,7 +193,7 @@ class RandomSession:
 def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(
     start_chat_server: Callable[..., ChatServer],
 ) -> None:
-    chat_server = start_chat_server()
+    chat_server = start_chat_server(probe_after=86_400.0)  # dale, who only listens, would answer none
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     dale.request("join", room="#dev")
 

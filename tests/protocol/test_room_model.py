@@ -149,9 +149,12 @@ class Walk:
             else:
                 outcomes.append(model)
         assert outcomes, self.tell(f"answers of no order: {codes}")
-        self.model = self.check_state(outcomes)
+        before, self.model = self.model, self.check_state(outcomes)
         for client in self.clients.values():
             client.take_events()
+        joined = [actor for _, actor, _ in requests if actor in self.model.members and actor not in before.members]
+        if len(joined) > 1:  # nobody can tell which of them is the elder, and would follow the owner
+            self.ask("leave", joined[1], {})
 
     def forget(self) -> None:
         """Have an account deleted, and register another one of its name."""
