@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -19,7 +18,6 @@ from benchmarks.servers import Peer
 from benchmarks.setup_steps import TOP
 from benchmarks.workloads import Workload
 
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 SOURCES: Final = ("load.c", "receive.c", "connection.c")
 TIMEOUT: Final = 30.0
 
@@ -108,8 +106,9 @@ def free_port() -> int:
 
 
 def cpu_times(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Return the CPU seconds of the threads that a process has now. (`stat` counts them in ticks of 10 ms.)"""
+    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(file.read_text().split()[0]) for file in files) / 1e9
 
 
 def memory_kb(pid: int) -> int:
