@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from tests.support.course_clients import CLASSIC, VARIANTS, Address
 from tests.support.native_clients import Connector, NativeClient, RawConnection, run_together
@@ -38,9 +39,9 @@ def ping_pong(hank: NativeClient, dale: NativeClient, rounds: int) -> None:
         assert hank.receive_message() == ("dale", f"pong {number}")
 
 
-def send_garbage(server: Address, sent_counts: list[int]) -> None:
-    """Connect and send garbage, again after each disconnect; never read."""
-    while True:
+def send_garbage(server: Address, sent_counts: list[int], ended: Event) -> None:
+    """Connect and send garbage, again after each disconnect, until `ended` is set; never read."""
+    while not ended.is_set():
         connection = RawConnection(server)
         with contextlib.closing(connection), contextlib.suppress(OSError):
             for _ in range(20):
@@ -68,10 +69,13 @@ def test_two_thousand_idle_connections_and_a_thrower_of_rubbish_disturb_nobody(
     for number, connection in enumerate(idle[: IDLE // 2]):
         connection.log_in(f"idle-{number}")
     sent_counts: list[int] = []
-    throwers = [gevent.spawn(send_garbage, server, sent_counts) for _ in range(2)]
+    ended = Event()
+    throwers = [gevent.spawn(send_garbage, server, sent_counts, ended) for _ in range(2)]
     try:
         ping_pong(hank, dale, 500)
     finally:
+        ended.set()
+        gevent.joinall(throwers, timeout=5)  # one that is killed while it connects leaves a socket open
         gevent.killall(throwers)
     assert len(sent_counts) > 20
     assert all(is_open(connection) for connection in idle[: IDLE // 2])
