@@ -43,12 +43,12 @@ STATUS_INTERVAL: Final = 0.5
 """Seconds between two changes of a status, so that each is sent for itself."""
 
 Point = dict[str, float]
-"""What was measured, by name."""
+"""The measured values at one size, by the name of the metric."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What is measured at each of some sizes."""
+    """One benchmark, repeated at several sizes: each run returns a value for each metric."""
 
     name: str
     title: str

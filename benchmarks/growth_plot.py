@@ -16,7 +16,7 @@ LEGEND: Final = 16
 AXIS: Final = 34
 COLOURS: Final = ("#c0392b", "#2980b9", "#27ae60", "#8e44ad", "#d35400", "#16a085", "#7f8c8d", "#2c3e50", "#f39c12")
 SMALLEST: Final = 1e-4
-"""What is drawn in place of nothing, which has no logarithm."""
+"""The lower bound of plotted values: zero cannot be shown on a logarithmic axis."""
 
 Panel = tuple[str, str, dict[int, dict[str, float]]]
 """Title, name of the sizes, and the figures of each size."""

@@ -30,7 +30,7 @@ REPEATS: Final = 5
 RARE_WORD: Final = "quixotry"
 """In one message of each thousand pairs; the vocabulary of the texts does not have it."""
 PAGE: Final = 50
-HASH: Final = "none"  # nobody logs in with it
+HASH: Final = "none"  # a placeholder: no password is verified against it
 SEARCH_TIMEOUT: Final = 10.0  # seconds
 PRUNED_PART: Final = 100
 """One message of so many is pruned."""

@@ -14,7 +14,7 @@ def patch_all() -> None:
     import gevent.events
     from gevent import monkey
 
-    events: Any = gevent.events  # the stubs leave out what is used here
+    events: Any = gevent.events  # untyped: the type stubs lack the two functions used below
     search_plugins = events.notify_and_call_entry_points
     events.notify_and_call_entry_points = events.notify
     try:

@@ -69,7 +69,7 @@ class CredentialService:
         """Return the account's devices that are logged in. Raises `AccountsOnly`."""
         account = session.require_account()
         devices = self._store.devices(account.id, self._authenticator.token_horizon())
-        own = session.device.id if session.device is not None else None
+        own = session.device_id
         here = {one.device.id for one in self._router.sessions(account.key) if one.device is not None}
         here.update(self._router.peers.devices_of(account.key))
         return DeviceList(
@@ -85,7 +85,7 @@ class CredentialService:
         account = session.require_account()
         if (device is None) is not is_all:
             raise BadRequest("Give device, or all.")
-        own = session.device.id if session.device is not None else None
+        own = session.device_id
         dropped = self._store.drop_tokens(account.id, device, own if is_all else None)
         if not dropped and not is_all:
             raise NoSuchDevice

@@ -71,8 +71,7 @@ class StorageQuotas:
 
     def reserve(self, session: Session, text: str) -> QuotaReservation:
         """Reserve the bytes of a text, for a session that has a quota. Raises `QuotaExceeded` or `StoreUnavailable`."""
-        account = session.account.id if session.account is not None else None
-        limit, usage = self.limit_for(session), self._cached_usage(account)
+        limit, usage = self.limit_for(session), self._cached_usage(session.account_id)
         size = len(text.encode("utf-8", "surrogatepass"))
         if usage.stored + usage.pending + size > limit:
             raise QuotaExceeded(limit=limit)

@@ -153,7 +153,7 @@ class Walk:
         for client in self.clients.values():
             client.take_events()
         joined = [actor for _, actor, _ in requests if actor in self.model.members and actor not in before.members]
-        if len(joined) > 1:  # nobody can tell which of them is the elder, and would follow the owner
+        if len(joined) > 1:  # their order is unknown, and it decides who becomes owner when the owner leaves
             self.ask("leave", joined[1], {})
 
     def forget(self) -> None:

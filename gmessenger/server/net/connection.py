@@ -42,9 +42,9 @@ class ConnectionProtocol(Protocol):
         """The number of frames in the outbox."""
 
     def receive_in_loop(self, data: bytes) -> Any:
-        """Handle received bytes if that cannot block; return what is left to be handled, None for nothing.
+        """Handle received bytes if that cannot block; return input that `data_received` must handle, or None.
 
-        Called in a callback of the loop: MUST NOT block or raise. What is left goes to `data_received` as it is.
+        Called in a callback of the loop: MUST NOT block or raise. The caller passes the result to `data_received`.
         """
 
     def data_received(self, received: Any) -> None:
