@@ -108,6 +108,7 @@ def measure_conversations(number: int, folder: Path) -> dict[str, float]:
     with closing(open_store(f"sqlite:///{folder}/conversations.db")) as store:
         account = make_account(store)
         fill(store, number, lambda index: ("anna", f"b{index}"))
+        store.search(account, RARE_WORD, None, 1, SEARCH_TIMEOUT)  # waits until all are in the index
 
         def log_in() -> None:
             login = DeviceLogin("laptop", "token")

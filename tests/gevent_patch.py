@@ -53,6 +53,9 @@ class NativeEvent:
 if "PYTEST_XDIST_WORKER" in os.environ:
     ThreadExecModel.RLock = lambda model: NativeRLock()
     ThreadExecModel.Event = lambda model: NativeEvent()
+    # After its last test it waits for its end on an event from before; a loop with nothing to wait for ends instead.
+    keep_alive = gevent.get_hub().loop.timer(1.0, 1.0)
+    keep_alive.start(lambda: None)
 
 # Whoever runs the tests may have a config file of their own, and it is none of theirs.
 os.environ["XDG_CONFIG_HOME"] = os.devnull

@@ -39,7 +39,7 @@ def driver(store: SqliteStore) -> StoreDriver:
     return StoreDriver(store)
 
 
-def no_step(indexer: indexer.SearchIndexer, *, has_messages: bool) -> None:
+def no_step(indexer: indexer.SearchIndexer, *, has_messages: bool, has_changes: bool) -> None:
     """Index nothing with the commit."""
 
 
@@ -73,6 +73,15 @@ def test_under_steady_load_too(
     for number in range(4):
         driver.append(driver.message(f"text {number}"))
     assert indexed_texts(file) >= 3
+
+
+def test_a_change_does_not_wait_for_the_index_of_messages_before_it(
+    file: Path, store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "MAX_INDEX_LAG", math.inf)
+    driver.append(driver.message("text"))
+    store.writer.execute(lambda db: None)
+    assert store.indexer.is_lagging and indexed_texts(file) == 0
 
 
 def test_a_search_finds_what_was_acknowledged_before_it(driver: StoreDriver) -> None:

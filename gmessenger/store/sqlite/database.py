@@ -277,11 +277,11 @@ class Database(CompletionNotifier):
         self.write_cursors(db)
         self._inserted = self.inserter.insert(db)
 
-    def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
+    def before_commit(self, db: sqlite3.Connection, *, has_changes: bool) -> Callable[[], None]:
         steps, self._commit_steps = self._commit_steps, []
         last_steps, self._last_steps = self._last_steps, []
         inserted = self._inserted
-        index_step = self.indexer.next_step(has_messages=inserted is not None)
+        index_step = self.indexer.next_step(has_messages=inserted is not None, has_changes=has_changes)
 
         def run_steps() -> None:
             for step in steps:

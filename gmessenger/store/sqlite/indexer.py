@@ -2,7 +2,7 @@
 
 The words of a commit are most of its cost, and adding those of many messages together costs a third of adding each
 alone. So a commit only stores messages; what is newer than the index is indexed with a later one: with the first that
-has no messages, and with any once the oldest has waited for `MAX_INDEX_LAG`. What was not indexed when the process
+nobody waits for, and with any once the oldest has waited for `MAX_INDEX_LAG`. What was not indexed when the process
 ended is when the store is opened again.
 """
 
@@ -53,12 +53,15 @@ class SearchIndexer:
         """Have the next commit index messages, whatever else it has: a search waits for them."""
         self._is_requested = True
 
-    def next_step(self, *, has_messages: bool) -> Callable[[sqlite3.Connection], None] | None:
-        """Return what the commit that is about to be made does for the index; None for nothing."""
+    def next_step(self, *, has_messages: bool, has_changes: bool) -> Callable[[sqlite3.Connection], None] | None:
+        """Return what the commit that is about to be made does for the index; None for nothing.
+
+        With messages or changes somebody waits for the commit: it takes the index along only when that is overdue.
+        """
         since, self._has_step = self._waiting_since, False
         if since is not None or has_messages:
             is_overdue = since is not None and time.monotonic() - since >= MAX_INDEX_LAG
-            self._has_step = self._is_requested or is_overdue or not has_messages
+            self._has_step = self._is_requested or is_overdue or not (has_messages or has_changes)
         self._is_requested = False
         return self._index if self._has_step else None
 

@@ -51,7 +51,7 @@ class BatchHooks(Protocol):
     def on_rollback(self) -> None:
         """Drop caches of the database: a change of the batch was rolled back. MUST NOT yield or raise."""
 
-    def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
+    def before_commit(self, db: sqlite3.Connection, *, has_changes: bool) -> Callable[[], None]:
         """Return a job that the commit thread runs first. MUST NOT yield; an exception refuses the batch."""
 
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
@@ -204,7 +204,7 @@ class SqliteWriter(GroupCommitLoop):
         for body, _ in changes:
             outcomes.append(self._apply(body, db))
             time_slice.yield_if_expired()  # what arrives meanwhile waits for the next batch
-        job = self._hooks.before_commit(db)
+        job = self._hooks.before_commit(db, has_changes=bool(changes))
 
         def finish() -> None:
             job()
