@@ -14,12 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from benchmarks.servers import Peer
+from benchmarks.servers import TUNNEL, Peer, program
 from benchmarks.setup_steps import TOP
 from benchmarks.workloads import Workload
 
 SOURCES: Final = ("load.c", "receive.c", "connection.c")
 TIMEOUT: Final = 30.0
+TUNNEL_CONFIG: Final = """\
+foreground = yes
+pid =
+syslog = no
+socket = l:TCP_NODELAY=1
+socket = r:TCP_NODELAY=1
+[tunnel]
+client = yes
+accept = 127.0.0.1:{port}
+connect = 127.0.0.1:{server_port}
+"""
 
 
 class BenchmarkError(Exception):
@@ -34,22 +45,49 @@ def compile_generator(folder: Path) -> Path:
     return program
 
 
-class PeerServer:
-    """A running peer, in a directory of its own."""
+class Tunnel:
+    """A process that takes connections in plain text and goes on with a server in TLS, for a generator without TLS."""
 
-    def __init__(self, peer: Peer, folder: Path) -> None:
+    def __init__(self, folder: Path, server_port: int) -> None:
+        """Start it; `wait_until_listening` comes next. Raises `BenchmarkError` where it is not installed."""
+        self.port = free_port()
+        path = program(TUNNEL)
+        if path is None:
+            raise BenchmarkError(f"{TUNNEL} is not installed")
+        file = folder / "tunnel.conf"
+        file.write_text(TUNNEL_CONFIG.format(port=self.port, server_port=server_port))
+        self.process = subprocess.Popen([path, str(file)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(TIMEOUT)
+
+
+class PeerServer:
+    """A running peer, in a directory of its own; with `tls`, behind a tunnel, which costs the server nothing."""
+
+    def __init__(self, peer: Peer, folder: Path, *, tls: bool = False) -> None:
         """Start it and wait until it listens. Raises `BenchmarkError`."""
         self.peer = peer
         self.folder = Path(tempfile.mkdtemp(prefix=f"{peer.name}.", dir=folder))
         self.port = free_port()
+        self._tunnel: Tunnel | None = None
         if peer.prepare:
             peer.prepare(self.folder)
         self._output = (self.folder / "output").open("wb")
-        command = peer.command(self.folder, self.port)
+        make_command = peer.tls_command if tls and peer.tls_command else peer.command
         self._process = subprocess.Popen(  # noqa: S603
-            command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
+            make_command(self.folder, self.port),
+            cwd=TOP,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
         )
         self._wait_until_listening()
+        if tls:
+            self._tunnel = Tunnel(self.folder, self.port)
+            self.port = self._tunnel.port
+            self._wait_until_listening()
         if peer.after_start:
             peer.after_start(self.port)
 
@@ -71,6 +109,8 @@ class PeerServer:
         return self._process.poll() is None
 
     def stop(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.stop()
         self._process.terminate()
         try:
             self._process.wait(TIMEOUT)

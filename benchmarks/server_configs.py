@@ -27,6 +27,16 @@ NGIRCD: Final = """\
     PAM = no
 """
 
+NGIRCD_TLS: Final = (
+    NGIRCD.replace("    Ports = {port}\n", "    Ports = 0\n")
+    + """\
+[SSL]
+    CertFile = {folder}/cert.pem
+    KeyFile = {folder}/key.pem
+    Ports = {port}
+"""
+)
+
 # threshold and commandrate: no rate limit in practice; sendq, recvq: 1 GB.
 INSPIRCD: Final = """\
 <server name="irc.local" description="benchmark" network="local">
@@ -42,6 +52,14 @@ INSPIRCD: Final = """\
 <pid file="{folder}/inspircd.pid">
 <log method="file" type="* -USERINPUT -USEROUTPUT" level="default" target="{folder}/inspircd.log">
 """
+
+INSPIRCD_TLS: Final = (
+    INSPIRCD.replace('type="clients">', 'type="clients" sslprofile="tls">')
+    + """\
+<module name="ssl_gnutls">
+<sslprofile name="tls" provider="gnutls" certfile="{folder}/cert.pem" keyfile="{folder}/key.pem">
+"""
+)
 
 # No fakelag, no limits on connections, no look-ups; the history of channels and of names is kept in memory, as shipped.
 ERGO: Final = """\
@@ -72,6 +90,8 @@ history: {{enabled: true, channel-length: 2048, client-length: 256, autoresize-w
 datastore: {{path: "{folder}/ergo.db", autoupgrade: true}}
 logging: [{{method: stderr, type: "* -userinput -useroutput", level: warn}}]
 """
+
+ERGO_TLS: Final = ERGO.replace(": {{}}}}", ": {{tls: {{cert: {folder}/cert.pem, key: {folder}/key.pem}}}}}}")
 
 # No snapshots, as publish/subscribe stores nothing; no client is dropped for reading slowly.
 REDIS: Final = """\

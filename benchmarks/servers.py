@@ -18,9 +18,11 @@ from typing import Final
 
 from benchmarks import protocols, server_configs
 from benchmarks.protocols import WireProtocol
-from benchmarks.setup_steps import TOP, make_accounts, make_room, make_room_of_guest, make_streams
+from benchmarks.setup_steps import TOP, make_accounts, make_certificate, make_room, make_room_of_guest, make_streams
 from benchmarks.workloads import Workload
 
+TUNNEL: Final = "stunnel"
+TUNNEL_PACKAGE: Final = "stunnel4"
 UNTHROTTLED: Final = ("--message-rate", "--request-rate", "--connect-rate")
 """Options of gmessenger that are set to 0; all others keep their defaults."""
 
@@ -29,7 +31,7 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Peer:
-    """A compared server. `live`, `stored`: whether it runs workloads of that kind."""
+    """A compared server. `live`, `stored`: whether it runs workloads of that kind, and `tls_command` those over TLS."""
 
     name: str
     title: str
@@ -45,11 +47,14 @@ class Peer:
     stored_protocol: WireProtocol | None = None
     prepare: Callable[[Path], None] | None = None
     after_start: Callable[[int], None] | None = None
+    tls_command: Callable[[Path, int], Command] | None = None  # the same server, listening for TLS
 
     def protocol_for(self, work: Workload) -> WireProtocol:
         return self.stored_protocol if work.stored and self.stored_protocol else self.protocol
 
     def runs(self, work: Workload) -> bool:
+        if work.tls:
+            return self.tls_command is not None
         return self.stored if work.stored else self.live
 
     @property
@@ -96,10 +101,29 @@ def gmessenger(folder: Path, port: int, store: str = "sqlite:///{folder}/messeng
     return command + (["--health", f"unix:{folder}/health.socket"] if "--health " in known else [])
 
 
+def gmessenger_tls(folder: Path, port: int) -> Command:
+    certificate, key = make_certificate(folder)
+    command = [*gmessenger(folder, 0), "--tls-port", str(port)]
+    return [*command, "--tls-certificate", str(certificate), "--tls-key", str(key)]
+
+
+def with_tls_config(text: str, *words: str) -> Callable[[Path, int], Command]:
+    """Return what `with_config` does, after making the certificate that the configuration names."""
+    command = with_config(text, *words)
+
+    def command_with_certificate(folder: Path, port: int) -> Command:
+        make_certificate(folder)
+        return command(folder, port)
+
+    return command_with_certificate
+
+
 def relay(name: str) -> Callable[[Path, int], Command]:
     return lambda folder, port: [sys.executable, "-m", f"benchmarks.{name}", str(port)]
 
 
+NGIRCD_COMMAND: Final = ("ngircd", "--nodaemon", "--config", "{file}")
+INSPIRCD_COMMAND: Final = ("inspircd", "--nofork", "--runasroot", "--config", "{file}")
 NATS_COMMAND: Final = ("nats-server", "-c", "{file}")
 MOSQUITTO_COMMAND: Final = ("mosquitto", "-c", "{file}")
 ERGO_PROGRAM: Final = os.environ.get("ERGO", "")
@@ -121,6 +145,7 @@ PEERS: Final = (
         stored_protocol=protocols.JimAccounts(),
         prepare=make_accounts,
         after_start=make_room,
+        tls_command=gmessenger_tls,
     ),
     Peer(
         "gmessenger-memory",
@@ -134,17 +159,19 @@ PEERS: Final = (
         "ngircd",
         "ngIRCd",
         protocols.Irc(),
-        with_config(server_configs.NGIRCD, "ngircd", "--nodaemon", "--config", "{file}"),
+        with_config(server_configs.NGIRCD, *NGIRCD_COMMAND),
         ["ngircd", "--version"],
         package="ngircd",
+        tls_command=with_tls_config(server_configs.NGIRCD_TLS, *NGIRCD_COMMAND),
     ),
     Peer(
         "inspircd",
         "InspIRCd",
         protocols.Irc(),
-        with_config(server_configs.INSPIRCD, "inspircd", "--nofork", "--runasroot", "--config", "{file}"),
+        with_config(server_configs.INSPIRCD, *INSPIRCD_COMMAND),
         ["inspircd", "--version"],
         package="inspircd",
+        tls_command=with_tls_config(server_configs.INSPIRCD_TLS, *INSPIRCD_COMMAND),
     ),
     Peer(
         "ergo",
@@ -153,6 +180,7 @@ PEERS: Final = (
         with_config(server_configs.ERGO, *ERGO_COMMAND),
         [ERGO_PROGRAM, "--version"],
         variable="ERGO",
+        tls_command=with_tls_config(server_configs.ERGO_TLS, *ERGO_COMMAND),
     ),
     Peer(
         "redis",
@@ -240,6 +268,7 @@ PEERS: Final = (
 def install() -> None:
     """Install missing servers; those that cannot be installed are left out of the comparison."""
     missing = sorted({peer.package for peer in PEERS if peer.package and not peer.is_installed})
+    missing += [] if program(TUNNEL) else [TUNNEL_PACKAGE]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         # RUNLEVEL=1: their services are not started.
         quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}

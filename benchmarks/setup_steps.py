@@ -38,6 +38,15 @@ def make_room_of_guest(port: int) -> None:
     run_steps(port, [*protocol.login("owner"), (register, b'"id":"r"'), *protocol.join("owner")])
 
 
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate that signs itself; return its path and that of its key."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += ["-subj", "/CN=localhost", "-days", "30", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    return certificate, key
+
+
 def make_streams(port: int) -> None:
     """Create a stream in files, and a durable consumer for each reader."""
     create: dict[str, object] = {"name": "stored", "subjects": ["stored.>"], "storage": "file", "retention": "limits"}

@@ -39,7 +39,8 @@ class Comparison:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._program = compile_generator(folder)
-        self._servers: dict[str, PeerServer] = {}
+        self._servers: dict[tuple[str, bool], PeerServer] = {}
+        """The running servers by name, and whether they speak TLS."""
         self.results = Results(defaultdict(list), {}, {})
 
     def run(self, peer: Peer, work: Workload, seconds: float) -> None:
@@ -51,15 +52,15 @@ class Comparison:
                 self.results.runs[work.name, peer.name].append(self._result(peer, work, seconds * work.seconds))
         except BenchmarkError as failure:
             self.results.failures[work.name, peer.name] = str(failure)
-            self._stop(peer.name)
+            self._stop(peer.name, tls=work.tls)
         self._print_progress(peer, work)
 
     def close(self) -> None:
-        for name in list(self._servers):
-            self._stop(name)
+        for name, tls in list(self._servers):
+            self._stop(name, tls=tls)
 
     def _result(self, peer: Peer, work: Workload, seconds: float) -> Result:
-        server = self._server(peer)
+        server = self._server(peer, tls=work.tls)
         with load(self._program, server, work, work.plan(peer.protocol_for(work))) as driver:
             driver.run(WARM_UP)
             result = driver.run(seconds)
@@ -67,15 +68,15 @@ class Comparison:
             raise BenchmarkError("it did not store what it delivered")
         return result
 
-    def _server(self, peer: Peer) -> PeerServer:
-        server = self._servers.get(peer.name)
+    def _server(self, peer: Peer, *, tls: bool) -> PeerServer:
+        server = self._servers.get((peer.name, tls))
         if server is None or not server.alive:
-            server = self._servers[peer.name] = PeerServer(peer, self._folder)
+            server = self._servers[peer.name, tls] = PeerServer(peer, self._folder, tls=tls)
         return server
 
-    def _stop(self, name: str) -> None:
-        if name in self._servers:
-            self._servers.pop(name).stop()
+    def _stop(self, name: str, *, tls: bool) -> None:
+        if (name, tls) in self._servers:
+            self._servers.pop((name, tls)).stop()
 
     def _memory(self, peer: Peer, work: Workload) -> float:
         """Return the memory per connection of a freshly started server, in kB."""

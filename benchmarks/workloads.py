@@ -29,6 +29,8 @@ class Workload:
     stored: bool = False
     words: bool = False
     """Texts of words in place of one long token, for what a search index costs."""
+    tls: bool = False
+    """The generator's connections go through a tunnel, which speaks TLS with the server."""
     seconds: float = 1.0
     """The duration, as a multiple of `--seconds`."""
 
@@ -113,6 +115,8 @@ WORKLOADS: Final = (
         words=True,
     ),
     Workload("stored-single", "stored, 10 pairs, one in flight each", "pairs", 10, window=1, stored=True),
+    Workload("tls-10", "TLS, direct, 10 pairs, 50 in flight each", "pairs", 10, window=50, tls=True),
+    Workload("tls-single-10", "TLS, direct, 10 pairs, one in flight each", "pairs", 10, window=1, tls=True),
     Workload("idle", f"{IDLE:,} connections at rest", "idle", IDLE),
 )
 

@@ -91,9 +91,13 @@ class TcpTransport:
 class TlsTransport:
     """TLS over a socket, which it owns from then on."""
 
-    __slots__ = ("_context", "_is_open", "_socket")
+    __slots__ = ("_context", "_is_open", "_pending", "_read", "_socket", "_write")
     is_encrypted = True
     _socket: Any
+    # The methods of the TLS socket that each message needs; they are there after the handshake.
+    _read: Callable[[int], bytes]
+    _pending: Callable[[], int]
+    _write: Callable[[bytes | memoryview], int]
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         set_socket_options(sock)
@@ -120,27 +124,30 @@ class TlsTransport:
         except ssl.SSLError as error:
             raise ConnectionError(errno.EPROTO, describe_ssl_error(error)) from None
         sock.setblocking(False)
+        self._read, self._pending, self._write = sock.read, sock.pending, sock.write
         self._is_open = True
 
     def recv(self, size: int, /) -> bytes:
-        sock = self._socket
-        data: bytes
+        if not self._is_open:  # the close_notify was sent: from here on it is read as a plain socket
+            return bytes(self._socket.recv(size))
         try:
-            data = sock.recv(size)
+            data = self._read(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None  # half a record, or one without data
         # One record is read at a time; the rest stays in the kernel, where the loop sees it. It would not see what is
         # decrypted already.
-        while left := sock.pending():
-            data += sock.recv(left)
+        while left := self._pending():
+            data += self._read(left)
         return data
 
     def send(self, data: bytes | memoryview, /) -> int:
         # A record at a time: one that was not taken must be sent again with the same bytes, whatever follows them.
         sent = 0
         try:
+            if len(data) <= MAX_TLS_RECORD:
+                return self._write(data)
             while sent < len(data):
-                sent += int(self._socket.write(data[sent : sent + MAX_TLS_RECORD]))
+                sent += self._write(data[sent : sent + MAX_TLS_RECORD])
         except ssl.SSLWantWriteError:
             pass
         except ssl.SSLWantReadError:  # waiting until the socket is writable would not help
@@ -152,7 +159,8 @@ class TlsTransport:
             raise ConnectionError(errno.EPROTO, "no handshake")
         with suppress(OSError):  # the close_notify is sent; the client's would have to be waited for
             self._socket.unwrap()
-        self._socket.shutdown(socket.SHUT_WR)  # from here on it is read as a plain socket
+        self._is_open = False
+        self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._socket.close()
