@@ -17,10 +17,11 @@ from typing import Any
 import gevent
 import pytest
 from execnet.gateway_base import ThreadExecModel
-from gevent import monkey
+
+from gmessenger.patch import patch_all
 
 NativeRLock, allocate_native_lock = _thread.RLock, _thread.allocate_lock
-monkey.patch_all()
+patch_all()
 
 
 class NativeEvent:

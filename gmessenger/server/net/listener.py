@@ -33,8 +33,6 @@ SHORTAGE_LOG_INTERVAL: Final = 60.0  # seconds
 READ_CHUNK: Final = 65_536  # bytes
 NativeSocket: type[socket.socket] = get_original("socket", "socket")
 """The socket class without gevent's patches: non-blocking means that it never waits."""
-NATIVE_CLOSE: Final = get_original("os", "close")
-"""`os.close` without gevent's patches: it closes at once, not in the next turn of the loop."""
 
 
 class SpareDescriptor:
@@ -66,7 +64,7 @@ class SpareDescriptor:
     def close(self) -> None:
         """Close it for good."""
         if self._fd is not None:
-            NATIVE_CLOSE(self._fd)
+            os.close(self._fd)
             self._fd = None
 
     def log_shortage(self, reason: str) -> None:
