@@ -43,7 +43,7 @@ Cost = tuple[float, float]
 """CPU seconds and seconds of a run."""
 
 
-class Peer:
+class RawConnection:
     """A connection of the other end, in bytes."""
 
     def __init__(self, port: int, name: str) -> None:
@@ -105,7 +105,7 @@ def client(
         process.wait()
 
 
-class Output:
+class ClientOutput:
     """What a client writes, of which only the end is kept."""
 
     def __init__(self, fd: int) -> None:
@@ -133,7 +133,7 @@ def measure(process: subprocess.Popen[bytes], work: Callable[[], None]) -> Cost:
 
 def send_lines(port: int, folder: Path, texts: list[str]) -> Cost:
     """Measure a client that sends each line of its input."""
-    reader = Peer(port, "b0")
+    reader = RawConnection(port, "b0")
     with client(port, folder, "a0", "--to", "b0", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
 
@@ -153,10 +153,10 @@ def receive(*options: str) -> Callable[[int, Path, list[str]], Cost]:
     """Return how to measure a client that prints messages, with such options."""
 
     def run(port: int, folder: Path, texts: list[str]) -> Cost:
-        sender = Peer(port, "a0")
+        sender = RawConnection(port, "a0")
         with client(port, folder, "b0", *options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            output = Output(process.stdout.fileno())
+            output = ClientOutput(process.stdout.fileno())
             cost = measure_arrival(process, sender, output, texts)
             process.stdout.close()
         sender.close()
@@ -167,11 +167,11 @@ def receive(*options: str) -> Callable[[int, Path, list[str]], Cost]:
 
 def receive_on_screen(port: int, folder: Path, texts: list[str]) -> Cost:
     """Measure the full screen, which draws what has arrived several times a second."""
-    sender = Peer(port, "a0")
+    sender = RawConnection(port, "a0")
     master, slave = pty.openpty()
     with client(port, folder, "b0", stdin=slave, stdout=slave) as process:
         os.close(slave)
-        output = Output(master)
+        output = ClientOutput(master)
         output.wait_for("connected")
         os.write(master, b"/msg a0\r")
         cost = measure_arrival(process, sender, output, texts)
@@ -180,7 +180,9 @@ def receive_on_screen(port: int, folder: Path, texts: list[str]) -> Cost:
     return cost
 
 
-def measure_arrival(process: subprocess.Popen[bytes], sender: Peer, output: Output, texts: list[str]) -> Cost:
+def measure_arrival(
+    process: subprocess.Popen[bytes], sender: RawConnection, output: ClientOutput, texts: list[str]
+) -> Cost:
     sender.send(FIRST)
     output.wait_for(FIRST)
 
@@ -195,18 +197,18 @@ def measure_arrival(process: subprocess.Popen[bytes], sender: Peer, output: Outp
 
 
 @dataclass(frozen=True)
-class Row:
+class ClientUse:
     """A way to use the client, and how to measure it."""
 
     title: str
     run: Callable[[int, Path, list[str]], Cost]
 
 
-ROWS: Final = (
-    Row("`--to`: sends each line of a pipe, each acknowledged", send_lines),
-    Row("`--listen` into a pipe", receive("--listen")),
-    Row("`--listen --json` into a pipe", receive("--listen", "--json")),
-    Row("full screen, 80 × 24, drawing", receive_on_screen),
+USES: Final = (
+    ClientUse("`--to`: sends each line of a pipe, each acknowledged", send_lines),
+    ClientUse("`--listen` into a pipe", receive("--listen")),
+    ClientUse("`--listen --json` into a pipe", receive("--listen", "--json")),
+    ClientUse("full screen, 80 × 24, drawing", receive_on_screen),
 )
 
 
@@ -215,19 +217,19 @@ def table(rounds: int, messages: int) -> Iterator[str]:
     yield f"Medians of {rounds} rounds of {messages:,} messages. {machine()}.\n"
     yield "| client | CPU µs a message | messages/s |"
     yield "|---|--:|--:|"
-    for row in ROWS:
-        costs = [run_once(row, texts) for _ in range(rounds)]
+    for use in USES:
+        costs = [run_once(use, texts) for _ in range(rounds)]
         used, took = (median(each) for each in zip(*costs, strict=True))
-        yield f"| {row.title} | {used * 1e6 / messages:.0f} | {messages / took:,.0f} |"
+        yield f"| {use.title} | {used * 1e6 / messages:.0f} | {messages / took:,.0f} |"
 
 
-def run_once(row: Row, texts: list[str]) -> Cost:
+def run_once(use: ClientUse, texts: list[str]) -> Cost:
     with tempfile.TemporaryDirectory(dir=TOP, prefix="compare.") as name:
         folder = Path(name)
         make_accounts(folder)
         limits = ("--message-rate", "0", "--request-rate", "0", "--connect-rate", "0")
         with ServerProcess("--store", f"sqlite:///{folder}/messenger.db", *limits) as server:
-            return row.run(server.port, folder, texts)
+            return use.run(server.port, folder, texts)
 
 
 def main() -> None:

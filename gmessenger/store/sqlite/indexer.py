@@ -2,8 +2,8 @@
 
 The words of a commit are most of its cost, and adding those of many messages together costs a third of adding each
 alone. So a commit only stores messages; what is newer than the index is indexed with a later one: with the first that
-nobody waits for, and with any once the oldest has waited for `MAX_INDEX_LAG`. What was not indexed when the process
-ended is when the store is opened again.
+has neither messages nor changes, and with any once the oldest has waited for `MAX_INDEX_LAG`. What was not indexed when
+the process ended is when the store is opened again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SearchIndexer:
     def next_step(self, *, has_messages: bool, has_changes: bool) -> Callable[[sqlite3.Connection], None] | None:
         """Return what the commit that is about to be made does for the index; None for nothing.
 
-        With messages or changes somebody waits for the commit: it takes the index along only when that is overdue.
+        A commit with messages or changes has callers who wait: it indexes only when that is overdue or requested.
         """
         since, self._has_step = self._waiting_since, False
         if since is not None or has_messages:
