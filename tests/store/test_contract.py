@@ -145,6 +145,31 @@ def test_the_same_id_is_kept_once_in_a_batch_and_later(driver: StoreDriver) -> N
     assert driver.append(driver.message("x", "#dev", device=device, id="m1")) == [(1, False, None)]
 
 
+LARGE_BATCH = 1700
+"""Messages: several of SQLite's chunks, which the commit thread inserts, and a rest."""
+
+
+def test_a_message_sent_again_in_the_middle_of_a_large_batch_is_kept_once(driver: StoreDriver) -> None:
+    device = driver.log_in(driver.hank, "laptop", 1.0).id
+    messages = [driver.message(f"text {number}", device=device, id=f"m{number}") for number in range(LARGE_BATCH)]
+    assert driver.append(*messages[:3]) == [(seq, False, None) for seq in (1, 2, 3)]
+    resent = driver.append(*messages[3:900], messages[1], *messages[900:], messages[1200])
+    new = iter(range(4, LARGE_BATCH + 1))
+    expected = [(next(new), False, None) for _ in range(897)] + [(2, True, None)]
+    expected += [(next(new), False, None) for _ in range(LARGE_BATCH - 900)] + [(1201, True, None)]
+    assert resent == expected
+    assert [message.seq for message in driver.page(LARGE_BATCH - 3)] == [1698, 1699, 1700]
+    assert driver.append(driver.message("next")) == [(LARGE_BATCH + 1, False, None)]
+
+
+def test_a_message_that_cannot_be_stored_in_the_middle_of_a_large_batch_is_refused_alone(driver: StoreDriver) -> None:
+    messages = [driver.message("\ud800" if number == 700 else str(number)) for number in range(LARGE_BATCH)]
+    outcomes = driver.append(*messages)
+    assert type(outcomes[700][2]) is NotStorable
+    assert [error for _, _, error in outcomes if error is not None] == [outcomes[700][2]]
+    assert sorted(seq for seq, _, error in outcomes if error is None) == list(range(1, LARGE_BATCH))
+
+
 def test_a_commit_takes_so_many_characters_and_the_next_the_rest(
     opened: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from gmessenger.chat.records import EVERYTHING, NewMessage
 from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable
 from gmessenger.store import group_commit, open_store
 from gmessenger.store.sqlite import messages, schema, usage
+from gmessenger.store.sqlite.amendments import InsertedBatch
 from gmessenger.store.sqlite.database import Database
 from tests.store.test_contract import StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
@@ -98,6 +99,37 @@ def test_messages_that_arrive_during_a_commit_form_the_next_batch(file: Path) ->
     assert outcomes == list(range(1, 51))
 
 
+def test_a_change_sees_the_messages_of_its_batch_however_many(file: Path) -> None:
+    store = open_store(f"sqlite:///{file}")
+    assert isinstance(store, Database)
+    append_messages(store, [], 1700)
+    assert store.writer.execute(lambda db: db.execute("SELECT count(*) FROM messages").fetchone()) == (1700,)
+    store.close()
+
+
+def test_of_a_large_batch_the_loop_inserts_only_the_rest(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[str] = []
+    connect = Database._open_writer
+
+    def traced(store: Database) -> sqlite3.Connection:
+        db = connect(store)
+        db.set_trace_callback(lambda text: statements.append(text.partition(" VALUES")[0]))
+        return db
+
+    monkeypatch.setattr(Database, "_open_writer", traced)
+    store = open_store(f"sqlite:///{file}")
+    assert isinstance(store, Database)
+    reported: list[str] = []
+    append_messages(store, reported, 1700)
+    with gevent.Timeout(TEST_TIMEOUT):
+        while len(reported) < 1700:
+            gevent.sleep(0.001)
+    store.close()
+    assert reported == [str(seq) for seq in range(1, 1701)]
+    inserts = [text for text in statements if text.startswith("INSERT INTO messages")]
+    assert len(inserts) == 3 + 200
+
+
 @pytest.fixture
 def pipelining(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Open a store that pipelines commits of three messages, and yields after each delivery."""
@@ -121,16 +153,16 @@ def during_the_commit(store: Database, monkeypatch: pytest.MonkeyPatch, reported
     """After the insert of the first batch append three messages; run `then` when they are inserted."""
     insert = store.inserter.insert
 
-    def first(db: sqlite3.Connection) -> int | None:
-        row = insert(db)
+    def first(db: sqlite3.Connection, *, may_defer: bool) -> InsertedBatch | None:
+        row = insert(db, may_defer=may_defer)
         append_messages(store, reported, 3)
         monkeypatch.setattr(store.inserter, "insert", second)
         return row
 
-    def second(db: sqlite3.Connection) -> int | None:
+    def second(db: sqlite3.Connection, *, may_defer: bool) -> InsertedBatch | None:
         monkeypatch.setattr(store.inserter, "insert", insert)
         then()
-        return insert(db)
+        return insert(db, may_defer=may_defer)
 
     monkeypatch.setattr(store.inserter, "insert", first)
 

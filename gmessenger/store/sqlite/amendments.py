@@ -41,12 +41,17 @@ REMOVE_REACTION: Final = "DELETE FROM reactions WHERE conversation_id = ? AND se
 
 
 class InsertedBatch:
-    """The messages of a commit: the row of the first, and what the commit thread does last of all."""
+    """The messages of a commit: the row of the first, and what is left to the commit thread.
 
-    __slots__ = ("first_row", "last_steps")
+    It inserts the rows of `chunks` first of all, and runs `last_steps` last of all.
+    """
+
+    __slots__ = ("chunks", "first_row", "last_steps")
 
     def __init__(self, first_row: int) -> None:
         self.first_row = first_row
+        self.chunks: list[list[object]] = []
+        """The values of `INSERT_CHUNK`, for each of its executions."""
         self.last_steps: list[CommitStep] = []
 
 

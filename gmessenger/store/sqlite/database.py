@@ -24,7 +24,7 @@ from gmessenger.store.sqlite.datafile import DataFile, StoreLock
 from gmessenger.store.sqlite.erasure import FORGET_PENDING, ErasureScheduler, is_pending
 from gmessenger.store.sqlite.file_copy import remove_spare
 from gmessenger.store.sqlite.indexer import SearchIndexer
-from gmessenger.store.sqlite.inserter import MessageInserter
+from gmessenger.store.sqlite.inserter import MessageInserter, insert_chunks
 from gmessenger.store.sqlite.purger import PURGE_TIMED_OUT, Purger
 from gmessenger.store.sqlite.reader_pool import ReaderPool
 from gmessenger.store.sqlite.search_index import check_folding_version, find_indexed_range, find_newest_row
@@ -267,15 +267,19 @@ class Database(CompletionNotifier):
         return self.inserter.exceeds_batch()
 
     def is_worth_a_commit(self) -> bool:
-        return self.inserter.is_worth_a_commit()
+        return self.inserter.is_worth_a_commit() or self.indexer.is_overdue
 
     def on_rollback(self) -> None:
         self.inserter.reset_cache()
 
-    def on_begin(self, db: sqlite3.Connection) -> None:
+    def on_begin(self, db: sqlite3.Connection, *, may_defer: bool) -> None:
         self._commit_steps, self._last_steps = [], []
         self.write_cursors(db)
-        self._inserted = self.inserter.insert(db)
+        self._inserted = self.inserter.insert(db, may_defer=may_defer)
+
+    def put_back(self) -> None:
+        self.cursors.end_commit(is_committed=False)
+        self.inserter.put_back()
 
     def before_commit(self, db: sqlite3.Connection, *, has_changes: bool) -> Callable[[], None]:
         steps, self._commit_steps = self._commit_steps, []
@@ -284,6 +288,8 @@ class Database(CompletionNotifier):
         index_step = self.indexer.next_step(has_messages=inserted is not None, has_changes=has_changes)
 
         def run_steps() -> None:
+            if inserted is not None:
+                insert_chunks(db, inserted)
             for step in steps:
                 step(db)
             if inserted is not None:

@@ -44,6 +44,11 @@ class SearchIndexer:
         """Return whether there may be messages that are not in the index."""
         return self._waiting_since is not None
 
+    @property
+    def is_overdue(self) -> bool:
+        """Return whether the next commit indexes messages, whatever else it has."""
+        return self._waiting_since is not None and time.monotonic() - self._waiting_since >= MAX_INDEX_LAG
+
     def note_lag(self) -> None:
         """Have a commit index what the process before has left."""
         self._waiting_since = 0.0
@@ -60,8 +65,7 @@ class SearchIndexer:
         """
         since, self._has_step = self._waiting_since, False
         if since is not None or has_messages:
-            is_overdue = since is not None and time.monotonic() - since >= MAX_INDEX_LAG
-            self._has_step = self._is_requested or is_overdue or not (has_messages or has_changes)
+            self._has_step = self._is_requested or self.is_overdue or not (has_messages or has_changes)
         self._is_requested = False
         return self._index if self._has_step else None
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final, TypeAlias
 
 from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage
@@ -31,6 +31,9 @@ INSERT_MESSAGE: Final = (
     'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id, account_id) '
     "VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
+INSERT_CHUNK: Final = INSERT_MESSAGE + ",(?,?,?,?,?,?,?,?,?,?)" * (INSERT_BATCH - 1)
+"""One statement for `INSERT_BATCH` messages: a thread runs it without the interpreter lock, which it would otherwise
+give up and wait for at each row."""
 CONVERSATION: Final = "SELECT id, head, first FROM conversations WHERE key = ?"
 ADD_CONVERSATION: Final = "INSERT INTO conversations (key, name, creator) VALUES (?,?,?)"
 SET_EXTRAS: Final = "UPDATE messages SET kind = ?, about = ?, what = ? WHERE rowid = ?"
@@ -62,6 +65,10 @@ class ConversationHead:
     head: int
 
 
+class ChunkNotInserted(Exception):
+    """A message that was left to the commit thread was sent before, or cannot be stored."""
+
+
 class MessageInserter(AppendQueue):
     """The queue of messages and the cached heads of conversations. Runs on the loop's thread only."""
 
@@ -75,15 +82,18 @@ class MessageInserter(AppendQueue):
         self.has_amended = False
         """Whether a message of the current batch was edited or erased."""
         self._next_row = 0
+        self._may_defer = False
+        """Whether full chunks of the current batch are left to the commit thread."""
         self._has_past_ids: bool | None = None
         """Whether there are ids of pruned messages; None where that has to be looked up."""
         self.oldest_posted_at = 0.0
         """When the first message of the current batch was posted, in Unix seconds."""
 
-    def insert(self, db: sqlite3.Connection) -> InsertedBatch | None:
+    def insert(self, db: sqlite3.Connection, *, may_defer: bool) -> InsertedBatch | None:
         """Number and insert the next batch; None where nothing waited. Yields.
 
-        Must be followed by `take_results`, whether or not the transaction is committed.
+        With `may_defer`, full chunks are only numbered, and inserted by `insert_chunks` in the commit thread.
+        Must be followed by `take_results` or `put_back`, whether or not the transaction is committed.
         """
         self._batch = self.pop_batch()
         self.has_amended = False
@@ -96,9 +106,13 @@ class MessageInserter(AppendQueue):
             self._has_past_ids = past_ids.has_ids(db)
         self._next_row = self._next_row or _next_row(db)
         inserted = InsertedBatch(self._next_row)
+        # An amendment looks for its message among the rows; and where ids of pruned messages have to be looked up, each
+        # message is.
+        has_about = any([message.about is not None for message, _ in self._batch])  # noqa: C419  (a list is faster)
+        self._may_defer = may_defer and not has_about and not self._has_past_ids
         time_slice = TimeSlice()
         insert_together = partial(self._insert_together, db, inserted)
-        for appends in _split_batch(self._batch):
+        for appends in _split_batch(self._batch) if has_about else _split_plain(self._batch):
             time_slice.yield_if_expired()  # a chunk takes a few milliseconds of the loop
             bisect_bad(appends, insert_together, self._refuse, BAD_MESSAGE_ERRORS)
         return inserted
@@ -112,6 +126,13 @@ class MessageInserter(AppendQueue):
             self.reset_cache()
             self.recheck_past_ids()
         return results
+
+    def put_back(self) -> None:
+        """Have the messages of the batch wait again, before all others: its transaction was rolled back."""
+        self._queued_text += sum([len(message.text) for message, _ in self._batch])
+        self._queue[:0] = self._batch
+        self._batch, self._results = [], []
+        self.reset_cache()
 
     def reset_cache(self) -> None:
         """Read conversations and the next row from the database again: what is cached may be wrong."""
@@ -226,7 +247,10 @@ class MessageInserter(AppendQueue):
             )
             row += 1
             results.append(AppendResult(callback, seq))
-        db.executemany(INSERT_MESSAGE, rows)
+        if self._may_defer and len(rows) == INSERT_BATCH and not extras:
+            batch.chunks.append(list(chain.from_iterable(rows)))
+        else:
+            db.executemany(INSERT_MESSAGE, rows)
         if extras:
             db.executemany(SET_EXTRAS, extras)
         db.executemany(SET_HEAD, [(conversation.head, conversation.id) for conversation in moved.values()])
@@ -271,14 +295,23 @@ class MessageInserter(AppendQueue):
         return past_ids.find(db, self.digest_key, message, conversation.id) if self._has_past_ids else None
 
 
+def insert_chunks(db: sqlite3.Connection, batch: InsertedBatch) -> None:
+    """Insert what `MessageInserter.insert` has left to the commit thread.
+
+    Raises `ChunkNotInserted`: the transaction must be rolled back, and the batch inserted without deferring.
+    """
+    try:
+        for values in batch.chunks:
+            db.execute(INSERT_CHUNK, values)
+    except (sqlite3.IntegrityError, *BAD_MESSAGE_ERRORS) as error:
+        raise ChunkNotInserted from error
+
+
 def _split_batch(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
     """Cut a batch into chunks of a few milliseconds; each amendment is a chunk of its own.
 
     So what it amends has been inserted before it.
     """
-    if not any([message.about is not None for message, _ in appends]):  # noqa: C419  (a list is faster)
-        yield from _split_plain(appends)
-        return
     for amends, group in groupby(appends, key=lambda queued: is_amendment(queued[0])):
         if amends:
             yield from ([queued] for queued in group)

@@ -1,8 +1,9 @@
 """The one writer of a SQLite store: messages and other changes go into transactions, by group commit.
 
-Rows are inserted on the loop's thread, a time slice at a time; only the COMMIT and what takes as long runs in a thread,
-the commit thread. (Inserting in a thread while the loop is busy is two hundred times slower: each row gives up the
-interpreter lock and waits for it.) While the commit thread is at work nothing on the loop may use its connection.
+Rows are inserted on the loop's thread, a time slice at a time; the COMMIT and what takes as long runs in a thread, the
+commit thread. (Inserting row by row in a thread while the loop is busy is two hundred times slower: each row gives up
+the interpreter lock and waits for it.) Of a large batch, chunks of five hundred messages are inserted in the commit
+thread, by one statement each; where that fails, the batch begins anew on the loop's thread, row by row. While the commit thread is at work nothing on the loop may use its connection.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import GroupCommitLoop, await_result
-from gmessenger.store.sqlite.inserter import BAD_MESSAGE_ERRORS
+from gmessenger.store.sqlite.inserter import BAD_MESSAGE_ERRORS, ChunkNotInserted
 from gmessenger.timeslice import TimeSlice
 
 ResultT = TypeVar("ResultT")
@@ -45,8 +46,14 @@ class BatchHooks(Protocol):
     def find_storage_error(self) -> WireError | None:
         """Return why nothing may be stored now, or None. MUST NOT yield; an exception refuses the batch."""
 
-    def on_begin(self, db: sqlite3.Connection) -> None:
-        """Insert messages, in the transaction before its changes. May yield; an exception refuses the batch."""
+    def on_begin(self, db: sqlite3.Connection, *, may_defer: bool) -> None:
+        """Insert messages, in the transaction before its changes. May yield; an exception refuses the batch.
+
+        With `may_defer` the job of `before_commit` may insert them, and raise `ChunkNotInserted`.
+        """
+
+    def put_back(self) -> None:
+        """Have messages wait again: the transaction was rolled back, and begins anew. MUST NOT yield or raise."""
 
     def on_rollback(self) -> None:
         """Drop caches of the database: a change of the batch was rolled back. MUST NOT yield or raise."""
@@ -197,9 +204,19 @@ class SqliteWriter(GroupCommitLoop):
     def _commit(self, changes: Sequence[QueuedChange]) -> list[ChangeOutcome]:
         if self._db is None:
             self._db = self._connect()
-        db = self._db
+        try:
+            # A change may look at the messages before it.
+            return self._run_transaction(self._db, changes, may_defer=self._pool is not None and not changes)
+        except ChunkNotInserted:  # hardly ever: a message was sent again
+            self._db.execute("ROLLBACK")
+            self._hooks.put_back()
+            return self._run_transaction(self._db, changes, may_defer=False)
+
+    def _run_transaction(
+        self, db: sqlite3.Connection, changes: Sequence[QueuedChange], *, may_defer: bool
+    ) -> list[ChangeOutcome]:
         _begin_immediate(db)
-        self._hooks.on_begin(db)
+        self._hooks.on_begin(db, may_defer=may_defer)
         outcomes, time_slice = [], TimeSlice()
         for body, _ in changes:
             outcomes.append(self._apply(body, db))
