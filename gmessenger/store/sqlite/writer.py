@@ -3,7 +3,8 @@
 Rows are inserted on the loop's thread, a time slice at a time; the COMMIT and what takes as long runs in a thread, the
 commit thread. (Inserting row by row in a thread while the loop is busy is two hundred times slower: each row gives up
 the interpreter lock and waits for it.) Of a large batch, chunks of five hundred messages are inserted in the commit
-thread, by one statement each; where that fails, the batch begins anew on the loop's thread, row by row. While the commit thread is at work nothing on the loop may use its connection.
+thread, by one statement each; where that fails, the batch begins anew on the loop's thread, row by row. While the
+commit thread is at work nothing on the loop may use its connection.
 """
 
 from __future__ import annotations
