@@ -24,6 +24,7 @@ PLOT: Final = TOP / "docs/benchmarks.svg"
 BEGIN: Final = "<!-- written by `make bench` -->"
 END: Final = "<!-- end of what `make bench` writes -->"
 OURS: Final = "gmessenger"
+OWN: Final = (OURS, "gmessenger-memory")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,30 @@ class Results:
         """Return the median of a field over the rounds; None if there is no result."""
         results = self.runs.get((work, peer))
         return median(getattr(result, what) for result in results) if results else None
+
+
+def losses(results: Results, peers: list[Peer], works: list[Workload]) -> Iterator[str]:
+    """Yield a row for each workload in which another server takes less processor time, or memory, than gmessenger."""
+    yield "### Where others need less\n"
+    yield "| workload | gmessenger takes, as a multiple of |"
+    yield "|---|---|"
+    for work in works:
+        ratios = {peer.title: ratio for peer in peers if (ratio := ratio_to(results, work, peer)) > 1}
+        if ratios:
+            cells = (f"{title} {ratios[title]:.2f}" for title in sorted(ratios, key=lambda title: -ratios[title]))
+            yield f"| {work.title} | {', '.join(cells)} |"
+    yield ""
+
+
+def ratio_to(results: Results, work: Workload, peer: Peer) -> float:
+    """Return what gmessenger takes of what another server takes; 0 where one of them was not measured."""
+    if peer.name in OWN:
+        return 0.0
+    if work.shape == "idle":
+        ours, theirs = results.memory.get(OURS), results.memory.get(peer.name)
+    else:
+        ours, theirs = results.cost(work.name, OURS), results.cost(work.name, peer.name)
+    return ours / theirs if ours and theirs else 0.0
 
 
 def tables(results: Results, peers: list[Peer], works: list[Workload]) -> str:
@@ -124,7 +149,8 @@ def write(results: Results, peers: list[Peer], works: list[Workload], rounds: in
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     how = f"Medians of {rounds} rounds of {seconds:g} s (in brackets the least and the most). {machine()}."
-    parts = [BEGIN, "", how, "", "![CPU time per delivery](benchmarks.svg)", "", tables(results, peers, works)]
+    parts = [BEGIN, "", how, "", "![CPU time per delivery](benchmarks.svg)", "", *losses(results, peers, works)]
+    parts += [tables(results, peers, works)]
     parts += ["### Versions\n", *versions(peers), *configurations(), END]
     PAGE.write_text(before + "\n".join(parts) + after)
     PLOT.write_text(plot(results.cost, peers, works))
