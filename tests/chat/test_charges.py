@@ -563,21 +563,31 @@ def test_names_on_their_way_to_a_block_list_count_and_then_no_more(
     assert blocks.count("hank") == 1
 
 
+@contextmanager
+def slot(limiter: ConnectionLimiter, address: str) -> Iterator[None]:
+    """Count a connection until the block ends, as the acceptor does."""
+    networks = limiter.acquire(address)
+    try:
+        yield
+    finally:
+        limiter.release(networks)
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_places_of_a_network_are_left_by_whoever_took_them(error: BaseException) -> None:
     options = ServerOptions(max_connections_per_ip=2)
     near = ConnectionLimiter(lambda: options, lambda: 0.0)
     for _ in range(5):
-        with raises_like(error), near.slot(ADDRESS), near.slot(ADDRESS):
-            with pytest.raises(TooManyConnections), near.slot(ADDRESS):
+        with raises_like(error), slot(near, ADDRESS), slot(near, ADDRESS):
+            with pytest.raises(TooManyConnections), slot(near, ADDRESS):
                 pass
             raise error
     assert len(near) == 0
     loopback, options = "127.0.0.1:1", replace(options, limit_loopback=True)
-    with near.slot(loopback):
+    with slot(near, loopback):
         options = replace(options, limit_loopback=False)  # reloaded
     assert len(near) == 0
-    with near.slot(loopback):
+    with slot(near, loopback):
         options = replace(options, limit_loopback=True)
     assert len(near) == 0
 
@@ -587,11 +597,11 @@ def test_a_large_ipv6_network_is_not_as_many_addresses_as_it_has() -> None:
     near = ConnectionLimiter(lambda: options, lambda: 0.0)
     with ExitStack() as calls:
         for number in range(8):
-            calls.enter_context(near.slot(f"[2001:db8:0:{number:x}::1]:1"))
+            calls.enter_context(slot(near, f"[2001:db8:0:{number:x}::1]:1"))
         for address in ("[2001:db8:0:77::1]:1", "[2001:db8:0:1::2]:1"):
-            with pytest.raises(TooManyConnections), near.slot(address):
+            with pytest.raises(TooManyConnections), slot(near, address):
                 pass
-        calls.enter_context(near.slot("[2001:db8:1::1]:1"))
-        calls.enter_context(near.slot("[::ffff:192.0.2.1]:1"))
-        calls.enter_context(near.slot("[::ffff:192.0.2.2]:1"))
+        calls.enter_context(slot(near, "[2001:db8:1::1]:1"))
+        calls.enter_context(slot(near, "[::ffff:192.0.2.1]:1"))
+        calls.enter_context(slot(near, "[::ffff:192.0.2.2]:1"))
     assert len(near) == 0
