@@ -65,7 +65,7 @@ class ConversationHead:
     head: int
 
 
-class ChunkNotInserted(Exception):
+class RowsRefused(Exception):
     """A message that was left to the commit thread was sent before, or cannot be stored."""
 
 
@@ -298,13 +298,13 @@ class MessageInserter(AppendQueue):
 def insert_chunks(db: sqlite3.Connection, batch: InsertedBatch) -> None:
     """Insert what `MessageInserter.insert` has left to the commit thread.
 
-    Raises `ChunkNotInserted`: the transaction must be rolled back, and the batch inserted without deferring.
+    Raises `RowsRefused`: the transaction must be rolled back, and the batch inserted without deferring.
     """
     try:
         for values in batch.chunks:
             db.execute(INSERT_CHUNK, values)
     except (sqlite3.IntegrityError, *BAD_MESSAGE_ERRORS) as error:
-        raise ChunkNotInserted from error
+        raise RowsRefused from error
 
 
 def _split_batch(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:

@@ -22,7 +22,7 @@ from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import GroupCommitLoop, await_result
-from gmessenger.store.sqlite.inserter import BAD_MESSAGE_ERRORS, ChunkNotInserted
+from gmessenger.store.sqlite.inserter import BAD_MESSAGE_ERRORS, RowsRefused
 from gmessenger.timeslice import TimeSlice
 
 ResultT = TypeVar("ResultT")
@@ -50,7 +50,7 @@ class BatchHooks(Protocol):
     def on_begin(self, db: sqlite3.Connection, *, may_defer: bool) -> None:
         """Insert messages, in the transaction before its changes. May yield; an exception refuses the batch.
 
-        With `may_defer` the job of `before_commit` may insert them, and raise `ChunkNotInserted`.
+        With `may_defer` the job of `before_commit` may insert them, and raise `RowsRefused`.
         """
 
     def put_back(self) -> None:
@@ -208,7 +208,7 @@ class SqliteWriter(GroupCommitLoop):
         try:
             # A change may look at the messages before it.
             return self._run_transaction(self._db, changes, may_defer=self._pool is not None and not changes)
-        except ChunkNotInserted:  # hardly ever: a message was sent again
+        except RowsRefused:  # hardly ever: a message was sent again
             self._db.execute("ROLLBACK")
             self._hooks.put_back()
             return self._run_transaction(self._db, changes, may_defer=False)
