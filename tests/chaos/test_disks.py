@@ -71,6 +71,7 @@ def test_a_full_disk_refuses_senders_and_nobody_else_and_recovers(
     reader, writer, guest = (log_in(server, name) for name in (READER, WRITER, "guest"))
     reader.send({"action": "msg", "to": LISTENER, "message": "kept before"})
     assert reader.request("probe")["response"] == 200
+    assert reader.search("kept") == ["kept before"]  # it is in the index, which a full disk would keep incomplete
     with ClientGroup(server, GROUP) as group:
         for number in range(SCALE.full_disks):
             assert group.log.next_acceptance.wait(TIMEOUT)
