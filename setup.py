@@ -42,6 +42,8 @@ setup(
         "cryptography>=44",
         "prometheus-client>=0.24,<0.27",
         "shtab>=1.7",
+        "h11>=0.16",
+        "websockets>=15,<18",  # its protocol without input and output
         "prompt_toolkit>=3.0.52,<3.1",
         "wcwidth>=0.5",
     ],

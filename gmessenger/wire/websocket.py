@@ -1,0 +1,122 @@
+"""WebSocket (RFC 6455), the server's end after its handshake: the bytes of a client in, lines and replies out.
+
+`websockets` reads the frames. A text message is one line, or several, of the protocol spoken over it; each line of the
+server is a text message of its own. Extensions are never negotiated: compression would cost more memory than the rest
+of a connection, and mixes secrets with text of others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+TEXT_HEADS: Final = tuple(bytes((0x81, length)) for length in range(126))
+"""The first bytes of a text message of so many bytes, which is one frame."""
+MAX_SHORT_LENGTH: Final = 65_535
+PONG: Final = 0x8A
+"""The first byte of a pong."""
+
+
+class NullLogger:
+    """What `websockets` calls as its logger: it says nothing."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        """Return that no level is logged."""
+        return False
+
+    def debug(self, message: str, *arguments: object, **options: object) -> None:
+        """Log nothing."""
+
+    info = error = debug
+
+
+NULL_LOGGER: Final[Any] = NullLogger()
+
+
+class WebSocketCodec:
+    """The state of one WebSocket. Its methods raise nothing, whatever the client sends.
+
+    After each `receive` the caller sends what `take_replies` returns, and ends the connection once `is_closed`.
+    """
+
+    __slots__ = ("_message", "_protocol", "_replies", "is_closed", "is_oversized")
+
+    def __init__(self, max_message: int) -> None:
+        """`max_message`: bytes that a message of the client may have; a longer one ends the connection."""
+        self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=max_message, logger=NULL_LOGGER)
+        self._message = bytearray()
+        """The fragments, up to now, of a message that is not complete."""
+        self._replies: list[bytes] = []
+        self.is_closed = False
+        """Whether the client has closed, or was closed for what it sent: nothing more is received."""
+        self.is_oversized = False
+        """Whether a message was longer than allowed."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Return the messages that are complete, each with a newline; none where there is none."""
+        if self.is_closed:
+            return b""
+        protocol, lines = self._protocol, bytearray()
+        protocol.receive_data(data)
+        frames = cast(list[Frame], protocol.events_received())  # requests are for who does the handshake by it
+        for frame in frames:
+            if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+                self._message += frame.data
+                if frame.fin:
+                    lines += self._message
+                    lines += b"\n"
+                    self._message = bytearray()
+            elif frame.opcode is Opcode.BINARY:
+                if protocol.state is State.OPEN:
+                    protocol.fail(CloseCode.UNSUPPORTED_DATA, "text is expected")
+                break
+        self.is_oversized = isinstance(protocol.parser_exc, PayloadTooBig)
+        self._note_replies()
+        return bytes(lines)
+
+    def take_replies(self) -> bytes:
+        """Return what the client must be sent before anything else: a pong, the close."""
+        replies, self._replies = self._replies, []
+        return b"".join(replies)
+
+    def close(self, code: int) -> bytes:
+        """Return the close that is sent after everything else; empty where one was sent."""
+        if self._protocol.state is not State.OPEN:
+            return b""
+        self._protocol.send_close(code)
+        return b"".join(self._protocol.data_to_send())
+
+    def _note_replies(self) -> None:
+        """Keep what is to be sent.
+
+        Of several pings only the last is answered: a client may send them and never read.
+        """
+        for reply in self._protocol.data_to_send():
+            if not reply:  # the end of the stream
+                self.is_closed = True
+            elif reply[0] == PONG:
+                self._replies = [each for each in self._replies if each[0] != PONG]
+                self._replies.append(reply)
+            else:
+                self._replies.append(reply)
+
+
+def encode_messages(lines: bytes | memoryview) -> bytes:
+    """Return a text message for each line, without its newline."""
+    messages: list[bytes] = []
+    for line in bytes(lines).split(b"\n"):
+        if length := len(line):
+            messages += (encode_head(length), line)
+    return b"".join(messages)
+
+
+def encode_head(length: int) -> bytes:
+    """Return the first bytes of a text message of so many bytes."""
+    if length < len(TEXT_HEADS):
+        return TEXT_HEADS[length]
+    if length <= MAX_SHORT_LENGTH:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")

@@ -1,0 +1,131 @@
+"""WebSocket, the server's end: messages whole, byte by byte, in fragments, with pings between; and rubbish."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+from gmessenger.wire.websocket import WebSocketCodec, encode_messages
+
+MAX_MESSAGE = 1000
+PAYLOADS = st.lists(st.binary(max_size=300).map(lambda data: data.replace(b"\n", b" ")), max_size=8)
+
+
+def frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin).serialize(mask=True)
+
+
+def close_code(reply: bytes) -> int:
+    assert reply[0] == 0x88, reply
+    return int.from_bytes(reply[2:4], "big")
+
+
+def feed(codec: WebSocketCodec, data: bytes, cuts: int) -> bytes:
+    """Feed so many bytes at a time."""
+    return b"".join(codec.receive(data[start : start + cuts]) for start in range(0, len(data), cuts))
+
+
+@given(PAYLOADS, st.integers(1, 40), st.integers(1, 400))
+def test_messages_are_lines_however_they_are_cut(payloads: list[bytes], piece: int, cuts: int) -> None:
+    sent = b""
+    for payload in payloads:
+        pieces = [payload[start : start + piece] for start in range(0, len(payload), piece)] or [b""]
+        for number, part in enumerate(pieces):
+            opcode = Opcode.CONT if number else Opcode.TEXT
+            sent += frame(opcode, part, fin=number == len(pieces) - 1) + frame(Opcode.PING, b"between")
+    codec = WebSocketCodec(MAX_MESSAGE)
+    assert feed(codec, sent, cuts) == b"".join(payload + b"\n" for payload in payloads)
+    assert codec.take_replies() == (b"\x8a\x07between" if payloads else b"")
+    assert not codec.is_closed and not codec.is_oversized
+
+
+@given(PAYLOADS)
+def test_a_client_reads_each_line_as_one_message(payloads: list[bytes]) -> None:
+    client = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
+    client.receive_data(encode_messages(b"".join(payload + b"\n" for payload in payloads)))
+    assert [event.data for event in client.events_received()] == [payload for payload in payloads if payload]
+
+
+@pytest.mark.parametrize("length", [1, 125, 126, 65_535, 65_536, 200_000])
+def test_heads_have_the_length_in_the_shortest_form(length: int) -> None:
+    assert encode_messages(b"x" * length + b"\n") == Frame(Opcode.TEXT, b"x" * length).serialize(mask=False)
+
+
+@pytest.mark.parametrize("data", [b"", b"bye"])
+def test_a_close_is_echoed_and_nothing_is_received_after_it(data: bytes) -> None:
+    codec = WebSocketCodec(MAX_MESSAGE)
+    sent = frame(Opcode.TEXT, b"before") + frame(Opcode.CLOSE, b"\x03\xe8" + data) + frame(Opcode.TEXT, b"after")
+    assert codec.receive(sent) == b"before\n"
+    assert codec.is_closed and close_code(codec.take_replies()) == 1000
+    assert codec.receive(frame(Opcode.TEXT, b"later")) == b"" and codec.close(1000) == b""
+
+
+def test_who_was_closed_may_still_send_until_it_closes() -> None:
+    codec = WebSocketCodec(MAX_MESSAGE)
+    assert close_code(codec.close(1001)) == 1001
+    assert codec.close(1001) == b""
+    assert codec.receive(frame(Opcode.TEXT, b"on its way")) == b"on its way\n"
+    assert codec.receive(frame(Opcode.CLOSE, b"\x03\xe9")) == b"" and codec.is_closed
+
+
+@pytest.mark.parametrize("fragments", [1, 2, 7])
+def test_a_message_that_is_too_long_ends_the_connection(fragments: int) -> None:
+    codec = WebSocketCodec(MAX_MESSAGE)
+    part = b"x" * (MAX_MESSAGE // fragments + 1)
+    for number in range(fragments):
+        opcode = Opcode.CONT if number else Opcode.TEXT
+        assert codec.receive(frame(opcode, part, fin=number == fragments - 1)) == b""
+    assert codec.is_closed and codec.is_oversized and close_code(codec.take_replies()) == 1009
+
+
+def test_a_frame_that_says_it_is_endless_ends_it_at_once() -> None:
+    codec = WebSocketCodec(MAX_MESSAGE)
+    assert codec.receive(b"\x81\xff" + b"\x7f" * 8) == b"" and codec.is_oversized
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(Opcode.BINARY, b"x"), 1003),
+        (Frame(Opcode.TEXT, b"x").serialize(mask=False), 1002),
+        (b"\xc1\x81aaaab", 1002),
+        (b"\x83\x80aaaa", 1002),
+        (frame(Opcode.CONT, b"x"), 1002),
+        (frame(Opcode.TEXT, b"x", fin=False) + frame(Opcode.TEXT, b"y"), 1002),
+        (b"\x09\x80aaaa", 1002),
+        (b"\x89\xfe\x00\x7eaaaa" + b"x" * 126, 1002),
+        (frame(Opcode.CLOSE, b"\x00"), 1002),
+    ],
+    ids=[
+        "binary",
+        "unmasked",
+        "reserved",
+        "opcode",
+        "no start",
+        "two starts",
+        "cut ping",
+        "long ping",
+        "close",
+    ],
+)
+def test_what_the_protocol_forbids_ends_the_connection_with_its_code(sent: bytes, code: int) -> None:
+    codec = WebSocketCodec(MAX_MESSAGE)
+    codec.receive(sent)
+    assert codec.is_closed and close_code(codec.take_replies()) == code
+
+
+@given(st.binary(max_size=2000), st.integers(1, 100))
+def test_rubbish_raises_nothing_and_holds_nothing(data: bytes, cuts: int) -> None:
+    codec = WebSocketCodec(MAX_MESSAGE)
+    feed(codec, data, cuts)
+    assert len(codec.take_replies()) <= 2 * 127
+
+
+def test_of_many_pings_the_last_is_answered() -> None:
+    codec = WebSocketCodec(MAX_MESSAGE)
+    for number in range(1000):
+        codec.receive(frame(Opcode.PING, b"%d" % number))
+    assert codec.take_replies() == b"\x8a\x03999"
