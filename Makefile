@@ -7,7 +7,7 @@ NODES   ?= 1
 SECONDS ?= 60
 SUITE   ?= trixie
 
-.PHONY: run test test-bare test-newest faults cluster fuzz bench bench-quick lint config words lock clean
+.PHONY: run test test-bare test-newest faults cluster web fuzz bench bench-quick lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
@@ -33,6 +33,10 @@ faults: $(VENV)/installed-tests
 # What is promised of one server, asked of two that are one messenger: people of a test are dealt to them in turn.
 cluster: $(VENV)/installed-tests
 	$(BIN)/python -m pytest tests/protocol tests/cluster --cluster
+
+# What is promised over TCP, asked over WebSocket.
+web: $(VENV)/installed-tests
+	$(BIN)/python -m pytest tests/protocol --wire web
 
 # Coverage-guided: the wire, then folding, names, config files, the control socket and whole sessions, each for SECONDS;
 # `make fuzz SECONDS=3600` for longer. What breaks one is written to .fuzz. `make test` has the short of it.

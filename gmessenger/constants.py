@@ -19,6 +19,7 @@ ONCE_HOURS: Final = 72
 SERVER_OWNER: Final = "server"
 """Who moderates through `gmessenger-admin`; a reserved name, so no user can have it."""
 RegistrationMode: TypeAlias = Literal["open", "invite", "closed"]
+WebTls: TypeAlias = Literal["auto", "no"]
 """Whether guests may register, as the server's option and the greeting of a client say it."""
 MEMORY_URL: Final = "memory:"
 """The URL of a store that keeps nothing after the server stops."""

@@ -41,14 +41,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run tests/protocol on a cluster of two nodes; settled: every message has reached both nodes before the "
         "next request; immediate: without that wait",
     )
+    parser.addoption(
+        "--wire",
+        choices=["plain", "web"],
+        default="plain",
+        help="run tests/protocol over TCP or over WebSocket",
+    )
 
 
 class RunningServer:
-    """A started server: where it listens, and `stop`, which drains as SIGTERM does."""
+    """A started server: where it listens, and `stop`, which drains as SIGTERM does. `wire`: how clients reach it."""
 
     host = "127.0.0.1"
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, wire: str = "plain", **options: Any) -> None:
+        self.wire = wire
+        if wire == "web":
+            options["web"] = f"{self.host}:0"
         # Tests are faster than people: how fast one may be is for the tests of that.
         shipped = ServerOptions(
             ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0, message_rate=0, request_rate=0
@@ -58,7 +67,9 @@ class RunningServer:
 
     @property
     def port(self) -> int:
-        return self.app.port
+        port = self.app.web_port if self.wire == "web" else self.app.port
+        assert port is not None
+        return port
 
     @property
     def failures(self) -> int:

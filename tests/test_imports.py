@@ -77,9 +77,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {"log", *SHARED, *GROUND},
     "cluster": {"log", "chat", *STORAGE, *SHARED, *GROUND},
     "server.net": {"certificates", "config", "log", "paths", "wire", *GROUND},
+    "server.web": {"config", "wire", "server.net", *GROUND},
     "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", *STORAGE, *GROUND},
     "server": {
-        *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net"),
+        *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net", "server.web"),
         *("store", "store.sqlite", "store.postgres", "bus", "cluster"),
         *(*STORAGE, *SHARED, *GROUND),
     },

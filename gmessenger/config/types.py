@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gmessenger.errors import BadRequest
 from gmessenger.hosts import MAX_PORT, ascii_host, split_host_port
@@ -224,6 +225,30 @@ def listen_address() -> OptionType:
         return value
 
     return OptionType("PLACE", parse)
+
+
+def tcp_address() -> OptionType:
+    """Accept an address to listen on, HOST:PORT; may be empty."""
+
+    def parse(value: str) -> str:
+        if value.startswith("unix:"):
+            raise ArgumentTypeError(f"expected HOST:PORT, not {value!r}")
+        return str(listen_address().parse(value))
+
+    return OptionType("HOST:PORT", parse)
+
+
+def web_url() -> OptionType:
+    """Accept the URL of a site, without a path; may be empty."""
+
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        is_site = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+        if value and not (is_site and not parts.query and not parts.fragment and "@" not in parts.netloc):
+            raise ArgumentTypeError(f"expected http://HOST or https://HOST, not {value!r}")
+        return value.rstrip("/")
+
+    return OptionType("SITE", parse)
 
 
 def _is_host(host: str) -> bool:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gevent import socket
 from gevent.pool import Pool
@@ -35,11 +35,14 @@ from gmessenger.server.net.tls import CertificateManager
 from gmessenger.server.net.transport import TcpTransport, TlsTransport, Transport
 from gmessenger.wire.encoder import encode_error
 
+if TYPE_CHECKING:
+    from gmessenger.server.web.endpoint import WebEndpoint
+
 
 def reject_without_waiting(transport: Transport, error: WireError) -> None:
     """Send the error if that is possible without waiting, and close."""
     with suppress(OSError), closing(transport):
-        if not transport.is_encrypted:  # a handshake would have to be waited for
+        if not transport.needs_handshake:  # it would have to be waited for
             transport.send(memoryview(encode_error(error, time.time())))
             transport.shutdown_write()
             transport.recv(1024)
@@ -158,6 +161,8 @@ class Acceptor:
         self.connections: set[Connection] = set()
         self.accepted_count: Counter[str] = Counter(plain=0)
         self.spare_descriptor = SpareDescriptor()
+        self.web: WebEndpoint | None = None
+        """Makes the transports of the web port; None without `--web`."""
 
     @property
     def rejected_count(self) -> Counter[str]:
@@ -174,6 +179,11 @@ class Acceptor:
         context = self._certificate.context
         self._handle(sock, address, lambda sock: TlsTransport(sock, context))
 
+    def handle_web(self, sock: socket.socket, address: str) -> None:
+        """Handle a client of the web port, as `handle_tcp`."""
+        assert self.web is not None
+        self._handle(sock, address, self.web.make_transport)
+
     def make_full_reply(self) -> bytes:
         """Count a client that is rejected for want of a descriptor; return its reply."""
         self.rejected_count[ServerFull.code] += 1
@@ -183,6 +193,11 @@ class Acceptor:
         """Count one of the TLS port, where nothing can be sent without a handshake."""
         self.rejected_count[ServerFull.code] += 1
         return b""
+
+    def make_full_reply_web(self) -> bytes:
+        """Count one of the web port; return its reply."""
+        self.rejected_count[ServerFull.code] += 1
+        return self.web.make_full_reply() if self.web is not None else b""
 
     def sweep(self, wait_stopped: Callable[[float], object]) -> None:
         """Check the timeouts of all connections, until `wait_stopped(seconds)` returns true."""

@@ -132,14 +132,23 @@ def _check_tls(options: ServerOptions) -> str:
     return f"{_check_port_free(options, options.tls_port)}; the certificate is good until {certificate.expires}"
 
 
+def _check_web(options: ServerOptions) -> str:
+    return _check_place(options, options.web) if options.web else "nowhere"
+
+
+def _check_place(options: ServerOptions, place: str) -> str:
+    """Check a HOST:PORT."""
+    host, _, port = place.rpartition(":")
+    return f"{host}, port {_check_port_free(options, int(port), strip_brackets(host))}"
+
+
 def _check_health(options: ServerOptions) -> str:
     if options.health.startswith(UNIX_PREFIX):
         folder = Path(options.health.removeprefix(UNIX_PREFIX)).parent
         if not os.access(folder, os.W_OK):
             raise FileError(f"The health socket cannot be made: {folder} is not writable.")
     elif options.health:
-        host, _, port = options.health.rpartition(":")
-        return f"{host}, port {_check_port_free(options, int(port), strip_brackets(host))}"
+        return _check_place(options, options.health)
     return options.health or "nowhere"
 
 
@@ -207,6 +216,7 @@ CHECKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
     "bus": check_bus,
     "port": _check_port,
     "TLS": _check_tls,
+    "web": _check_web,
     "health": _check_health,
     "log": _check_log,
     "files": _check_file_limit,

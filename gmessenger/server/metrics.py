@@ -62,7 +62,7 @@ METRICS: Final = (
         "connections",
         "gauge",
         "open connections: front native, course, or unknown before the login; kind guest, account, or unknown; "
-        "transport plain or tls",
+        "transport plain, tls or web",
         lambda _, now: now.connections,
         ("front", "kind", "transport"),
     ),

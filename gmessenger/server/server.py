@@ -29,7 +29,7 @@ from gmessenger.server.control import ControlServer
 from gmessenger.server.maintenance import check_store_files, prune_regularly, reindex, watch_store_files
 from gmessenger.server.net.connection import ServerContext
 from gmessenger.server.net.listener import ClientListener, ConnectionCallback
-from gmessenger.server.net.sockets import listen_tcp
+from gmessenger.server.net.sockets import listen_on, listen_tcp
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import certificate_from_options
 from gmessenger.server.net.writer import FlushScheduler
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
     from gmessenger.cluster.peers import ClusterPeers
     from gmessenger.server.health import HealthServer
+    from gmessenger.server.web.endpoint import WebEndpoint
 
 
 def create_peers(store: Store, options: ServerOptions, supervisor: Supervisor) -> ClusterPeers | None:
@@ -119,6 +120,8 @@ class Server:
             self._tls_sockets = self._listen(options.tls_port, on_failure) if self.certificate is not None else []
             self.port = self._sockets[0].getsockname()[1]
             self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
+            self._web_sockets = self._listen_web(on_failure)
+            self.web_port = self._web_sockets[0].getsockname()[1] if self._web_sockets else None
             self.store = open_store(
                 options.store_url, self.supervisor.report, options.store_timeout, options.store_connections
             )
@@ -126,6 +129,14 @@ class Server:
             self.store.erase_within = options.erase_within
             self._create_services(password_verifier or PasswordVerifier())
             on_failure.pop_all()
+
+    def _listen_web(self, on_failure: ExitStack) -> list[socket.socket]:
+        if not self.options.web:
+            return []
+        sockets = listen_on(self.options.web, "web")
+        for sock in sockets:
+            on_failure.callback(sock.close)
+        return sockets
 
     def _listen(self, port: int, on_failure: ExitStack) -> list[socket.socket]:
         sockets = listen_tcp(self.options.ip, port)
@@ -158,6 +169,8 @@ class Server:
         self.notify_command = self._create_notify_command()
         self._context = self._create_context()
         self.acceptor = Acceptor(self._context, self.messenger, self.certificate, limiter, lambda: self.stopping)
+        if options.web:
+            self.acceptor.web = self._create_web_endpoint()
         self._control = self._create_control(password_verifier)
         self.health = self._create_health() if options.health else None
 
@@ -190,6 +203,12 @@ class Server:
             is_exclusive=file is not None,
         )
 
+    def _create_web_endpoint(self) -> WebEndpoint:
+        # Imported late: most servers have none.
+        from gmessenger.server.web.endpoint import WebEndpoint
+
+        return WebEndpoint(lambda: self.options, self.certificate)
+
     def _create_health(self) -> HealthServer:
         # Imported late: its libraries take longest of all, and most servers have no health server.
         from gmessenger.server.health import HealthServer
@@ -204,13 +223,21 @@ class Server:
         acceptor.spare_descriptor.open()
         self._start_listeners(self._sockets, acceptor.handle_tcp, acceptor.make_full_reply)
         self._start_listeners(self._tls_sockets, acceptor.handle_tls, acceptor.make_full_reply_tls)
+        self._start_listeners(self._web_sockets, acceptor.handle_web, acceptor.make_full_reply_web)
         if self._control is not None:
             self._control.start()
         if self.health is not None:
             self.health.start()
         self._start_tasks()
         address = self.options.ip or "every interface"
-        log.log_event("server_started", version=__version__, address=address, port=self.port, tls_port=self.tls_port)
+        log.log_event(
+            "server_started",
+            version=__version__,
+            address=address,
+            port=self.port,
+            tls_port=self.tls_port,
+            web_port=self.web_port,
+        )
 
     def _start_listeners(
         self, sockets: Sequence[socket.socket], handle: ConnectionCallback, make_full_reply: Callable[[], bytes]
@@ -247,6 +274,14 @@ class Server:
         self.store.erase_within = options.erase_within
         if options.retention_days != before.retention_days:
             self._restart_retention()
+
+    @property
+    def web_url(self) -> str | None:
+        """Where browsers find the server, as far as it knows; None without a web port."""
+        if self.acceptor.web is None:
+            return None
+        host = self.options.web.rpartition(":")[0]
+        return self.options.web_url or f"{self.acceptor.web.scheme}://{host}:{self.web_port}"
 
     @property
     def connection_count(self) -> int:

@@ -75,10 +75,11 @@ def _print_address(server: Server) -> None:
     log_destination = server.options.log_destination("server")
     interface = server.options.ip or "every interface"
     tls = f", and on port {server.tls_port} with TLS" if server.tls_port is not None else ""
+    web = f", for browsers at {server.web_url}" if server.web_url is not None else ""
     log_name = "stderr" if log_destination == STDERR else log_destination
     with contextlib.suppress(OSError):  # stdout may be closed
         print_line(
-            f"gmessenger {__version__} listens on port {server.port} of {interface}{tls}. "
+            f"gmessenger {__version__} listens on port {server.port} of {interface}{tls}{web}. "
             f"Log: {log_name}. Ctrl-C stops it.",
             flush=True,
         )

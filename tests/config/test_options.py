@@ -30,9 +30,11 @@ def example(kind: OptionType, default: Any) -> tuple[str, Any]:
         return other, other
     if kind.metavar == "sha256:HEX":
         return DIGEST
+    if kind.metavar == "SITE":
+        return "https://chat.example.org", "https://chat.example.org"
     if kind.metavar == "RULES":
         return "invited guests=no", "invited guests=no"
-    if kind.metavar == "PLACE":
+    if kind.metavar in ("PLACE", "HOST:PORT"):
         return "[::1]:9777", "[::1]:9777"
     return EXAMPLES[str if default is None else type(default)]
 

@@ -4,6 +4,7 @@ A test names `connector` after `server` or `start_server`; `chat_server` and `st
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,25 @@ SINGLE_NODE_TESTS = {
     "test_a_guest_who_comes_back_is_still_in_the_way": "each node knows how its own guests look",
 }
 """Tests that do not hold for a cluster, and why."""
+PLAIN_WIRE_TESTS = {
+    "test_objects_joined_in_one_packet_are_read_one_after_the_other": "a message ends where it ends",
+    "test_the_cap_is_an_option_and_said_in_the_limits": "a message that is too long ends the connection",
+    "test_a_frame_over_the_cap_is_answered_413_and_reading_resumes_after_it": "the same",
+    "test_a_guest_that_is_removed_takes_its_network_along": "a balancer's header comes before the handshake",
+}
+"""Tests that do not hold for a WebSocket, and why."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--cluster"):
-        return
+    skipped: dict[str, str] = {}
+    if config.getoption("--cluster"):
+        skipped |= {name: f"in a cluster {reason}" for name, reason in SINGLE_NODE_TESTS.items()}
+    if config.getoption("--wire") == "web":
+        skipped |= {name: f"in a WebSocket {reason}" for name, reason in PLAIN_WIRE_TESTS.items()}
     for item in items:
-        reason = SINGLE_NODE_TESTS.get(item.path.stem) or SINGLE_NODE_TESTS.get(getattr(item, "originalname", ""))
+        reason = skipped.get(item.path.stem) or skipped.get(getattr(item, "originalname", ""))
         if reason is not None and item.path.parent == HERE:
-            item.add_marker(pytest.mark.skip(reason=f"in a cluster {reason}"))
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture
@@ -75,9 +86,13 @@ def as_cluster(request: pytest.FixtureRequest) -> str:
 def launch(
     launch: Callable[..., RunningServer], as_cluster: str, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Any]]:
-    """Start clusters instead of servers with --cluster, unless a test names a store that cannot be shared."""
+    """Start clusters instead of servers with --cluster, unless a test names a store that cannot be shared.
+
+    With --wire web, clients reach all of them by WebSocket.
+    """
+    wire = request.config.getoption("--wire")
     if not as_cluster:
-        yield launch
+        yield partial(launch, wire=wire)
         return
     postgres, bus = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server").url
     own: list[str] = []
@@ -85,10 +100,10 @@ def launch(
 
     def start(store: str = "", **options: Any) -> RunningServer | RunningCluster:
         if store and not is_shared(store):
-            return launch(store=store, **options)
+            return launch(store=store, wire=wire, **options)
         if not store and not own:
             own.append(postgres.database())
-        return RunningCluster(is_settled=is_settled, store=store or own[0], bus=bus, **options)
+        return RunningCluster(is_settled=is_settled, store=store or own[0], bus=bus, wire=wire, **options)
 
     yield start
     for url in own:

@@ -159,6 +159,10 @@ class ChatServer:
     def port(self) -> int:
         return self.server.port
 
+    @property
+    def wire(self) -> str:
+        return self.server.wire
+
     def settle(self, *, always: bool) -> None:
         settle(self.server, always=always)
 

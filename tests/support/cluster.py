@@ -56,6 +56,7 @@ class RunningCluster:
     def __init__(self, *, is_settled: bool, size: int = NODE_COUNT, **options: Any) -> None:
         self._settles = is_settled
         self.nodes = [RunningServer(**options) for _ in range(size)]
+        self.wire = self.nodes[0].wire
         self._next_node = itertools.cycle(self.nodes)
         self._awaited_sentinels: dict[bytes, Event] = {}
         for node in self.nodes:

@@ -33,6 +33,7 @@ from tests.support.course_forms import (
 )
 from tests.support.loop_lag import LOOP_LAG
 from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
+from tests.support.web import WebSocketSocket
 
 PUSH_INTERVAL, AFTER_PRESENCE, AFTER_LISTS, TOLERANCE = 0.12, 0.2, 2.4, 0.04
 
@@ -48,9 +49,13 @@ class Address(Protocol):
 
 
 def wrap_tls(sock: socket.socket, server: Address) -> socket.socket:
-    """Return the socket, with TLS if the server's address has a TLS context."""
+    """Return the socket, with TLS if the server's address has a TLS context, or with WebSocket if that is its wire."""
     context = getattr(server, "context", None)
-    return context.wrap_socket(sock, server_hostname=server.host) if context is not None else sock
+    if context is not None:
+        return context.wrap_socket(sock, server_hostname=server.host)
+    if getattr(server, "wire", "plain") == "web":
+        return WebSocketSocket(sock, server.host)
+    return sock
 
 
 def settle(server: Address, *, always: bool = False) -> None:

@@ -23,9 +23,11 @@ from gmessenger.config.types import (
     room_rules,
     seconds,
     seconds_or_zero,
+    tcp_address,
     text,
+    web_url,
 )
-from gmessenger.constants import RegistrationMode
+from gmessenger.constants import RegistrationMode, WebTls
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,10 @@ class ServerOptions(LogOptions):
         needs_restart=True,
     )
     tls_handshake_timeout: float = option(
-        10.0, seconds(), "how long a client may take to complete the TLS handshake", "on very slow networks"
+        10.0,
+        seconds(),
+        "how long a client may take to complete the TLS handshake, and the request that begins a WebSocket",
+        "on very slow networks",
     )
     tls_check: float = option(
         60.0,
@@ -84,6 +89,26 @@ class ServerOptions(LogOptions):
         "how often the certificate's files are checked, and reloaded when they have changed",
         "only in rare cases",
         needs_restart=True,
+    )
+    web: str = option(
+        "",
+        tcp_address(),
+        "the host and port where browsers are served, and programs that use WebSockets; empty for nowhere",
+        "to let people in with a browser, or where only web ports get through",
+        needs_restart=True,
+    )
+    web_tls: WebTls = option(
+        "auto",
+        choice("auto", "no"),
+        "whether --web is encrypted: with --tls-certificate, unless its host is this machine's loopback (auto), or not",
+        "behind a proxy that encrypts",
+        needs_restart=True,
+    )
+    web_url: str = option(
+        "",
+        web_url(),
+        "how people reach --web, such as https://chat.example.org; pages of this address may connect",
+        "behind a proxy, or where the certificate does not have the name",
     )
     store: str = option(
         "",

@@ -132,8 +132,8 @@ class Connection:
 
     @property
     def transport_label(self) -> str:
-        """`tls` or `plain`, for metrics."""
-        return "tls" if self.is_encrypted else "plain"
+        """`plain`, `tls` or `web`, for metrics."""
+        return self._transport.label
 
     @property
     def context(self) -> ServerContext:
@@ -185,7 +185,7 @@ class Connection:
                 self.close_gracefully("did not log in")
         elif self._is_handling or self.writer.is_blocked:
             pass  # the server is not reading, or the client is still reading what was written before
-        elif now - self._received_at > options.probe_after:
+        elif now - self._received_at > min(options.probe_after, self._transport.max_idle):
             self._probe(now)
 
     def _probe(self, now: float) -> None:

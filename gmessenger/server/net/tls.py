@@ -57,6 +57,11 @@ class CertificateManager:
         self._log_loaded()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The hosts that the certificate is for."""
+        return self._info.names
+
+    @property
     def expires_at(self) -> float:
         """The expiry, in Unix seconds."""
         return self._info.expires_at

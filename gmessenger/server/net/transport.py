@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -41,8 +42,20 @@ class Transport(Protocol):
     """The server's end of a connection. All methods may raise OSError when the client is gone."""
 
     @property
+    def label(self) -> str:
+        """What metrics call it: `plain`, `tls` or `web`."""
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether the bytes are encrypted."""
+
+    @property
+    def needs_handshake(self) -> bool:
+        """Whether nothing can be sent before `handshake`."""
+
+    @property
+    def max_idle(self) -> float:
+        """For how many seconds nothing may be sent either way without the connection being forgotten on the way."""
 
     def fileno(self) -> int:
         """Return the descriptor for the loop: while it is not readable, there is nothing to receive."""
@@ -56,6 +69,9 @@ class Transport(Protocol):
     def send(self, data: bytes | memoryview, /) -> int:
         """Send what is taken now; return its length. BlockingIOError means 0."""
 
+    def shutdown_read(self) -> None:
+        """Receive no more: the end is received next."""
+
     def shutdown_write(self) -> None:
         """Signal the end of what is sent; what is received after that is not decrypted."""
 
@@ -67,7 +83,9 @@ class TcpTransport:
     """TCP. `recv` and `send` are the socket's own methods, so that this layer costs nothing."""
 
     __slots__ = ("_socket", "recv", "send")
-    is_encrypted = False
+    label = "plain"
+    is_encrypted = needs_handshake = False
+    max_idle = math.inf
 
     def __init__(self, sock: socket.socket) -> None:
         set_socket_options(sock)
@@ -81,6 +99,9 @@ class TcpTransport:
     def handshake(self, timeout: float) -> None:
         """Do nothing."""
 
+    def shutdown_read(self) -> None:
+        self._socket.shutdown(socket.SHUT_RD)
+
     def shutdown_write(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
 
@@ -92,7 +113,9 @@ class TlsTransport:
     """TLS over a socket, which it owns from then on."""
 
     __slots__ = ("_context", "_is_open", "_pending", "_read", "_socket", "_write")
-    is_encrypted = True
+    label = "tls"
+    is_encrypted = needs_handshake = True
+    max_idle = math.inf
     _socket: Any
     # The methods of the TLS socket that each message needs; they are there after the handshake.
     _read: Callable[[int], bytes]
@@ -153,6 +176,9 @@ class TlsTransport:
         except ssl.SSLWantReadError:  # waiting until the socket is writable would not help
             raise ConnectionError(errno.EPROTO, "began a handshake and did not end it") from None
         return sent
+
+    def shutdown_read(self) -> None:
+        waiting.socket.shutdown(self._socket, socket.SHUT_RD)  # its own would end the TLS of what is sent, too
 
     def shutdown_write(self) -> None:
         if not self._is_open:

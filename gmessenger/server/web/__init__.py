@@ -1,0 +1,1 @@
+"""The web endpoint: WebSockets for browsers, imported only with `--web`."""

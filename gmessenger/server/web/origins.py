@@ -1,0 +1,76 @@
+"""Which requests are let in by where they come from: the `Host` that they name, and the `Origin` of their page.
+
+A page of any site may open a WebSocket to any server. It cannot choose its `Origin`; and with a name of its own that it
+points at this server, it cannot choose a `Host` that the server knows as its own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from gmessenger.wire.http import HttpError, HttpRequest
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class WebAddress(Struct, frozen=True):
+    """Where a connection has come in: the scheme that the client uses, and the address that it has connected to."""
+
+    scheme: str
+    local_address: str
+
+
+class OriginPolicy:
+    """Decides by Host and Origin. `names` returns the names of the certificate, `url` the public URL or nothing."""
+
+    def __init__(self, names: Callable[[], Iterable[str]], url: Callable[[], str]) -> None:
+        self._names = names
+        self._url = url
+
+    def check_host(self, request: HttpRequest, place: WebAddress) -> None:
+        """Raise `HttpError` 421 where the request is for a name that is none of this server's."""
+        host = host_of(request.header("host"))
+        known = {"localhost", place.local_address, *map(str.lower, self._names()), urlsplit(self._url()).hostname}
+        if host not in known and not _is_loopback(host) and not _matches_wildcard(host, known):
+            raise HttpError(421, "This server has another name; see its option --web-url.")
+
+    def check_origin(self, request: HttpRequest, place: WebAddress) -> None:
+        """Raise `HttpError` 403 where the request is of a page of another site. Programs send no origin."""
+        origin = request.header("origin")
+        own = f"{place.scheme}://{request.header('host')}"
+        if origin and normalize(origin) not in {normalize(own), normalize(self._url()) if self._url() else None}:
+            raise HttpError(403, "Pages of other sites may not connect.")
+
+
+def host_of(authority: str) -> str:
+    """Return the host of `host:port`, in lower case and without the brackets of an IPv6 address; empty if invalid."""
+    try:
+        return (urlsplit(f"//{authority}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def normalize(url: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port of a URL; None if it has none of these, as the origin `null`."""
+    try:
+        parts = urlsplit(url)
+        return (parts.scheme, (parts.hostname or "").lower(), parts.port or DEFAULT_PORTS.get(parts.scheme))
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _matches_wildcard(host: str, known: Iterable[str | None]) -> bool:
+    """Return whether one of the names is `*.` and what follows the first dot of the host."""
+    return f"*.{host.partition('.')[2]}" in known

@@ -1,0 +1,119 @@
+"""A socket that speaks WebSocket, for clients that know lines only: the third wire of the protocol tests."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import socket
+from contextlib import suppress
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+from websockets.utils import accept_key
+
+HEAD_END = b"\r\n\r\n"
+
+
+def request_head(host: str, *headers: str, target: str = "/jim", key: str = "", method: str = "GET") -> bytes:
+    """Return the head of a request for a WebSocket, with more headers."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += ["Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key or make_key()}", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def make_key() -> str:
+    return base64.b64encode(os.urandom(16)).decode()
+
+
+def read_head(sock: socket.socket) -> tuple[bytes, bytes]:
+    """Return the head of an answer, and what came behind it."""
+    received = b""
+    while HEAD_END not in received:
+        data = sock.recv(65536)
+        if not data:
+            raise EOFError(received)
+        received += data
+    head, _, rest = received.partition(HEAD_END)
+    return head, rest
+
+
+class WebSocketSocket:
+    """A connected socket as clients of lines use it; what they send is cut into fragments wherever they cut it."""
+
+    def __init__(self, sock: socket.socket, host: str) -> None:
+        """Do the handshake. Blocks as the socket does."""
+        self._sock = sock
+        self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
+        self._message = bytearray()
+        self._is_continued = False
+        self._received = bytearray()
+        key = make_key()
+        sock.sendall(request_head(host, key=key))
+        head, rest = read_head(sock)
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        assert f"sec-websocket-accept: {accept_key(key)}".encode().lower() in head.lower(), head
+        self._feed(rest)
+
+    def sendall(self, data: bytes) -> None:
+        """Send each line as a message; what is no whole line, as one if it is an object, else as a fragment."""
+        for line in re.findall(rb"[^\n]*\n|[^\n]+", data):
+            self._send_fragment(line)
+
+    def _send_fragment(self, data: bytes) -> None:
+        self._message += data
+        is_complete = data.endswith(b"\n") or _is_object(self._message)
+        opcode = Opcode.CONT if self._is_continued else Opcode.TEXT
+        self._is_continued = not is_complete
+        if is_complete:
+            self._message.clear()
+        self._sock.sendall(Frame(opcode, data, is_complete).serialize(mask=True))
+
+    def recv(self, size: int) -> bytes:
+        """Return bytes of one message and its newline; none at the end."""
+        while not self._received:
+            data = self._sock.recv(65536)
+            if not data:
+                return b""
+            self._feed(data)
+            if self._protocol.close_rcvd is not None and not self._received:
+                return b""
+        end = min(self._received.find(b"\n") + 1, size)
+        taken = bytes(self._received[:end])
+        del self._received[:end]
+        return taken
+
+    def shutdown(self, how: int) -> None:
+        if how == socket.SHUT_WR and self._protocol.state is State.OPEN:
+            self._protocol.send_close(1000)
+            self._flush()
+        else:
+            self._sock.shutdown(how)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def _feed(self, data: bytes) -> None:
+        if not data:
+            return
+        self._protocol.receive_data(data)
+        for frame in self._protocol.events_received():
+            if frame.opcode is Opcode.TEXT:
+                assert frame.fin and b"\n" not in frame.data, "each frame is one message, whole"
+                self._received += frame.data + b"\n"
+        self._flush()
+
+    def _flush(self) -> None:
+        with suppress(OSError):  # the server may have closed already
+            for sent in self._protocol.data_to_send():
+                if sent:
+                    self._sock.sendall(sent)
+
+
+def _is_object(data: bytearray) -> bool:
+    try:
+        return isinstance(json.loads(data), dict)
+    except ValueError:
+        return False
