@@ -166,7 +166,7 @@ def receive(*options: str) -> Callable[[int, Path, list[str]], Cost]:
 
 
 def receive_on_screen(port: int, folder: Path, texts: list[str]) -> Cost:
-    """Measure the full screen, which draws what has arrived several times a second."""
+    """Measure the full-screen client while messages arrive."""
     sender = RawConnection(port, "a0")
     master, slave = pty.openpty()
     with client(port, folder, "b0", stdin=slave, stdout=slave) as process:

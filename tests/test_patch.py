@@ -1,4 +1,4 @@
-"""What is patched for gevent, and what is not: the tests are patched as the programs are."""
+"""gevent's patches: `os.close` is left unpatched, in the programs and in the tests."""
 
 from __future__ import annotations
 

@@ -246,7 +246,10 @@ class Acceptor:
             self._limiter.release(networks)
 
     def _admit(self, fd: int, address: str) -> WeightedNetworks:
-        """Count a connection; return what it counts for. Raises the `WireError` that the client is sent."""
+        """Check the limits and count a connection; return the networks to release when it ends.
+
+        Raises the `WireError` that the client is sent.
+        """
         if self._is_stopping() or len(self.connections) >= self._context.options.max_connections:
             raise ServerFull
         if is_near_limit(fd):

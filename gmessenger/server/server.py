@@ -116,11 +116,13 @@ class Server:
         self._reindex_greenlet: Greenlet[..., object] | None = None
         with ExitStack() as on_failure:
             # Ports first: of two servers started alike, the second should report the port, not the store.
-            self._sockets = self._listen(options.port, on_failure)
-            self._tls_sockets = self._listen(options.tls_port, on_failure) if self.certificate is not None else []
+            self._sockets = self._own(listen_tcp(options.ip, options.port), on_failure)
+            self._tls_sockets = (
+                self._own(listen_tcp(options.ip, options.tls_port), on_failure) if self.certificate is not None else []
+            )
             self.port = self._sockets[0].getsockname()[1]
             self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
-            self._web_sockets = self._listen_web(on_failure)
+            self._web_sockets = self._own(listen_on(options.web, "web"), on_failure) if options.web else []
             self.web_port = self._web_sockets[0].getsockname()[1] if self._web_sockets else None
             self.store = open_store(
                 options.store_url, self.supervisor.report, options.store_timeout, options.store_connections
@@ -130,16 +132,8 @@ class Server:
             self._create_services(password_verifier or PasswordVerifier())
             on_failure.pop_all()
 
-    def _listen_web(self, on_failure: ExitStack) -> list[socket.socket]:
-        if not self.options.web:
-            return []
-        sockets = listen_on(self.options.web, "web")
-        for sock in sockets:
-            on_failure.callback(sock.close)
-        return sockets
-
-    def _listen(self, port: int, on_failure: ExitStack) -> list[socket.socket]:
-        sockets = listen_tcp(self.options.ip, port)
+    def _own(self, sockets: list[socket.socket], on_failure: ExitStack) -> list[socket.socket]:
+        """Have sockets closed if the constructor fails; return them."""
         for sock in sockets:
             on_failure.callback(sock.close)
         return sockets

@@ -51,7 +51,7 @@ class HttpCodec:
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
 
     def receive(self, data: bytes) -> HttpRequest | None:
-        """Return the request once its head is complete. Raises `HttpError` for what is none."""
+        """Return the request once its head is complete, else None. Raises `HttpError` if the bytes are not HTTP."""
         try:
             self._connection.receive_data(data)
             event = self._connection.next_event()
@@ -68,7 +68,7 @@ class HttpCodec:
         return HttpRequest(event.method.decode("ascii"), event.target.decode("latin-1"), headers)
 
     def take_rest(self) -> bytes:
-        """Return what has arrived after the head."""
+        """Return the bytes received after the request's head."""
         return self._connection.trailing_data[0]
 
     def switch_protocols(self, headers: HeaderList) -> bytes:

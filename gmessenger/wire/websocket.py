@@ -51,7 +51,7 @@ class WebSocketCodec:
         """The fragments, up to now, of a message that is not complete."""
         self._replies: list[bytes] = []
         self.is_closed = False
-        """Whether the client has closed, or was closed for what it sent: nothing more is received."""
+        """Whether the client has sent a Close, or broke the protocol: later bytes are ignored."""
         self.is_oversized = False
         """Whether a message was longer than allowed."""
 
@@ -90,9 +90,9 @@ class WebSocketCodec:
         return b"".join(self._protocol.data_to_send())
 
     def _note_replies(self) -> None:
-        """Keep what is to be sent.
+        """Queue the control frames that answer the client.
 
-        Of several pings only the last is answered: a client may send them and never read.
+        Only the last of several pings is answered, so that a client that never reads cannot make the queue grow.
         """
         for reply in self._protocol.data_to_send():
             if not reply:  # the end of the stream

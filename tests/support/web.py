@@ -41,7 +41,7 @@ def read_head(sock: socket.socket) -> tuple[bytes, bytes]:
 
 
 class WebSocketSocket:
-    """A connected socket as clients of lines use it; what they send is cut into fragments wherever they cut it."""
+    """A WebSocket with the methods of a socket: lines in and out; a partial line becomes a fragment of a message."""
 
     def __init__(self, sock: socket.socket, host: str) -> None:
         """Do the handshake. Blocks as the socket does."""
@@ -58,7 +58,7 @@ class WebSocketSocket:
         self._feed(rest)
 
     def sendall(self, data: bytes) -> None:
-        """Send each line as a message; what is no whole line, as one if it is an object, else as a fragment."""
+        """Send each line, or whole JSON object, as one message, and a partial one as a fragment."""
         for line in re.findall(rb"[^\n]*\n|[^\n]+", data):
             self._send_fragment(line)
 

@@ -178,7 +178,7 @@ class TlsTransport:
         return sent
 
     def shutdown_read(self) -> None:
-        waiting.socket.shutdown(self._socket, socket.SHUT_RD)  # its own would end the TLS of what is sent, too
+        waiting.socket.shutdown(self._socket, socket.SHUT_RD)  # SSLSocket.shutdown would end TLS in both directions
 
     def shutdown_write(self) -> None:
         if not self._is_open:

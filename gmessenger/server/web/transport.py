@@ -24,7 +24,6 @@ MAX_DISCARDS: Final = 64  # chunks that are read and discarded before a connecti
 PIECE: Final = 65_536
 """Bytes of lines that are framed together; a piece counts as sent when all its frames are."""
 NORMAL_CLOSURE: Final = 1000
-MAX_IDLE: Final = 45.0  # seconds: proxies forget connections on which nothing was sent for a minute
 
 
 class NoWebSocketError(ConnectionError):
@@ -37,9 +36,10 @@ class WebTransport:
     What a client sends is bounded by `max_message` bytes a message; what it is sent has a message for each line.
     """
 
-    __slots__ = ("_accept", "_codec", "_out", "_out_offset", "_piece_length", "_transport", "max_idle")
+    __slots__ = ("_accept", "_codec", "_out", "_out_offset", "_piece_length", "_transport")
     label = "web"
     needs_handshake = True
+    max_idle = 45.0  # seconds: proxies forget connections on which nothing was sent for a minute
 
     def __init__(self, transport: Transport, accept: Callable[[HttpRequest], HeaderList], max_message: int) -> None:
         """`accept` returns the headers that accept a request, or raises `HttpError`."""
@@ -49,7 +49,6 @@ class WebTransport:
         self._out = b""  # frames that the socket has not taken yet
         self._out_offset = 0
         self._piece_length = 0  # bytes of lines that `_out` stands for
-        self.max_idle = MAX_IDLE
 
     @property
     def is_encrypted(self) -> bool:

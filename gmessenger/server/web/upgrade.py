@@ -1,4 +1,4 @@
-"""What is answered on the web endpoint: a table of paths, and the handshake of a WebSocket (RFC 6455, section 4.2)."""
+"""Routes of the web endpoint, and the server's side of the WebSocket handshake (RFC 6455, section 4.2)."""
 
 from __future__ import annotations
 

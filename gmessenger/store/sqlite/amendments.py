@@ -41,9 +41,9 @@ REMOVE_REACTION: Final = "DELETE FROM reactions WHERE conversation_id = ? AND se
 
 
 class InsertedBatch:
-    """The messages of a commit: the row of the first, and what is left to the commit thread.
+    """State of one commit with messages: the first message's row, and the work that the commit thread still has to do.
 
-    It inserts the rows of `chunks` first of all, and runs `last_steps` last of all.
+    The thread inserts the rows of `chunks` before its other steps, and runs `last_steps` after them.
     """
 
     __slots__ = ("chunks", "first_row", "last_steps")
