@@ -269,9 +269,14 @@ def in_flight(counter: Counter[KeyT], key: KeyT) -> Iterator[None]:
     try:
         yield
     finally:
-        counter[key] -= 1
-        if not counter[key]:
-            del counter[key]
+        decrement(counter, key)
+
+
+def decrement(counter: Counter[KeyT], key: KeyT) -> None:
+    """Count a key once less, and remove it at 0."""
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def charge_buckets(

@@ -21,7 +21,7 @@ from gevent.pool import Pool
 
 from gmessenger import log
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.ratelimit import BucketTable, Charge, RateLimit, TokenBucket
+from gmessenger.chat.ratelimit import BucketTable, Charge, RateLimit, TokenBucket, decrement
 from gmessenger.chat.throttle import WeightedNetworks
 from gmessenger.config.options import ServerOptions
 from gmessenger.errors import BadProxyHeader, ServerFull, TooManyConnections, WireError
@@ -117,9 +117,7 @@ class ConnectionLimiter:
     def release(self, networks: WeightedNetworks) -> None:
         """Count a connection no more."""
         for network, _ in networks:
-            self._connections_by_network[network] -= 1
-            if not self._connections_by_network[network]:
-                del self._connections_by_network[network]
+            decrement(self._connections_by_network, network)
 
     def _check(self, networks: WeightedNetworks) -> None:
         options, now = self._options(), self._monotonic()
