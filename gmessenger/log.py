@@ -57,6 +57,7 @@ EVENTS: Final[dict[str, EventSpec]] = {
     "needs_restart": _spec(logging.WARNING, "option"),
     "connection_opened": _spec(logging.DEBUG, "address"),
     "connection_refused": _spec(logging.WARNING, "address", "reason"),
+    "web_request_refused": _spec(logging.INFO, "address", "reason"),
     "handshake_failed": _spec(logging.DEBUG, "address", "reason"),
     "connection_closed": _spec(logging.DEBUG, "address", "name", "reason", "seconds"),
     "login": _spec(logging.INFO, "name", "address", "protocol", "kind", "resumed"),

@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {"log", *SHARED, *GROUND},
     "cluster": {"log", "chat", *STORAGE, *SHARED, *GROUND},
     "server.net": {"certificates", "config", "log", "paths", "wire", *GROUND},
-    "server.web": {"config", "wire", "server.net", *GROUND},
+    "server.web": {"log", "config", "wire", "chat", "server.net", *GROUND},
     "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", *STORAGE, *GROUND},
     "server": {
         *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net", "server.web"),

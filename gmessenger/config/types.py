@@ -227,17 +227,6 @@ def listen_address() -> OptionType:
     return OptionType("PLACE", parse)
 
 
-def tcp_address() -> OptionType:
-    """Accept an address to listen on, HOST:PORT; may be empty."""
-
-    def parse(value: str) -> str:
-        if value.startswith("unix:"):
-            raise ArgumentTypeError(f"expected HOST:PORT, not {value!r}")
-        return str(listen_address().parse(value))
-
-    return OptionType("HOST:PORT", parse)
-
-
 def web_url() -> OptionType:
     """Accept the URL of a site, without a path; may be empty."""
 

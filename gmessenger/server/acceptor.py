@@ -30,20 +30,21 @@ from gmessenger.server.jim.protocol import JimProtocol
 from gmessenger.server.net.connection import Connection, ServerContext
 from gmessenger.server.net.descriptors import is_near_limit
 from gmessenger.server.net.listener import SpareDescriptor
-from gmessenger.server.net.remote import RemoteAddress, identify_remote, parse_address
+from gmessenger.server.net.remote import RemoteAddress, identify_remote, is_in_networks, parse_address, unmap_ipv4
 from gmessenger.server.net.tls import CertificateManager
 from gmessenger.server.net.transport import TcpTransport, TlsTransport, Transport
 from gmessenger.wire.encoder import encode_error
 
 if TYPE_CHECKING:
     from gmessenger.server.web.endpoint import WebEndpoint
+    from gmessenger.server.web.session import WebSession
 
 
-def reject_without_waiting(transport: Transport, error: WireError) -> None:
-    """Send the error if that is possible without waiting, and close."""
+def reject_without_waiting(transport: Transport, reply: bytes) -> None:
+    """Send a reply if that is possible without waiting, and close."""
     with suppress(OSError), closing(transport):
         if not transport.needs_handshake:  # it would have to be waited for
-            transport.send(memoryview(encode_error(error, time.time())))
+            transport.send(reply)
             transport.shutdown_write()
             transport.recv(1024)
 
@@ -88,8 +89,7 @@ class ConnectionLimiter:
 
     def networks_of(self, address: str) -> WeightedNetworks:
         """Return the networks that `address:port` counts for; none for loopback that is not limited."""
-        host = parse_address(address)
-        host = getattr(host, "ipv4_mapped", None) or host
+        host = unmap_ipv4(parse_address(address))
         return () if host.is_loopback and not self._options().limit_loopback else weighted_networks_of(host)
 
     def shut_out_network(self, address: str) -> str | None:
@@ -97,9 +97,8 @@ class ConnectionLimiter:
 
         None for this machine and for proxies: others than the guest come from there.
         """
-        host = parse_address(address)
-        host = getattr(host, "ipv4_mapped", None) or host
-        if host.is_loopback or any(host in network for network in self._options().proxy_from):
+        host, options = unmap_ipv4(parse_address(address)), self._options()
+        if host.is_loopback or is_in_networks(address, (*options.proxy_from, *options.web_proxy_from)):
             return None
         return weighted_networks_of(host)[0][0]
 
@@ -155,6 +154,7 @@ class Acceptor:
         self._certificate = certificate
         self._limiter = limiter
         self._is_stopping = is_stopping
+        self._open_count = 0  # connections that were admitted, and are not closed
         self.pool = Pool()  # unbounded: `_admit` limits it, by an option that may be reloaded
         self.connections: set[Connection] = set()
         self.accepted_count: Counter[str] = Counter(plain=0)
@@ -169,18 +169,15 @@ class Acceptor:
 
     def handle_tcp(self, sock: socket.socket, address: str) -> None:
         """Handle a client of the plain port until it is gone. Blocks: it is the body of its greenlet."""
-        self._handle(sock, address, TcpTransport)
+        self._handle(sock, address, self._serve_tcp)
 
     def handle_tls(self, sock: socket.socket, address: str) -> None:
         """Handle a client of the TLS port, as `handle_tcp`."""
-        assert self._certificate is not None
-        context = self._certificate.context
-        self._handle(sock, address, lambda sock: TlsTransport(sock, context))
+        self._handle(sock, address, self._serve_tls)
 
     def handle_web(self, sock: socket.socket, address: str) -> None:
         """Handle a client of the web port, as `handle_tcp`."""
-        assert self.web is not None
-        self._handle(sock, address, self.web.make_transport)
+        self._handle(sock, address, self._serve_web)
 
     def make_full_reply(self) -> bytes:
         """Count a client that is rejected for want of a descriptor; return its reply."""
@@ -211,10 +208,21 @@ class Acceptor:
             except Exception as failure:  # the others must be checked all the same
                 self._context.supervisor.report("timeouts", failure, connection.address)
 
-    def _handle(self, sock: socket.socket, address: str, make_transport: Callable[[socket.socket], Transport]) -> None:
+    def check_address(self, address: str) -> None:
+        """Raise the `WireError` of a banned client, by its `address:port`."""
+        self._messenger.sanctions.check_address(address)
+
+    def admit_address(self, address: str) -> WeightedNetworks:
+        """Check the limits of `address:port` and count a connection; return the networks to release when it ends.
+
+        Raises the `WireError` that the client is sent.
+        """
+        self.check_address(address)
+        return self._limiter.acquire(address)
+
+    def _handle(self, sock: socket.socket, address: str, serve: Callable[[socket.socket, RemoteAddress], None]) -> None:
         try:
-            remote = identify_remote(sock, address, self._context.options)
-            self._serve(make_transport(sock), remote)
+            serve(sock, identify_remote(sock, address, self._context.options))
         except BadProxyHeader as error:
             self.rejected_count["bad_proxy_header"] += 1
             log.log_event("connection_refused", address=address, reason=f"PROXY header: {error}")
@@ -223,13 +231,56 @@ class Acceptor:
         except Exception as failure:
             self._context.supervisor.report("connection", failure, address)
 
+    def _serve_tcp(self, sock: socket.socket, remote: RemoteAddress) -> None:
+        self._serve(TcpTransport(sock), remote)
+
+    def _serve_tls(self, sock: socket.socket, remote: RemoteAddress) -> None:
+        assert self._certificate is not None
+        self._serve(TlsTransport(sock, self._certificate.context), remote)
+
     def _serve(self, transport: Transport, remote: RemoteAddress) -> None:
         """Admit a client and serve it. (Context managers would take 2.6 kB of each connection while it is open.)"""
         try:
-            networks = self._admit(transport.fileno(), remote.address)
+            self._admit(transport.fileno())
+            networks = self.admit_address(remote.address)
         except WireError as error:
             self._reject(transport, remote.address, error)
             return
+        self._open_count += 1
+        try:
+            self._serve_admitted(transport, remote)
+        finally:
+            self._open_count -= 1
+            self._limiter.release(networks)
+
+    def _serve_web(self, sock: socket.socket, remote: RemoteAddress) -> None:
+        """Admit a client of the web port before a byte of it is read, and serve it; its address may be a proxy's."""
+        assert self.web is not None
+        session = self.web.open(sock, remote)
+        try:
+            self._admit(sock.fileno())
+            if not session.is_behind_proxy:
+                session.networks = self.admit_address(remote.address)
+        except WireError as error:
+            self._refuse_web(self.web, session, error)
+            return
+        self._open_count += 1
+        try:
+            if (transport := self.web.negotiate(session)) is not None:
+                self._serve_admitted(transport, session.remote)
+        finally:
+            self._open_count -= 1
+            self._limiter.release(session.networks)
+            session.transport.close()
+
+    def _refuse_web(self, web: WebEndpoint, session: WebSession, error: WireError) -> None:
+        if self._count_rejected(session.remote.address, error):
+            reject_without_waiting(session.transport, web.make_full_reply())
+        else:
+            with closing(session.transport):
+                session.refuse(error)
+
+    def _serve_admitted(self, transport: Transport, remote: RemoteAddress) -> None:
         connection = None
         try:
             connection = Connection(transport, remote, self._context, self._make_protocol)
@@ -241,30 +292,28 @@ class Acceptor:
         finally:
             if connection is not None:
                 self.connections.discard(connection)
-            self._limiter.release(networks)
 
-    def _admit(self, fd: int, address: str) -> WeightedNetworks:
-        """Check the limits and count a connection; return the networks to release when it ends.
-
-        Raises the `WireError` that the client is sent.
-        """
-        if self._is_stopping() or len(self.connections) >= self._context.options.max_connections:
+    def _admit(self, fd: int) -> None:
+        """Raise `ServerFull` where there is no place for one connection more."""
+        if self._is_stopping() or self._open_count >= self._context.options.max_connections:
             raise ServerFull
         if is_near_limit(fd):
             self.spare_descriptor.log_shortage(os.strerror(errno.EMFILE))
             raise ServerFull
-        self._messenger.sanctions.check_address(address)
-        return self._limiter.acquire(address)
 
     def _make_protocol(self, connection: Connection) -> JimProtocol:
         return JimProtocol(connection, self._messenger)
 
     def _reject(self, transport: Transport, address: str, error: WireError) -> None:
+        if self._count_rejected(address, error):
+            return reject_without_waiting(transport, encode_error(error, time.time()))
+        return reject(transport, error, self._context.options.close_timeout)
+
+    def _count_rejected(self, address: str, error: WireError) -> bool:
+        """Count and log a rejected client; return whether so many linger that this one is not waited for."""
         self.rejected_count[error.code] += 1
         log.log_event("connection_refused", address=address, reason=error.code)
-        if len(self.pool) - len(self.connections) > MAX_LINGERING_REJECTS:
-            return reject_without_waiting(transport, error)
-        return reject(transport, error, self._context.options.close_timeout)
+        return len(self.pool) - self._open_count > MAX_LINGERING_REJECTS
 
 
 def _sweep_interval(options: ServerOptions) -> float:

@@ -25,12 +25,11 @@ from gmessenger.server.net.listener import Listener, SpareDescriptor
 from gmessenger.server.net.sockets import (
     OWNER_ONLY_UMASK,
     PeerCredentials,
-    file_identity,
+    SocketFile,
     is_listening,
     listen_unix,
     make_socket_directory,
     peer_credentials,
-    remove_socket_file,
 )
 from gmessenger.server.net.supervisor import Supervisor
 
@@ -96,13 +95,13 @@ class ControlServer:
             spawn=Pool(2 * MAX_IDLE_CONNECTIONS),
         )
         self._listener.start()
-        self._socket_identity = file_identity(self._path)
+        self._socket_file = SocketFile(self._path)
 
     def stop(self) -> None:
         """Close the socket; block for at most STOP_TIMEOUT while requests are being handled."""
         if self._listener is not None:
             self._listener.stop(STOP_TIMEOUT)
-            remove_socket_file(self._path, self._socket_identity)
+            self._socket_file.remove()
 
     def _serve(self, sock: socket.socket, _: object) -> None:
         try:

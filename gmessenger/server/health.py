@@ -24,13 +24,7 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.server.metrics import make_registry
 from gmessenger.server.net.idle_limit import IdleConnectionLimit
 from gmessenger.server.net.listener import Listener, SpareDescriptor
-from gmessenger.server.net.sockets import (
-    address_of,
-    file_identity,
-    listen_on,
-    remove_socket_file,
-    unix_socket_path,
-)
+from gmessenger.server.net.sockets import address_of, listen_on, socket_file_of
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.snapshot import ServerView
 
@@ -106,8 +100,7 @@ class HealthServer:
         )
         self._idle_limit = IdleConnectionLimit(MAX_IDLE_CONNECTIONS)
         sockets = listen_on(options.health, "health")
-        self._socket_path = unix_socket_path(options.health)
-        self._socket_identity = file_identity(self._socket_path) if self._socket_path is not None else None
+        self._socket_file = socket_file_of(options.health)
         self.address = address_of(sockets[0])
         """Where it listens: `address:port` or a path; the first of several."""
         handler = partial(_HttpHandler, timeout=REQUEST_TIMEOUT + options.health_timeout, idle_limit=self._idle_limit)
@@ -126,8 +119,8 @@ class HealthServer:
         self._readiness.stop()
         for listener in self._listeners:
             listener.stop(STOP_TIMEOUT)
-        if self._socket_path is not None:
-            remove_socket_file(self._socket_path, self._socket_identity)
+        if self._socket_file is not None:
+            self._socket_file.remove()
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         try:

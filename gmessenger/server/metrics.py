@@ -81,6 +81,13 @@ METRICS: Final = (
         ("reason",),
     ),
     MetricSpec(
+        "web_requests",
+        "counter",
+        "HTTP requests of --web, by the status of the answer; 101 for WebSockets",
+        lambda server, _: server.acceptor.web.request_count if server.acceptor.web is not None else {},
+        ("status",),
+    ),
+    MetricSpec(
         "logins",
         "counter",
         "logins by result: ok, resumed (with a session's secret), or the code word of the refusal",

@@ -29,7 +29,7 @@ from gmessenger.server.control import ControlServer
 from gmessenger.server.maintenance import check_store_files, prune_regularly, reindex, watch_store_files
 from gmessenger.server.net.connection import ServerContext
 from gmessenger.server.net.listener import ClientListener, ConnectionCallback
-from gmessenger.server.net.sockets import listen_on, listen_tcp
+from gmessenger.server.net.sockets import listen_on, listen_tcp, socket_file_of
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import certificate_from_options
 from gmessenger.server.net.writer import FlushScheduler
@@ -123,7 +123,9 @@ class Server:
             self.port = self._sockets[0].getsockname()[1]
             self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
             self._web_sockets = self._own(listen_on(options.web, "web"), on_failure) if options.web else []
-            self.web_port = self._web_sockets[0].getsockname()[1] if self._web_sockets else None
+            self._web_socket_file = socket_file_of(options.web)
+            is_tcp = self._web_sockets and self._web_socket_file is None
+            self.web_port = self._web_sockets[0].getsockname()[1] if is_tcp else None
             self.store = open_store(
                 options.store_url, self.supervisor.report, options.store_timeout, options.store_connections
             )
@@ -201,7 +203,10 @@ class Server:
         # Imported late: most servers have none.
         from gmessenger.server.web.endpoint import WebEndpoint
 
-        return WebEndpoint(lambda: self.options, self.certificate)
+        acceptor = self.acceptor
+        return WebEndpoint(
+            self._context, self.certificate, acceptor.check_address, acceptor.admit_address, lambda: self.stopping
+        )
 
     def _create_health(self) -> HealthServer:
         # Imported late: its libraries take longest of all, and most servers have no health server.
@@ -275,7 +280,8 @@ class Server:
         if self.acceptor.web is None:
             return None
         host = self.options.web.rpartition(":")[0]
-        return self.options.web_url or f"{self.acceptor.web.scheme}://{host}:{self.web_port}"
+        address = f"{self.acceptor.web.scheme}://{host}:{self.web_port}" if self.web_port else self.options.web
+        return self.options.web_url or address
 
     @property
     def connection_count(self) -> int:
@@ -347,9 +353,13 @@ class Server:
         for listener in self._listeners:
             listener.stop_accepting()
             listener.close()
+        if self._web_socket_file is not None:
+            self._web_socket_file.remove()
 
     def _close_connections(self, timeout: float) -> int:
         """Block until all connections are closed, or kill them; return how many frames were not delivered."""
+        if self.acceptor.web is not None:
+            self.acceptor.web.stop()
         for connection in list(self.acceptor.connections):
             if connection.protocol.user_name is None:
                 connection.close_gracefully("the server stops")

@@ -9,7 +9,7 @@ import pytest
 
 from gmessenger.server import maintenance
 from gmessenger.server.maintenance import check_store_files
-from gmessenger.server.net.sockets import file_identity, remove_socket_file
+from gmessenger.server.net.sockets import SocketFile, file_identity
 from gmessenger.store import open_store
 from gmessenger.store.sqlite.verify import verify_file
 from tests.conftest import RunningServer
@@ -80,14 +80,15 @@ def test_a_store_that_is_in_its_place_is_not_worth_a_word(
 
 def test_a_socket_that_another_server_has_put_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "socket"
+    missing = SocketFile(path)
     path.touch()
-    mine = file_identity(path)
+    mine = SocketFile(path)
     path.rename(tmp_path / "moved")
     path.touch()
-    remove_socket_file(path, mine)
-    remove_socket_file(path, None)
+    mine.remove()
+    missing.remove()
     assert path.exists()
-    remove_socket_file(path, file_identity(path))
+    SocketFile(path).remove()
     assert not path.exists() and file_identity(path) is None
 
 

@@ -40,18 +40,31 @@ def read_head(sock: socket.socket) -> tuple[bytes, bytes]:
     return head, rest
 
 
+def read_response(sock: socket.socket) -> tuple[bytes, bytes]:
+    """Return the head of an answer, and its body."""
+    head, body = read_head(sock)
+    found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    length = int(found[1]) if found else 0
+    while len(body) < length:
+        data = sock.recv(65536)
+        if not data:
+            raise EOFError(head, body)
+        body += data
+    return head, body
+
+
 class WebSocketSocket:
     """A WebSocket with the methods of a socket: lines in and out; a partial line becomes a fragment of a message."""
 
-    def __init__(self, sock: socket.socket, host: str) -> None:
-        """Do the handshake. Blocks as the socket does."""
+    def __init__(self, sock: socket.socket, host: str, *headers: str) -> None:
+        """Do the handshake, with more headers. Blocks as the socket does."""
         self._sock = sock
         self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
         self._message = bytearray()
         self._is_continued = False
         self._received = bytearray()
         key = make_key()
-        sock.sendall(request_head(host, key=key))
+        sock.sendall(request_head(host, *headers, key=key))
         head, rest = read_head(sock)
         assert head.startswith(b"HTTP/1.1 101 "), head
         assert f"sec-websocket-accept: {accept_key(key)}".encode().lower() in head.lower(), head
@@ -84,6 +97,11 @@ class WebSocketSocket:
         taken = bytes(self._received[:end])
         del self._received[:end]
         return taken
+
+    @property
+    def close_code(self) -> int | None:
+        """The code of the Close that the server has sent."""
+        return self._protocol.close_rcvd.code if self._protocol.close_rcvd is not None else None
 
     def shutdown(self, how: int) -> None:
         if how == socket.SHUT_WR and self._protocol.state is State.OPEN:

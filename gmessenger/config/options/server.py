@@ -23,7 +23,6 @@ from gmessenger.config.types import (
     room_rules,
     seconds,
     seconds_or_zero,
-    tcp_address,
     text,
     web_url,
 )
@@ -92,8 +91,9 @@ class ServerOptions(LogOptions):
     )
     web: str = option(
         "",
-        tcp_address(),
-        "the host and port where browsers are served, and programs that use WebSockets; empty for nowhere",
+        listen_address(),
+        "where browsers are served, and programs that use WebSockets: HOST:PORT, or unix:/PATH for a proxy on this "
+        "machine; empty for nowhere",
         "to let people in with a browser, or where only web ports get through",
         needs_restart=True,
     )
@@ -109,6 +109,19 @@ class ServerOptions(LogOptions):
         web_url(),
         "how people reach --web, such as https://chat.example.org; pages of this address may connect",
         "behind a proxy, or where the certificate does not have the name",
+    )
+    web_proxy_from: tuple[IPv4Network | IPv6Network, ...] = option(
+        (),
+        networks(),
+        "addresses of trusted HTTP proxies in front of --web: the last entry of their X-Forwarded-For is the client's "
+        "address, and X-Forwarded-Proto says whether it came by https; the proxy at a unix:/PATH is always trusted",
+        "behind nginx, Caddy or another HTTP proxy, whose address all clients would otherwise share",
+    )
+    web_timeout: float = option(
+        10.0,
+        seconds(),
+        "how long an HTTP request may take to arrive, and a connection of --web may wait between two requests",
+        "when clients are far away",
     )
     store: str = option(
         "",

@@ -77,6 +77,16 @@ class ServerContext:
     rejected_count: Counter[str] = field(default_factory=Counter)
 
 
+def do_handshake(transport: Transport, context: ServerContext, address: str) -> None:
+    """Do the handshake of a transport; log and count one that fails. Blocks. Raises OSError."""
+    try:
+        transport.handshake(context.options.tls_handshake_timeout)
+    except OSError as error:
+        context.rejected_count["not_tls" if isinstance(error, NotTlsError) else "handshake_failed"] += 1
+        log.log_event("handshake_failed", address=address, reason=error.strerror)
+        raise
+
+
 class Connection:
     """Reads in the greenlet that creates it and calls `serve`, and ends with it."""
 
@@ -143,7 +153,7 @@ class Connection:
         """Read until the client closes its side or `abort` is called. Blocks. Raises only internal errors."""
         log.log_event("connection_opened", address=self.address)
         try:
-            self._handshake()
+            do_handshake(self._transport, self._context, self.address)
             self._read()
         except OSError as error:
             self._close_reason = self._close_reason or error.strerror
@@ -193,14 +203,6 @@ class Connection:
             self._probed_at = now if self.protocol.send_probe() else None
         elif now - self._probed_at > self._context.options.probe_timeout:
             self.abort("did not answer a probe")
-
-    def _handshake(self) -> None:
-        try:
-            self._transport.handshake(self._context.options.tls_handshake_timeout)
-        except OSError as error:
-            self._context.rejected_count["not_tls" if isinstance(error, NotTlsError) else "handshake_failed"] += 1
-            log.log_event("handshake_failed", address=self.address, reason=error.strerror)
-            raise
 
     def _read(self) -> None:
         data_received, wait = self.protocol.data_received, self._wait_received

@@ -31,6 +31,8 @@ PEER_GONE_ERRNOS: Final = frozenset({errno.ECONNABORTED, errno.EPROTO})
 ACCEPT_RETRY_DELAY: Final = 0.1  # seconds
 SHORTAGE_LOG_INTERVAL: Final = 60.0  # seconds
 READ_CHUNK: Final = 65_536  # bytes
+UNIX_PEER: Final = "127.0.0.1:0"
+"""The address of a client of a Unix socket: it is on this machine, and has no port."""
 NativeSocket: type[socket.socket] = get_original("socket", "socket")
 """The socket class without gevent's patches: non-blocking means that it never waits."""
 
@@ -192,4 +194,5 @@ class ClientListener(Listener):
         """Start the greenlet of an accepted client. Called by the loop."""
         plain = NativeSocket(sock.family, sock.type, sock.proto, sock.detach())
         plain.setblocking(False)
-        self._pool.start(ConnectionGreenlet(self._handle_connection, plain, format_address(address)))
+        peer = format_address(address) if sock.family != socket.AF_UNIX else UNIX_PEER
+        self._pool.start(ConnectionGreenlet(self._handle_connection, plain, peer))

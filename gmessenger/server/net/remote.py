@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
 import gevent
 from gevent.socket import wait_read
 
 from gmessenger.config.options import ServerOptions
-from gmessenger.errors import (
-    BadProxyHeader,
-)
+from gmessenger.errors import BadProxyHeader
 from gmessenger.server.net.sockets import format_address
 from gmessenger.wire import proxy_protocol
 
@@ -31,13 +30,13 @@ def identify_remote(sock: socket.socket, address: str, options: ServerOptions) -
 
     Blocks for at most `proxy_timeout`. Raises `BadProxyHeader` if the header is not complete by then, and OSError.
     """
-    if not options.proxy_from or not _is_trusted_proxy(address, options):
+    if not options.proxy_from or not is_in_networks(address, options.proxy_from):
         return RemoteAddress(address)
     with gevent.Timeout(options.proxy_timeout, BadProxyHeader("it did not arrive in time")):
         header = proxy_protocol.parse(_read_header(sock))
     if header.is_local:
         return RemoteAddress(address)
-    host = _unmap_ipv4(header.host) if header.host is not None else None
+    host = unmap_ipv4(header.host) if header.host is not None else None
     if host is None or host.is_loopback:  # a client on the balancer's machine: the balancer's address identifies it
         return RemoteAddress(address, is_proxied=True)
     return RemoteAddress(format_address((str(host), header.port)), is_proxied=True)
@@ -53,12 +52,13 @@ def _read_header(sock: socket.socket) -> bytes:
     return header
 
 
-def _is_trusted_proxy(address: str, options: ServerOptions) -> bool:
-    peer = _unmap_ipv4(parse_address(address))
-    return any(peer in network for network in options.proxy_from)
+def is_in_networks(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return whether `address:port` is in one of the networks."""
+    host = unmap_ipv4(parse_address(address))
+    return any(host in network for network in networks)
 
 
-def _unmap_ipv4(host: proxy_protocol.IpAddress) -> proxy_protocol.IpAddress:
+def unmap_ipv4(host: proxy_protocol.IpAddress) -> proxy_protocol.IpAddress:
     """Return an IPv4 address for one that is mapped into IPv6."""
     return host.ipv4_mapped or host if isinstance(host, IPv6Address) else host
 

@@ -142,11 +142,24 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def remove_socket_file(path: Path, identity: tuple[int, int] | None) -> None:
-    """Remove a Unix socket's file, unless it was replaced: then it is another server's."""
-    if identity is not None and file_identity(path) == identity:
-        with contextlib.suppress(OSError):
-            path.unlink()
+class SocketFile:
+    """The file of a Unix socket that this process listens on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = file_identity(path)
+
+    def remove(self) -> None:
+        """Remove the file, unless it was replaced: then it is another server's."""
+        if self._identity is not None and file_identity(self._path) == self._identity:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+
+
+def socket_file_of(address: str) -> SocketFile | None:
+    """Return the file of a socket that listens at `unix:PATH`; None for another address."""
+    path = unix_socket_path(address)
+    return SocketFile(path) if path is not None else None
 
 
 def format_address(address: tuple[str, int]) -> str:

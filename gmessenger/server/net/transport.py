@@ -112,7 +112,7 @@ class TcpTransport:
 class TlsTransport:
     """TLS over a socket, which it owns from then on."""
 
-    __slots__ = ("_context", "_is_open", "_pending", "_read", "_socket", "_write")
+    __slots__ = ("_context", "_is_open", "_make_not_tls_reply", "_pending", "_read", "_socket", "_write")
     label = "tls"
     is_encrypted = needs_handshake = True
     max_idle = math.inf
@@ -122,10 +122,17 @@ class TlsTransport:
     _pending: Callable[[], int]
     _write: Callable[[bytes | memoryview], int]
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        make_not_tls_reply: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """`make_not_tls_reply` returns what a client is sent that begins with these bytes, which are not TLS."""
         set_socket_options(sock)
         self._socket = sock
         self._context = context
+        self._make_not_tls_reply = make_not_tls_reply or make_jim_reply
         self._is_open = False
 
     def fileno(self) -> int:
@@ -138,7 +145,7 @@ class TlsTransport:
         """
         try:
             with Timeout(timeout, TimeoutError(errno.ETIMEDOUT, "no handshake in time")):
-                _require_handshake(self._socket)
+                _require_handshake(self._socket, self._make_not_tls_reply)
                 self._socket = sock = self._context.wrap_socket(
                     self._socket, server_side=True, do_handshake_on_connect=False
                 )
@@ -201,16 +208,16 @@ def set_socket_options(sock: socket.socket) -> None:
                 sock.setsockopt(level, getattr(socket, option), value)
 
 
-def _require_handshake(sock: socket.socket) -> None:
+def _require_handshake(sock: socket.socket, make_reply: Callable[[bytes], bytes]) -> None:
     """Block until there are bytes, and leave them unread. Raises `NotTlsError`."""
     waiting.wait_read(sock.fileno())
     first = sock.recv(PEEK_CHUNK, socket.MSG_PEEK)
     if first and first[0] != TLS_HANDSHAKE_TYPE:
-        _send_and_linger(sock, make_not_tls_reply(first))
+        _send_and_linger(sock, make_reply(first))
         raise NotTlsError(errno.EPROTO, "it does not speak TLS")
 
 
-def make_not_tls_reply(first_bytes: bytes) -> bytes:
+def make_jim_reply(first_bytes: bytes) -> bytes:
     """Return the reply to a client of the TLS port that begins with these bytes."""
     protocol = detect_protocol(first_bytes) or JIM
     return REJECTIONS.get(protocol, b"") if protocol != JIM else encode_error(TlsRequired(), time.time())

@@ -1,45 +1,96 @@
-"""The web endpoint: makes the transports of the web port, by the options and the certificate."""
+"""The web endpoint: makes the sessions of the web port, by the options and the certificate."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from gmessenger.chat.throttle import WeightedNetworks
 from gmessenger.config.options import ServerOptions
 from gmessenger.hosts import strip_brackets
+from gmessenger.server.net.connection import ServerContext
+from gmessenger.server.net.remote import RemoteAddress, is_in_networks
+from gmessenger.server.net.sockets import unix_socket_path
 from gmessenger.server.net.tls import CertificateManager
-from gmessenger.server.net.transport import TcpTransport, TlsTransport, Transport
-from gmessenger.server.web.origins import OriginPolicy, WebAddress
-from gmessenger.server.web.transport import WebTransport
-from gmessenger.server.web.upgrade import route
+from gmessenger.server.net.transport import TcpTransport, TlsTransport
+from gmessenger.server.web.origins import OriginPolicy
+from gmessenger.server.web.routes import Route, RouteTable
+from gmessenger.server.web.session import WebContext, WebSession, local_address_of
+from gmessenger.server.web.upgrade import accept_websocket
+from gmessenger.server.web.websocket_transport import WebSocketTransport
 
 FULL_REPLY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
+NOT_TLS_REPLY: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 33\r\n"
+    b"Connection: close\r\n\r\nThis port is for https addresses\n"
+)
+JIM_ROUTE: Final = Route("/jim", {"GET": accept_websocket})
 
 
 class WebEndpoint:
-    """What the web port is like: encrypted or not, and whom it lets in."""
+    """What the web port is like: encrypted or not, whom it lets in, and what is found there."""
 
-    def __init__(self, options: Callable[[], ServerOptions], certificate: CertificateManager | None) -> None:
-        """`options` returns the present ones."""
-        self._options = options
-        self._certificate = certificate if _is_tls_wanted(options()) else None
-        self._policy = OriginPolicy(self._certificate_names, lambda: self._options().web_url)
+    def __init__(
+        self,
+        server: ServerContext,
+        certificate: CertificateManager | None,
+        check_address: Callable[[str], None],
+        admit_address: Callable[[str], WeightedNetworks],
+        is_stopping: Callable[[], bool],
+        routes: Sequence[Route] = (),
+    ) -> None:
+        """`routes` are those besides WebSockets; for the rest see `WebContext`."""
+        self._server = server
+        self._certificate = certificate if _is_tls_wanted(server.options) else None
+        self._is_stopping = is_stopping
+        self.request_count: Counter[int] = Counter()
+        """Requests by the status of the answer."""
+        self._sessions: set[WebSession] = set()
+        policy = OriginPolicy(self._certificate_names, lambda: server.options.web_url)
+        table = RouteTable((JIM_ROUTE, *routes), policy)
+        self._context = WebContext(server, table, check_address, admit_address, self._count)
 
     @property
     def scheme(self) -> str:
         """`https`, or `http` where the port is not encrypted by this server."""
         return "https" if self._certificate is not None else "http"
 
-    def make_transport(self, sock: socket.socket) -> Transport:
-        """Return the transport of an accepted connection."""
-        place = WebAddress(self.scheme, str(sock.getsockname()[0]).removeprefix("::ffff:"))
-        certificate, policy = self._certificate, self._policy
-        inner = TlsTransport(sock, certificate.context) if certificate is not None else TcpTransport(sock)
-        return WebTransport(inner, lambda request: route(request, place, policy), self._options().max_frame)
+    def open(self, sock: socket.socket, remote: RemoteAddress) -> WebSession:
+        """Return the session of an accepted connection, in whose greenlet this is called."""
+        certificate = self._certificate
+        transport = (
+            TlsTransport(sock, certificate.context, lambda _: NOT_TLS_REPLY) if certificate else TcpTransport(sock)
+        )
+        is_proxy = sock.family == socket.AF_UNIX or is_in_networks(remote.address, self._server.options.web_proxy_from)
+        return WebSession(transport, remote, local_address_of(sock), self._context, is_proxy=is_proxy)
+
+    def negotiate(self, session: WebSession) -> WebSocketTransport | None:
+        """Answer requests until the connection is a WebSocket, whose transport is returned, or ends. Blocks.
+
+        Raises OSError.
+        """
+        self._sessions.add(session)
+        try:
+            if self._is_stopping() or not session.negotiate():
+                return None
+        finally:
+            self._sessions.discard(session)
+        return WebSocketTransport(
+            session.transport,
+            self._server.options.max_frame,
+            is_encrypted=session.is_encrypted,
+            is_stopping=self._is_stopping,
+        )
+
+    def stop(self) -> None:
+        """End the connections of HTTP, each after the request that is being answered. Never blocks."""
+        for session in list(self._sessions):
+            session.close_when_idle()
 
     def make_full_reply(self) -> bytes:
         """Return what a client is sent for which there is no descriptor; nothing where it expects TLS."""
@@ -48,11 +99,14 @@ class WebEndpoint:
     def _certificate_names(self) -> Iterable[str]:
         return self._certificate.names if self._certificate is not None else ()
 
+    def _count(self, status: int) -> None:
+        self.request_count[status] += 1
+
 
 def _is_tls_wanted(options: ServerOptions) -> bool:
     """Return whether the web port is encrypted where there is a certificate."""
     host = strip_brackets(options.web.rpartition(":")[0])
-    if options.web_tls == "no" or host == "localhost":
+    if options.web_tls == "no" or host == "localhost" or unix_socket_path(options.web) is not None:
         return False
     try:
         return not ipaddress.ip_address(host).is_loopback

@@ -1,111 +1,54 @@
-"""The transport of a WebSocket: JIM's lines in text messages, over TCP or TLS. Only `handshake` blocks."""
+"""The transport of a WebSocket: JIM's lines in text messages, over TCP or TLS. Nothing blocks."""
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from gevent import Timeout
-from gevent import socket as waiting
-
 from gmessenger.errors import FrameTooLong
 from gmessenger.server.net.transport import Transport
 from gmessenger.wire.encoder import encode_error
-from gmessenger.wire.http import HeaderList, HttpCodec, HttpError, HttpRequest
 from gmessenger.wire.websocket import WebSocketCodec, encode_messages
 
-LINGER_TIMEOUT: Final = 1.0  # seconds for a client that is refused to read why
 READ_CHUNK: Final = 8_192
 """Bytes that are read at a time. The shortest frames have six: more would hold the loop for longer than 10 ms."""
 MAX_DISCARDS: Final = 64  # chunks that are read and discarded before a connection is closed
 PIECE: Final = 65_536
 """Bytes of lines that are framed together; a piece counts as sent when all its frames are."""
 NORMAL_CLOSURE: Final = 1000
+GOING_AWAY: Final = 1001
 
 
-class NoWebSocketError(ConnectionError):
-    """The client's request was answered, and no WebSocket came of it."""
-
-
-class WebTransport:
-    """A WebSocket over another transport, which it owns from then on.
+class WebSocketTransport:
+    """A WebSocket, after its handshake, over another transport, which it owns from then on.
 
     What a client sends is bounded by `max_message` bytes a message; what it is sent has a message for each line.
     """
 
-    __slots__ = ("_accept", "_codec", "_out", "_out_offset", "_piece_length", "_transport")
+    __slots__ = ("_codec", "_is_stopping", "_out", "_out_offset", "_piece_length", "_transport", "is_encrypted")
     label = "web"
-    needs_handshake = True
+    needs_handshake = False
     max_idle = 45.0  # seconds: proxies forget connections on which nothing was sent for a minute
 
-    def __init__(self, transport: Transport, accept: Callable[[HttpRequest], HeaderList], max_message: int) -> None:
-        """`accept` returns the headers that accept a request, or raises `HttpError`."""
+    def __init__(
+        self, transport: Transport, max_message: int, *, is_encrypted: bool, is_stopping: Callable[[], bool]
+    ) -> None:
+        """`is_encrypted`: whether the client's end of the connection is; `is_stopping`: whether the server stops."""
         self._transport = transport
-        self._accept = accept
         self._codec = WebSocketCodec(max_message)
+        self._is_stopping = is_stopping
         self._out = b""  # frames that the socket has not taken yet
         self._out_offset = 0
         self._piece_length = 0  # bytes of lines that `_out` stands for
-
-    @property
-    def is_encrypted(self) -> bool:
-        return self._transport.is_encrypted
+        self.is_encrypted = is_encrypted
 
     def fileno(self) -> int:
         return self._transport.fileno()
 
     def handshake(self, timeout: float) -> None:
-        """Do the handshake of TLS in `timeout` seconds, then that of the WebSocket in as many. Blocks.
-
-        Raises `NoWebSocketError` after another request, which was answered; and OSError.
-        """
-        self._transport.handshake(timeout)
-        http = HttpCodec()
-        try:
-            with Timeout(timeout, HttpError(408, "The request has not arrived in time.")):
-                request = self._read_request(http)
-            headers = self._accept(request)
-            if http.take_rest():
-                raise HttpError(400, "Frames may be sent only after the answer.")
-            answer = http.switch_protocols(headers)
-        except HttpError as error:
-            self._refuse(http.refuse(error))
-            raise NoWebSocketError(errno.EPROTO, f"HTTP {error.status}") from None
-        self._send_all(answer)
-
-    def _read_request(self, http: HttpCodec) -> HttpRequest:
-        while True:
-            try:
-                data = self._transport.recv(READ_CHUNK)
-            except BlockingIOError:
-                waiting.wait_read(self._transport.fileno())
-                continue
-            if not data:
-                raise ConnectionError(errno.ECONNRESET, "closed before its request was complete")
-            if (request := http.receive(data)) is not None:
-                return request
-
-    def _refuse(self, answer: bytes) -> None:
-        """Send, and read for a while: closing over unread bytes would lose the answer."""
-        with Timeout(LINGER_TIMEOUT, TimeoutError()):
-            self._send_all(answer)
-            self._transport.shutdown_write()
-            while True:
-                try:
-                    if not self._transport.recv(READ_CHUNK):
-                        return
-                except BlockingIOError:
-                    waiting.wait_read(self._transport.fileno())
-
-    def _send_all(self, data: bytes) -> None:
-        while data:
-            try:
-                data = data[self._transport.send(data) :]
-            except BlockingIOError:
-                waiting.wait_write(self._transport.fileno())
+        """Do nothing: it is done."""
 
     def recv(self, size: int, /) -> bytes:
         codec = self._codec
@@ -144,7 +87,9 @@ class WebTransport:
         self._transport.shutdown_read()
 
     def shutdown_write(self) -> None:
-        self._queue(self._codec.take_replies() + self._codec.close(NORMAL_CLOSURE))
+        self._queue(
+            self._codec.take_replies() + self._codec.close(GOING_AWAY if self._is_stopping() else NORMAL_CLOSURE)
+        )
         self._send_out()
         self._transport.shutdown_write()
 

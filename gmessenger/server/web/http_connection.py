@@ -1,0 +1,157 @@
+"""The HTTP requests of one connection, answered one after the other, in the connection's greenlet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import gevent
+from gevent import Timeout, with_timeout
+from gevent import socket as waiting
+
+from gmessenger.config.options import ServerOptions
+from gmessenger.server.net.transport import Transport
+from gmessenger.wire.http import HttpCodec, HttpError, HttpRequest, HttpResponse
+
+READ_CHUNK: Final = 65_536  # bytes
+MAX_REQUESTS: Final = 100  # of one connection
+LINGER_TIMEOUT: Final = 1.0  # seconds for a client that is refused to read why
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The answer to a request after which another protocol is spoken on its connection; its headers."""
+
+    headers: tuple[tuple[str, str], ...]
+
+
+Answer = HttpResponse | Upgrade
+ReadBody = Callable[[int], bytes]
+"""Returns the body of the request, of at most so many bytes. Blocks. Raises `HttpError`, and OSError."""
+
+
+class HttpConnection:
+    """Reads requests from a transport, has them answered, and closes nothing: who made it owns the transport."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        options: Callable[[], ServerOptions],
+        respond: Callable[[HttpRequest, ReadBody], Answer],
+        finish: Callable[[HttpResponse], HttpResponse],
+    ) -> None:
+        """`respond` answers a request, or raises `HttpError`; `finish` adds the headers that all responses have."""
+        self._transport = transport
+        self._options = options
+        self._respond = respond
+        self._finish = finish
+        self._codec = HttpCodec()
+        self._greenlet = gevent.getcurrent()
+        self._is_waiting = self._is_last = False
+
+    def serve(self) -> Upgrade | None:
+        """Answer requests until there are no more (None), or one changes the protocol. Blocks. Raises OSError.
+
+        A request that does not arrive in time, or is none, is answered, and ends the connection.
+        """
+        for left in range(MAX_REQUESTS, 0, -1):
+            try:
+                answer = self._answer_next()
+            except HttpError as error:
+                self.refuse(error)
+                return None
+            if not isinstance(answer, HttpResponse):
+                return answer
+            close = self._is_last or left == 1
+            self._send(self._codec.respond(self._finish(answer), close=close))
+            if close or not self._codec.start_next():
+                self._linger()
+                return None
+        return None
+
+    def refuse(self, error: HttpError) -> None:
+        """Answer whatever was requested with an error, and end what is sent. Blocks for about a second at most."""
+        with suppress(OSError):
+            self._send(self._codec.respond(self._finish(error.response()), close=True))
+            self._linger()
+
+    def close_when_idle(self) -> None:
+        """End the connection: at once if it waits for a request, else with the response to the present one."""
+        self._is_last = True
+        if self._is_waiting:
+            gevent.kill(self._greenlet)
+
+    def _answer_next(self) -> Answer | None:
+        request = self._read_head()
+        if request is None:
+            return None
+        try:
+            answer = self._respond(request, self._read_body)
+        except HttpError as error:
+            return error.response()
+        if isinstance(answer, Upgrade):
+            if self._codec.take_rest():
+                raise HttpError(400, "Nothing may be sent before the answer.")
+            self._send(self._codec.switch_protocols(answer.headers))
+        return answer
+
+    def _read_head(self) -> HttpRequest | None:
+        """Return the next request; None if the client sends none. Raises `HttpError`."""
+        if self._codec.is_idle and not self._wait_for_first_bytes():
+            return None
+        with Timeout(self._options().web_timeout, HttpError(408, "The request has not arrived in time.")):
+            while (request := self._codec.next_request()) is None:
+                self._codec.receive(self._receive())
+        return request
+
+    def _wait_for_first_bytes(self) -> bool:
+        self._is_waiting = True
+        try:
+            data = with_timeout(self._options().web_timeout, self._receive, timeout_value=b"")
+        finally:
+            self._is_waiting = False
+        self._codec.receive(data)
+        return bool(data)
+
+    def _read_body(self, max_length: int) -> bytes:
+        body = bytearray()
+        too_large = HttpError(413, f"The body may have {max_length} bytes at most.")
+        with Timeout(self._options().web_timeout, HttpError(408, "The body has not arrived in time.")):
+            if self._codec.declared_length > max_length:
+                raise too_large
+            if self._codec.expects_continue:
+                self._send(self._codec.accept_body())
+            while (data := self._codec.next_data()) != b"":
+                if data is None:
+                    self._codec.receive(self._receive())
+                    continue
+                body += data
+                if len(body) > max_length:
+                    raise too_large
+        return bytes(body)
+
+    def _receive(self) -> bytes:
+        """Return the next bytes, none at the end. Blocks."""
+        while True:
+            try:
+                return self._transport.recv(READ_CHUNK)
+            except BlockingIOError:
+                waiting.wait_read(self._transport.fileno())
+
+    def _send(self, data: bytes) -> None:
+        """Send all of it. Blocks while the client reads. Raises OSError if it reads nothing for `write_timeout`."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._transport.send(rest) :]
+            except BlockingIOError:
+                waiting.wait_write(self._transport.fileno(), self._options().write_timeout)
+
+    def _linger(self) -> None:
+        """Send nothing more, and read for a while: closing over unread bytes would lose the response."""
+        with suppress(OSError), Timeout(LINGER_TIMEOUT, TimeoutError()):
+            self._transport.shutdown_write()
+            while self._receive():
+                pass
