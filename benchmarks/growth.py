@@ -131,7 +131,7 @@ def measure_store(what: str) -> Callable[[int, Path], Point]:
 
 CURVES: Final = (
     Curve("connections", "Connections at rest", "connections", (1000, 5000, 19_000), measure_connections),
-    Curve("members", "Members of a room", "members", (10, 100, 1000, 3000), measure_members),
+    Curve("members", "Members of a room", "members", (10, 100, 1000, 3000, 10_000), measure_members),
     Curve(
         "messages",
         "Messages stored (milliseconds)",
@@ -146,7 +146,7 @@ CURVES: Final = (
         (10, 100, 1000, 10_000),
         measure_store("conversations"),
     ),
-    Curve("presence", "Members who see a change of status", "members", (10, 100, 1000, 3000), measure_presence),
+    Curve("presence", "Members who see a change of status", "members", (10, 100, 1000, 3000, 10_000), measure_presence),
 )
 
 

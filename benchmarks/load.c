@@ -37,7 +37,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { EVENTS = 512, TIMEOUT = 30 /* seconds */ };
+enum { EVENTS = 512, TIMEOUT = 30 /* seconds */, QUIET_LOGIN = 5, QUIET_START = 300 /* milliseconds */ };
 
 static struct connection *connections;
 static size_t connection_count, group_count;
@@ -103,10 +103,10 @@ static void serve(struct epoll_event *events, int count) {
     }
 }
 
-static void settle(void) { /* read joins and greetings until nothing comes for 300 ms */
+static void settle(int quiet_ms) { /* read joins and greetings until nothing comes for so long */
     struct epoll_event events[EVENTS];
     int count;
-    while ((count = epoll_wait(epoll, events, EVENTS, 300)) > 0) serve(events, count);
+    while ((count = epoll_wait(epoll, events, EVENTS, quiet_ms)) > 0) serve(events, count);
     dirty_count = 0;
 }
 
@@ -309,9 +309,11 @@ int main(int count, char **arguments) {
     run.samples = malloc(MAX_SAMPLES * sizeof *run.samples);
     epoll = epoll_create1(0);
     read_plan(arguments[4], atoi(arguments[1]));
-    for (size_t i = 0; i < connection_count; i += concurrent)
+    for (size_t i = 0; i < connection_count; i += concurrent) {
         log_in(&connections[i], &connections[i + concurrent < connection_count ? i + concurrent : connection_count]);
-    settle();
+        settle(QUIET_LOGIN); /* each member of a room is told of all who join after it */
+    }
+    settle(QUIET_START);
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) measure(atof(line));
