@@ -203,9 +203,14 @@ class Server:
         # Imported late: most servers have none.
         from gmessenger.server.web.endpoint import WebEndpoint
 
-        acceptor = self.acceptor
+        acceptor, throttle = self.acceptor, self.messenger.throttle
         return WebEndpoint(
-            self._context, self.certificate, acceptor.check_address, acceptor.admit_address, lambda: self.stopping
+            self._context,
+            self.certificate,
+            acceptor.check_address,
+            acceptor.admit_address,
+            lambda address: throttle.charge_request(throttle.anonymous_buckets(address), 1),
+            lambda: self.stopping,
         )
 
     def _create_health(self) -> HealthServer:

@@ -217,6 +217,20 @@ def test_limits_are_those_of_the_client_and_not_of_the_proxy(start_server: Start
     assert server.app.acceptor.pool.join(TEST_TIMEOUT) and len(limiter) == 0
 
 
+def test_who_asks_too_fast_is_refused_by_address(start_server: StartServer) -> None:
+    server = start_server(
+        wire="web", web_proxy_from=(ip_network("127.0.0.1"),), guest_request_rate=1, guest_request_burst=3, patience=0.0
+    )
+    with closing(connect(server)) as sock:
+        statuses = []
+        for address in (CLIENT, CLIENT, CLIENT, CLIENT, "203.0.113.9"):
+            sock.sendall(get("/nothing", f"X-Forwarded-For: {address}"))
+            head, _ = read_response(sock)
+            statuses.append(int(head.split()[1]))
+            assert (b"\r\nRetry-After: 1\r\n" in head) == (statuses[-1] == 429)
+        assert statuses == [404, 404, 404, 429, 404]
+
+
 def test_a_banned_client_is_refused_behind_a_proxy_too(start_server: StartServer) -> None:
     server = start_server(wire="web", web_proxy_from=(ip_network("127.0.0.1"),))
     server.app.messenger.moderation.ban("operator", None, CLIENT)

@@ -41,6 +41,7 @@ class WebEndpoint:
         certificate: CertificateManager | None,
         check_address: Callable[[str], None],
         admit_address: Callable[[str], WeightedNetworks],
+        charge_request: Callable[[str], None],
         is_stopping: Callable[[], bool],
         routes: Sequence[Route] = (),
     ) -> None:
@@ -53,7 +54,7 @@ class WebEndpoint:
         self._sessions: set[WebSession] = set()
         policy = OriginPolicy(self._certificate_names, lambda: server.options.web_url)
         table = RouteTable((JIM_ROUTE, *routes), policy)
-        self._context = WebContext(server, table, check_address, admit_address, self._count)
+        self._context = WebContext(server, table, check_address, admit_address, charge_request, self._count)
 
     @property
     def scheme(self) -> str:

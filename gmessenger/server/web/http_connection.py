@@ -13,6 +13,7 @@ from gevent import socket as waiting
 
 from gmessenger.config.options import ServerOptions
 from gmessenger.server.net.transport import Transport
+from gmessenger.timeslice import TimeSlice
 from gmessenger.wire.http import HttpCodec, HttpError, HttpRequest, HttpResponse
 
 READ_CHUNK: Final = 65_536  # bytes
@@ -48,6 +49,7 @@ class HttpConnection:
         self._respond = respond
         self._finish = finish
         self._codec = HttpCodec()
+        self._time_slice = TimeSlice()
         self._greenlet = gevent.getcurrent()
         self._is_waiting = self._is_last = False
 
@@ -57,6 +59,7 @@ class HttpConnection:
         A request that does not arrive in time, or is none, is answered, and ends the connection.
         """
         for left in range(MAX_REQUESTS, 0, -1):
+            self._time_slice.yield_if_expired()  # requests that were sent together do not wait for anything
             try:
                 answer = self._answer_next()
             except HttpError as error:

@@ -22,14 +22,18 @@ from gmessenger.wire.http import HttpError, HttpRequest, HttpResponse
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """What all sessions share. `check_address` raises the `WireError` of a client that is banned; `admit_address`
-    does as well, and counts the client's connection for the networks that it returns.
+    """What all sessions share.
+
+    `check_address` raises the `WireError` of a client that is banned; `admit_address` does as well, and counts the
+    client's connection for the networks that it returns. `charge_request` delays or refuses a client that asks too
+    fast. `count` counts a request by the status of its answer.
     """
 
     server: ServerContext
     routes: RouteTable
     check_address: Callable[[str], None]
     admit_address: Callable[[str], WeightedNetworks]
+    charge_request: Callable[[str], None]
     count: Callable[[int], None]
 
 
@@ -91,6 +95,7 @@ class WebSession:
         )
         if self._is_proxy:
             self._context.check_address(remote.address)
+        self._context.charge_request(remote.address)
         place = WebAddress("https" if is_encrypted else "http", self._local_address)
         answer = self._context.routes.respond(request, place, remote, read_body)
         if isinstance(answer, Upgrade):
