@@ -23,8 +23,11 @@ from typing import Final
 from benchmarks.accounts import PASSWORD, account_name, populate
 from benchmarks.attackers import ATTACKS, OPTIONS
 from benchmarks.pair import Pair, Times
+from benchmarks.process import free_port
 from benchmarks.server_process import TOP, ServerProcess
+from benchmarks.web_attackers import WEB_ATTACKS
 
+NAMES: Final = [*ATTACKS, *WEB_ATTACKS]
 RATE: Final = 50.0
 ACCOUNTS: Final = 202
 WARM_UP: Final = 0.5
@@ -43,7 +46,13 @@ TITLES: Final = ("attack", "acc. p50", "p99 ms", "guest p50", "p99 ms", "factor"
 @contextmanager
 def under_attack(name: str, port: int) -> Iterator[None]:
     """Run an attack meanwhile."""
-    command = [sys.executable, "-m", "benchmarks.attackers", name, str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.web_attackers" if name in WEB_ATTACKS else "benchmarks.attackers",
+        name,
+        str(port),
+    ]
     attacker = subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert attacker.stdout is not None
@@ -60,10 +69,12 @@ def measure(name: str, folder: Path, filled: Path, seconds: float) -> tuple[dict
     """Return the pairs' latencies, the server's CPU in %, and its memory in MB before and after."""
     store = shutil.copy(filled, folder / "attacked.db")
     log = ("--log-file", str(folder / "server.log"), "--log-level", "info")
-    with ServerProcess("--store", f"sqlite:///{store}", *log, *OPTIONS.get(name, ())) as server:
+    web_port = free_port()
+    options = ("--web", f"127.0.0.1:{web_port}") if name in WEB_ATTACKS else OPTIONS.get(name, ())
+    with ServerProcess("--store", f"sqlite:///{store}", *log, *options) as server:
         pairs = {kind: Pair(server.port, seconds, RATE, *credentials) for kind, credentials in CREDENTIALS.items()}
         before = server.memory_kb() / 1024
-        with under_attack(name, server.port) if name != CALM else no_attack():
+        with under_attack(name, web_port if name in WEB_ATTACKS else server.port) if name != CALM else no_attack():
             used, start = server.cpu_seconds(), time.monotonic()
             for pair in pairs.values():
                 pair.begin()
@@ -83,7 +94,7 @@ def no_attack() -> Iterator[None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--only", nargs="+", choices=ATTACKS, default=list(ATTACKS), metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="a directory on the disk of the store")
     options = parser.parse_args()
     print(ROW.format(*TITLES))

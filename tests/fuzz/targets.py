@@ -33,6 +33,8 @@ from gmessenger.server.jim.commands import COMMANDS as REQUESTS
 from gmessenger.server.server import Server
 from gmessenger.store import search_text
 from tests.fuzz.draws import Draw
+from tests.fuzz.web import seeds as web_seeds
+from tests.fuzz.web import web_endpoint
 
 FAST_HASHER: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORDS: Final = PasswordVerifier(FAST_HASHER)
@@ -506,4 +508,5 @@ TARGETS: Final[dict[str, Target]] = {
     "config": Target(config_file, config_seeds),
     "control": Target(operator, control_seeds),
     "sessions": Target(lambda: without_setup(session), session_seeds),
+    "web": Target(lambda: web_endpoint(lambda: server(store="memory:", web="127.0.0.1:0", web_timeout=1.0)), web_seeds),
 }

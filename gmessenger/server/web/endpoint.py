@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from gmessenger.chat.throttle import WeightedNetworks
 from gmessenger.config.options import ServerOptions
+from gmessenger.errors import FrameTooLong
 from gmessenger.hosts import strip_brackets
 from gmessenger.server.net.connection import ServerContext
 from gmessenger.server.net.remote import RemoteAddress, is_in_networks
@@ -21,6 +23,7 @@ from gmessenger.server.web.routes import Route, RouteTable
 from gmessenger.server.web.session import WebContext, WebSession, local_address_of
 from gmessenger.server.web.upgrade import accept_websocket
 from gmessenger.server.web.websocket_transport import WebSocketTransport
+from gmessenger.wire.encoder import encode_error
 
 FULL_REPLY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -84,6 +87,7 @@ class WebEndpoint:
         return WebSocketTransport(
             session.transport,
             self._server.options.max_frame,
+            _make_too_long_reply,
             is_encrypted=session.is_encrypted,
             is_stopping=self._is_stopping,
         )
@@ -102,6 +106,10 @@ class WebEndpoint:
 
     def _count(self, status: int) -> None:
         self.request_count[status] += 1
+
+
+def _make_too_long_reply() -> bytes:
+    return encode_error(FrameTooLong(), time.time())
 
 
 def _is_tls_wanted(options: ServerOptions) -> bool:

@@ -1,15 +1,12 @@
-"""The transport of a WebSocket: JIM's lines in text messages, over TCP or TLS. Nothing blocks."""
+"""The transport of a WebSocket: lines in text messages, over TCP or TLS. Nothing blocks."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from gmessenger.errors import FrameTooLong
 from gmessenger.server.net.transport import Transport
-from gmessenger.wire.encoder import encode_error
 from gmessenger.wire.websocket import WebSocketCodec, encode_messages
 
 READ_CHUNK: Final = 8_192
@@ -27,17 +24,36 @@ class WebSocketTransport:
     What a client sends is bounded by `max_message` bytes a message; what it is sent has a message for each line.
     """
 
-    __slots__ = ("_codec", "_is_stopping", "_out", "_out_offset", "_piece_length", "_transport", "is_encrypted")
+    __slots__ = (
+        "_codec",
+        "_is_stopping",
+        "_make_too_long_reply",
+        "_out",
+        "_out_offset",
+        "_piece_length",
+        "_transport",
+        "is_encrypted",
+    )
     label = "web"
     needs_handshake = False
     max_idle = 45.0  # seconds: proxies forget connections on which nothing was sent for a minute
 
     def __init__(
-        self, transport: Transport, max_message: int, *, is_encrypted: bool, is_stopping: Callable[[], bool]
+        self,
+        transport: Transport,
+        max_message: int,
+        make_too_long_reply: Callable[[], bytes],
+        *,
+        is_encrypted: bool,
+        is_stopping: Callable[[], bool],
     ) -> None:
-        """`is_encrypted`: whether the client's end of the connection is; `is_stopping`: whether the server stops."""
+        """`make_too_long_reply` returns the line that answers a message that is too long, and ends the connection.
+
+        `is_encrypted`: whether the client's end of the connection is; `is_stopping`: whether the server stops.
+        """
         self._transport = transport
         self._codec = WebSocketCodec(max_message)
+        self._make_too_long_reply = make_too_long_reply
         self._is_stopping = is_stopping
         self._out = b""  # frames that the socket has not taken yet
         self._out_offset = 0
@@ -58,7 +74,7 @@ class WebSocketTransport:
             return b""
         lines = codec.receive(data)
         if codec.is_oversized:
-            self._queue(encode_messages(encode_error(FrameTooLong(), time.time())))
+            self._queue(encode_messages(self._make_too_long_reply()))
         self._send_replies()
         if lines:
             if codec.is_closed:
