@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import pytest
@@ -75,6 +76,11 @@ class RunningServer:
     def failures(self) -> int:
         """What greenlets have failed at."""
         return self.app.supervisor.failure_count
+
+    def limit_send_buffers(self, size: int) -> None:
+        """Have the kernel take only so many bytes for clients that connect later, not some megabytes."""
+        for sock in (*self.app._sockets, *self.app._web_sockets):
+            sock.setsockopt(SOL_SOCKET, SO_SNDBUF, size)
 
     def stop(self) -> None:
         self.app.stop("the test is over")

@@ -121,6 +121,7 @@ def test_who_goes_on_one_at_a_time_without_reading_answers_is_no_longer_listened
     start_server: Callable[..., Any], connector: Connector
 ) -> None:
     server = start_server(outbox_frames=20, outbox_bytes=1024)
+    server.limit_send_buffers(4096)
     hank, dale = connector.open_native(server, "hank", receive_buffer=4096), connector.open_native(server, "dale")
     dale.sock.settimeout(0.5)
 

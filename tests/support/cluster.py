@@ -76,6 +76,11 @@ class RunningCluster:
     def failures(self) -> int:
         return sum(node.failures for node in self.nodes)
 
+    def limit_send_buffers(self, size: int) -> None:
+        """As `RunningServer.limit_send_buffers`, of all nodes."""
+        for node in self.nodes:
+            node.limit_send_buffers(size)
+
     def stop(self) -> None:
         gevent.joinall([gevent.spawn(node.stop) for node in self.nodes], raise_error=True)
 
