@@ -23,6 +23,10 @@ PASSWORD: Final = "correct horse battery staple"  # noqa: S105
 BATCHES: Final = (f"{time.time_ns() // 1000:x}.{number}." for number in count())
 """Prefixes of ids, one for each writer of each run: ids of earlier runs are in the store already."""
 
+UPGRADE: Final = (
+    b"GET /jim HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 Steps = list[tuple[bytes, bytes]]
 
 
@@ -44,6 +48,13 @@ def _word(rank: int) -> str:
     letters = random.Random(rank)  # noqa: S311
     syllables = 1 + (rank > 20) + (rank > 300) + letters.randrange(3)
     return "".join(letters.choice("bdfghklmnprstvw") + letters.choice("aeiou") for _ in range(syllables))
+
+
+def masked(line: bytes) -> bytes:
+    """Return a line as a WebSocket's text message. The mask is of zeros, so that the generator can write into it."""
+    text = line.rstrip(b"\n")
+    length = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + struct.pack(">H", len(text))
+    return b"\x81" + length + bytes(4) + text
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,19 @@ class Jim(WireProtocol):
 
     def room_message(self, sender: str) -> Message:
         return self.message(f"#{ROOM}", sender)
+
+
+class JimWebSocket(Jim):
+    """Guests over WebSocket, at `--web`."""
+
+    def login(self, name: str) -> Steps:
+        return [(UPGRADE, b"\r\n\r\n"), *((masked(sent), awaited) for sent, awaited in super().login(name))]
+
+    def join(self, name: str) -> Steps:
+        return [(masked(sent), awaited) for sent, awaited in super().join(name)]
+
+    def message(self, to: str, sender: str, text: bytes = TEXT) -> Message:
+        return Message(masked(super().message(to, sender, text).frame))
 
 
 class JimAccounts(Jim):

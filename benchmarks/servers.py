@@ -31,7 +31,7 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Peer:
-    """A compared server. `live`, `stored`: whether it runs workloads of that kind, and `tls_command` those over TLS."""
+    """A compared server. `live`, `rooms`, `stored`: whether it runs workloads of that kind; `tls_command`: over TLS."""
 
     name: str
     title: str
@@ -42,6 +42,7 @@ class Peer:
     module: str = ""  # Python's name
     variable: str = ""  # of the environment, with the path of a copy that was built
     live: bool = True
+    rooms: bool = True
     stored: bool = False
     in_files: bool = True  # a message is in its files when it has been delivered
     stored_protocol: WireProtocol | None = None
@@ -55,7 +56,7 @@ class Peer:
     def runs(self, work: Workload) -> bool:
         if work.tls:
             return self.tls_command is not None
-        return self.stored if work.stored else self.live
+        return self.stored if work.stored else self.live and (self.rooms or work.shape != "room")
 
     @property
     def is_installed(self) -> bool:
@@ -154,6 +155,14 @@ PEERS: Final = (
         lambda folder, port: gmessenger(folder, port, "memory:"),
         [sys.executable, "-m", "gmessenger", "server", "--version"],
         after_start=make_room_of_guest,
+    ),
+    Peer(
+        "gmessenger-web",
+        "gmessenger, WebSocket",
+        protocols.JimWebSocket(),
+        lambda folder, port: [*gmessenger(folder, 0), "--web", f"127.0.0.1:{port}"],
+        [sys.executable, "-m", "gmessenger", "server", "--version"],
+        rooms=False,
     ),
     Peer(
         "ngircd",
