@@ -37,7 +37,7 @@ BEGIN: Final = "<!-- written by `python -m benchmarks.growth --write` -->"
 END: Final = "<!-- end of what it writes -->"
 SETTLE_TIME: Final = 2.0  # seconds after the last login
 IDLE_TIME: Final = 4.0  # seconds of rest that are measured
-MANY: Final = ("--max-connections", "20000")
+MANY: Final = ("--max-connections", "20000", "--max-members", "20000")
 STATUS_CHANGES: Final = 8
 STATUS_INTERVAL: Final = 0.5
 """Seconds between two changes of a status, so that each is sent for itself."""
@@ -160,10 +160,10 @@ def table(curve: Curve, points: dict[int, Point]) -> Iterator[str]:
     yield ""
 
 
-def measure_curve(curve: Curve, largest: int, folder: Path) -> dict[int, Point]:
+def measure_curve(curve: Curve, sizes: range, folder: Path) -> dict[int, Point]:
     points = {}
     for size in curve.sizes:
-        if size <= largest:
+        if size in sizes:
             place = Path(tempfile.mkdtemp(prefix=f"{curve.name}.", dir=folder))
             points[size] = curve.measure(size, place)
             shutil.rmtree(place)
@@ -186,13 +186,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="curves, with commas: " + " ".join(curve.name for curve in CURVES))
     parser.add_argument("--largest", type=int, default=1_000_000, help="leave out sizes above (1,000,000)")
+    parser.add_argument("--smallest", type=int, default=0, help="leave out sizes below")
     parser.add_argument("--folder", type=Path, default=TOP, help="a directory on the disk where stores are kept")
     parser.add_argument("--write", action="store_true", help="put tables and plot into docs/")
     options = parser.parse_args()
     wanted = options.only.split(",") if options.only else [curve.name for curve in CURVES]
     folder = Path(tempfile.mkdtemp(prefix="growth.", dir=options.folder))
     try:
-        curves = [(curve, measure_curve(curve, options.largest, folder)) for curve in CURVES if curve.name in wanted]
+        sizes = range(options.smallest, options.largest + 1)
+        curves = [(curve, measure_curve(curve, sizes, folder)) for curve in CURVES if curve.name in wanted]
         curves = [(curve, points) for curve, points in curves if points]
     finally:
         shutil.rmtree(folder)
