@@ -3,7 +3,7 @@
     python -m benchmarks.growth [--only connections,messages] [--folder DIRECTORY] [--write]
 
 One curve after the other, each point on a server or a store of its own; about ten minutes. `--write` puts the tables
-and the plot into docs/growth.md. Linux only; a C compiler is needed for the load generator.
+of what was measured, and the plot, into docs/growth.md. Linux only; a C compiler is needed for the load generator.
 """
 
 from __future__ import annotations
@@ -150,14 +150,37 @@ CURVES: Final = (
 )
 
 
-def table(curve: Curve, points: dict[int, Point]) -> Iterator[str]:
+@dataclass(frozen=True)
+class MeasuredCurve:
+    """The points of a curve, and the machine that they were measured on."""
+
+    points: dict[int, Point]
+    machine: str
+
+
+def table(curve: Curve, measured: MeasuredCurve) -> Iterator[str]:
     """Yield the rows of a table: a row for each figure, a column for each size."""
+    points = measured.points
     yield f"### {curve.title}\n"
+    yield f"{measured.machine}.\n"
     yield f"| {curve.size} | " + " | ".join(f"{size:,}" for size in points) + " |"
     yield "|---" + "|--:" * len(points) + "|"
     for figure in points[min(points)]:
         yield f"| {figure} | " + " | ".join(f"{point[figure]:,g}" for point in points.values()) + " |"
     yield ""
+
+
+def read_table(curve: Curve, page: str) -> MeasuredCurve | None:
+    """Return the curve as the page has it, written by `table`; None if it is not there."""
+    _, found, rest = page.partition(f"### {curve.title}\n\n")
+    if not found:
+        return None
+    on_machine, rows = rest.split("\n\n")[:2]
+    (_, *sizes), _, *lines = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows.strip().split("\n")]
+    points: dict[int, Point] = {}
+    for column, size in enumerate(sizes, 1):
+        points[int(size.replace(",", ""))] = {line[0]: float(line[column].replace(",", "")) for line in lines}
+    return MeasuredCurve(points, on_machine.removesuffix("."))
 
 
 def measure_curve(curve: Curve, sizes: range, folder: Path) -> dict[int, Point]:
@@ -171,15 +194,17 @@ def measure_curve(curve: Curve, sizes: range, folder: Path) -> dict[int, Point]:
     return points
 
 
-def write(curves: list[tuple[Curve, dict[int, Point]]]) -> None:
-    """Put the tables between the marks of the page, and the plot beside it."""
+def write(measured: dict[str, MeasuredCurve]) -> None:
+    """Put the tables of these curves between the marks of the page, beside those of the others, and draw the plot."""
     text = PAGE.read_text("utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    lines = [line for curve, points in curves for line in table(curve, points)]
-    made = "\n".join([f"{machine()}.\n", "![How cost grows](growth.svg)\n", *lines])
+    known = [(curve, measured.get(curve.name) or read_table(curve, rest)) for curve in CURVES]
+    curves = [(curve, found) for curve, found in known if found is not None]
+    lines = [line for curve, found in curves for line in table(curve, found)]
+    made = "\n".join(["![How cost grows](growth.svg)\n", *lines])
     PAGE.write_text(f"{head}{BEGIN}\n\n{made}\n{END}{tail}", "utf-8")
-    PLOT.write_text(plot([(curve.title, curve.size, points) for curve, points in curves]), "utf-8")
+    PLOT.write_text(plot([(curve.title, curve.size, found.points) for curve, found in curves]), "utf-8")
 
 
 def main() -> None:
@@ -195,13 +220,17 @@ def main() -> None:
     try:
         sizes = range(options.smallest, options.largest + 1)
         curves = [(curve, measure_curve(curve, sizes, folder)) for curve in CURVES if curve.name in wanted]
-        curves = [(curve, points) for curve, points in curves if points]
     finally:
         shutil.rmtree(folder)
+    measured = {curve.name: MeasuredCurve(points, machine()) for curve, points in curves if points}
     if options.write:
-        write(curves)
+        write(measured)
     else:
-        print("\n".join(line for curve, points in curves for line in table(curve, points)))
+        print(
+            "\n".join(
+                line for curve, _ in curves if curve.name in measured for line in table(curve, measured[curve.name])
+            )
+        )
 
 
 if __name__ == "__main__":
