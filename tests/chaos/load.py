@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -24,14 +25,14 @@ def targets_of(name: str, names: Sequence[str] = NAMES) -> list[str]:
 
 
 class ClientGroup:
-    """Clients of all NAMES. They send while the context is active."""
+    """Clients of all NAMES, which are dealt to the addresses of a server. They send while the context is active."""
 
-    def __init__(self, server: Address, names: Sequence[str] = NAMES, **options: Any) -> None:
+    def __init__(self, *addresses: Address, names: Sequence[str] = NAMES, **options: Any) -> None:
         self.log = DeliveryLog()
         self.clients: list[ResendingClient] = []
         self._greenlets: list[Greenlet[..., None]] = []
-        for name in names:
-            self._add(ResendingClient(name, server, self.log, targets_of(name, names), **options))
+        for name, address in zip(names, itertools.cycle(addresses), strict=False):
+            self._add(ResendingClient(name, address, self.log, targets_of(name, names), **options))
 
     def _add(self, client: ResendingClient) -> None:
         self.clients.append(client)

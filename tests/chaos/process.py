@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,25 @@ HOST: Final = "127.0.0.1"
 SERVER_MODULE: Final = ("-m", "gmessenger", "server")
 RESTART_DELAY: Final = 0.2
 UNLIMITED_RATES: Final = ("--message-rate", "0", "--request-rate", "0")
+
+
+@dataclass(frozen=True)
+class WebAddress:
+    """Where a server takes WebSockets; as text, the value of `--web`."""
+
+    host: str
+    port: int
+    wire: str = "web"
+
+    @classmethod
+    def free(cls) -> WebAddress:
+        """Return one with a port that nothing listens on."""
+        with socket.socket() as sock:
+            sock.bind((HOST, 0))
+            return cls(HOST, sock.getsockname()[1])
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
 
 class RestartableServer:

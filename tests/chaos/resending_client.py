@@ -18,7 +18,7 @@ from msgspec import json
 from gmessenger.names import direct_key
 from tests.chaos.accounts import PASSWORD
 from tests.chaos.checker import DeliveryLog
-from tests.support.course_clients import Address
+from tests.support.course_clients import Address, wrap_socket
 from tests.support.timeouts import TEST_TIMEOUT
 
 RECONNECT_DELAY: Final = 0.02
@@ -88,7 +88,7 @@ class ResendingClient:
         while True:
             try:
                 self._run_connection()
-            except OSError:
+            except (OSError, EOFError):  # also while a WebSocket is opened
                 self._servers.rotate(-1)
                 gevent.sleep(RECONNECT_DELAY)
 
@@ -133,8 +133,9 @@ class ResendingClient:
 
     def _run_connection(self) -> None:
         server = self._servers[0]
-        with socket.create_connection((server.host, server.port), timeout=self._silence) as sock:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with socket.create_connection((server.host, server.port), timeout=self._silence) as connected:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = wrap_socket(connected, server)
             sock.sendall(_encode_frame(action="presence", jim=2, user=self._user))
             unread = b""
             self._sock, self._is_logged_in = sock, False

@@ -72,7 +72,7 @@ def test_a_full_disk_refuses_senders_and_nobody_else_and_recovers(
     reader.send({"action": "msg", "to": LISTENER, "message": "kept before"})
     assert reader.request("probe")["response"] == 200
     assert reader.search("kept") == ["kept before"]  # it is in the index, which a full disk would keep incomplete
-    with ClientGroup(server, GROUP) as group:
+    with ClientGroup(server, names=GROUP) as group:
         for number in range(SCALE.full_disks):
             assert group.log.next_acceptance.wait(TIMEOUT)
             gevent.sleep(random.uniform(0.0, 0.4))

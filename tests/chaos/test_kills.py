@@ -1,4 +1,4 @@
-"""`kill -9` of the server, and of clients between a message and its acknowledgement."""
+"""`kill -9` of the server, and of clients between a message and its acknowledgement; half of them by WebSocket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gevent
 
 from tests.chaos.checker import RunStats
 from tests.chaos.load import ClientGroup
-from tests.chaos.process import RestartableServer
+from tests.chaos.process import RestartableServer, WebAddress
 from tests.chaos.scale import SCALE, SEED
 
 Tabulate = Callable[[RunStats], None]
@@ -25,9 +25,10 @@ def verify(group: ClientGroup, path: Path) -> None:
 def test_killed_at_random_moments_the_server_loses_and_doubles_nothing(
     start: Callable[..., RestartableServer], tabulate: Tabulate, tmp_path: Path
 ) -> None:
-    server, rng = start(), random.Random(SEED)
+    web = WebAddress.free()
+    server, rng = start("--web", str(web)), random.Random(SEED)
     server.start()
-    with ClientGroup(server) as group:
+    with ClientGroup(server, web) as group:
         for _ in range(SCALE.kills):
             gevent.sleep(rng.uniform(0.02, SCALE.max_lifetime))
             server.kill()
@@ -48,9 +49,10 @@ def test_killed_at_random_moments_the_server_loses_and_doubles_nothing(
 def test_clients_killed_between_receipt_and_acknowledgement_are_sent_it_again(
     start: Callable[..., RestartableServer], tabulate: Tabulate, tmp_path: Path
 ) -> None:
-    server, rng = start(), random.Random(SEED)
+    web = WebAddress.free()
+    server, rng = start("--web", str(web)), random.Random(SEED)
     server.start()
-    with ClientGroup(server, stride=50) as group:
+    with ClientGroup(server, web, stride=50) as group:
         for client in group.clients[::2]:
             client.drops_unacknowledged = True
         kills = 0

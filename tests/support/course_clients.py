@@ -48,7 +48,7 @@ class Address(Protocol):
     port: int
 
 
-def wrap_tls(sock: socket.socket, server: Address) -> socket.socket:
+def wrap_socket(sock: socket.socket, server: Address) -> socket.socket:
     """Return the socket, with TLS if the server's address has a TLS context, or with WebSocket if that is its wire."""
     context = getattr(server, "context", None)
     if context is not None:
@@ -325,7 +325,7 @@ class CourseClient:
         LOOP_LAG.start()
         self.server = server
         settle(server)
-        self.sock = wrap_tls(socket.create_connection((server.host, server.port), TIMEOUT), server)
+        self.sock = wrap_socket(socket.create_connection((server.host, server.port), TIMEOUT), server)
         self._reader = gevent.spawn(self._read)
 
     def send(self, frame: Frame) -> None:

@@ -20,7 +20,7 @@ from tests.support.course_clients import (
     CourseVariant,
     Frame,
     settle,
-    wrap_tls,
+    wrap_socket,
 )
 
 
@@ -40,7 +40,7 @@ class RawConnection:
         self.sock.settimeout(TIMEOUT)
         self.sock.connect((server.host, server.port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = wrap_tls(self.sock, server)
+        self.sock = wrap_socket(self.sock, server)
         self.unread = b""
 
     def send_bytes(self, data: bytes) -> None:
