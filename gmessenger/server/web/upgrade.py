@@ -11,10 +11,7 @@ from websockets.utils import accept_key
 
 from gmessenger.server.web.origins import OriginPolicy, WebAddress
 from gmessenger.wire.http import HeaderList, HttpError, HttpRequest
-
-WEBSOCKET_VERSION: Final = "13"
-KEY_BYTES: Final = 16
-SUBPROTOCOL: Final = "jim.2"
+from gmessenger.wire.websocket_handshake import KEY_BYTES, SUBPROTOCOL, WEBSOCKET_VERSION
 
 
 def accept_websocket(request: HttpRequest) -> HeaderList:
