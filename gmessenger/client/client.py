@@ -13,6 +13,7 @@ from gevent.queue import Full
 from gmessenger import field_types as fields
 from gmessenger.client.amendments import AmendmentSender
 from gmessenger.client.config import Timeouts, TlsConfig
+from gmessenger.client.endpoint import ServerEndpoint
 from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import (
     ChatEvent,
@@ -104,8 +105,8 @@ class Client(ChatRequests, AmendmentSender):
     def __init__(
         self,
         host: str,
-        port: int,
-        name: str,
+        port: int = 0,
+        name: str = "",
         *,
         password: str | None = None,
         device: str | None = None,
@@ -117,6 +118,14 @@ class Client(ChatRequests, AmendmentSender):
         send_queue_size: int = 1000,
         event_queue_size: int = 256,
     ) -> None:
+        """Prepare a client, which `start` connects.
+
+        host: a name, an address, or the URL of a server's WebSocket: `Client("wss://HOST/jim", name="echo")`.
+        port: 0 for the default one: 7777, with `tls` 7778, or that of the URL.
+
+        Raises `UsageError` if the URL is none, or contradicts `port` or `tls`, and `FileError` if a file of `tls`
+        cannot be used.
+        """
         super().__init__()
         self.name = name
         self.limits: Mapping[str, Any] = {}
@@ -141,7 +150,7 @@ class Client(ChatRequests, AmendmentSender):
             self._on_resolved,
         )
         self._handshake = Handshake(
-            host, port, name, self._timeouts, password, device, tls, plain_passwords, receive_messages
+            ServerEndpoint(host, port, tls), name, self._timeouts, password, device, plain_passwords, receive_messages
         )
         self._reconnector = Reconnector(
             self._handshake,

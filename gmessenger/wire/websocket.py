@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CTRL_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 TEXT_HEADS: Final = tuple(bytes((0x81, length)) for length in range(126))
@@ -43,7 +43,7 @@ class WebSocketCodec:
     After each `receive` the caller sends what `take_replies` returns, and ends the connection once `is_closed`.
     """
 
-    __slots__ = ("_message", "_protocol", "_replies", "fault", "is_closed", "is_oversized")
+    __slots__ = ("_message", "_protocol", "_replies", "fault", "is_closed", "is_oversized", "received_control_only")
 
     def __init__(self, max_message: int, side: Side = Side.SERVER) -> None:
         """Read what the other side sends.
@@ -61,6 +61,8 @@ class WebSocketCodec:
         """Whether a message was longer than allowed."""
         self.fault = ""
         """How the peer broke the protocol; empty if it did not."""
+        self.received_control_only = False
+        """Whether the bytes received last were control frames, and nothing of a message."""
 
     @property
     def received_close(self) -> tuple[int, str] | None:
@@ -87,6 +89,7 @@ class WebSocketCodec:
                 if protocol.state is State.OPEN:
                     protocol.fail(CloseCode.UNSUPPORTED_DATA, "text is expected")
                 break
+        self.received_control_only = bool(frames) and all(frame.opcode in CTRL_OPCODES for frame in frames)
         self._note_end()
         self._note_replies()
         return bytes(lines)

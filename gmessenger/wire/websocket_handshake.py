@@ -7,7 +7,7 @@ from typing import Final
 
 from websockets.utils import accept_key
 
-from gmessenger.wire.http import SWITCHING_PROTOCOLS, HttpResponse, HttpClientCodec
+from gmessenger.wire.http import SWITCHING_PROTOCOLS, HttpClientCodec, HttpResponse
 
 WEBSOCKET_VERSION: Final = "13"
 SUBPROTOCOL: Final = "jim.2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gmessenger.config.options.log import LogOptions
-from gmessenger.config.options.table import DEFAULT_PORT, DEFAULT_TLS_PORT, FLAG, option
+from gmessenger.config.options.table import FLAG, option
 from gmessenger.config.types import (
     boolean,
     command_line,
@@ -16,6 +16,7 @@ from gmessenger.config.types import (
     sha256_digest,
     text,
 )
+from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
 
 
 @dataclass(frozen=True, slots=True)
