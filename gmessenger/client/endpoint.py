@@ -40,6 +40,11 @@ class ServerEndpoint:
             self._port = port or (DEFAULT_TLS_PORT if tls is not None else DEFAULT_PORT)
         self._tls_context = _make_tls_context(tls) if tls is not None else None
 
+    @property
+    def invite(self) -> str | None:
+        """The invite that the URL has beside the address, if it has one."""
+        return self._url.invite if self._url is not None else None
+
     def __str__(self) -> str:
         return str(self._url) if self._url is not None else join_host_port(self._host, self._port)
 
