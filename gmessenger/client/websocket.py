@@ -27,7 +27,7 @@ from gmessenger.server_urls import ServerUrl, parse_server_url
 from gmessenger.text import Fragment, Text
 from gmessenger.timeslice import TimeSlice
 from gmessenger.wire.event_decoder import FRAME_TOO_LONG
-from gmessenger.wire.http import SWITCHING_PROTOCOLS, HttpResponse
+from gmessenger.wire.http_client import SWITCHING_PROTOCOLS, ResponseHead
 from gmessenger.wire.websocket import WebSocketCodec, encode_masked_messages
 from gmessenger.wire.websocket_handshake import KEY_BYTES, ClientHandshake
 
@@ -131,7 +131,7 @@ def open_websocket(sock: socket.socket, url: ServerUrl, timeout: float) -> WebSo
         raise
 
 
-def _read_response(sock: socket.socket, handshake: ClientHandshake) -> HttpResponse:
+def _read_response(sock: socket.socket, handshake: ClientHandshake) -> ResponseHead:
     time_slice, first_bytes = TimeSlice(), b""
     while True:
         time_slice.yield_if_expired()  # or the timeout would not fire while a server sends without a pause
@@ -156,7 +156,7 @@ def _describe_foreign(first_bytes: bytes) -> OSError:
     return ForeignServer.answering(first_bytes)
 
 
-def _refusal(response: HttpResponse, url: ServerUrl) -> OSError:
+def _refusal(response: ResponseHead, url: ServerUrl) -> OSError:
     """Return the error for a response that opens no WebSocket."""
     status = response.status
     if status in TEMPORARY_STATUSES:

@@ -7,7 +7,7 @@ from typing import Final
 
 from websockets.utils import accept_key
 
-from gmessenger.wire.http import SWITCHING_PROTOCOLS, HttpClientCodec, HttpResponse
+from gmessenger.wire.http_client import SWITCHING_PROTOCOLS, HttpClientCodec, ResponseHead
 
 WEBSOCKET_VERSION: Final = "13"
 SUBPROTOCOL: Final = "jim.2"
@@ -32,7 +32,7 @@ class ClientHandshake:
         headers += [("Sec-WebSocket-Version", WEBSOCKET_VERSION), ("Sec-WebSocket-Key", self._key)]
         return self._http.request(self._target, [*headers, ("Sec-WebSocket-Protocol", SUBPROTOCOL)])
 
-    def receive(self, data: bytes) -> HttpResponse | None:
+    def receive(self, data: bytes) -> ResponseHead | None:
         """Return the response once its head is complete, else None. Raises ValueError if the bytes are no such head."""
         return self._http.receive(data)
 
@@ -40,7 +40,7 @@ class ClientHandshake:
         """Return the bytes received after a response without a fault: they are of the WebSocket."""
         return self._http.take_rest()
 
-    def find_fault(self, response: HttpResponse) -> str:
+    def find_fault(self, response: ResponseHead) -> str:
         """Return why a response opens no WebSocket; empty if it does."""
         if response.status != SWITCHING_PROTOCOLS:
             return f"HTTP {response.status}"

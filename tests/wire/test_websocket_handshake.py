@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from websockets.server import ServerProtocol
 from websockets.utils import accept_key
 
-from gmessenger.wire.http import MAX_HEAD, HttpResponse
+from gmessenger.wire.http import MAX_HEAD
+from gmessenger.wire.http_client import ResponseHead
 from gmessenger.wire.websocket_handshake import ClientHandshake
 
 NONCE = bytes(range(16))
@@ -27,7 +28,7 @@ def begun() -> ClientHandshake:
     return handshake
 
 
-def answered(handshake: ClientHandshake, data: bytes, cuts: int) -> HttpResponse:
+def answered(handshake: ClientHandshake, data: bytes, cuts: int) -> ResponseHead:
     """Feed so many bytes at a time, until the answer is complete; the rest of `data` goes in with the last ones."""
     for start in range(0, len(data), cuts):
         if (answer := handshake.receive(data[start : start + cuts])) is not None:

@@ -11,7 +11,10 @@ from websockets.utils import accept_key
 
 from gmessenger.server.web.origins import OriginPolicy, WebAddress
 from gmessenger.wire.http import HeaderList, HttpError, HttpRequest
-from gmessenger.wire.websocket_handshake import KEY_BYTES, SUBPROTOCOL, WEBSOCKET_VERSION
+
+WEBSOCKET_VERSION: Final = "13"
+KEY_BYTES: Final = 16
+SUBPROTOCOL: Final = "jim.2"
 
 
 def accept_websocket(request: HttpRequest) -> HeaderList:
