@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
+DEFAULT_PORT: Final = 7777
+DEFAULT_TLS_PORT: Final = 7778
 ONLINE: Final = "online"
 """The status of a user who has set no other."""
 OFFLINE: Final = "offline"
@@ -19,8 +21,9 @@ ONCE_HOURS: Final = 72
 SERVER_OWNER: Final = "server"
 """Who moderates through `gmessenger-admin`; a reserved name, so no user can have it."""
 RegistrationMode: TypeAlias = Literal["open", "invite", "closed"]
-WebTls: TypeAlias = Literal["auto", "no"]
 """Whether guests may register, as the server's option and the greeting of a client say it."""
+WebTls: TypeAlias = Literal["auto", "no"]
+"""Whether the web endpoint is encrypted."""
 MEMORY_URL: Final = "memory:"
 """The URL of a store that keeps nothing after the server stops."""
 STORE_RETRY_DELAY: Final = 1.0

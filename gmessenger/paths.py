@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gmessenger.constants import DEFAULT_PORT
 from gmessenger.errors import ConfigError
 from gmessenger.text import Text
 
 STDERR = "-"
-DEFAULT_PORT: Final = 7777
 
 
 def checkout_root() -> Path | None:

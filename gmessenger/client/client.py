@@ -13,6 +13,7 @@ from gevent.queue import Full
 from gmessenger import field_types as fields
 from gmessenger.client.amendments import AmendmentSender
 from gmessenger.client.config import Timeouts, TlsConfig
+from gmessenger.client.endpoint import ServerEndpoint
 from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import (
     ChatEvent,
@@ -104,8 +105,8 @@ class Client(ChatRequests, AmendmentSender):
     def __init__(
         self,
         host: str,
-        port: int,
-        name: str,
+        port: int = 0,
+        name: str = "",
         *,
         password: str | None = None,
         device: str | None = None,
@@ -113,10 +114,20 @@ class Client(ChatRequests, AmendmentSender):
         plain_passwords: bool = False,
         receive_messages: bool = True,
         unsent_file: Path | None = None,
+        invite: str | None = None,
         timeouts: Timeouts | None = None,
         send_queue_size: int = 1000,
         event_queue_size: int = 256,
     ) -> None:
+        """Prepare a client, which `start` connects.
+
+        host: a name, an address, or the URL of a server's WebSocket: `Client("wss://HOST/jim", name="echo")`.
+        port: 0 for the default one: 7777, with `tls` 7778, or that of the URL.
+        invite: what registers the name where the server asks for an invite; by default `#invite=…` of the URL.
+
+        Raises `UsageError` if the URL is none, or contradicts `port` or `tls`, and `FileError` if a file of `tls`
+        cannot be used.
+        """
         super().__init__()
         self.name = name
         self.limits: Mapping[str, Any] = {}
@@ -140,9 +151,10 @@ class Client(ChatRequests, AmendmentSender):
             self._timeouts,
             self._on_resolved,
         )
-        self._handshake = Handshake(
-            host, port, name, self._timeouts, password, device, tls, plain_passwords, receive_messages
-        )
+        endpoint = ServerEndpoint(host, port, tls)
+        self.registration_invite = invite or endpoint.invite
+        """The invite with which the name is registered, unless the call has another one."""
+        self._handshake = Handshake(endpoint, name, self._timeouts, password, device, plain_passwords, receive_messages)
         self._reconnector = Reconnector(
             self._handshake,
             self._timeouts,
@@ -171,9 +183,9 @@ class Client(ChatRequests, AmendmentSender):
     def start_registered(self, password: str, invite: str | None = None) -> None:
         """Connect, register the name and log in as its account, in one go; also where guests are refused.
 
-        Raises as `start`.
+        Without an `invite`, that of the constructor is used. Raises as `start`.
         """
-        self._handshake.set_registration((password, invite))
+        self._handshake.set_registration((password, invite or self.registration_invite))
         try:
             self._reconnector.start()
         finally:
@@ -286,8 +298,11 @@ class Client(ChatRequests, AmendmentSender):
         return len(self._send_queue)
 
     def register(self, password: str, invite: str | None = None) -> None:
-        """Make the guest's name an account. Raises as all requests do, and `InsecureTransport`."""
-        response = self._request(RegisterRequest(password=password, invite=invite))
+        """Make the guest's name an account. Raises as all requests do, and `InsecureTransport`.
+
+        Without an `invite`, that of the constructor is used.
+        """
+        response = self._request(RegisterRequest(password=password, invite=invite or self.registration_invite))
         self._handshake.set_credentials(password, response.session)
         self.registration = None
         self._resequencer.on_registered()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from gevent import socket, with_timeout
 
@@ -25,10 +26,30 @@ MAX_FRAME: Final = 1_048_576
 """Bytes of the longest frame that is accepted from a server."""
 
 MAX_FIRST_BYTES: Final = 1000
+MAX_SHOWN_ANSWER: Final = 100  # characters
 TLS_ALERT_PREFIX: Final = b"\x15\x03"
 """The beginning of the alert by which a TLS server answers plain text."""
 
 ReceivedFrame: TypeAlias = tuple[bytes, ServerEvent]
+
+
+class ServerBusy(ConnectionError):
+    """The server cannot admit one more connection now; it may in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after or 0.0
+
+
+class ForeignServer(ConnectionError):
+    """The server speaks something else than JIM 2; trying again does not help."""
+
+    @classmethod
+    def answering(cls, answer: bytes) -> Self:
+        """Return the error for a server that has sent this, or this first."""
+        line = answer.decode(errors="replace").strip().partition("\n")[0].rstrip()
+        shown = line if len(line) <= MAX_SHOWN_ANSWER else f"{line[:MAX_SHOWN_ANSWER]}…"
+        return cls(Text("this server does not speak JIM 2; it answered {answer}", answer=shown))
 
 
 def describe_error(error: Exception) -> str:
@@ -81,6 +102,18 @@ class ServerConnection:
 
         Raises TimeoutError when the server has read nothing for `timeouts.response` seconds.
         """
+        self._send_bytes(self._encode(data), timeouts)
+
+    def _encode(self, frames: bytes) -> bytes:
+        """Return frames as they are sent."""
+        return frames
+
+    def _encode_last(self, frames: bytes) -> bytes:
+        """Return frames as they are sent before the connection is closed."""
+        return frames
+
+    def _send_bytes(self, data: bytes, timeouts: Timeouts) -> None:
+        # After an error `_sending` stays: what was cut off may not be followed by anything.
         self._sending = True
         rest = memoryview(data)
         while rest:
@@ -91,14 +124,18 @@ class ServerConnection:
         self._sending = False
 
     def read(self, timeout: float) -> ReceivedFrame | None:
-        """Return the next frame and its event; None if there is none within `timeout` seconds. Blocks."""
+        """Return the next frame and its event; None if nothing of one arrives within `timeout` seconds. Blocks."""
+        deadline = time.monotonic() + timeout
         while not self._received:
             if self._error is not None:
                 raise self._error
-            data = self._recv(timeout)
+            data = self._recv(deadline - time.monotonic())
             if data is None:
                 return None
-            self._decode(data)
+            if self._decode(data):
+                deadline = time.monotonic() + timeout
+            elif self._error is None and time.monotonic() >= deadline:
+                return None
         return self._received.popleft()
 
     def fail(self, error: Exception) -> None:
@@ -111,7 +148,7 @@ class ServerConnection:
         if not self._sending and self._error is None:
             with suppress(OSError):
                 self._socket.setblocking(False)
-                self._socket.send(final_frames + encode(QuitRequest()))
+                self._socket.send(self._encode_last(final_frames + encode(QuitRequest())))
                 if self._unwrap is not None:
                     self._unwrap()
         self.close()
@@ -137,7 +174,8 @@ class ServerConnection:
             raise self._error or ConnectionError(Text("the server closed the connection"))
         return data
 
-    def _decode(self, data: bytes) -> None:
+    def _decode(self, data: bytes) -> bool:
+        """Take frames out of received bytes, and why there will be no more; return whether these were of a frame."""
         if len(self.first_bytes) < MAX_FIRST_BYTES:
             self.first_bytes = (self.first_bytes + data)[:MAX_FIRST_BYTES]
         try:
@@ -150,3 +188,4 @@ class ServerConnection:
                 self._error = ConnectionError(
                     Text("that port expects TLS: connect with TLS, or give the server's plain port")
                 )
+        return True

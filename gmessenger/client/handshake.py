@@ -1,64 +1,44 @@
-"""The handshake of a client: connect, TLS, and login by password or session token."""
+"""The handshake of a client: connect, and log in by password or session token."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from gevent import socket
+from gevent import with_timeout
 from msgspec import MsgspecError, Raw, json
 
-from gmessenger.client.config import Timeouts, TlsConfig
-from gmessenger.client.connection import TLS_ALERT_PREFIX, ServerConnection
-from gmessenger.client.dialer import dial
+from gmessenger.client.config import Timeouts
+from gmessenger.client.connection import TLS_ALERT_PREFIX, ForeignServer, ServerBusy, ServerConnection
+from gmessenger.client.endpoint import ServerEndpoint
 from gmessenger.client.responses import encode_request, error_from_response, is_error, is_retryable
 from gmessenger.errors import BadName, BadText, InsecureTransport, NameInUse, WireError
-from gmessenger.hosts import join_host_port, strip_brackets
 from gmessenger.text import Text
 from gmessenger.wire.events import ResponseFrame
 from gmessenger.wire.version import JIM_VERSION
-
-if TYPE_CHECKING:
-    from gmessenger.client.tls import TlsContext
 
 LOGIN_OK: Final = 200
 REGISTERED: Final = 201
 NEWLINE_TIMEOUT: Final = 1.0
 """Seconds that a server has to end its answer with a newline."""
-MAX_SHOWN_ANSWER: Final = 100  # characters
-
-
-class ServerBusy(ConnectionError):
-    """The server cannot admit one more connection now; it may in `retry_after` seconds."""
-
-    def __init__(self, message: str, retry_after: float | None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after or 0.0
-
-
-class ForeignServer(ConnectionError):
-    """The server speaks something else than JIM 2; trying again does not help."""
-
-    def __init__(self, answer: bytes) -> None:
-        """`answer`: the first bytes that it has sent."""
-        line = answer.decode(errors="replace").strip().partition("\n")[0].rstrip()
-        shown = line if len(line) <= MAX_SHOWN_ANSWER else f"{line[:MAX_SHOWN_ANSWER]}…"
-        super().__init__(Text("this server does not speak JIM 2; it answered {answer}", answer=shown))
 
 
 def _read_response(connection: ServerConnection, deadline: float) -> ResponseFrame | None:
-    """Return the first response; None if there is none before the deadline. Blocks.
+    """Return the first response; None if there is none before the deadline, however the server drags it out. Blocks.
 
     Raises `ForeignServer` if the server answers with something else than an object and a newline, and OSError.
     """
-    while (remaining := deadline - time.monotonic()) > 0:
-        received = connection.read(min(remaining, NEWLINE_TIMEOUT))
+    return with_timeout(max(deadline - time.monotonic(), 0.0), _wait_for_response, connection, timeout_value=None)
+
+
+def _wait_for_response(connection: ServerConnection) -> ResponseFrame:
+    while True:
+        received = connection.read(NEWLINE_TIMEOUT)
         if received is not None and isinstance(received[1], ResponseFrame):
             return received[1]
         if _may_be_foreign(connection) and _is_no_frame(connection.first_bytes):
-            raise ForeignServer(connection.first_bytes)
-    return None
+            raise ForeignServer.answering(connection.first_bytes)
 
 
 def _is_no_frame(first_bytes: bytes) -> bool:
@@ -78,12 +58,6 @@ def _may_be_foreign(connection: ServerConnection) -> bool:
     return bool(begins) and not begins.startswith(TLS_ALERT_PREFIX)
 
 
-def _make_tls_context(tls: TlsConfig) -> TlsContext:
-    from gmessenger.client.tls import TlsContext  # loads slowly, and is not needed for plain connections
-
-    return TlsContext(tls)
-
-
 class Handshake:
     """Opens logged-in connections for one name, and one device of it if it is an account.
 
@@ -94,23 +68,18 @@ class Handshake:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        endpoint: ServerEndpoint,
         name: str,
         timeouts: Timeouts,
         password: str | None = None,
         device: str | None = None,
-        tls: TlsConfig | None = None,
         plain_passwords: bool = False,
         receive_messages: bool = True,
     ) -> None:
-        """Prepare a login. Raises `FileError` if a file of `tls` cannot be used."""
-        self._host = strip_brackets(host)
-        self._port = port
+        self._endpoint = endpoint
         self._name = name
         self._timeouts = timeouts
         self._device = device
-        self._tls_context = _make_tls_context(tls) if tls is not None else None
         self._plain_passwords = plain_passwords
         self._is_private = True  # until a connection shows otherwise
         self._receive_messages = receive_messages
@@ -137,8 +106,8 @@ class Handshake:
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` of the server."""
-        return join_host_port(self._host, self._port)
+        """`HOST:PORT` of the server, or its URL."""
+        return str(self._endpoint)
 
     def connect(self) -> tuple[ServerConnection, ResponseFrame]:
         """Connect and log in; return the connection and the response to the login. Blocks.
@@ -150,7 +119,7 @@ class Handshake:
             CertificateNotTrusted: the server did not prove its identity; nothing was sent to it.
         """
         deadline = time.monotonic() + self._timeouts.connect
-        connection = ServerConnection(self._dial(deadline))
+        connection = self._endpoint.connect(self._timeouts)
         self._is_private = connection.is_private
         try:
             return connection, self._log_in(connection, deadline)
@@ -167,12 +136,6 @@ class Handshake:
         """Raise `InsecureTransport` if a password must not be sent on the last connection."""
         if not self.is_confidential:
             raise InsecureTransport
-
-    def _dial(self, deadline: float) -> socket.socket:
-        sock = dial(self._host, self._port, self._timeouts.connect)
-        if self._tls_context is None:
-            return sock
-        return self._tls_context.wrap(sock, self._host, deadline - time.monotonic())
 
     def _log_in(self, connection: ServerConnection, deadline: float) -> ResponseFrame:
         if self._registration is not None:
@@ -204,7 +167,7 @@ class Handshake:
         if is_error(response) and (response.code is not None or is_retryable(response)):
             raise self._login_error(response)
         if response.response != status or (response.jim or 0) < JIM_VERSION:
-            raise ForeignServer(connection.first_bytes)
+            raise ForeignServer.answering(connection.first_bytes)
 
     def _is_token_rejected(self, response: ResponseFrame) -> bool:
         """Return whether the server may have refused the token, so that a login without it may succeed."""
@@ -225,7 +188,7 @@ class Handshake:
             response = _read_response(connection, deadline)
         except ConnectionError as error:
             if _may_be_foreign(connection):
-                raise ForeignServer(connection.first_bytes) from error
+                raise ForeignServer.answering(connection.first_bytes) from error
             raise
         if response is None:
             raise TimeoutError(Text("connected, but no answer within {seconds:g} s", seconds=self._timeouts.connect))

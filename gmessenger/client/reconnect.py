@@ -11,10 +11,10 @@ from gevent import Greenlet
 
 from gmessenger.backoff import Backoff
 from gmessenger.client.config import Timeouts
-from gmessenger.client.connection import ServerConnection, describe_error
+from gmessenger.client.connection import ServerBusy, ServerConnection, describe_error
 from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import Disconnected
-from gmessenger.client.handshake import Handshake, ServerBusy
+from gmessenger.client.handshake import Handshake
 from gmessenger.client.receiver import Receiver
 from gmessenger.client.sender import Sender
 from gmessenger.errors import LoggedInElsewhere, NameInUse, Refused, Unreachable, WireError

@@ -34,6 +34,7 @@ from gmessenger.console import print_text
 from gmessenger.errors import ConfigError, UsageError
 from gmessenger.hosts import split_host_port
 from gmessenger.paths import config_file
+from gmessenger.server_urls import is_server_url, parse_server_url
 from gmessenger.text import Text
 from gmessenger.urls import redact_error, redact_text
 
@@ -121,6 +122,9 @@ def _split_endpoint(
     """
     if not namespace[host_key]:
         return
+    if is_server_url(namespace[host_key]):
+        _split_url(program, namespace, arguments, host_key, port_key)
+        return
     namespace[host_key], port = split_host_port(namespace[host_key])
     if port in (None, namespace[port_key]):
         return
@@ -129,6 +133,20 @@ def _split_endpoint(
         namespace[port_key] = port
     elif host_key in given_keys:
         raise UsageError(Text("The port is given twice: {one} and {other}.", one=port, other=namespace[port_key]))
+
+
+def _split_url(
+    program: Program[Any], namespace: dict[str, Any], arguments: list[str], host_key: str, port_key: str
+) -> None:
+    """Take the invite out of a URL, whose port takes precedence over any other.
+
+    Raises `UsageError` if the command line has another port.
+    """
+    url = parse_server_url(namespace[host_key])
+    port, namespace[host_key], namespace[port_key] = namespace[port_key], str(url), 0
+    namespace["invite"] = namespace["invite"] or url.invite
+    if port not in (0, url.port) and port_key in keys_on_command_line(program, arguments):
+        raise UsageError(Text("{url} has its port in itself; {port} is another one.", url=url, port=port))
 
 
 def keys_on_command_line(program: Program[Any], arguments: list[str]) -> set[str]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from gmessenger.errors import BadRequest
 from gmessenger.hosts import MAX_PORT, ascii_host, split_host_port
 from gmessenger.room_rules import format_rules, parse_rules
+from gmessenger.server_urls import is_server_url, parse_server_url
 from gmessenger.text import Text
 
 COMMENT_PATTERN: Final = re.compile(r"\s[#;]")
@@ -70,6 +71,24 @@ def host(metavar: str) -> OptionType:
                 raise ArgumentTypeError(
                     Text("expected HOST, HOST:PORT or [ADDRESS]:PORT, not {value!r}", value=value)
                 ) from None
+        return stripped
+
+    return OptionType(metavar, parse)
+
+
+def server_address(metavar: str) -> OptionType:
+    """Accept what `host` does, or the URL of a server's WebSocket or site."""
+    parse_host = host(metavar).parse
+
+    def parse(value: str) -> str:
+        stripped = value.strip()
+        if not is_server_url(stripped):
+            return str(parse_host(value))
+        try:
+            parse_server_url(stripped)
+        except ValueError:
+            expected = "expected wss://HOST, wss://HOST:PORT/PATH or the https:// link of a server, not {value!r}"
+            raise ArgumentTypeError(Text(expected, value=value)) from None
         return stripped
 
     return OptionType(metavar, parse)

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Final, NoReturn
 
+from gmessenger.constants import DEFAULT_PORT
 from gmessenger.launcher.output import fail, safe
 from gmessenger.launcher.poll import poll_until
 from gmessenger.launcher.supervise import (
@@ -27,7 +28,6 @@ from gmessenger.launcher.supervise import (
     wait_for_exit,
 )
 from gmessenger.launcher.windows import Windows, choose
-from gmessenger.paths import DEFAULT_PORT
 
 ABOUT: Final = (
     "One server and several clients from one terminal, each in a window of its own: `python launcher.py --clients 3`."

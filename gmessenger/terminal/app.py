@@ -52,6 +52,9 @@ HINT_TLS: Final = N_(
     "(--tls encrypts the connection; --plain-passwords sends the password without encryption, if the server accepts "
     "it.)"
 )
+HINT_WSS: Final = N_(
+    "(A wss:// URL is encrypted; --plain-passwords sends the password without encryption, if the server accepts it.)"
+)
 HINT_TRUST: Final = N_("(To trust this server, use --ca FILE or --pin sha256:….)")
 HINT_DEVICE: Final = N_("(Two clients of one account can run at the same time if each has its own --device.)")
 HINT_PASSWORD: Final = N_("(Use --password-file FILE, or {variable} in the environment.)")
@@ -182,16 +185,18 @@ class ClientApp:
             retry_for=seconds,
             max_outage=seconds if is_sending else inf,
         )
+        tls = TlsConfig(ca=Path(options.ca) if options.ca else None, pin=options.pin)
         self._client = Client(
             options.host,
             options.server_port,
             name or "",
             password=self._password,
             device=device_name(options),
-            tls=TlsConfig(ca=Path(options.ca) if options.ca else None, pin=options.pin) if options.tls else None,
+            tls=tls if options.is_encrypted else None,
             plain_passwords=options.plain_passwords,
             receive_messages=not is_sending,  # --to shows no messages
             unsent_file=unsent_file(options, name or "") if is_stdin_tty() and not is_sending else None,
+            invite=options.invite,
             timeouts=timeouts,
         )
         return self._client
@@ -213,7 +218,7 @@ class ClientApp:
         cause = error.__cause__
         is_exposed = self._client is not None and not self._client.can_send_password
         if isinstance(cause, InsecureTransport) or (isinstance(cause, PasswordRequired) and is_exposed):
-            return _(HINT_TLS)
+            return _(HINT_TLS if self._options.url is None else HINT_WSS)
         if isinstance(cause, PasswordRequired) and self._password is None and not is_stdin_tty():
             return _(HINT_PASSWORD, variable=PASSWORD_ENV_VAR)
         if isinstance(cause, LoggedInElsewhere):
@@ -224,7 +229,9 @@ class ClientApp:
         if isinstance(error, Refused):
             options, cause = self._options, error.__cause__
             code = cause.code if isinstance(cause, WireError) else None
-            log.log_event("client_refused", host=options.host, port=options.server_port, name=options.name, code=code)
+            log.log_event(
+                "client_refused", host=options.server_host, port=options.server_port, name=options.name, code=code
+            )
 
     def _log_unexpected(self, error: Exception) -> str:
         log.log_event("greenlet_failed", exception=error, what="client")

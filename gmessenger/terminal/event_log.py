@@ -33,7 +33,7 @@ def log_client_event(event: ChatEvent, options: ClientOptions) -> None:
 
 
 def _server_fields(options: ClientOptions) -> Fields:
-    return {"host": options.host, "port": options.server_port}
+    return {"host": options.server_host, "port": options.server_port}
 
 
 def _message_fields(event: Accepted | Rejected) -> Fields:

@@ -10,8 +10,8 @@ import gevent
 
 from gmessenger.backoff import Backoff
 from gmessenger.client import Client, Timeouts
+from gmessenger.client.connection import ForeignServer
 from gmessenger.client.dialer import is_resolution_error, is_unknown_host
-from gmessenger.client.handshake import ForeignServer
 from gmessenger.errors import MessagesNotSent, Unreachable
 from gmessenger.terminal import format_events
 from gmessenger.terminal.dates import format_duration

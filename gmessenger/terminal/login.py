@@ -32,6 +32,7 @@ from gmessenger.errors import (
 )
 from gmessenger.hosts import split_host_port
 from gmessenger.sanitize import sanitize
+from gmessenger.server_urls import is_server_url, parse_server_url
 from gmessenger.terminal.format_events import format_reason
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.lifecycle import StartupRetry
@@ -51,6 +52,9 @@ NEW_HERE: Final = N_(
 )
 SAVED: Final = N_("saved in {file}: {what}; the next start asks no questions")
 SAVED_BUT_PASSWORD: Final = N_("saved in {file}: {what}; the next start asks only for the password")
+SERVER_SPELLINGS: Final = N_(
+    "a server is HOST, HOST:PORT or a URL, as in chat.example.org, 192.0.2.7:7777 or wss://chat.example.org"
+)
 REGISTRATION_BY_INVITE: Final = "invite"
 REGISTRATIONS_OFFERED: Final = frozenset({"open", REGISTRATION_BY_INVITE})
 
@@ -124,10 +128,14 @@ class FirstRun:
         return True
 
     def on_logged_in(self, client: Client) -> None:
-        """Offer a guest an account, and save the answers. Call it once, after the login. Blocks."""
+        """Offer a guest an account who is new or has an invite, and save the answers.
+
+        Call it once, after the login. Blocks.
+        """
+        is_invited = client.registration_invite is not None and self._line_terminal.is_interactive
+        if client.registration in REGISTRATIONS_OFFERED and (is_invited or self._config_file is not None):
+            self._offer_account(client)
         if self._config_file is not None:
-            if client.registration in REGISTRATIONS_OFFERED:
-                self._offer_account(client)
             self._save_answers(self._config_file, client)
 
     def _server_questions(self) -> list[Callable[[], bool]]:
@@ -151,17 +159,24 @@ class FirstRun:
         question = _("Server [{usual}]: ", usual=default)
         while (answer := self._ask_line(question)) is not None:
             with suppress(ValueError):
-                host, port = split_host_port(answer or default)
+                self._set_server(answer or default)
                 self._typed_server = answer or self._typed_server
-                self._options = replace(self._options, host=host, port=port or self._port)
-                self._options_to_save = (
-                    [*(key for key in self._options_to_save if key != "port"), "port"]
-                    if port
-                    else self._options_to_save
-                )
                 return True
-            self._show(_("a server is HOST or HOST:PORT, as in chat.example.org or 192.0.2.7:7777"))
+            self._show(_(SERVER_SPELLINGS))
         return False
+
+    def _set_server(self, text: str) -> None:
+        """Use the server that was typed: HOST, HOST:PORT or a URL. Raises ValueError for anything else."""
+        saved = [key for key in self._options_to_save if key != "port"]
+        if is_server_url(text):
+            url = parse_server_url(text)
+            invite = url.invite or self._options.invite
+            self._options = replace(self._options, host=str(url), port=0, invite=invite)
+            self._options_to_save = saved
+            return
+        host, port = split_host_port(text)
+        self._options = replace(self._options, host=host, port=port or self._port)
+        self._options_to_save = [*saved, "port"] if port else self._options_to_save
 
     def _ask_name(self) -> bool:
         default = self._options.name or ""
@@ -239,8 +254,11 @@ class FirstRun:
         if password != self._ask_secret(_("Repeat the password: ")):
             self._show(_("the passwords differ"))
             return False
+        known = client.registration_invite if registration == REGISTRATION_BY_INVITE else None
         for _try in range(MAX_PASSWORD_ATTEMPTS):
-            invite = self._ask_line(_("Your invite: ")) if registration == REGISTRATION_BY_INVITE else None
+            is_asked = registration == REGISTRATION_BY_INVITE and known is None
+            invite = self._ask_line(_("Your invite: ")) if is_asked else known
+            known = None  # it is asked for if it is refused
             try:
                 register(password, invite or None)
             except MessengerError as error:

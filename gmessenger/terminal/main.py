@@ -33,7 +33,14 @@ OPTION_CHECKS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] 
         lambda options: options.exec and not which(shlex.split(options.exec)[0]),
         "--exec does not name a program that can be run.",
     ),
-    (lambda options: (options.ca or options.pin) and not options.tls, "--ca and --pin work only with --tls."),
+    (
+        lambda options: options.tls and not options.is_encrypted,
+        "A ws:// or http:// URL is not encrypted; with --tls it has to begin with wss:// or https://.",
+    ),
+    (
+        lambda options: (options.ca or options.pin) and not options.is_encrypted,
+        "--ca and --pin work only with --tls or a wss:// URL.",
+    ),
     (lambda options: options.to == "", "--to needs a name or a #room."),
     (lambda options: not options.name and (options.to or options.listen), "--to and --listen need --name."),
     (

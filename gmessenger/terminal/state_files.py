@@ -12,6 +12,7 @@ from typing import Final
 from gmessenger import paths
 from gmessenger.client import fold
 from gmessenger.config.options import ClientOptions
+from gmessenger.server_urls import DEFAULT_TARGET
 from gmessenger.terminal.i18n import ngettext
 
 MAX_HOST_NAME: Final = 48
@@ -39,9 +40,16 @@ def unsent_file(options: ClientOptions, name: str) -> Path:
 
 def state_file(options: ClientOptions, name: str, kind: str) -> Path:
     """Return the path of the state of one kind. Raises `ConfigError` if there is no home directory."""
-    key = "\n".join((normalize_host(options.host), str(options.server_port), fold(name), device_name(options)))
+    key = "\n".join((*_server_key(options), fold(name), device_name(options)))
     digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
     return paths.state_directory() / kind / digest
+
+
+def _server_key(options: ClientOptions) -> tuple[str, ...]:
+    """Return what tells one server from another: host and port, and of a URL the path, unless it is the usual one."""
+    key = normalize_host(options.server_host), str(options.server_port)
+    url = options.url
+    return key if url is None or url.target == DEFAULT_TARGET else (*key, url.target)
 
 
 def list_state(options: ClientOptions, name: str) -> list[Path]:

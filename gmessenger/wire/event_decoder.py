@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, json
 
 from gmessenger.errors import BadFrame
+from gmessenger.text import Text
 from gmessenger.wire.events import PushEvent, ResponseFrame, ServerEvent, UnknownEvent
 from gmessenger.wire.framing import LineReader, is_nested_too_deep
 
@@ -19,6 +20,7 @@ class _FrameHead(Struct):
     response: int | UnsetType = UNSET
 
 
+FRAME_TOO_LONG: Final = Text("The server sent a frame that is too long.")
 _HEAD_DECODER: Final = json.Decoder(_FrameHead)
 _RESPONSE_DECODER: Final = json.Decoder(ResponseFrame)
 _PUSH_DECODER: Final = json.Decoder(PushEvent)
@@ -65,6 +67,6 @@ class EventDecoder:
         pairs: list[tuple[bytes, ServerEvent]] = []
         for line in self._lines.feed(data):
             if not isinstance(line, bytes):
-                raise BadFrame("The server sent a frame that is too long.")
+                raise BadFrame(FRAME_TOO_LONG)
             pairs.append((line, decode_server_frame(line)))
         return pairs

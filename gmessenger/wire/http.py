@@ -20,17 +20,10 @@ BODILESS: Final = frozenset({204, 304})
 HeaderList = Iterable[tuple[str, str]]
 
 
-class HttpRequest(Struct, frozen=True):
-    """The head of a request. `headers`: by lower-case name; of several with one name, all, with commas."""
+class HttpHead(Struct, frozen=True):
+    """The headers of a request or a response, by lower-case name; of several with one name, all, with commas."""
 
-    method: str
-    target: str
     headers: dict[str, str]
-
-    @property
-    def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
 
     def header(self, name: str) -> str:
         """Return a header by its lower-case name; empty where there is none."""
@@ -39,6 +32,18 @@ class HttpRequest(Struct, frozen=True):
     def has_token(self, name: str, token: str) -> bool:
         """Return whether a header that is a list has a token, in any case."""
         return token in (each.strip().lower() for each in self.header(name).split(","))
+
+
+class HttpRequest(HttpHead, frozen=True):
+    """The head of a request."""
+
+    method: str
+    target: str
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
 
 
 class HttpResponse(Struct, frozen=True):
@@ -95,14 +100,11 @@ class HttpCodec:
         if not isinstance(event, h11.Request):
             return None
         self._answers_head = event.method == b"HEAD"
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in event.headers:
-            name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers = join_headers(event.headers)
         self.declared_length = int(headers.get("content-length", 0))
         if not self.declared_length and "transfer-encoding" not in headers:
             self._next_event()  # its end, so that the connection can go on whether a body is asked for or not
-        return HttpRequest(event.method.decode("ascii"), event.target.decode("latin-1"), headers)
+        return HttpRequest(headers, event.method.decode("ascii"), event.target.decode("latin-1"))
 
     def next_data(self) -> bytes | None:
         """Return the next bytes of the body, none at its end; None while more must be received. Raises `HttpError`."""
@@ -153,6 +155,15 @@ class HttpCodec:
             return self._connection.next_event()
         except h11.RemoteProtocolError as error:
             raise _refuse(error) from None
+
+
+def join_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by name; of several with one name, all, with commas."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _refuse(error: h11.RemoteProtocolError) -> HttpError:

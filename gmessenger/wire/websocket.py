@@ -1,7 +1,7 @@
-"""WebSocket (RFC 6455), the server's end after its handshake: the bytes of a client in, lines and replies out.
+"""WebSocket (RFC 6455), both ends after the handshake: the bytes of the peer in, lines and replies out.
 
-`websockets` reads the frames. A text message is one line, or several, of the protocol spoken over it; each line of the
-server is a text message of its own. Extensions are never negotiated: compression would cost more memory than the rest
+`websockets` reads the frames. A text message is one line, or several, of the protocol spoken over it; each line that we
+send is a text message of its own. Extensions are never negotiated: compression would cost more memory than the rest
 of a connection, and mixes secrets with text of others.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CTRL_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 TEXT_HEADS: Final = tuple(bytes((0x81, length)) for length in range(126))
@@ -18,6 +18,7 @@ TEXT_HEADS: Final = tuple(bytes((0x81, length)) for length in range(126))
 MAX_SHORT_LENGTH: Final = 65_535
 PONG: Final = 0x8A
 """The first byte of a pong."""
+BINARY_FAULT: Final = "a binary message"
 
 
 class NullLogger:
@@ -37,23 +38,37 @@ NULL_LOGGER: Final[Any] = NullLogger()
 
 
 class WebSocketCodec:
-    """The state of one WebSocket. Its methods raise nothing, whatever the client sends.
+    """The state of one WebSocket. Its methods raise nothing, whatever the peer sends.
 
     After each `receive` the caller sends what `take_replies` returns, and ends the connection once `is_closed`.
     """
 
-    __slots__ = ("_message", "_protocol", "_replies", "is_closed", "is_oversized")
+    __slots__ = ("_message", "_protocol", "_replies", "fault", "is_closed", "is_oversized", "received_control_only")
 
-    def __init__(self, max_message: int) -> None:
-        """`max_message`: bytes that a message of the client may have; a longer one ends the connection."""
-        self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=max_message, logger=NULL_LOGGER)
+    def __init__(self, max_message: int, side: Side = Side.SERVER) -> None:
+        """Read what the other side sends.
+
+        max_message: bytes that a message of the peer may have; a longer one ends the connection.
+        side: which end this is.
+        """
+        self._protocol = Protocol(side, state=State.OPEN, max_size=max_message, logger=NULL_LOGGER)
         self._message = bytearray()
         """The fragments, up to now, of a message that is not complete."""
         self._replies: list[bytes] = []
         self.is_closed = False
-        """Whether the client has sent a Close, or broke the protocol: later bytes are ignored."""
+        """Whether the peer has sent a Close, or broke the protocol: later bytes are ignored."""
         self.is_oversized = False
         """Whether a message was longer than allowed."""
+        self.fault = ""
+        """How the peer broke the protocol; empty if it did not."""
+        self.received_control_only = False
+        """Whether the bytes received last were control frames, and nothing of a message."""
+
+    @property
+    def received_close(self) -> tuple[int, str] | None:
+        """The code and the reason of the peer's Close; None if there was none. Without a code it is 1005."""
+        close = self._protocol.close_rcvd
+        return (int(close.code), close.reason) if close is not None else None
 
     def receive(self, data: bytes) -> bytes:
         """Return the messages that are complete, each with a newline; none where there is none."""
@@ -70,15 +85,17 @@ class WebSocketCodec:
                     lines += b"\n"
                     self._message = bytearray()
             elif frame.opcode is Opcode.BINARY:
+                self.fault = BINARY_FAULT
                 if protocol.state is State.OPEN:
                     protocol.fail(CloseCode.UNSUPPORTED_DATA, "text is expected")
                 break
-        self.is_oversized = isinstance(protocol.parser_exc, PayloadTooBig)
+        self.received_control_only = bool(frames) and all(frame.opcode in CTRL_OPCODES for frame in frames)
+        self._note_end()
         self._note_replies()
         return bytes(lines)
 
     def take_replies(self) -> bytes:
-        """Return what the client must be sent before anything else: a pong, the close."""
+        """Return what the peer must be sent before anything else: a pong, the close."""
         replies, self._replies = self._replies, []
         return b"".join(replies)
 
@@ -89,23 +106,35 @@ class WebSocketCodec:
         self._protocol.send_close(code)
         return b"".join(self._protocol.data_to_send())
 
-    def _note_replies(self) -> None:
-        """Queue the control frames that answer the client.
+    def _note_end(self) -> None:
+        error = self._protocol.parser_exc
+        self.is_oversized = isinstance(error, PayloadTooBig)
+        if error is not None and not self.fault:
+            self.fault = str(error) or type(error).__name__
+        self.is_closed = bool(self.fault) or self._protocol.close_rcvd is not None
+        if self.is_closed:
+            self._message = bytearray()
 
-        Only the last of several pings is answered, so that a client that never reads cannot make the queue grow.
+    def _note_replies(self) -> None:
+        """Queue the control frames that answer the peer.
+
+        Only the last of several pings is answered, so that a peer that never reads cannot make the queue grow.
         """
         for reply in self._protocol.data_to_send():
-            if not reply:  # the end of the stream
-                self.is_closed = True
-            elif reply[0] == PONG:
+            if not reply:  # the end of the stream, which `is_closed` tells
+                continue
+            if reply[0] == PONG:
                 self._replies = [each for each in self._replies if each[0] != PONG]
-                self._replies.append(reply)
-            else:
-                self._replies.append(reply)
+            self._replies.append(reply)
+
+
+def encode_masked_messages(lines: bytes) -> bytes:
+    """Return what a client sends: a text message for each line, without its newline, masked (RFC 6455, 5.3)."""
+    return b"".join(Frame(Opcode.TEXT, line).serialize(mask=True) for line in lines.split(b"\n") if line)
 
 
 def encode_messages(lines: bytes | memoryview) -> bytes:
-    """Return a text message for each line, without its newline."""
+    """Return what a server sends: a text message for each line, without its newline."""
     messages: list[bytes] = []
     for line in bytes(lines).split(b"\n"):
         if length := len(line):

@@ -13,6 +13,32 @@ from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer,
 SHORT_TIMEOUTS = Timeouts(connect=2, response=2, probe_after=2, retry_for=5, initial_backoff=0.02, max_backoff=0.1)
 
 
+BOTH_WIRES = ("test_handshake", "test_journal", "test_receiver", "test_reconnect", "test_sender", "test_session_closed")
+"""Modules whose tests of the scripted server run over TCP and over WebSocket."""
+PLAIN_WIRE_TESTS = {
+    "test_a_server_of_another_kind_that_closes_without_a_newline": "a message ends where it ends",
+}
+"""Tests that do not hold for a WebSocket, and why."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "wire" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in BOTH_WIRES:
+        wires = ["plain"] if metafunc.function.__name__ in PLAIN_WIRE_TESTS else ["plain", "web"]
+        metafunc.parametrize("wire", wires)
+
+
+@pytest.fixture
+def wire() -> str:
+    """How clients reach the scripted server."""
+    return "plain"
+
+
+@pytest.fixture
+def fake(wire: str) -> Iterator[FakeServer]:
+    with FakeServer(wire=wire) as server:
+        yield server
+
+
 class Reader:
     """Reads the events of a client and keeps them in `seen`."""
 

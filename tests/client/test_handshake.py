@@ -68,6 +68,21 @@ def test_a_server_that_says_nothing(fake: FakeServer, make: Any) -> None:
     connection.expect_closed()
 
 
+def test_a_server_that_never_ends_its_answer_is_given_up(fake: FakeServer, make: Any) -> None:
+    starting = started(make(connect=0.3))
+    connection = fake.accept()
+    connection.send_bytes(b'{"response":200')
+
+    def drip() -> None:
+        while not starting.ready():
+            connection.send_bytes(b" ")
+            gevent.sleep(0.02)
+
+    dripping = gevent.spawn(drip)
+    assert str(failure(starting)).endswith("connected, but no answer within 0.3 s.")
+    dripping.kill()
+
+
 @pytest.mark.parametrize(
     "banner",
     [
@@ -139,6 +154,7 @@ def test_turned_away(
 
 
 def test_a_name_that_cannot_be_sent(fake: FakeServer) -> None:
+    gevent.spawn(fake.accept)
     with pytest.raises(Refused, match="name"):
         Client(fake.host, fake.port, "h\udcffnk").start()
 

@@ -96,6 +96,49 @@ def test_the_course_spellings_of_the_address_work(spelling: str) -> None:
     assert parse_options(CLIENT, [spelling, "10.0.0.1"], {}).host == "10.0.0.1"
 
 
+URL = "wss://chat.example.org/jim"
+
+
+@pytest.mark.parametrize("source", ["command line", "positional", "environment", "file"])
+def test_a_url_is_a_server_from_anywhere_and_its_port_wins(source: str, ini: Path) -> None:
+    link = "https://chat.example.org/#invite=let-me-in"
+    ini.write_text("[client]\nport = 7000\n" + (f"host = {link}\n" if source == "file" else ""))
+    words = {"command line": ["-a", link], "positional": [link]}.get(source, [])
+    environ = {"MESSENGER_HOST": link} if source == "environment" else {}
+    options = parse_options(CLIENT, [*words, "-c", str(ini)], environ)
+    assert (options.host, options.server_host, options.server_port) == (URL, "chat.example.org", 443)
+    assert (options.is_encrypted, options.invite) == (True, "let-me-in")
+    assert parse_options(CLIENT, ["--invite", "other", *words, "-c", str(ini)], environ).invite == "other"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["wss://chat.example.org", "-p", "8443"], "has its port in itself; 8443 is another one."),
+        (["wss://chat.example.org", "8443"], "has its port in itself"),
+        (["wss://"], "expected wss://HOST"),
+        (["wss://hank:secret@chat.example.org"], "expected wss://HOST"),
+        (["ftp://chat.example.org"], "expected HOST, HOST:PORT"),
+    ],
+)
+def test_a_url_that_cannot_be_is_told_without_its_password(words: list[str], sentence: str) -> None:
+    with pytest.raises(UsageError) as problem:
+        parse_options(CLIENT, words, {})
+    assert sentence in str(problem.value) and "secret" not in str(problem.value)
+
+
+def test_the_port_of_the_url_may_be_repeated_and_one_of_a_file_does_not_matter(ini: Path) -> None:
+    assert parse_options(CLIENT, ["wss://chat.example.org:8443", "-p", "8443"], {}).server_port == 8443
+    ini.write_text(f"[client]\nhost = {URL}\n")
+    with pytest.raises(UsageError, match="has its port in itself"):
+        parse_options(CLIENT, ["-c", str(ini), "-p", "7777"], {})
+
+
+def test_a_server_listens_at_no_url() -> None:
+    with pytest.raises(UsageError, match="expected HOST"):
+        parse_options(SERVER, ["--ip", URL], {})
+
+
 def test_a_percent_sign_is_a_percent_sign(ini: Path) -> None:
     ini.write_text("[server]\nip = 100%(x)s\n")
     assert parse_options(SERVER, ["-c", str(ini)], {}).ip == "100%(x)s"

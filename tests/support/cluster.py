@@ -77,7 +77,7 @@ class RunningCluster:
         return sum(node.failures for node in self.nodes)
 
     def limit_send_buffers(self, size: int) -> None:
-        """As `RunningServer.limit_send_buffers`, of all nodes."""
+        """Limit those of all nodes, as `RunningServer.limit_send_buffers`."""
         for node in self.nodes:
             node.limit_send_buffers(size)
 

@@ -5,6 +5,8 @@ import socket
 import time
 from typing import Any, Self
 
+from tests.support.web import AcceptedWebSocket
+
 TIMEOUT = 5.0
 Frame = dict[str, Any]
 LIMITS = {"frame": 65_536, "text": 16_384}
@@ -22,7 +24,7 @@ def reserve_port(port: int = 0) -> socket.socket:
 class ClientConnection:
     """One accepted connection, as the server sees it."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | AcceptedWebSocket) -> None:
         self.sock = sock
         self.unread = b""
         sock.settimeout(TIMEOUT)
@@ -100,17 +102,20 @@ class ClientConnection:
 
 
 class FakeServer:
-    """Listens on a free port of the loopback."""
+    """Listens on a free port of the loopback. `wire`: plain, or web for WebSockets; `host` is a URL then."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, wire: str = "plain") -> None:
         self.listener = socket.create_server(("127.0.0.1", port))
         self.listener.settimeout(TIMEOUT)
-        self.host = "127.0.0.1"
+        self.wire = wire
         self.port: int = self.listener.getsockname()[1]
+        self.host = "127.0.0.1" if wire == "plain" else f"ws://127.0.0.1:{self.port}/jim"
         self.connections: list[ClientConnection] = []
 
     def accept(self) -> ClientConnection:
-        self.connections.append(peer := ClientConnection(self.listener.accept()[0]))
+        sock, _ = self.listener.accept()
+        sock.settimeout(TIMEOUT)
+        self.connections.append(peer := ClientConnection(sock if self.wire == "plain" else AcceptedWebSocket(sock)))
         return peer
 
     def accept_and_log_in(self, **welcome: Any) -> ClientConnection:

@@ -1,4 +1,4 @@
-"""A socket that speaks WebSocket, for clients that know lines only: the third wire of the protocol tests."""
+"""Sockets that speak WebSocket, for clients and servers that know lines only: the third wire of the tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
+from websockets.server import ServerProtocol
 from websockets.utils import accept_key
 
 HEAD_END = b"\r\n\r\n"
@@ -53,22 +54,18 @@ def read_response(sock: socket.socket) -> tuple[bytes, bytes]:
     return head, body
 
 
-class WebSocketSocket:
+class LineSocket:
     """A WebSocket with the methods of a socket: lines in and out; a partial line becomes a fragment of a message."""
 
-    def __init__(self, sock: socket.socket, host: str, *headers: str) -> None:
-        """Do the handshake, with more headers. Blocks as the socket does."""
+    def __init__(self, sock: socket.socket, protocol: Protocol, *, is_masked: bool) -> None:
         self._sock = sock
-        self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
+        self._protocol = protocol
+        self._is_masked = is_masked
         self._message = bytearray()
         self._is_continued = False
         self._received = bytearray()
-        key = make_key()
-        sock.sendall(request_head(host, *headers, key=key))
-        head, rest = read_head(sock)
-        assert head.startswith(b"HTTP/1.1 101 "), head
-        assert f"sec-websocket-accept: {accept_key(key)}".encode().lower() in head.lower(), head
-        self._feed(rest)
+        self.pongs: list[bytes] = []
+        """The payloads of pongs that were received."""
 
     def sendall(self, data: bytes) -> None:
         """Send each line, or whole JSON object, as one message, and a partial one as a fragment."""
@@ -82,7 +79,7 @@ class WebSocketSocket:
         self._is_continued = not is_complete
         if is_complete:
             self._message.clear()
-        self._sock.sendall(Frame(opcode, data, is_complete).serialize(mask=True))
+        self._sock.sendall(Frame(opcode, data, is_complete).serialize(mask=self._is_masked))
 
     def recv(self, size: int) -> bytes:
         """Return bytes of one message and its newline; none at the end."""
@@ -121,13 +118,47 @@ class WebSocketSocket:
             if frame.opcode is Opcode.TEXT:
                 assert frame.fin and b"\n" not in frame.data, "each frame is one message, whole"
                 self._received += frame.data + b"\n"
+            elif frame.opcode is Opcode.PONG:
+                self.pongs.append(bytes(frame.data))
+        assert self._protocol.parser_exc is None, "what was received is a WebSocket"
         self._flush()
 
     def _flush(self) -> None:
-        with suppress(OSError):  # the server may have closed already
+        with suppress(OSError):  # the peer may have closed already
             for sent in self._protocol.data_to_send():
                 if sent:
                     self._sock.sendall(sent)
+
+
+class WebSocketSocket(LineSocket):
+    """The client's end."""
+
+    def __init__(self, sock: socket.socket, host: str, *headers: str) -> None:
+        """Do the handshake, with more headers. Blocks as the socket does."""
+        super().__init__(sock, Protocol(Side.CLIENT, state=State.OPEN, max_size=None), is_masked=True)
+        key = make_key()
+        sock.sendall(request_head(host, *headers, key=key))
+        head, rest = read_head(sock)
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        assert f"sec-websocket-accept: {accept_key(key)}".encode().lower() in head.lower(), head
+        self._feed(rest)
+
+
+class AcceptedWebSocket(LineSocket):
+    """The server's end, by the server of `websockets`."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Do the handshake. Blocks as the socket does."""
+        protocol = ServerProtocol(subprotocols=["jim.2"], max_size=None)  # type: ignore[list-item]
+        super().__init__(sock, protocol, is_masked=False)
+        requests: list[Any] = []
+        while not requests:
+            protocol.receive_data(sock.recv(65536))
+            requests = protocol.events_received()
+        response = protocol.accept(requests[0])
+        assert response.status_code == 101, response
+        protocol.send_response(response)
+        self._flush()
 
 
 def _is_object(data: bytearray) -> bool:

@@ -58,7 +58,7 @@ def test_it_asks_once_and_remembers(fake: FakeServer, open_first_run: OpenFirstR
     hank = open_first_run()
     hank.wait_for(r"Server \[127\.0\.0\.1\]: $")
     hank.type_line("[what?")
-    hank.wait_for("-- a server is HOST or HOST:PORT")
+    hank.wait_for("-- a server is HOST, HOST:PORT or a URL")
     hank.type_line(f" {fake.host}:{fake.port} ")
     hank.wait_for("Your name: $")
     hank.type_line("")

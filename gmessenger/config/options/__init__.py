@@ -11,8 +11,6 @@ from gmessenger.config.options.client import ClientOptions
 from gmessenger.config.options.log import LogOptions
 from gmessenger.config.options.server import ServerOptions
 from gmessenger.config.options.table import (
-    DEFAULT_PORT,
-    DEFAULT_TLS_PORT,
     ENVIRONMENT_PREFIX,
     FLAG,
     Option,
@@ -23,8 +21,6 @@ from gmessenger.config.options.table import (
 )
 
 __all__ = [
-    "DEFAULT_PORT",
-    "DEFAULT_TLS_PORT",
     "ENVIRONMENT_PREFIX",
     "FLAG",
     "AdminOptions",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gmessenger.config.options.table import DEFAULT_PORT, default_store_url, option
+from gmessenger.config.options.table import default_store_url, option
 from gmessenger.config.types import file_path, port_number, text
+from gmessenger.constants import DEFAULT_PORT
 
 
 @dataclass(frozen=True, slots=True)

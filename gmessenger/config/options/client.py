@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gmessenger.config.options.log import LogOptions
-from gmessenger.config.options.table import DEFAULT_PORT, DEFAULT_TLS_PORT, FLAG, option
+from gmessenger.config.options.table import FLAG, option
 from gmessenger.config.types import (
     boolean,
     command_line,
     file_path,
-    host,
     port_number,
     seconds,
+    server_address,
     sha256_digest,
     text,
 )
+from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
+from gmessenger.server_urls import ServerUrl, is_server_url, parse_server_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +25,61 @@ class ClientOptions(LogOptions):
     """The options of `gmessenger-client`; times in seconds."""
 
     @property
+    def url(self) -> ServerUrl | None:
+        """The server, where `host` is a URL."""
+        return parse_server_url(self.host) if is_server_url(self.host) else None
+
+    @property
+    def server_host(self) -> str:
+        """The name or address of the server, also where `host` is a URL."""
+        return url.host if (url := self.url) is not None else self.host
+
+    @property
     def server_port(self) -> int:
-        """The option, or the default port, with TLS or without."""
+        """The option, or the port of the URL, or the default one, with TLS or without."""
+        if (url := self.url) is not None:
+            return url.port
         return self.port or (DEFAULT_TLS_PORT if self.tls else DEFAULT_PORT)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection is encrypted, by `tls` or by a `wss` URL."""
+        return url.is_encrypted if (url := self.url) is not None else self.tls
+
     host: str = option(
-        "127.0.0.1", host("HOST"), "the server", "to reach another machine", "-a", "--ip", active_in_file=True
+        "127.0.0.1",
+        server_address("HOST"),
+        "the server: a host, or a URL such as wss://chat.example.org where only a web server's port can be reached; "
+        "the https:// link of a server will do as well",
+        "to reach another machine",
+        "-a",
+        "--ip",
+        active_in_file=True,
     )
     port: int = option(
         0,
         port_number(),
-        "the server's port; 0 for the default, which is 7777, or 7778 with --tls",
+        "the server's port; 0 for the default, which is 7777, or 7778 with --tls; a URL has its own",
         "when the server uses another port",
         "-p",
     )
     tls: bool = option(
         False,
         FLAG,
-        "encrypt the connection with TLS and verify the server's certificate",
+        "encrypt the connection with TLS and verify the server's certificate, as wss:// does anyway",
         "whenever the server offers it",
     )
     ca: str | None = option(
         None,
         file_path(),
-        "with --tls: trust only the certificate authorities in this file (PEM), instead of the system's",
+        "with --tls or wss://: trust only the certificate authorities in this file (PEM), instead of the system's",
         "when a private certificate authority has signed the server's certificate",
     )
     pin: str | None = option(
         None,
         sha256_digest(),
-        "with --tls: accept only the certificate with this digest, as `gmessenger-admin cert show` prints it, "
-        "regardless of its issuer",
+        "with --tls or wss://: accept only the certificate with this digest, as `gmessenger-admin cert show` prints "
+        "it, regardless of its issuer",
         "when the server's certificate is self-signed",
     )
     plain_passwords: bool = option(
@@ -72,6 +98,14 @@ class ClientOptions(LogOptions):
         "a file whose first line is your password; the environment variable MESSENGER_PASSWORD holds the password "
         "itself; without either, the client asks for it",
         "in scripts that use an account",
+    )
+    invite: str | None = option(
+        None,
+        text("CODE"),
+        "the invite for registering your name, where the server asks for one; a link may end with #invite=CODE instead",
+        "when you have got an invite",
+        secret=True,
+        in_files=False,
     )
     device: str | None = option(
         None,

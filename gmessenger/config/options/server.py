@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from gmessenger.config.options.log import LogOptions
-from gmessenger.config.options.table import DEFAULT_PORT, DEFAULT_TLS_PORT, default_store_url, option
+from gmessenger.config.options.table import default_store_url, option
 from gmessenger.config.types import (
     boolean,
     byte_count,
@@ -26,7 +26,7 @@ from gmessenger.config.types import (
     text,
     web_url,
 )
-from gmessenger.constants import RegistrationMode, WebTls
+from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, RegistrationMode, WebTls
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from gmessenger.config.types import OptionType
 from gmessenger.constants import MEMORY_URL
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
-DEFAULT_PORT: Final = paths.DEFAULT_PORT
-DEFAULT_TLS_PORT: Final = 7778
 FLAG: Final = OptionType("", bool)
 """A switch: without a value on the command line, yes or no in a file or the environment."""
 

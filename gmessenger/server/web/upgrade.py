@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
 
 from websockets.utils import accept_key
 
 from gmessenger.server.web.http_connection import Upgrade
 from gmessenger.server.web.routes import WebRequest
 from gmessenger.wire.http import HttpError
-
-WEBSOCKET_VERSION: Final = "13"
-KEY_BYTES: Final = 16
-SUBPROTOCOL: Final = "jim.2"
+from gmessenger.wire.websocket_handshake import KEY_BYTES, SUBPROTOCOL, WEBSOCKET_VERSION
 
 
 def accept_websocket(request: WebRequest) -> Upgrade:
