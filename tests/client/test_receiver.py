@@ -99,7 +99,7 @@ def test_a_server_that_reads_nothing_is_a_lost_line(fake: FakeServer, begin: Beg
 
 
 def test_an_owner_who_does_not_read_holds_back_receiving_not_the_heartbeat(begin: Begin) -> None:
-    reader, connection = begin(event_queue_size=10, probe_after=0.05, response=0.1)
+    reader, connection = begin(event_queue_size=10, probe_after=0.05, response=0.5)
     flood = gevent.spawn(connection.send_bytes, (FRAME[:-1] + b',"pad":"' + b"x" * 10_000 + b'"}\n') * 2000)
     for _ in range(4):  # longer than probe_after and answer together
         assert connection.receive() == {"action": "probe"}
