@@ -43,7 +43,16 @@ class WebSocketCodec:
     After each `receive` the caller sends what `take_replies` returns, and ends the connection once `is_closed`.
     """
 
-    __slots__ = ("_message", "_protocol", "_replies", "fault", "is_closed", "is_oversized", "received_control_only")
+    __slots__ = (
+        "_message",
+        "_protocol",
+        "_replies",
+        "fault",
+        "idle_frames",
+        "is_closed",
+        "is_oversized",
+        "received_control_only",
+    )
 
     def __init__(self, max_message: int, side: Side = Side.SERVER) -> None:
         """Read what the other side sends.
@@ -61,6 +70,8 @@ class WebSocketCodec:
         """Whether a message was longer than allowed."""
         self.fault = ""
         """How the peer broke the protocol; empty if it did not."""
+        self.idle_frames = 0
+        """How many of the frames received last completed no message, or an empty one."""
         self.received_control_only = False
         """Whether the bytes received last were control frames, and nothing of a message."""
 
@@ -77,18 +88,22 @@ class WebSocketCodec:
         protocol, lines = self._protocol, bytearray()
         protocol.receive_data(data)
         frames = cast(list[Frame], protocol.events_received())  # requests are for who does the handshake by it
+        idle_frames = 0
         for frame in frames:
             if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
                 self._message += frame.data
-                if frame.fin:
+                if frame.fin and self._message:
                     lines += self._message
                     lines += b"\n"
                     self._message = bytearray()
+                else:
+                    idle_frames += 1
             elif frame.opcode is Opcode.BINARY:
-                self.fault = BINARY_FAULT
-                if protocol.state is State.OPEN:
-                    protocol.fail(CloseCode.UNSUPPORTED_DATA, "text is expected")
+                self._fail(CloseCode.UNSUPPORTED_DATA, BINARY_FAULT)
                 break
+            else:
+                idle_frames += 1
+        self.idle_frames = idle_frames
         self.received_control_only = bool(frames) and all(frame.opcode in CTRL_OPCODES for frame in frames)
         self._note_end()
         self._note_replies()
@@ -105,6 +120,17 @@ class WebSocketCodec:
             return b""
         self._protocol.send_close(code)
         return b"".join(self._protocol.data_to_send())
+
+    def refuse(self, fault: str) -> None:
+        """End the connection of a peer that keeps to the protocol, but asks too much; `take_replies` has the Close."""
+        self._fail(CloseCode.POLICY_VIOLATION, fault)
+        self._note_end()
+        self._note_replies()
+
+    def _fail(self, code: CloseCode, fault: str) -> None:
+        self.fault = fault
+        if self._protocol.state is State.OPEN:
+            self._protocol.fail(code, fault)
 
     def _note_end(self) -> None:
         error = self._protocol.parser_exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -232,3 +233,36 @@ def test_without_the_option_nothing_of_it_is_imported() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+IDLE_FRAMES = {
+    "pings": Frame(Opcode.PING, b"x"),
+    "pongs": Frame(Opcode.PONG, b""),
+    "empty messages": Frame(Opcode.TEXT, b""),
+    "fragments": Frame(Opcode.CONT, b"", fin=False),
+}
+
+
+@pytest.mark.parametrize("kind", IDLE_FRAMES)
+def test_frames_without_a_message_have_a_limit(server: RunningServer, connector: Connector, kind: str) -> None:
+    hank = connector.open_native(server, "hank")
+    raw: Any = hank.sock
+    frame = IDLE_FRAMES[kind].serialize(mask=True)
+    if kind == "fragments":
+        raw._sock.sendall(Frame(Opcode.TEXT, b"", fin=False).serialize(mask=True))
+    raw._sock.sendall(frame * 1000)
+    if kind != "fragments":
+        assert hank.request("probe")["response"] == 200
+    with contextlib.suppress(OSError):  # the server may have closed before it has read everything
+        raw._sock.sendall(frame * 100_000)
+    hank.expect_closed()
+    assert raw.close_code == 1008
+
+
+def test_messages_may_be_many_and_in_many_fragments(server: RunningServer, connector: Connector) -> None:
+    hank, dale = connector.open_native(server, "hank"), connector.open_native(server, "dale")
+    for number in range(20):
+        line = json.dumps({"action": "msg", "to": "dale", "message": f"{number}"})
+        for character in f"{line}\n":
+            hank.sock.sendall(character.encode())
+        assert dale.receive_message() == ("hank", f"{number}")

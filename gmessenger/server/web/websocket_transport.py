@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from gmessenger.chat.ratelimit import RateLimit, TokenBucket
 from gmessenger.server.net.transport import Transport
 from gmessenger.wire.websocket import WebSocketCodec, encode_messages
 
@@ -14,6 +16,8 @@ READ_CHUNK: Final = 8_192
 MAX_DISCARDS: Final = 64  # chunks that are read and discarded before a connection is closed
 PIECE: Final = 65_536
 """Bytes of lines that are framed together; a piece counts as sent when all its frames are."""
+IDLE_FRAME_RATE: Final = RateLimit(per_second=100, burst=4000)
+"""Of pings, pongs, fragments and empty messages: messages have limits of their own. A frame costs the loop 5 µs."""
 NORMAL_CLOSURE: Final = 1000
 GOING_AWAY: Final = 1001
 
@@ -26,6 +30,7 @@ class WebSocketTransport:
 
     __slots__ = (
         "_codec",
+        "_idle_bucket",
         "_is_stopping",
         "_make_too_long_reply",
         "_out",
@@ -58,6 +63,7 @@ class WebSocketTransport:
         self._out = b""  # frames that the socket has not taken yet
         self._out_offset = 0
         self._piece_length = 0  # bytes of lines that `_out` stands for
+        self._idle_bucket: TokenBucket | None = None
         self.is_encrypted = is_encrypted
 
     def fileno(self) -> int:
@@ -73,6 +79,8 @@ class WebSocketTransport:
         if not data or was_closed:
             return b""
         lines = codec.receive(data)
+        if codec.idle_frames:
+            self._charge_idle_frames(codec.idle_frames)
         if codec.is_oversized:
             self._queue(encode_messages(self._make_too_long_reply()))
         self._send_replies()
@@ -83,6 +91,12 @@ class WebSocketTransport:
         if codec.is_closed:
             return b""
         raise BlockingIOError
+
+    def _charge_idle_frames(self, count: int) -> None:
+        """End the connection of a client that sends more frames without a message than anybody needs."""
+        self._idle_bucket = bucket = self._idle_bucket or TokenBucket()
+        if bucket.spend(count, IDLE_FRAME_RATE, time.monotonic()) is not None:
+            self._codec.refuse("too many frames without a message")
 
     def send(self, data: bytes | memoryview, /) -> int:
         if not self._send_out():
