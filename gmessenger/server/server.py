@@ -284,9 +284,7 @@ class Server:
         """Where browsers find the server, as far as it knows; None without a web port."""
         if self.acceptor.web is None:
             return None
-        host = self.options.web.rpartition(":")[0]
-        address = f"{self.acceptor.web.scheme}://{host}:{self.web_port}" if self.web_port else self.options.web
-        return self.options.web_url or address
+        return self.options.web_url or self.acceptor.web.address(self.web_port)
 
     @property
     def connection_count(self) -> int:

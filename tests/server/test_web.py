@@ -222,6 +222,7 @@ def test_with_a_certificate_other_hosts_than_loopback_are_encrypted(
         frame = json.dumps({"action": "presence", "jim": 2, "user": {"account_name": "hank"}}).encode()
         sock.sendall(Frame(Opcode.TEXT, frame).serialize(mask=True))
         assert b'"response":200' in sock.recv(4096)
+        assert server.app.web_url == f"https://localhost:{server.app.web_port}"
         (label,) = [connection.transport_label for connection in server.app.acceptor.connections]
         assert label == "web"
 

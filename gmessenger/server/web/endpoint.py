@@ -32,6 +32,7 @@ NOT_TLS_REPLY: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 33\r\n"
     b"Connection: close\r\n\r\nThis port is for https addresses\n"
 )
+EVERY_INTERFACE: Final = frozenset({"", "0.0.0.0", "::"})
 JIM_ROUTE: Final = Route("/jim", {"GET": accept_websocket})
 
 
@@ -63,6 +64,16 @@ class WebEndpoint:
     def scheme(self) -> str:
         """`https`, or `http` where the port is not encrypted by this server."""
         return "https" if self._certificate is not None else "http"
+
+    def address(self, port: int | None) -> str:
+        """Return the URL of the endpoint at a port, with a host that browsers know; without a port, its socket."""
+        place = self._server.options.web
+        if port is None:
+            return place
+        host = place.rpartition(":")[0]
+        if strip_brackets(host) in EVERY_INTERFACE:
+            host = next((name for name in self._certificate_names() if "*" not in name), "localhost")
+        return f"{self.scheme}://{host}:{port}"
 
     def open(self, sock: socket.socket, remote: RemoteAddress) -> WebSession:
         """Return the session of an accepted connection, in whose greenlet this is called."""
