@@ -99,7 +99,7 @@ ROWS: Final[tuple[tuple[str, str, Callable[[Path], Measurement]], ...]] = (
 def installed_size() -> int:
     """Return the bytes of what `pip install gmessenger` installs: itself and the libraries, bytecode included."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--target", folder, "-r", "requirements.txt"]
+        command = [sys.executable, "-m", "pip", "install", "-qq", "--target", folder, "-r", "requirements.txt"]
         subprocess.run(command, check=True, cwd=TOP)  # noqa: S603
         libraries = _size(Path(folder))
     found = importlib.util.find_spec("gmessenger")
