@@ -15,11 +15,12 @@ MAX_PAGE_CHARACTERS: Final = 262_144
 
 
 class Account(Struct):
-    """A registered name with a password.
+    """A registered name, with a password unless it is a hook.
 
     `key`: the name folded. `role`: empty or `operator`.
     `generation`: counts changes of the password: sessions that logged in with an earlier password are ended.
     `settings`: as `account_settings.encode_settings` makes them; empty for the defaults.
+    `is_bot`: it is a hook, as which nobody can log in.
     """
 
     id: int
@@ -29,6 +30,7 @@ class Account(Struct):
     role: str = ""
     generation: int = 0
     settings: str = ""
+    is_bot: bool = False
 
 
 class Device(Struct):
@@ -170,6 +172,33 @@ class RoomAccess(Struct):
 
 MAX_INVITATIONS: Final = 100  # that wait, of a room
 MAX_ROOM_SANCTIONS: Final = 1000  # of a room
+
+
+MAX_HOOKS: Final = 10  # of a room
+MAX_ALERTS: Final = 10_000  # of a hook that are remembered
+ALERT_TTL: Final = 30 * 86_400.0  # seconds
+HOOK_DEVICE: Final = "hook"
+"""The name of the one device of a hook: with it the ids of what it posts are told apart."""
+HOOK_ROLE: Final[RoomRole] = "speaker"
+"""The role that a hook has in its room at first: it may write where the room is moderated."""
+
+
+class Hook(Struct):
+    """An account by which another program posts to one room, without the secret in its URL.
+
+    `account`, `device`: its ids. `room`: the key of its room. `creator`: the account that has made it, and has to be an
+    owner of the room; None for one that an operator has made. `by`: the name of who has. `created`, `used`: Unix
+    seconds.
+    """
+
+    account: int
+    name: str
+    room: str
+    device: int
+    creator: int | None
+    by: str
+    created: float
+    used: float
 
 
 AmendmentKind: TypeAlias = Literal["edit", "erase", "react", "unreact"]

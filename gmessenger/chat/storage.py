@@ -21,6 +21,7 @@ from gmessenger.chat.records import (
     DeviceInfo,
     DeviceLogin,
     ExportedMessage,
+    Hook,
     Invitation,
     InviteInfo,
     MessagePage,
@@ -252,6 +253,30 @@ class Store(Protocol):
 
     def find_by_message_id(self, account: int, id: str) -> list[tuple[str, int]]:
         """Return conversation and seq of messages that an account's devices sent with an id, the latest 20."""
+
+    def hooks(self, room: str | None = None) -> Sequence[Hook]:
+        """Return all hooks, or those of a room, by the keys of their rooms and their own."""
+
+    def find_hook(self, token: str) -> Hook | None:
+        """Return the hook with the secret `token` in its URL."""
+
+    def add_hook(
+        self, key: str, name: str, room: str, token: str, time: float, by: str, creator: int | None = None
+    ) -> Account:
+        """Create an account without a password that is a hook of a room, and a member of it, all or nothing.
+
+        `creator`: the account that does it, as an owner of the room; None for an operator. `delete_account` removes it,
+        and so does `delete_room`; the account is never made the owner of a room. Of `token` a hash is kept.
+
+        Raises `NoSuchRoom`, `NameTaken`, `NotOwner`, `TooManyHooks` beyond `MAX_HOOKS` of the room, or `Upgrading` as
+        `change_rules`.
+        """
+
+    def find_alert(self, hook: int, fingerprints: Sequence[str], time: float) -> int | None:
+        """Return the newest of the seqs that `note_alerts` was given for these alerts within `ALERT_TTL`, or None."""
+
+    def note_alerts(self, hook: int, fingerprints: Sequence[str], seq: int, time: float) -> None:
+        """Record with which message a hook, given by its account, has posted alerts; keep `MAX_ALERTS`, the newest."""
 
     def rooms(self) -> Sequence[RoomRecord]:
         """Return all rooms, with their members."""

@@ -44,9 +44,11 @@
     │   │   ├── QuotaExceeded          403  quota_exceeded
     │   │   ├── TooManyRooms           403  too_many_rooms
     │   │   ├── TooManySettings        403  too_many_settings
+    │   │   ├── TooManyHooks           403  too_many_hooks
     │   │   └── RoomFull               403  room_full
     │   ├── NotFound                   404  never_seen
     │   ├── NoSuchRoom                 404  no_such_room
+    │   ├── NoSuchHook                 404  no_such_hook
     │   ├── NoSuchDevice               404  no_such_device
     │   ├── NoSuchMessage              404  no_such_message
     │   ├── NameInUse                  409  name_in_use

@@ -157,6 +157,11 @@ class TooManySettings(Forbidden):
     message = "The limit on your settings is reached."
 
 
+class TooManyHooks(Forbidden):
+    code = "too_many_hooks"
+    message = "There are too many hooks in this room; revoke one first."
+
+
 class RoomFull(Forbidden):
     code = "room_full"
     message = "The room is full."

@@ -17,6 +17,12 @@ class NoSuchRoom(WireError):
     message = "There is no such room."
 
 
+class NoSuchHook(WireError):
+    status = 404
+    code = "no_such_hook"
+    message = "There is no such hook."
+
+
 class NoSuchDevice(WireError):
     status = 404
     code = "no_such_device"

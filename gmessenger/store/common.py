@@ -35,6 +35,8 @@ SeqGapRow: TypeAlias = tuple[str, int, int, int, int, int]
 CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 """Acknowledged seqs, by device id and conversation key."""
 
+NO_PASSWORD: Final = ""
+"""In place of the hash of a password, for an account that has none: no password is verified against it."""
 INVITE_ID_SIZE: Final = 8  # hexadecimal digits of the hash
 MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
 PAGE_SIZE: Final = 200  # messages read for a client at a time

@@ -80,6 +80,8 @@ TABLES: Final = (
     Table("past_ids", ("device_id", "client_id", "conversation_id", "seq", "digest", "time")),
     Table("sanctions", ("kind", "target", "by", "reason", "since", "until")),
     Table("blocks", ("account_id", "key", "name")),
+    Table("hooks", ("account_id", "conversation_id", "hash", "creator", "by", "created")),
+    Table("alerts", ("account_id", "fingerprint", "seq", "time")),
 )
 """All that a transfer copies, beside the identity; each backend derives its indexes and counters from these."""
 

@@ -75,6 +75,8 @@ def populate(store: Store) -> None:
     store.erase_messages(gone)
     store.delete_account(gone)
     store.delete_room("#gone")
+    hook = store.add_hook("grafana", "Grafana", "#dev", "a secret", 32.0, "Hank", hank).id
+    store.note_alerts(hook, ["high load"], 20, 33.0)
     store.prune(10.0)
     store.flush()
 
@@ -146,7 +148,7 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
     store = open_store(copy())
     try:
         assert store.identity == identity
-        assert store.create_account("new", "new", "hash", 50.0).id == 4  # not the id of who was deleted
+        assert store.create_account("new", "new", "hash", 50.0).id == 5  # not the id of who was deleted
         hank = next(account.id for account in store.accounts() if account.key == "hank")
         assert [item.seq for item in store.search(hank, "число 東京", "#dev", 5, 30.0).messages] == [20, 19, 18, 17, 16]
         device, name = store.begin_session(hank, DeviceLogin("phone", "anew"), 51.0, Credential(token="secret")), "Hank"
@@ -177,8 +179,9 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
         (lambda store, account: store.change_rules("#dev", {"hidden": True}), schema.FIRST_WITH_RULES),
         (lambda store, account: store.change_role("#dev", account, "speaker"), schema.FIRST_WITH_RULES),
         (lambda store, account: store.set_password(account, "hash", 100.0), schema.FIRST_WITH_RULES),
+        (lambda store, account: store.add_hook("ci", "ci", "#dev", "secret", 3.0, "Hank"), schema.FIRST_WITH_HOOKS),
     ],
-    ids=["nothing", "left", "rule", "role", "one-time password"],
+    ids=["nothing", "left", "rule", "role", "one-time password", "hook"],
 )
 def test_an_older_program_refuses_a_copy_with_what_it_does_not_know(
     change: Callable[[Store, int], object], works_from: int, tmp_path: Path, postgres: Postgres

@@ -16,7 +16,10 @@ from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.roles import lock_owned_rooms, replace_owner, require_upgraded
 
-SELECT_ACCOUNTS: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
+SELECT_ACCOUNTS: Final = (
+    "SELECT id, key, name, disabled, role, generation, settings, "
+    "EXISTS (SELECT FROM hooks WHERE account_id = id) FROM accounts"
+)
 FIND_ACCOUNT_BY_ID: Final = f"{SELECT_ACCOUNTS} WHERE id = %s"
 FIND_ACCOUNT_BY_KEY: Final = f"{SELECT_ACCOUNTS} WHERE key = %s"
 LOCK_NAME: Final = f"SELECT pg_advisory_xact_lock({NAME_LOCK_BASE} + abs(hashtext(%s) %% {NAME_LOCK_COUNT}))"
@@ -62,6 +65,8 @@ DELETE_ACCOUNT: Final = (
     "DELETE FROM absences WHERE account_id = %s",
     "DELETE FROM blocks WHERE account_id = %s",
     "DELETE FROM reactions WHERE account_id = %s",
+    "DELETE FROM hooks WHERE account_id = %s",
+    "DELETE FROM alerts WHERE account_id = %s",
 )
 DELETE_MEMBERSHIPS: Final = "DELETE FROM participants WHERE account_id = %s"
 SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s"

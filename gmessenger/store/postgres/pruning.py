@@ -90,6 +90,7 @@ DELETE_OLD_IDS: Final = (
 DELETE_OLD_ABSENCES: Final = (
     "DELETE FROM absences a USING conversations c WHERE c.id = a.conversation_id AND a.last < c.first"
 )
+DELETE_OLD_ALERTS: Final = "DELETE FROM alerts WHERE time < %s"
 SELECT_DELETED: Final = "SELECT id FROM conversations WHERE key >= '!' AND key < '\"'"
 LOCK_CONVERSATION: Final = "SELECT first, head FROM conversations WHERE id = %s FOR NO KEY UPDATE"
 DELETE_CHUNK: Final = "DELETE FROM messages WHERE conversation_id = %s AND seq >= %s AND seq < %s"
@@ -152,6 +153,7 @@ class Pruner(Database):
             while self._run_exclusive(PRUNE_LOCK, lambda db: _delete_old_ids(db, before - common.PAST_ID_TTL)):
                 pass
             self.write(lambda db: db.execute(DELETE_OLD_ABSENCES))
+            self.write(lambda db: db.execute(DELETE_OLD_ALERTS, (before,)))
         self.finish_deletions()
         return dropped
 

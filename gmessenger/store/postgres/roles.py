@@ -37,6 +37,7 @@ FIND_ELDEST: Final = (
     # (Of those who joined before that was stored, who sees more is the elder.)
     "SELECT p.account_id FROM participants p JOIN accounts a ON a.id = p.account_id "
     "WHERE p.conversation_id = %s AND p.left_seq IS NULL "
+    "AND NOT EXISTS (SELECT FROM hooks h WHERE h.account_id = a.id) "
     "ORDER BY p.role = 'moderator' DESC, p.joined, p.visible, p.account_id LIMIT 1 FOR KEY SHARE OF a SKIP LOCKED"
 )
 HAS_OLDER_NODE: Final = (
@@ -45,21 +46,22 @@ HAS_OLDER_NODE: Final = (
 REFUSE_OLDER_PROGRAMS: Final = "UPDATE facts SET value = %s WHERE name = 'works from' AND value::integer < %s"
 
 
-def require_upgraded(db: PgConnection) -> None:
-    """Raise `Upgrading` while a node of an earlier release is alive; from now on, no such program opens the store.
+def require_upgraded(db: PgConnection, first: int = FIRST_WITH_RULES) -> None:
+    """Raise `Upgrading` while a node is alive that knows no schema from `first` on.
 
-    It would list hidden rooms, let users in who are not invited, and take a one-time password for any other.
+    From now on, no such program opens the store. It would list hidden rooms, let users in who are not invited, take a
+    one-time password for any other, and make a hook the owner of a room.
     """
-    row = db.execute(HAS_OLDER_NODE, (FIRST_WITH_RULES, LEASE_TTL)).fetchone()
+    row = db.execute(HAS_OLDER_NODE, (first, LEASE_TTL)).fetchone()
     if row is not None and row[0]:
         raise Upgrading
-    db.execute(REFUSE_OLDER_PROGRAMS, (str(FIRST_WITH_RULES), FIRST_WITH_RULES))
+    db.execute(REFUSE_OLDER_PROGRAMS, (str(first), first))
 
 
 def change_rules(db: PgConnection, room: str, changes: Mapping[str, Any], actor: int | None) -> RoomRules:
     """Set rules of a room. Raises as `Store.change_rules`."""
     id, stored = _lock_room(db, room)
-    if actor is not None and _find_role(db, id, actor) != "owner":
+    if actor is not None and find_role(db, id, actor) != "owner":
         raise NotOwner
     rules = with_changes(rules_from_json(stored), changes)
     set_rules(db, id, rules)
@@ -77,10 +79,10 @@ def change_role(db: PgConnection, room: str, account: int, role: RoomRole, actor
     """Change the role of a member. Raises as `Store.change_role`."""
     is_account = db.execute(LOCK_ACCOUNT, (account,)).fetchone() is not None
     id, _ = _lock_room(db, room)
-    before = _find_role(db, id, account)
+    before = find_role(db, id, account)
     if before is None or not is_account:
         raise NotFound("There is no member of that name in the room.")
-    actor_role = None if actor is None else _find_role(db, id, actor) or "member"
+    actor_role = None if actor is None else find_role(db, id, actor) or "member"
     check_role_change(actor_role, before, role, is_own=actor == account, owner_count=_count_owners(db, id))
     if role != "member":
         require_upgraded(db)
@@ -90,7 +92,7 @@ def change_role(db: PgConnection, room: str, account: int, role: RoomRole, actor
 def lock_if_owner(db: PgConnection, room: str, account: int) -> int | None:
     """Lock a room. Returns its id if the account is an owner of it, who is about to leave."""
     row = db.execute(LOCK_ROOM, (room,)).fetchone()
-    return int(row[0]) if row is not None and _find_role(db, row[0], account) == "owner" else None
+    return int(row[0]) if row is not None and find_role(db, row[0], account) == "owner" else None
 
 
 def replace_owner(db: PgConnection, conversation: int) -> int | None:
@@ -125,7 +127,8 @@ def _lock_room(db: PgConnection, room: str) -> tuple[int, str]:
     return row[0], row[1]
 
 
-def _find_role(db: PgConnection, conversation: int, account: int) -> RoomRole | None:
+def find_role(db: PgConnection, conversation: int, account: int) -> RoomRole | None:
+    """Return the role of an account in a room; None if it is not in it."""
     row = db.execute(ROLE, (conversation, account)).fetchone()
     return cast(RoomRole, row[0] or "member") if row is not None else None
 

@@ -11,6 +11,7 @@ from gmessenger.errors import NoSuchRoom, StoreUnavailable
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json
 from gmessenger.store.postgres import roles
+from gmessenger.store.postgres.hooks import drop_hooks
 from gmessenger.store.postgres.membership import find_read_range, join_room, leave_room
 from gmessenger.store.postgres.pool import MAX_ATTEMPTS, PgConnection
 from gmessenger.store.postgres.pruning import Pruner
@@ -119,6 +120,8 @@ class RoomStore(Pruner):
 
     def delete_room(self, room: str) -> None:
         def change(db: PgConnection) -> None:
+            for account in drop_hooks(db, room):
+                self.record_change(db, "account", account)
             # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
             if db.execute(MARK_DELETED, (room,)).rowcount:
                 self.record_change(db, "room", room)

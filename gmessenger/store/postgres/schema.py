@@ -308,15 +308,38 @@ CREATE TRIGGER words_changed AFTER UPDATE OF text, erased ON messages FOR EACH R
 CREATE TRIGGER words_removed AFTER DELETE ON messages FOR EACH ROW EXECUTE FUNCTION remove_words();
 """  # noqa: S608
 
+ADD_HOOKS: Final = """
+-- Accounts by which other programs post. `creator`: the account that has made it; NULL for an operator.
+CREATE TABLE hooks (
+    account_id bigint PRIMARY KEY,
+    conversation_id bigint NOT NULL,
+    hash bytea NOT NULL UNIQUE,
+    creator bigint,
+    by text NOT NULL,
+    created double precision NOT NULL
+);
+CREATE INDEX hooks_by_conversation ON hooks (conversation_id);
+-- The message with which a hook has posted an alert last, by a short hash of the alert's own name.
+CREATE TABLE alerts (
+    account_id bigint NOT NULL,
+    fingerprint text NOT NULL,
+    seq bigint NOT NULL,
+    time double precision NOT NULL,
+    PRIMARY KEY (account_id, fingerprint)
+);
+"""
+
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
     MARK_ALL_UNINDEXED,
     ADD_OWNED_ROOMS + ADD_MESSAGES_ABOUT + ADD_ACCOUNT_CARE + ADD_MESSAGE_WORDS,
+    ADD_HOOKS,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
 FIRST_WITH_RULES: Final = 4  # the first version whose programs know rules of rooms and roles in them
+FIRST_WITH_HOOKS: Final = 5  # the first version whose programs let nobody log in as a hook, nor own a room
 MIN_PROGRAM_VERSION: Final = 3
 """Schema version that a program must know to work with this schema; stored as the fact `works from`."""
 

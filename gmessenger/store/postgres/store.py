@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gmessenger.store.postgres.accounts import AccountStore
 from gmessenger.store.postgres.changefeed import ChangeFeed
+from gmessenger.store.postgres.hooks import HookStore
 from gmessenger.store.postgres.leases import NameLeases
 from gmessenger.store.postgres.messages import MessageStore
 from gmessenger.store.postgres.reindex import IndexRebuild
@@ -11,5 +11,5 @@ from gmessenger.store.postgres.room_access import RoomAccessStore
 from gmessenger.store.postgres.rooms import RoomStore
 
 
-class PostgresStore(AccountStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild):
+class PostgresStore(HookStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild):
     """A store in a PostgreSQL database that the nodes of a cluster share."""

@@ -46,6 +46,10 @@ REFUSE_OLDER_PROGRAMS: Final = (
     "WHERE left_seq IS NOT NULL OR role NOT IN ('', 'owner')) "
     "OR EXISTS (SELECT FROM accounts WHERE password_until IS NOT NULL))"
 )
+REFUSE_PROGRAMS_WITHOUT_HOOKS: Final = (
+    "UPDATE facts SET value = %(version)s WHERE name = 'works from' AND value::integer < %(version)s "
+    "AND EXISTS (SELECT FROM hooks)"
+)
 SET_IDENTITY: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 SELECT_ROWS: Final = SQL("SELECT {} FROM {}")
 COUNT_ROWS: Final = SQL("SELECT count(*) FROM {}")
@@ -162,6 +166,7 @@ def open_sink(url: str) -> Iterator[TableIO]:
             raise FileError(f"The store {settings.shown_url} is not empty: it has {', '.join(filled)}.")
         yield tables
         db.execute(REFUSE_OLDER_PROGRAMS, {"version": str(schema.FIRST_WITH_RULES)})
+        db.execute(REFUSE_PROGRAMS_WITHOUT_HOOKS, {"version": str(schema.FIRST_WITH_HOOKS)})
 
 
 def require_no_nodes(db: Connection[Any], settings: ConnectionSettings) -> None:

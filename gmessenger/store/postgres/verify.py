@@ -146,6 +146,17 @@ NEW_ORPHAN_QUERIES: Final = {
 }
 """Those of tables that a store of an earlier schema does not have."""
 
+HAS_HOOKS: Final = "SELECT (to_regclass('hooks') IS NOT NULL)::int"
+HOOK_QUERIES: Final = {
+    "hooks belong to no account or no room": (
+        "SELECT count(*) FROM hooks h WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.id = h.account_id) "
+        "OR NOT EXISTS (SELECT FROM conversations c WHERE c.id = h.conversation_id)"
+    ),
+    "alerts belong to no hook": (
+        "SELECT count(*) FROM alerts l WHERE NOT EXISTS (SELECT FROM hooks h WHERE h.account_id = l.account_id)"
+    ),
+}
+
 COUNT_MISCOUNTED: Final = (
     "SELECT count(*) FROM (SELECT account FROM ("
     "SELECT account_id AS account, bytes FROM usage UNION ALL "
@@ -181,6 +192,7 @@ def verify_transaction(db: Connection[Any], report: VerifyReport) -> None:
     unindexed = _select_count(db, COUNT_UNINDEXED) if is_new else 0
     report.faults += describe_seq_gaps(db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts, unindexed)
     queries = ORPHAN_QUERIES | (NEW_ORPHAN_QUERIES if is_new else {})
+    queries |= HOOK_QUERIES if _select_count(db, HAS_HOOKS) else {}
     orphans = {what: _select_count(db, query) for what, query in queries.items()}
     report.faults += [f"{count} {what}." for what, count in orphans.items() if count]
     report.faults += describe_miscounted(_select_count(db, COUNT_MISCOUNTED) if _select_count(db, HAS_USAGE) else 0)

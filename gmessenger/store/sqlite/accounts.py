@@ -16,7 +16,10 @@ from gmessenger.store.sqlite.devices import PASSWORD, DeviceStore, log_in_device
 from gmessenger.store.sqlite.membership import join_room
 from gmessenger.store.sqlite.roles import OWNED, replace_owners
 
-ALL: Final = "SELECT id, key, name, disabled, role, generation, settings FROM accounts"
+ALL: Final = (
+    "SELECT id, key, name, disabled, role, generation, settings, "
+    "EXISTS (SELECT 1 FROM hooks WHERE account_id = id) FROM accounts"
+)
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
 SET_PASSWORD: Final = (
@@ -43,6 +46,8 @@ DROP: Final = (
     "DELETE FROM room_sanctions WHERE kind <> 'network' AND target = (SELECT key FROM accounts WHERE id = ?)",
     "DELETE FROM blocks WHERE account_id = ?",
     "DELETE FROM reactions WHERE account_id = ?",
+    "DELETE FROM hooks WHERE account_id = ?",
+    "DELETE FROM alerts WHERE account_id = ?",
     "DELETE FROM accounts WHERE id = ?",
 )
 """Delete all of an account but its messages, in this order."""
@@ -73,7 +78,10 @@ class AccountStore(DeviceStore):
 
     def accounts(self) -> Sequence[Account]:
         rows = self.read(lambda db: db.execute(ALL).fetchall())
-        return [Account(id, key, name, bool(disabled), *rest) for id, key, name, disabled, *rest in rows]
+        return [
+            Account(id, key, name, bool(disabled), role, generation, settings, bool(is_bot))
+            for id, key, name, disabled, role, generation, settings, is_bot in rows
+        ]
 
     def create_account(
         self, key: str, name: str, password_hash: str, time: float, invite: str | None = None

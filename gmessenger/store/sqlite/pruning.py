@@ -66,6 +66,7 @@ DROP_CONVERSATION: Final = (
 DELETE_OLD_ABSENCES: Final = (
     "DELETE FROM absences WHERE last < (SELECT first FROM conversations c WHERE c.id = conversation_id)"
 )
+DELETE_OLD_ALERTS: Final = "DELETE FROM alerts WHERE time < ?"
 SELECT_DELETED: Final = "SELECT id, head FROM conversations WHERE key LIKE '!%'"
 SELECT_PRUNABLE: Final = (
     "SELECT c.id, coalesce(min(m.seq), c.head + 1) AS kept FROM conversations c "
@@ -115,6 +116,7 @@ class Pruner(Database):
         dropped = self._drop_older([(int(conversation), int(first)) for conversation, first in rows], ids_from)
         self.writer.execute(partial(self._delete_old_ids, ids_from))
         self.writer.execute(lambda db: db.execute(DELETE_OLD_ABSENCES))
+        self.writer.execute(lambda db: db.execute(DELETE_OLD_ALERTS, (before,)))
         self.finish_deletions()
         return dropped
 

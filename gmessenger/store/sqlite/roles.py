@@ -24,6 +24,7 @@ OWNED: Final = (
 FIND_ELDEST: Final = (
     # (Of those who joined before that was stored, who sees more is the elder.)
     "SELECT account_id FROM participants WHERE conversation_id = ? AND left_seq IS NULL "
+    "AND account_id NOT IN (SELECT account_id FROM hooks) "
     "ORDER BY role = 'moderator' DESC, joined, visible, account_id LIMIT 1"
 )
 

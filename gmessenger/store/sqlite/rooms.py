@@ -13,6 +13,7 @@ from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json
 from gmessenger.store.sqlite import roles
 from gmessenger.store.sqlite.accounts import LIFT
+from gmessenger.store.sqlite.hooks import drop_hooks
 from gmessenger.store.sqlite.membership import find_read_range, join_room, leave_room
 from gmessenger.store.sqlite.pruning import Pruner
 from gmessenger.store.sqlite.room_access import check_may_join
@@ -80,6 +81,7 @@ class RoomStore(Pruner):
     def delete_room(self, room: str) -> None:
         def change(db: sqlite3.Connection) -> None:
             # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
+            drop_hooks(db, room)
             db.execute(MARK_DELETED, (room,))
             db.execute(LIFT, ("close", room))
             self.inserter.reset_cache()

@@ -245,6 +245,32 @@ ADD_ACCOUNT_CARE: Final = (
     "UPDATE invites SET id = lower(substr(hex(hash), 1, 8))",
 )
 
+ADD_HOOKS: Final = (
+    # Accounts by which other programs post. `creator`: the account that has made it; NULL for an operator.
+    _table(
+        "hooks",
+        "account_id INTEGER NOT NULL",
+        "conversation_id INTEGER NOT NULL",
+        "hash BLOB NOT NULL",
+        "creator INTEGER",
+        '"by" TEXT NOT NULL',
+        "created FLOAT NOT NULL",
+        "PRIMARY KEY (account_id)",
+        "UNIQUE (hash)",
+    ),
+    "CREATE INDEX hooks_by_conversation ON hooks (conversation_id)",
+    # The message with which a hook has posted an alert last, by a short hash of the alert's own name.
+    _table(
+        "alerts",
+        "account_id INTEGER NOT NULL",
+        "fingerprint TEXT NOT NULL",
+        "seq INTEGER NOT NULL",
+        "time FLOAT NOT NULL",
+        "PRIMARY KEY (account_id, fingerprint)",
+        rowid=False,
+    ),
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -252,6 +278,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     usage.SCHEMA,
     REPLACE_INDEX,
     (*ADD_OWNED_ROOMS, *ADD_MESSAGES_ABOUT, *ADD_ACCOUNT_CARE, MARK_ALL_INDEXED),
+    ADD_HOOKS,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

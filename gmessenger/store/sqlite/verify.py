@@ -56,6 +56,14 @@ COUNT_LOOSE_REACTIONS: Final = (
     "WHERE m.conversation_id = r.conversation_id AND m.seq = r.seq AND NOT m.erased)"
 )
 
+HOOK_QUERIES: Final = {
+    "hooks belong to no account or no room": (
+        "SELECT count(*) FROM hooks WHERE account_id NOT IN (SELECT id FROM accounts) "
+        "OR conversation_id NOT IN (SELECT id FROM conversations)"
+    ),
+    "alerts belong to no hook": ("SELECT count(*) FROM alerts WHERE account_id NOT IN (SELECT account_id FROM hooks)"),
+}
+
 ORDINARY_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
 
 
@@ -171,7 +179,10 @@ def _check_orphans(db: sqlite3.Connection) -> list[str]:
     }
     faults = [f"{count} {what} belong to no conversation." for what, count in orphans.items() if count]
     loose = int(db.execute(COUNT_LOOSE_REACTIONS).fetchone()[0]) if "reactions" in tables else 0
-    return faults + ([f"{loose} reactions belong to no message."] if loose else [])
+    faults += [f"{loose} reactions belong to no message."] if loose else []
+    for what, query in HOOK_QUERIES.items() if "hooks" in tables else ():
+        faults += [f"{count} {what}."] if (count := int(db.execute(query).fetchone()[0])) else []
+    return faults
 
 
 def _check_search_index(db: sqlite3.Connection) -> list[str]:
