@@ -68,7 +68,7 @@ Rules: TypeAlias = Annotated[dict[RuleWord, bool | Number | RuleWord], Meta(max_
 
 ErrorFactory: TypeAlias = Callable[[], WireError]
 LENGTH_ERRORS: Final[dict[str, ErrorFactory]] = {
-    **dict.fromkeys(("account_name", "to", "with", "user", "room", "after"), BadName),
+    **dict.fromkeys(("account_name", "to", "with", "user", "room", "name", "after"), BadName),
     "id": BadId,
     **dict.fromkeys(("password", "old", "new"), BadPassword),
     "device": lambda: BadRequest(f"The name of a device has at most {MAX_DEVICE} characters."),

@@ -368,7 +368,7 @@ def test_every_command_of_the_admin(store_dir: StoreDirectory, item: AdminComman
 
 def test_every_verb_of_the_control_socket_has_a_hostile_answer() -> None:
     silent = {"add_account", "set_password", "disable", "enable", "delete_account", "delete_room", "grant", "revoke"}
-    silent |= {"mute", "unmute", "unban", "close_room", "open_room", "erase_message", "revoke_invite"}
+    silent |= {"mute", "unmute", "unban", "close_room", "open_room", "erase_message", "revoke_invite", "revoke_hook"}
     silent |= {"set_rule", "set_room_role", "shut_out", "let_in", "silence", "unsilence", "invite", "uninvite"}
     assert set(ADMIN_METHODS) == silent | set(CONTROL_ANSWERS)
 

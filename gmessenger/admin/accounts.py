@@ -125,6 +125,8 @@ def list_users(options: AdminOptions, args: Namespace) -> int:
 
 
 def _account_state(account: AccountRow) -> str:
+    if account.bot and not account.disabled:
+        return "hook"
     return "disabled" if account.disabled else "here" if account.here else "-"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
-from gmessenger.admin import accounts, certs, invites, maintenance, moderation, rooms, status
+from gmessenger.admin import accounts, certs, hooks, invites, maintenance, moderation, rooms, status
 from gmessenger.config.options import AdminOptions
 from gmessenger.errors import UsageError
 from gmessenger.field_types import MAX_INVITE_USES
@@ -112,6 +112,9 @@ ARGUMENTS: Final = {
         optional=True,
         parse=parse_seconds,
     ),
+    "hook": Argument("name", "NAME", "the hook's name, under which it posts"),
+    "into": Argument("room", "#ROOM", "the room that it posts to; in a shell, with quotes: '#ops'"),
+    "of-room": Argument("room", "[#ROOM]", "a room; without it, those of all rooms are listed", optional=True),
     "room": Argument("name", "NAME", "the room's name, including the '#'"),
     "rule": Argument("rule", "RULE", f"a rule: {', '.join(ROOM_RULES)}"),
     "value": Argument("value", "VALUE", "yes or no, a number, or a word that the rule has, as all"),
@@ -253,6 +256,18 @@ COMMANDS: Final = (
         moderation.close_room,
     ),
     AdminCommand("room open", ("room",), "open a closed room again", moderation.open_room),
+    AdminCommand(
+        "hook add",
+        ("hook", "into"),
+        "make a hook and print its URL, at which other programs post to the room; it is not shown again",
+        hooks.add_hook,
+    ),
+    AdminCommand(
+        "hook list", ("of-room",), "list hooks: who has made each, and when it was used last", hooks.list_hooks
+    ),
+    AdminCommand(
+        "hook revoke", ("hook",), "delete a hook: its URL is void; what it has posted stays", hooks.revoke_hook
+    ),
     AdminCommand("kick", ("who", "why"), "close a user's connections (needs a running server)", moderation.kick),
     AdminCommand("mute", ("who", "for", "why"), "mute a user: their messages are refused", moderation.mute),
     AdminCommand("unmute", ("who",), "unmute a user", moderation.unmute),

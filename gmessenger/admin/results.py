@@ -42,6 +42,26 @@ class SanctionPage(Struct):
     mutes: list[SanctionRow] = []
 
 
+class NewHook(Struct):
+    """A hook that was just made. `url`: None where the server does not know its own address."""
+
+    name: str
+    room: str
+    token: str
+    url: str | None = None
+
+
+class HookRow(Struct):
+    """A hook. `since`, `used`: when it was made and used last, in Unix seconds; `inactive`: it may not post."""
+
+    name: str
+    room: str
+    by: str
+    since: float
+    used: float
+    inactive: bool = False
+
+
 class ReaderTrace(Struct):
     """A reader of a traced message; a guest has a `session` and no devices."""
 

@@ -10,6 +10,7 @@ from gmessenger import log
 from gmessenger.chat.auth import Authenticator, LoginThrottle
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.history import target_of
+from gmessenger.chat.hooks import HookService
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import Account, ExportedMessage
@@ -36,6 +37,7 @@ class AccountData:
         session_closer: SessionCloser,
         peers: Peers,
         changes: RecentChanges,
+        hooks: HookService,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -45,6 +47,7 @@ class AccountData:
         self._login_throttle = login_throttle
         self._session_closer = session_closer
         self._peers = peers
+        self._hooks = hooks
 
     def export(self, session: Session, after: int) -> ExportPage:
         """Return a page of all that the account may read, oldest first, from the position `after` on.
@@ -96,6 +99,7 @@ class AccountData:
         Returns whether other nodes may have stored something of it meanwhile, and the new owners of its rooms, by key.
         """
         has_peers = self._peers.lock_account(account.id)
+        self._hooks.revoke_made_by(account)
         self._erase_texts(account)
         self._store.purge()  # before the account goes: its password is needed to request it again
         return has_peers, self._store.delete_account(account.id)

@@ -15,6 +15,7 @@ from msgspec.structs import asdict, astuple
 
 from gmessenger import log
 from gmessenger.chat.admin_results import AccountRow, InviteRow, RoomDetails, RoomRow, StatusReport, TraceResult
+from gmessenger.chat.hooks import HookService, require_no_hook
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.passwords import PasswordVerifier
@@ -62,7 +63,7 @@ SECONDS_PER_HOUR: Final = 3600
 class AdminService:
     """Change accounts, rooms and messages for the owner of the server; users are notified after the commit.
 
-    What only forwards is no method here: the rows of `ADMIN_METHODS` call `moderation` and `tracer` directly.
+    What only forwards is no method here: rows of `ADMIN_METHODS` call `moderation`, `tracer` and `hooks` directly.
     Called in a greenlet of the control socket, or in the main greenlet of `gmessenger-admin`; methods may block on the
     store and on password hashing.
     """
@@ -80,6 +81,7 @@ class AdminService:
         self._authenticator = messenger.authenticator
         self._rooms = messenger.rooms
         self.moderation = messenger.moderation
+        self.hooks = messenger.hooks
         self._store = store
         self._passwords = passwords
         self._clock = clock
@@ -93,8 +95,8 @@ class AdminService:
         accounts = sorted(self._authenticator.accounts.values(), key=lambda account: account.key)
         router = self._messenger.router
         return [
-            AccountRow(account.name, account.disabled, account.role, account.key in router, last_uses.get(account.id))
-            for account in accounts
+            AccountRow(each.name, each.disabled, each.role, each.key in router, last_uses.get(each.id), each.is_bot)
+            for each in accounts
         ]
 
     def add_account(self, name: Name, password: Password, look_alike: bool = False) -> None:
@@ -119,7 +121,7 @@ class AdminService:
         `once`: its owner has to choose another within `ONCE_HOURS`, and can do nothing else before. Raises `Upgrading`,
         too, then.
         """
-        account = self._find_account(name)
+        account = self._find_person(name)
         password_hash = self._passwords.hash(password)
         until = self._clock() + ONCE_HOURS * SECONDS_PER_HOUR if once else None
         generation = self._store.set_password(account.id, password_hash, until)
@@ -139,8 +141,12 @@ class AdminService:
         account.disabled = False
 
     def delete_account(self, name: Name) -> None:
-        """Delete an account and free its name; messages it sent stay with their recipients. Raises `NotFound`."""
+        """Delete an account and free its name; messages it sent stay with their recipients. Raises `NotFound`.
+
+        The hooks that it has made are deleted, too.
+        """
         account = self._find_account(name)
+        self.hooks.revoke_made_by(account)
         was_disabled, account.disabled = account.disabled, True  # no login meanwhile, not even as a guest
         self._session_closer.close_all(account.key, AccountDeleted())
         try:
@@ -257,8 +263,10 @@ class AdminService:
     def delete_room(self, name: Name) -> None:
         """Delete a room with its messages; members get a `leave` event. Raises `NoSuchRoom`."""
         room = self._rooms.find(name)
+        hooks = self.hooks.of_room(room)
         with self._rooms.deleting(room):
             self._store.delete_room(room.key)
+        self.hooks.forget(hooks)
         if self._rooms.get(room.key) is None:  # otherwise it is a new room of that name
             self._messenger.sanctions.discard("close", room.key)
         self._store.purge()
@@ -300,7 +308,7 @@ class AdminService:
         return self.moderation.mutes(SERVER_OWNER, after)
 
     def _set_role(self, name: Name, role: str) -> None:
-        account = self._find_account(name)
+        account = self._find_person(name)
         self._store.set_role(account.id, role)
         self.moderation.set_role(account, role)
 
@@ -326,6 +334,12 @@ class AdminService:
             raise NotFound(f"There is no account {name}.")
         return account
 
+    def _find_person(self, name: str) -> Account:
+        """Return the account of that name. Raises `NotFound`, for a hook as well."""
+        account = self._find_account(name)
+        require_no_hook(account)
+        return account
+
     def _account_name(self, account: int | None) -> str | None:
         found = self._authenticator.accounts_by_id.get(account) if account is not None else None
         return found.name if found is not None else None
@@ -348,12 +362,16 @@ class AdminMethod:
     """A row of `ADMIN_METHODS`: a method, and its parameters in order, as the fields that carry them.
 
     `takes_fd`: the method gets the descriptor of an open file before these; it arrives beside the request.
+    `part`: the attribute of the service whose method it is; empty for the service's own.
     """
 
-    def __init__(self, function: Callable[..., Any], *fields: ArgumentField, takes_fd: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *fields: ArgumentField, takes_fd: bool = False, part: str = ""
+    ) -> None:
         self.function = function
         self.fields = fields
         self.takes_fd = takes_fd
+        self.part = part
         self.arguments_struct: type[Struct] = defstruct(
             "Arguments", [(field.name, field.type, field.default) for field in fields], forbid_unknown_fields=True
         )
@@ -361,17 +379,8 @@ class AdminMethod:
     def call(self, service: AdminService, arguments: dict[str, Any], fd: int | None = None) -> Any:
         """Call the method with the result of `check_arguments`; return its result. Raises what the method raises."""
         fds = (fd,) if self.takes_fd else ()
-        return self.function(self._receiver(service), *fds, *(arguments[field.name] for field in self.fields))
-
-    def _receiver(self, service: AdminService) -> Any:
-        return service
-
-
-class TracerMethod(AdminMethod):
-    """A row whose method is one of `MessageTracer`."""
-
-    def _receiver(self, service: AdminService) -> Any:
-        return service.tracer
+        receiver = getattr(service, self.part) if self.part else service
+        return self.function(receiver, *fds, *(arguments[field.name] for field in self.fields))
 
 
 class ModerationMethod(AdminMethod):
@@ -430,6 +439,9 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     "backup": AdminMethod(
         AdminService.backup, ArgumentField("file", FilePath), ArgumentField("part", FilePath, ""), takes_fd=True
     ),
+    "add_hook": AdminMethod(HookService.add_for_owner, NAME_FIELD, ArgumentField("room", Name), part="hooks"),
+    "hooks": AdminMethod(HookService.list_for_owner, ArgumentField("room", Name | None, None), part="hooks"),
+    "revoke_hook": AdminMethod(HookService.revoke_for_owner, NAME_FIELD, part="hooks"),
     "prune": AdminMethod(AdminService.prune, ArgumentField("days", Days)),
     "messages": AdminMethod(
         AdminService.messages, ArgumentField("after", Number), ArgumentField("limit", Number, MAX_PAGE)
@@ -458,8 +470,12 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     "erase_message": AdminMethod(
         AdminService.erase_message, NAME_FIELD, ArgumentField("seq", Number), ArgumentField("other", Name | None, None)
     ),
-    "trace": TracerMethod(
-        MessageTracer.trace, NAME_FIELD, ArgumentField("seq", Number), ArgumentField("other", Name | None, None)
+    "trace": AdminMethod(
+        MessageTracer.trace,
+        NAME_FIELD,
+        ArgumentField("seq", Number),
+        ArgumentField("other", Name | None, None),
+        part="tracer",
     ),
     "trace_id": AdminMethod(AdminService.trace_id, NAME_FIELD, ArgumentField("id", Id)),
     "status": AdminMethod(AdminService.status),

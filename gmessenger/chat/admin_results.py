@@ -14,7 +14,8 @@ from gmessenger.room_rules import RuleValue
 class AccountRow(Struct):
     """An account, as `accounts` lists it.
 
-    `here`: a session of it is logged in; `seen`: when one began or ended last, in Unix seconds; None: never.
+    `here`: a session of it is logged in; `seen`: when one began or ended last, in Unix seconds; None: never. `bot`: it
+    is a hook, and was seen when it posted.
     """
 
     name: str
@@ -22,6 +23,7 @@ class AccountRow(Struct):
     role: str
     here: bool
     seen: float | None = None
+    bot: bool = False
 
 
 class InviteRow(Struct):

@@ -17,12 +17,12 @@ from gmessenger.chat.guests import GuestSessions
 from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.policy import Policy
-from gmessenger.chat.ratelimit import BucketTable, Charge, Limits, RateLimit, TokenBucket
+from gmessenger.chat.ratelimit import BucketTable, Charge, Limits, TokenBucket
 from gmessenger.chat.records import Account, Credential, Device, DeviceLogin
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.chat.throttle import WeightedNetworks
+from gmessenger.chat.throttle import WeightedNetworks, charge_networks, charge_or_refuse
 from gmessenger.errors import (
     AccountDisabled,
     GuestsDisabled,
@@ -41,7 +41,6 @@ MAX_TRUSTED_NETWORKS: Final = 16  # of an account
 MAX_TRUSTED_ACCOUNTS: Final = 10_000
 
 BucketsByKey: TypeAlias = "BucketTable[str, TokenBucket]"
-ThrottleErrorType: TypeAlias = type[LoginThrottled] | type[RegistrationThrottled]
 
 
 class TrustedNetworks:
@@ -92,11 +91,11 @@ class LoginThrottle:
         networks, limits, now = self._networks_of(address), self._limits(), self._clock()
         network = networks[0][0] if networks else None
         with Charge() as charge:
-            self._charge_networks(
-                charge, self._failures_by_network, networks, limits.login_failures_per_address, LoginThrottled
+            charge_networks(
+                charge, self._failures_by_network, networks, limits.login_failures_per_address, now, LoginThrottled
             )
             if (key, network) not in self._trusted:
-                _charge_or_refuse(
+                charge_or_refuse(
                     charge, self._failures_by_name.get(key, now), limits.login_failures_per_name, now, LoginThrottled
                 )
             is_correct = self._passwords.verify(password_hash, password, network)
@@ -120,40 +119,28 @@ class LoginThrottle:
     def hash_for_registration(self, address: str, password: str) -> Iterator[str]:
         """Yield the hash of a new account's password. The block creates the account, which counts unless it raises.
 
-        An invite that is refused counts as well: it may have been guessed. Raises `RegistrationThrottled`,
-        `BadPassword` or `RateLimited`.
+        Raises `RegistrationThrottled`, `BadPassword` or `RateLimited`.
         """
-        networks = self._networks_of(address)
+        with self.registration(address):
+            yield self.hash(address, password)
+
+    @contextmanager
+    def registration(self, address: str) -> Iterator[None]:
+        """Count a new account, which the block creates, unless that raises. Raises `RegistrationThrottled`.
+
+        An invite that is refused counts as well: it may have been guessed.
+        """
+        networks, rate = self._networks_of(address), self._limits().registrations
         with Charge() as charge:
-            self._charge_networks(
-                charge, self._registrations_by_network, networks, self._limits().registrations, RegistrationThrottled
+            charge_networks(
+                charge, self._registrations_by_network, networks, rate, self._clock(), RegistrationThrottled
             )
             try:
-                yield self.hash(address, password)
+                yield
             except InvalidInvite:
                 charge.commit()
                 raise
             charge.commit()
-
-    def _charge_networks(
-        self,
-        charge: Charge,
-        table: BucketsByKey,
-        networks: WeightedNetworks,
-        rate: RateLimit,
-        error_type: ThrottleErrorType,
-    ) -> None:
-        now = self._clock()
-        for network, factor in networks:
-            _charge_or_refuse(charge, table.get(network, now), rate.scaled(factor), now, error_type)
-
-
-def _charge_or_refuse(
-    charge: Charge, bucket: TokenBucket, rate: RateLimit, now: float, error_type: ThrottleErrorType
-) -> None:
-    throttled = charge.take(bucket, 1, rate, now)
-    if throttled is not None:
-        raise error_type(retry_after=round(throttled.retry_after or 0.0, 1))
 
 
 DEFAULT_DEVICE: Final = "default"
@@ -346,7 +333,7 @@ class Authenticator:
         Raises `PasswordRequired`, `WrongPassword`, and as `LoginThrottle.verify`.
         """
         used_after = self.token_horizon()
-        known = self._store.find_token(login.token, used_after) if login.token else None
+        known = self._store.find_token(login.token, used_after) if login.token and not account.is_bot else None
         if known is not None and known[0] == account.id and login.device in (None, "", known[1]):
             assert login.token is not None
             session.token = login.token
@@ -354,7 +341,7 @@ class Authenticator:
             return known[1], Credential(token=login.token, used_after=used_after)
         if login.password is None:
             raise PasswordRequired
-        password_hash = self._store.password_hash(account.id)
+        password_hash = self._store.password_hash(account.id) if not account.is_bot else None
         if not self._login_throttle.verify(account.key, login.address, password_hash, login.password):
             raise WrongPassword
         return login.device or DEFAULT_DEVICE, Credential(password_hash=password_hash)

@@ -24,6 +24,7 @@ from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import (
+    Forbidden,
     NoSuchMessage,
     NotFound,
     RecipientBusy,
@@ -139,6 +140,8 @@ class MessageDispatcher:
 
     def _send_direct(self, session: Session, key: str, to: str, outgoing: OutgoingText) -> None:
         account = self._accounts.get(key)
+        if account is not None and account.is_bot:
+            raise Forbidden("This is a hook: nobody reads what is sent to it.")
         name = account.name if account is not None else self._router.shown_names.get(key) or self._guest_name(key, to)
         if account is None and session.account is None:
             return self._relay(session, key, name, outgoing)
@@ -248,6 +251,8 @@ class MessageDispatcher:
         if key in self._blocks.by_user:
             return False
         account = self._accounts.get(key)
+        if account is not None and account.is_bot:
+            return False
         if account is not None:
             return self._store_batch(
                 session, direct_key(session.key, key), account.name, texts, ids, action, to_key=key

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from gmessenger.chat.blocks import BlockList
+from gmessenger.chat.hooks import require_no_hook
 from gmessenger.chat.listings import USERS_PAGE
 from gmessenger.chat.outbox import InvitationEvent
 from gmessenger.chat.records import MAX_INVITATIONS, Account, Invitation
@@ -94,6 +95,7 @@ class Invitations:
         elif account.id in room.members and not (self._router.peers.sync() and account.id not in room.members):
             raise AlreadyMember
         else:
+            require_no_hook(account)
             self._invite_account(actor, room, account)
 
     def _invite_account(self, actor: RoomActor, room: Room, account: Account) -> None:

@@ -58,8 +58,10 @@ class ListingService:
         page = self._user_page({fold(name): name for name in room.names}, viewer, after)
         page.topic = room.topic
         roles = {fold(room.members[id].name): role for id, role in room.roles.items() if id in room.members}
+        bots = {account.key for account in room.members.values() if account.is_bot}
         for user in page.users:
             user.role = roles.get(fold(user.name), UNSET)
+            user.bot = True if fold(user.name) in bots else UNSET
         return page
 
     def rooms(self, session: Session, after: str | None) -> RoomPage:

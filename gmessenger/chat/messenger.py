@@ -15,6 +15,8 @@ from gmessenger.chat.device_use import DeviceUseRecorder
 from gmessenger.chat.dispatcher import MessageDispatcher, flush_acknowledgements
 from gmessenger.chat.erasures import MessageEraser
 from gmessenger.chat.history import HistoryService
+from gmessenger.chat.hook_posts import HookPoster
+from gmessenger.chat.hooks import HookService
 from gmessenger.chat.invitations import Invitations
 from gmessenger.chat.listings import ListingService
 from gmessenger.chat.membership import RoomMembership
@@ -79,6 +81,7 @@ class Messenger:
         networks_of: Callable[[str], WeightedNetworks] = lambda address: (),
         peers: Peers | None = None,
         shut_out_network: Callable[[str], str | None] = lambda address: None,
+        web_url: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Read accounts, rooms, sanctions and blocks from the store, and deliver what is appended to it from now on.
 
@@ -90,6 +93,7 @@ class Messenger:
             networks_of: the networks whose rate limits an address shares.
             peers: the other nodes of the cluster.
             shut_out_network: the network of an address by which guests may be kept out of a room, if any.
+            web_url: the beginning of URLs at which this server is reached by HTTP; None if it is not.
         """
         monotonic = monotonic or clock
         self.policy = policy
@@ -161,8 +165,43 @@ class Messenger:
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
         self.settings_service = SettingsService(store, router, clock)
+        self.hooks = HookService(
+            store,
+            router,
+            self.authenticator,
+            login_throttle,
+            rooms,
+            room_rights,
+            membership,
+            blocks,
+            policy,
+            clock,
+            web_url,
+        )
+        self.hook_poster = HookPoster(
+            store,
+            router,
+            rooms,
+            accounts_by_id,
+            self.message_service,
+            throttle,
+            sanctions,
+            self.device_use.add,
+            policy,
+            clock,
+            monotonic,
+            networks_of,
+        )
         self.account_data = AccountData(
-            store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers, delivery.changes
+            store,
+            self.authenticator,
+            rooms,
+            blocks,
+            login_throttle,
+            session_closer,
+            router.peers,
+            delivery.changes,
+            self.hooks,
         )
         self.eraser = MessageEraser(store, rooms, self.fan_out, clock, policy)
 

@@ -6,6 +6,7 @@ what is UNSET is left out there. `size` is what a result adds to the weight of i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -225,13 +226,14 @@ class ConversationPage(Page):
 class UserEntry(Struct):
     """A user in a list; of a blocked name, neither status nor its note is shown.
 
-    `role`: in the room, where it is not `member`.
+    `role`: in the room, where it is not `member`. `bot`: it is a hook.
     """
 
     name: str = field(name="account_name")
     status: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
     role: RoomRole | UnsetType = UNSET
+    bot: bool | UnsetType = UNSET
 
 
 class UserPage(Page):
@@ -402,6 +404,39 @@ class InvitationPage(Page):
     list_field = "invitations"
     invitations: list[InvitationEntry]
     more: bool
+
+
+class HookSecret(Result):
+    """A hook that was just made, with its secret. `url`: where it is posted to, if this server has a web endpoint."""
+
+    name: str
+    room: str
+    token: str
+    url: str | UnsetType
+
+
+class HookEntry(Struct):
+    """A hook. `by`: who has made it. `since`, `used`: when it was made, and used last, in Unix seconds.
+
+    `inactive`: it may not post, since it was removed from the room, or who has made it is no owner of that any more.
+    """
+
+    name: str
+    room: str
+    by: str
+    since: float
+    used: float
+    inactive: bool | UnsetType = UNSET
+
+
+class HookList(Result):
+    """The hooks of a room, by name."""
+
+    hooks: Sequence[HookEntry]
+
+    @property
+    def size(self) -> int:
+        return 2 * ENTRY_SIZE * len(self.hooks)
 
 
 class MutePage(Page):

@@ -19,10 +19,10 @@ from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
-from gmessenger.errors import AccountsOnly, BadRequest, NotFound, NotOwner
+from gmessenger.errors import AccountsOnly, BadRequest, Forbidden, NotFound, NotOwner
 from gmessenger.field_types import MAX_TOPIC
 from gmessenger.names import fold
-from gmessenger.room_roles import RoomRole, check_role_change, may_act_on
+from gmessenger.room_roles import RoomRole, check_role_change, has_rank, may_act_on
 from gmessenger.room_rules import RoomRules, with_changes
 
 
@@ -107,8 +107,8 @@ class RoomRights:
     def change_role(self, session: Session, name: str, user: str, role: RoomRole) -> None:
         """Change the role of a member.
 
-        Raises `NotOwner`, `LastOwner`, `NotFound` if the user is not in the room, `AccountsOnly` for a guest, and
-        `Upgrading`.
+        Raises `NotOwner`, `LastOwner`, `NotFound` if the user is not in the room, `AccountsOnly` for a guest,
+        `Forbidden` for a hook that would be more than a speaker, and `Upgrading`.
         """
         is_own = fold(user) == session.key
         room = self.find_room(name, session, "member" if is_own else "moderator")
@@ -119,6 +119,8 @@ class RoomRights:
     def change_role_as(self, actor: RoomActor, room: Room, user: str, role: RoomRole) -> None:
         """Change the role of a member. Raises as `change_role`."""
         member = self._find_member(room, user)
+        if member.is_bot and has_rank(role, "moderator"):
+            raise Forbidden("A hook can be a speaker or a member.")
         self._check(lambda: _check_role_change(room, actor, member, role))
         self._store.change_role(room.key, member.id, role, actor.name, actor.account)
         self._log(actor, "role", room)

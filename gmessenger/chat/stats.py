@@ -43,7 +43,7 @@ class MessengerStats(Struct):
     """Counters of the messenger.
 
     `deliveries`: messages that were put into outboxes, live or from the store. `refused`: messages, by error code.
-    `logins`: by result.
+    `logins`: by result. `hook_posts`: by outcome.
     """
 
     stored: int = 0
@@ -52,6 +52,7 @@ class MessengerStats(Struct):
     deliveries: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     logins: Counter[str] = field(default_factory=lambda: Counter(ok=0, resumed=0))
+    hook_posts: Counter[str] = field(default_factory=lambda: Counter(stored=0, silent=0))
 
 
 class StoreStats(Struct):

@@ -26,7 +26,7 @@ from gmessenger.chat.ratelimit import (
     message_cost,
 )
 from gmessenger.chat.session import Session
-from gmessenger.errors import NotLoggedIn, RateLimited
+from gmessenger.errors import NotLoggedIn, RateLimited, WireError
 
 WeightedNetworks: TypeAlias = Sequence[tuple[str, int]]
 """The networks that an address counts for, the narrowest first, each with the factor by which its rates are higher."""
@@ -149,6 +149,28 @@ def _scaled_buckets(
     bucket_of: Callable[[SenderBuckets], TokenBucket],
 ) -> SharedBuckets:
     return [(bucket_of(buckets), rate.scaled(factor)) for buckets, factor in network_buckets]
+
+
+def charge_networks(
+    charge: Charge,
+    table: BucketTable[str, TokenBucket],
+    networks: WeightedNetworks,
+    rate: RateLimit,
+    now: float,
+    error_type: type[WireError],
+) -> None:
+    """Take a token from the bucket of each network. Raises `error_type` where there is none."""
+    for network, factor in networks:
+        charge_or_refuse(charge, table.get(network, now), rate.scaled(factor), now, error_type)
+
+
+def charge_or_refuse(
+    charge: Charge, bucket: TokenBucket, rate: RateLimit, now: float, error_type: type[WireError]
+) -> None:
+    """Take a token from a bucket. Raises `error_type` where there is none."""
+    throttled = charge.take(bucket, 1, rate, now)
+    if throttled is not None:
+        raise error_type(retry_after=round(throttled.retry_after or 0.0, 1))
 
 
 def delay_or_refuse(throttled: Throttled) -> None:

@@ -58,7 +58,8 @@ class WhoisService:
             raise NotFound
         status, note = ABSENT if is_hidden else self._presence.status(key)
         since = self._presence.since(key) if status != OFFLINE else None
-        user = UserEntry(shown, status, note or UNSET)
+        is_bot = account is not None and account.is_bot
+        user = UserEntry(shown, status, note or UNSET, bot=True if is_bot else UNSET)
         return Whois(user, account is not None, UNSET if since is None else since, shared)
 
     def _shared_rooms(self, session: Session, key: str, account: Account | None) -> list[SharedRoom]:

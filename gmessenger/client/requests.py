@@ -220,7 +220,13 @@ class ChatRequests(OperatorRequests, RoomRequests):
         user = response.user or UserInfo(name)
         rooms = [info.name for info in parse_rows(response.rooms or [], RoomInfo)]
         return UserDetails(
-            user.account_name, user.status or OFFLINE, user.note or "", bool(response.account), response.since, rooms
+            user.account_name,
+            user.status or OFFLINE,
+            user.note or "",
+            bool(response.account),
+            response.since,
+            rooms,
+            bool(user.bot),
         )
 
     def members(self, room: str) -> list[UserInfo]:

@@ -165,7 +165,7 @@ class UserDetails(Struct, frozen=True):
     """What one may know of a user.
 
     `since`: when it logged in or set its status, in Unix seconds; None if it is offline.
-    `rooms`: the names of those that both are in, at most 50.
+    `rooms`: the names of those that both are in, at most 50. `is_bot`: it is a hook, by which other programs post.
     """
 
     name: str
@@ -174,6 +174,7 @@ class UserDetails(Struct, frozen=True):
     is_account: bool
     since: float | None
     rooms: Sequence[str]
+    is_bot: bool = False
 
 
 class OwnDevice(Struct, frozen=True):
@@ -207,6 +208,30 @@ class InvitationInfo(Struct, frozen=True):
     user: str
     by: str = ""
     since: float = 0.0
+
+
+class HookSecret(Struct, frozen=True):
+    """A hook that was just made, with the secret in its URL, which the server tells this once.
+
+    `url`: where other programs post to; empty if the server does not know its own address.
+    """
+
+    name: str
+    token: str
+    url: str
+
+
+class HookInfo(Struct, frozen=True):
+    """A hook of a room, made `by` an owner or an operator; `since` and `used` (last) are Unix seconds.
+
+    `is_inactive`: it may not post, as it was removed from the room, or who has made it is no owner of that any more.
+    """
+
+    name: str
+    by: str = ""
+    since: float = 0.0
+    used: float = 0.0
+    is_inactive: bool = field(name="inactive", default=False)
 
 
 def fetch_all(

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from gmessenger.client.request_retry import RetryingRequests
-from gmessenger.client.responses import InvitationInfo, SanctionInfo, fetch_all, parse_rows
+from gmessenger.client.responses import HookInfo, HookSecret, InvitationInfo, SanctionInfo, fetch_all, parse_rows
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import RuleValue
 from gmessenger.wire.events import (
+    HookRequest,
+    HooksRequest,
     InvitationsRequest,
     InviteRequest,
     LetInRequest,
@@ -20,6 +22,7 @@ from gmessenger.wire.events import (
     ShutOutsRequest,
     SilenceRequest,
     SilencesRequest,
+    UnhookRequest,
     UninviteRequest,
     UnsilenceRequest,
 )
@@ -87,6 +90,19 @@ class RoomRequests(RetryingRequests):
         """Return the names that are silenced in a room, as `bans` does."""
         rows = fetch_all(self._request, SilencesRequest(room=room), lambda page: page.silences or [], _user_of)
         return parse_rows(rows, SanctionInfo)
+
+    def add_hook(self, room: str, name: str) -> HookSecret:
+        """Make a hook of a room that one owns, and return its secret. `NameTaken` may mean that the answer was lost."""
+        made = self._request(HookRequest(room=room, name=name))
+        return HookSecret(made.name or name, made.token or "", made.url or "")
+
+    def hooks(self, room: str) -> list[HookInfo]:
+        """Return the hooks of a room that one owns, without their secrets."""
+        return parse_rows(self._request(HooksRequest(room=room)).hooks or [], HookInfo)
+
+    def revoke_hook(self, room: str, name: str) -> None:
+        """Delete a hook of a room that one owns; what it has posted stays."""
+        self._request(UnhookRequest(room=room, name=name))
 
 
 def _user_of(row: dict[str, Any]) -> object:

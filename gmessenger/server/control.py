@@ -39,7 +39,7 @@ MAX_IDLE_CONNECTIONS: Final = 16
 STOP_TIMEOUT: Final = 1.0  # seconds for requests that are being handled
 LOGGED_ARGUMENTS: Final = (
     *("address", "user", "role", "rule", "value", "other", "seq", "id", "file", "days", "seconds", "kind", "after"),
-    *("once", "uses"),
+    *("once", "uses", "room"),
 )
 """Arguments that are logged besides the name; never a password or a text."""
 FD_SIZE: Final = struct.calcsize("i")

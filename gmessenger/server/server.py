@@ -156,6 +156,7 @@ class Server:
             limiter.networks_of,
             peers,
             limiter.shut_out_network,
+            lambda: self.options.web_url or (self.web_url if self.web_port else None),
         )
         self.node = (
             create_node(peers, self.messenger, options, self.supervisor, self._call_later)

@@ -25,6 +25,7 @@ from gmessenger.terminal.format_messages import format_message
 from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
 from gmessenger.terminal.format_rules import special_rules
 from gmessenger.terminal.handler_base import room_name
+from gmessenger.terminal.hook_handlers import HookHandlers
 from gmessenger.terminal.i18n import _, as_notice, ngettext
 from gmessenger.terminal.room_handlers import RoomHandlers, made_notice
 
@@ -69,7 +70,7 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers):
+class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers, HookHandlers):
     """The handlers that are the same in every mode; one method for each command."""
 
     def __init__(self, client: Client, attention: Attention, quit_mode: Callable[[], None]) -> None:

@@ -34,6 +34,8 @@ def whois(user: UserDetails) -> str:
         if user.is_account
         else _("{name}, a guest: {status}", name=name, status=status)
     )
+    if user.is_bot:
+        text = _("{name}, a hook: other programs post by it", name=name)
     if user.since is not None:
         text = _("{said}, since {time}", said=text, time=format_time(user.since))
     if not user.rooms:

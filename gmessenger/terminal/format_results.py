@@ -243,8 +243,9 @@ def _user_names(users: Sequence[UserInfo], own_name: str) -> Iterable[str]:
 
 
 def _remarks(user: UserInfo, own_name: str) -> str:
-    has_status = bool(user.status) and (user.status != ONLINE or bool(user.note))
+    has_status = bool(user.status) and not user.bot and (user.status != ONLINE or bool(user.note))
     remarks = [format_status(user.status or "", user.note or "")] if has_status else []
-    remarks += [role_name(user.role)] if user.role else []
+    remarks += [_("hook")] if user.bot else []
+    remarks += [role_name(user.role)] if user.role and not user.bot else []
     remarks += [_("you")] if fold(user.account_name) == fold(own_name) else []
     return f" ({', '.join(remarks)})" if remarks else ""

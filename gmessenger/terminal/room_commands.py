@@ -65,6 +65,13 @@ ROOM_COMMANDS: Final = (
     ChatCommand((), ("/uninvite",), "NAME", "take an invitation back", lambda handlers, name: handlers.uninvite(name)),
     ChatCommand(
         (),
+        ("/hook",),
+        "add|list|revoke [NAME]",
+        "make a URL at which other programs post to your room; list and revoke such hooks",
+        lambda handlers, arguments: handlers.hook(arguments),
+    ),
+    ChatCommand(
+        (),
         ("/access",),
         "[#ROOM]",
         "list who is invited to your room, kept out of it, or silenced there",

@@ -87,6 +87,10 @@ LISTS: Final[Frame] = {
     "mutes": [{"user": HOSTILE, "by": HOSTILE, "reason": HOSTILE, "since": 1.0}],
     "seq": 0,
     "session": HOSTILE,
+    "hooks": [{"name": HOSTILE, "room": HOSTILE, "by": HOSTILE, "since": 1.0, "used": 2.0, "inactive": True}],
+    "name": HOSTILE,
+    "token": HOSTILE,
+    "url": HOSTILE,
 }
 WELCOME: Final[Frame] = {
     "response": 200,
@@ -186,6 +190,8 @@ CONTROL_ANSWERS: Final[Frame] = {
     },
     "add_invite": HOSTILE,
     "invites": [{"id": HOSTILE, "by": HOSTILE, "created": 1.0, "expires": 2.0, "uses": 3}],
+    "add_hook": {"name": HOSTILE, "room": HOSTILE, "token": HOSTILE, "url": HOSTILE},
+    "hooks": [{"name": HOSTILE, "room": HOSTILE, "by": HOSTILE, "since": 1.0, "used": 2.0, "inactive": True}],
     "backup": 17,
     "prune": 3,
     "messages": {"messages": [{"id": HOSTILE, "from": HOSTILE, "text": HOSTILE + "\x7f\u202e"}], "after": None},

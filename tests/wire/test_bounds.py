@@ -25,6 +25,7 @@ BOUNDS: dict[str, int] = {
     "device": 128,
     "highlights": 64,
     "invite": TOKEN,
+    "name": NAME,
     "note": 200,
     "notify": NAME,
     **dict.fromkeys(("password", "old", "new"), 1024),
@@ -49,6 +50,7 @@ OF_ADMINISTRATION: dict[str, int] = {
     "password": 1024,
     "reason": 200,
     "user": NAME,
+    "room": NAME,
     **dict.fromkeys(("rule", "value"), 32),
     "file": 4096,
     "part": 4096,
@@ -57,6 +59,7 @@ OF_ADMINISTRATION: dict[str, int] = {
 REQUESTS = {request.__struct_config__.tag: request for request in NativeRequest.__args__}
 NEEDED: dict[str, Any] = {
     "user": "dale",
+    "name": "grafana",
     "message": "hi",
     "seq": 1,
     "status": "away",

@@ -174,6 +174,13 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
             session, request.room, request.user, request.role
         )
     ),
+    events.HookRequest: _change(
+        lambda native, session, request: native.messenger.hooks.add(session, request.room, request.name), cost=10
+    ),
+    events.UnhookRequest: _change(
+        lambda native, session, request: native.messenger.hooks.revoke(session, request.room, request.name)
+    ),
+    events.HooksRequest: _change(lambda native, session, request: native.messenger.hooks.list(session, request.room)),
     events.MembersRequest: Command(
         lambda native, session, request: native.messenger.room_service.members(session, request.room, request.after)
     ),

@@ -19,6 +19,7 @@ class UserInfo(Struct, omit_defaults=True):
     status: str | None = None
     note: str | None = None
     role: str | None = None
+    bot: bool | None = None
 
 
 Seq: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SEQ)]

@@ -193,6 +193,20 @@ class RoleRequest(Request, tag="role", kw_only=True):
     role: RoomRole
 
 
+class HookRequest(Request, tag="hook", kw_only=True):
+    room: fields.Name
+    name: fields.Name
+
+
+class UnhookRequest(Request, tag="unhook", kw_only=True):
+    room: fields.Name
+    name: fields.Name
+
+
+class HooksRequest(Request, tag="hooks", kw_only=True):
+    room: fields.Name
+
+
 class MembersRequest(Request, tag="members", kw_only=True):
     room: fields.Name
     after: fields.Name | None = None
@@ -310,6 +324,9 @@ NativeRequest: TypeAlias = (
     | TopicRequest
     | RuleRequest
     | RoleRequest
+    | HookRequest
+    | UnhookRequest
+    | HooksRequest
     | MembersRequest
     | RoomsRequest
     | UsersRequest
