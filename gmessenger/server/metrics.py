@@ -88,6 +88,13 @@ METRICS: Final = (
         ("status",),
     ),
     MetricSpec(
+        "hook_posts",
+        "counter",
+        "posts to hooks by outcome: stored, silent (events of which nothing is said), or the code word of the refusal",
+        lambda server, _: server.messenger.stats.hook_posts,
+        ("outcome",),
+    ),
+    MetricSpec(
         "logins",
         "counter",
         "logins by result: ok, resumed (with a session's secret), or the code word of the refusal",

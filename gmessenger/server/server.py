@@ -203,8 +203,9 @@ class Server:
     def _create_web_endpoint(self) -> WebEndpoint:
         # Imported late: most servers have none.
         from gmessenger.server.web.endpoint import WebEndpoint
+        from gmessenger.server.web.hooks import HookRoute
 
-        acceptor, throttle = self.acceptor, self.messenger.throttle
+        acceptor, messenger, throttle = self.acceptor, self.messenger, self.messenger.throttle
         return WebEndpoint(
             self._context,
             self.certificate,
@@ -212,6 +213,7 @@ class Server:
             acceptor.admit_address,
             lambda address: throttle.charge_request(throttle.anonymous_buckets(address), 1),
             lambda: self.stopping,
+            [HookRoute(messenger.hook_poster, lambda: self.options.max_text, messenger.stats.hook_posts).route],
         )
 
     def _create_health(self) -> HealthServer:
