@@ -67,6 +67,7 @@ class TerminalWatcher(PtyClient):
 def lines_of(command: TypedCommand) -> list[str]:
     """Return typed lines of a command: with hostile text for each argument, and without optional ones."""
     usual = {"FILE": f"/nowhere/{TYPED}", "N": "3", "MINUTES": "3", "me": "me", "TIME": "3m", "#ROOM": f"#{TYPED}"}
+    usual["add|list|revoke"] = "add"
     parts = command.arguments.replace("[", "").replace("]", "").split()
     full = " ".join(usual.get(part, TYPED) for part in parts)
     lines = [f"{command.names[0]} {full}".strip()]
@@ -75,6 +76,7 @@ def lines_of(command: TypedCommand) -> list[str]:
 
 ENDING = ("/quit", "/forget", "/register", "/password", "/logout", "/q")
 WALK = [line for item in TYPED_COMMANDS if item.names[0] not in ENDING for line in lines_of(item) if line != "/msg"]
+WALK += ["/hook list", f"/hook revoke {TYPED}"]
 MISTAKES = (TYPED, f"/{TYPED}", f"/join {TYPED} {TYPED}", "/msg", TYPED, TYPED, f"/go {TYPED}", "/again")
 ANSWERED = {
     "registers": ["/register " + TYPED, "secret", "secret"],

@@ -1,6 +1,6 @@
 """Hooks: accounts by which other programs post to one room, each at a URL with a secret.
 
-Nobody can log in as a hook: it has no password, and no token of a device. Who may post with the secret, and how, is in
+A hook cannot log in: it has no password, and no token of a device. Who may post with the secret, and how, is in
 `chat/hook_posts.py`.
 """
 
@@ -77,7 +77,7 @@ class HookService:
             return self.add_as(RoomActor.of(session), found, name)
 
     def add_as(self, actor: RoomActor, room: Room, name: str) -> HookSecret:
-        """Make a hook of a room. What it has posted stays, whoever made it; see `HookPoster` for when it may not.
+        """Make a hook of a room; `HookPoster.open` says when it may post.
 
         Raises `BadName`, `NameConfusable`, `NameTaken`, `NameInUse`, `RoomFull`, `TooManyHooks` or `Upgrading`.
         """
@@ -96,7 +96,7 @@ class HookService:
         return HookSecret(account.name, room.name, token, url)
 
     def _check_free(self, name: str) -> None:
-        """Raise why nobody may have a name, which must not look like another one, or be a guest's."""
+        """Raise why a hook cannot have a name, which must not look like another one, or be a guest's."""
         key = fold(name)
         if key not in self._authenticator.accounts:
             self._router.peers.sync(key)

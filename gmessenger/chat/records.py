@@ -20,7 +20,7 @@ class Account(Struct):
     `key`: the name folded. `role`: empty or `operator`.
     `generation`: counts changes of the password: sessions that logged in with an earlier password are ended.
     `settings`: as `account_settings.encode_settings` makes them; empty for the defaults.
-    `is_bot`: it is a hook, as which nobody can log in.
+    `is_bot`: it is a hook, which cannot log in.
     """
 
     id: int

@@ -37,10 +37,10 @@ from gmessenger.client.events import (
 )
 from gmessenger.client.responses import (
     ConversationInfo,
+    CreatedHook,
     History,
     HistoryMessage,
     HookInfo,
-    HookSecret,
     InvitationInfo,
     OwnDevice,
     ReactionInfo,
@@ -62,6 +62,7 @@ __all__ = [
     "Client",
     "Connected",
     "ConversationInfo",
+    "CreatedHook",
     "Deferred",
     "DeliveryEvent",
     "Disconnected",
@@ -69,7 +70,6 @@ __all__ = [
     "History",
     "HistoryMessage",
     "HookInfo",
-    "HookSecret",
     "InvitationInfo",
     "Invited",
     "MemberJoined",

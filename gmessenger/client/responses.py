@@ -210,7 +210,7 @@ class InvitationInfo(Struct, frozen=True):
     since: float = 0.0
 
 
-class HookSecret(Struct, frozen=True):
+class CreatedHook(Struct, frozen=True):
     """A hook that was just made, with the secret in its URL, which the server tells this once.
 
     `url`: where other programs post to; empty if the server does not know its own address.

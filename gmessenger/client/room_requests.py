@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gmessenger.client.request_retry import RetryingRequests
-from gmessenger.client.responses import HookInfo, HookSecret, InvitationInfo, SanctionInfo, fetch_all, parse_rows
+from gmessenger.client.responses import CreatedHook, HookInfo, InvitationInfo, SanctionInfo, fetch_all, parse_rows
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import RuleValue
 from gmessenger.wire.events import (
@@ -91,10 +91,10 @@ class RoomRequests(RetryingRequests):
         rows = fetch_all(self._request, SilencesRequest(room=room), lambda page: page.silences or [], _user_of)
         return parse_rows(rows, SanctionInfo)
 
-    def add_hook(self, room: str, name: str) -> HookSecret:
+    def add_hook(self, room: str, name: str) -> CreatedHook:
         """Make a hook of a room that one owns, and return its secret. `NameTaken` may mean that the answer was lost."""
         made = self._request(HookRequest(room=room, name=name))
-        return HookSecret(made.name or name, made.token or "", made.url or "")
+        return CreatedHook(made.name or name, made.token or "", made.url or "")
 
     def hooks(self, room: str) -> list[HookInfo]:
         """Return the hooks of a room that one owns, without their secrets."""

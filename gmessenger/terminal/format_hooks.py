@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gmessenger.client import HookInfo, HookSecret
+from gmessenger.client import CreatedHook, HookInfo
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time
 from gmessenger.terminal.i18n import _, as_notice, ngettext
@@ -13,7 +13,7 @@ from gmessenger.terminal.i18n import _, as_notice, ngettext
 PATH: Final = "/hook/"
 
 
-def made(room: str, hook: HookSecret) -> str:
+def made(room: str, hook: CreatedHook) -> str:
     """Say to which URL other programs post, which is shown this once; without one, what is missing."""
     values = {"name": sanitize(hook.name), "room": sanitize(room)}
     lines = [as_notice(_("the hook {name} posts to {room} what is sent to this URL:", **values))]

@@ -16,7 +16,7 @@ from gmessenger.client import (
     RoleChanged,
     RulesChanged,
 )
-from gmessenger.errors import BadRequest, NoSuchRoom, NotOwner, ShutOut
+from gmessenger.errors import BadRequest, NoSuchHook, NoSuchRoom, NotOwner, ShutOut
 from tests.client.conftest import SHORT_TIMEOUTS, Reader
 from tests.conftest import RunningServer
 
@@ -80,6 +80,22 @@ def test_who_is_invited_is_told_and_joins_or_declines(owner_and_member: tuple[Re
         dale.client.join("#secret")
     hank.client.invite("#secret", "dale")
     assert dale.client.join("#secret").rules
+
+
+def test_hooks_are_made_listed_and_revoked(owner_and_member: tuple[Reader, Reader]) -> None:
+    hank, dale = owner_and_member
+    made = hank.client.add_hook("#dev", "Grafana")
+    assert (made.name, len(made.token), made.url) == ("Grafana", 32, "")
+    (info,) = hank.client.hooks("#dev")
+    assert (info.name, info.by, info.is_inactive) == ("Grafana", "hank", False) and info.used >= info.since > 0
+    assert [user.account_name for user in dale.client.members("#dev") if user.bot] == ["Grafana"]
+    assert dale.client.whois("grafana").is_bot and not dale.client.whois("hank").is_bot
+    with pytest.raises(NotOwner):
+        dale.client.hooks("#dev")
+    hank.client.revoke_hook("#dev", "grafana")
+    assert hank.client.hooks("#dev") == []
+    with pytest.raises(NoSuchHook):
+        hank.client.revoke_hook("#dev", "grafana")
 
 
 def test_names_are_kept_out_and_silenced(owner_and_member: tuple[Reader, Reader]) -> None:

@@ -1,4 +1,4 @@
-"""Hooks in every kind of store: accounts as which nobody logs in, and the alerts that they have posted."""
+"""Hooks in every kind of store: accounts that cannot log in, and the alerts that they have posted."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from gevent.lock import BoundedSemaphore
+
 from gmessenger import log
 from gmessenger.chat.hook_posts import HookPost, HookPoster, OpenedHook
 from gmessenger.chat.hooks import HOOK_PATH
@@ -43,6 +45,7 @@ class HookRoute:
         self._poster = poster
         self._max_text = max_text
         self._outcomes = outcomes
+        self._large_body_turn = BoundedSemaphore()  # one at a time: each may take tens of megabytes
         self.route = Route(HOOK_PATH, {"POST": self.post}, origins="none")
 
     def post(self, request: WebRequest) -> HttpResponse:
@@ -82,7 +85,10 @@ class HookRoute:
             except NoTextError:
                 return None
 
-        return run() if len(body) <= LARGE_BODY else run_in_thread(run)
+        if len(body) <= LARGE_BODY:
+            return run()
+        with self._large_body_turn:
+            return run_in_thread(run)
 
 
 def _refusal(error: WireError | NoTextError) -> tuple[HttpError, str]:
