@@ -190,6 +190,12 @@ def test_only_posts_are_taken_and_a_slash_at_the_end_does_not_matter(hooks: Hook
     assert hooks.texts() == ["hi", "hi"]
 
 
+def test_programs_may_know_the_server_by_any_name(hooks: HookServer) -> None:
+    assert hooks.post("hi", TEXT | {"Host": "gmessenger:7780"}).body == "ok"
+    assert hooks.post("hi", TEXT | {"Host": "gmessenger:7780"}, path="/nothing").status == 421
+    assert hooks.post("hi", TEXT | {"Host": "gmessenger:7780", "Origin": "http://gmessenger:7780"}).status == 403
+
+
 def test_unknown_secrets_are_limited_and_known_ones_are_not(start_hooks: Callable[..., HookServer]) -> None:
     hooks = start_hooks(failures_per_ip=3)
     poster = hooks.server.app.messenger.hook_poster

@@ -46,10 +46,14 @@ class RouteTable:
         self._policy = policy
 
     def respond(self, request: HttpRequest, place: WebAddress, remote: RemoteAddress, read_body: ReadBody) -> Answer:
-        """Answer a request. May block. Raises `HttpError`."""
-        self._policy.check_host(request, place)
+        """Answer a request. May block. Raises `HttpError`.
+
+        Where pages may not ask, the Host tells nothing: a program may know the server by another name.
+        """
         path = request.path
         route = self._routes.get(path) or self._routes.get(path[: path.find("/", 1) + 1])
+        if route is None or route.origins == "own":
+            self._policy.check_host(request, place)
         if route is None:
             raise HttpError(404, "There is nothing here.")
         handle = route.handlers.get("GET" if request.method == "HEAD" else request.method)
