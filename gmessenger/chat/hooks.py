@@ -23,7 +23,7 @@ from gmessenger.chat.results import HookEntry, HookList, HookSecret
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_rights import SERVER_ACTOR, RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
-from gmessenger.chat.router import Router
+from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import NameInUse, NameTaken, NoSuchHook, NotFound, RoomFull, TooManyHooks
@@ -38,6 +38,7 @@ class HookService:
     """Makes, lists and revokes hooks, for the owners of their rooms and for operators. Methods block on the store.
 
     `web_url` returns the beginning of the URLs at which this server is reached by HTTP; None if it is not.
+    `check_not_muted` raises `Muted` for a folded name.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class HookService:
         rights: RoomRights,
         membership: RoomMembership,
         blocks: BlockList,
+        session_closer: SessionCloser,
+        check_not_muted: Callable[[str], None],
         policy: Policy,
         clock: Callable[[], float],
         web_url: Callable[[], str | None],
@@ -62,6 +65,8 @@ class HookService:
         self._rights = rights
         self._membership = membership
         self._blocks = blocks
+        self._session_closer = session_closer
+        self._check_not_muted = check_not_muted
         self._policy = policy
         self._clock = clock
         self._web_url = web_url
@@ -69,9 +74,10 @@ class HookService:
     def add(self, session: Session, room: str, name: str) -> HookSecret:
         """Make a hook of a room, as its owner or an operator; return its secret, which is told this once.
 
-        It counts as a registration from the session's address. Raises `NoSuchRoom`, `NotOwner`,
+        It counts as a registration from the session's address. Raises `NoSuchRoom`, `NotOwner`, `Muted`,
         `RegistrationThrottled`, and as `add_as`.
         """
+        self._check_not_muted(session.key)
         found = self._rights.find_room(room, session, "owner")
         with self._login_throttle.registration(session.address):
             return self.add_as(RoomActor.of(session), found, name)
@@ -87,6 +93,8 @@ class HookService:
         token = secrets.token_urlsafe(SECRET_BYTES)
         account = self._store.add_hook(fold(shown), shown, room.key, token, self._clock(), actor.name, actor.account)
         self._authenticator.add_account(account)
+        # A guest may have taken the name meanwhile.
+        self._session_closer.close_all(account.key, NameTaken("This name has become that of a hook."))
         room.members[account.id] = account
         self._rooms.notify(room, RoomEvent("join", room.name, account.name), actor.session)
         self._rooms.set_role(room, account.id, HOOK_ROLE, actor.name, actor.session)

@@ -174,6 +174,8 @@ class Messenger:
             room_rights,
             membership,
             blocks,
+            session_closer,
+            sanctions.check_not_muted,
             policy,
             clock,
             web_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -250,6 +251,24 @@ def test_nobody_logs_in_as_a_hook(ops: Ops) -> None:
     ops.chat.store.set_password(hook.id, FAST.hash(PASSWORD))
     with pytest.raises(WrongPassword):
         ops.chat.login("grafana", password=PASSWORD)
+
+
+def test_a_muted_owner_makes_no_hook_to_speak_by(ops: Ops) -> None:
+    ops.chat.messenger.moderation.mute("server", "hank", None, "")
+    with pytest.raises(Muted):
+        ops.chat.messenger.hooks.add(ops.hank, "#ops", "ci")
+
+
+def test_a_guest_that_takes_the_name_meanwhile_is_ended(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_hook, guests = ops.chat.store.add_hook, []
+
+    def log_in_first(*arguments: Any) -> Any:
+        guests.append(ops.chat.login("ci"))
+        return add_hook(*arguments)
+
+    monkeypatch.setattr(ops.chat.store, "add_hook", log_in_first)
+    ops.chat.messenger.hooks.add(ops.hank, "#ops", "ci")
+    assert [guest.outbox.closed for guest in guests] == [True]
 
 
 def test_nobody_writes_to_a_hook_or_invites_it_elsewhere(ops: Ops) -> None:
