@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gevent import socket
 from gevent.pool import Pool
@@ -138,6 +138,14 @@ MAX_LINGERING_REJECTS: Final = 32
 """Rejected clients that are waited for at one time; others are sent what the socket takes at once."""
 
 
+class AdmittedClient(NamedTuple):
+    """A client that is admitted; `networks`: those to release when its connection ends."""
+
+    transport: Transport
+    remote: RemoteAddress
+    networks: WeightedNetworks
+
+
 class Acceptor:
     """Admits the clients of the listeners, each in a greenlet of `pool`. `accepted_count` is by transport."""
 
@@ -169,15 +177,15 @@ class Acceptor:
 
     def handle_tcp(self, sock: socket.socket, address: str) -> None:
         """Handle a client of the plain port until it is gone. Blocks: it is the body of its greenlet."""
-        self._handle(sock, address, self._serve_tcp)
+        self._handle(sock, address, self._admit_tcp)
 
     def handle_tls(self, sock: socket.socket, address: str) -> None:
         """Handle a client of the TLS port, as `handle_tcp`."""
-        self._handle(sock, address, self._serve_tls)
+        self._handle(sock, address, self._admit_tls)
 
     def handle_web(self, sock: socket.socket, address: str) -> None:
         """Handle a client of the web port, as `handle_tcp`."""
-        self._handle(sock, address, self._serve_web)
+        self._handle(sock, address, self._admit_web)
 
     def make_full_reply(self) -> bytes:
         """Count a client that is rejected for want of a descriptor; return its reply."""
@@ -220,9 +228,17 @@ class Acceptor:
         self.check_address(address)
         return self._limiter.acquire(address)
 
-    def _handle(self, sock: socket.socket, address: str, serve: Callable[[socket.socket, RemoteAddress], None]) -> None:
+    def _handle(
+        self,
+        sock: socket.socket,
+        address: str,
+        admit: Callable[[socket.socket, RemoteAddress], AdmittedClient | None],
+    ) -> None:
+        """Serve the client that `admit` returns. (What it does is over then: a frame more costs each connection.)"""
         try:
-            serve(sock, identify_remote(sock, address, self._context.options))
+            client = admit(sock, identify_remote(sock, address, self._context.options))
+            if client is not None:
+                self._serve(client)
         except BadProxyHeader as error:
             self.rejected_count["bad_proxy_header"] += 1
             log.log_event("connection_refused", address=address, reason=f"PROXY header: {error}")
@@ -231,47 +247,47 @@ class Acceptor:
         except Exception as failure:
             self._context.supervisor.report("connection", failure, address)
 
-    def _serve_tcp(self, sock: socket.socket, remote: RemoteAddress) -> None:
-        self._serve(TcpTransport(sock), remote)
+    def _admit_tcp(self, sock: socket.socket, remote: RemoteAddress) -> AdmittedClient | None:
+        return self._admit_or_reject(TcpTransport(sock), remote)
 
-    def _serve_tls(self, sock: socket.socket, remote: RemoteAddress) -> None:
+    def _admit_tls(self, sock: socket.socket, remote: RemoteAddress) -> AdmittedClient | None:
         assert self._certificate is not None
-        self._serve(TlsTransport(sock, self._certificate.context), remote)
+        return self._admit_or_reject(TlsTransport(sock, self._certificate.context), remote)
 
-    def _serve(self, transport: Transport, remote: RemoteAddress) -> None:
-        """Admit a client and serve it. (Context managers would take 2.6 kB of each connection while it is open.)"""
+    def _admit_or_reject(self, transport: Transport, remote: RemoteAddress) -> AdmittedClient | None:
+        """Count a connection, or reject it and return None."""
         try:
-            self._admit(transport.fileno())
+            self._check_capacity(transport.fileno())
             networks = self.admit_address(remote.address)
         except WireError as error:
             self._reject(transport, remote.address, error)
-            return
+            return None
         self._open_count += 1
-        try:
-            self._serve_admitted(transport, remote)
-        finally:
-            self._open_count -= 1
-            self._limiter.release(networks)
+        return AdmittedClient(transport, remote, networks)
 
-    def _serve_web(self, sock: socket.socket, remote: RemoteAddress) -> None:
-        """Admit a client of the web port before a byte of it is read, and serve it; its address may be a proxy's."""
+    def _admit_web(self, sock: socket.socket, remote: RemoteAddress) -> AdmittedClient | None:
+        """Count a connection of the web port before a byte of it is read, and answer requests until it is a WebSocket.
+
+        Its address may be a proxy's.
+        """
         assert self.web is not None
         session = self.web.open(sock, remote)
         try:
-            self._admit(sock.fileno())
+            self._check_capacity(sock.fileno())
             if not session.is_behind_proxy:
                 session.networks = self.admit_address(remote.address)
         except WireError as error:
             self._refuse_web(self.web, session, error)
-            return
+            return None
         self._open_count += 1
+        transport: Transport | None = None
         try:
-            if (transport := self.web.negotiate(session)) is not None:
-                self._serve_admitted(transport, session.remote)
+            transport = self.web.negotiate(session)
         finally:
-            self._open_count -= 1
-            self._limiter.release(session.networks)
-            session.transport.close()
+            if transport is None:
+                self._release(session.networks)
+                session.transport.close()
+        return AdmittedClient(transport, session.remote, session.networks) if transport is not None else None
 
     def _refuse_web(self, web: WebEndpoint, session: WebSession, error: WireError) -> None:
         if self._count_rejected(session.remote.address, error):
@@ -280,20 +296,27 @@ class Acceptor:
             with closing(session.transport):
                 session.refuse(error)
 
-    def _serve_admitted(self, transport: Transport, remote: RemoteAddress) -> None:
+    def _serve(self, client: AdmittedClient) -> None:
+        """Serve a client. (Context managers would take 2.6 kB of each connection while it is open.)"""
         connection = None
         try:
-            connection = Connection(transport, remote, self._context, self._make_protocol)
+            connection = Connection(client.transport, client.remote, self._context, self._make_protocol)
             self.connections.add(connection)
             self.accepted_count[connection.transport_label] += 1
             connection.serve()
         except Exception as failure:
-            self._context.supervisor.report("connection", failure, remote.address)
+            self._context.supervisor.report("connection", failure, client.remote.address)
         finally:
             if connection is not None:
                 self.connections.discard(connection)
+            self._release(client.networks)
 
-    def _admit(self, fd: int) -> None:
+    def _release(self, networks: WeightedNetworks) -> None:
+        """Count a connection no more."""
+        self._open_count -= 1
+        self._limiter.release(networks)
+
+    def _check_capacity(self, fd: int) -> None:
         """Raise `ServerFull` where there is no place for one connection more."""
         if self._is_stopping() or self._open_count >= self._context.options.max_connections:
             raise ServerFull

@@ -99,7 +99,7 @@ class WebSocketTransport:
         self._send_replies()
 
     def _charge_idle_frames(self, count: int) -> None:
-        """End the connection of a client that sends more frames without a message than anybody needs."""
+        """End the connection of a client that sends more frames without a message than a client needs."""
         self._idle_bucket = bucket = self._idle_bucket or TokenBucket()
         if bucket.spend(count, IDLE_FRAME_RATE, time.monotonic()) is not None:
             self._codec.refuse_idle_frames()
