@@ -4,7 +4,7 @@ import { confirm, field, form, openDialog, toast } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
 import { sanitize } from "./sanitize.js";
 import { load } from "./start_dialog.js";
-import { _, errorText, formatDateTime } from "./translations.js";
+import { _, errorText, formatDateTime, ngettext } from "./translations.js";
 
 const MAX_EXPORT = 200_000; // messages
 
@@ -80,15 +80,16 @@ function deviceView(page, { device, used, here, this: isThis }, refresh) {
 }
 
 async function logOut(page) {
-  const unsent = page.client.outbox.isWaiting ? ` ${_("Messages that are not sent yet are lost.")}` : "";
-  const sentence = page.state.isAccount
+  const unsent = page.client.outbox.isWaiting ? _("Messages that are not sent yet are lost.") : "";
+  const question = page.state.isAccount
     ? _("Log out, and delete what is kept in this browser?")
     : _("Log out? A guest's name is free again then, and what is kept in this browser is deleted.");
-  if (!(await confirm(sentence + unsent, _("Log out")))) return;
+  if (!(await confirm(`${question} ${unsent}`.trim(), _("Log out")))) return;
   try {
     await page.app.logOut();
   } catch (error) {
-    const isForced = await confirm(`${errorText(error)} ${_("Delete what is kept here all the same? The server keeps this device logged in until you drop it.")}`, _("Delete"));
+    const how = _("Delete what is kept here all the same? The server keeps this device logged in until you drop it.");
+    const isForced = await confirm(`${errorText(error)} ${how}`, _("Delete"));
     if (isForced) await page.app.logOut(true);
   }
 }
@@ -112,7 +113,7 @@ function exportMessages(page) {
   const build = (body, close) => {
     const status = element("p", { role: "status" });
     body.append(status);
-    collect(page, (count) => (status.textContent = _("{count} messages …", { count }))).then(
+    collect(page, (count) => (status.textContent = ngettext("{count} message …", "{count} messages …", count))).then(
       (messages) => {
         download(messages, page.state.ownName);
         close();

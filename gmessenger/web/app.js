@@ -37,6 +37,7 @@ class App {
         onMessage: (conversation, entry) => this._onMessage(conversation, entry),
         onLost: (name, count) => this.client.state.notice(name, "lost", { count }, now()),
         onRefused: (message, response) => toast(errorText(response)),
+        onSynced: () => this.messenger && (this.messenger.isCaughtUp = true),
         onEvent: (event) => this.messenger?.onEvent(event),
         onStorageError: () => this.messenger?.showStorageError(),
       },

@@ -1,17 +1,17 @@
 /** The messenger without its appearance: what is received, sent, kept and logged in. It knows no DOM. */
 
-import { Connection, RequestError, now } from "./connection.js";
+import { Connection, now } from "./connection.js";
 import { makeAccepted, makePending, amend } from "./entries.js";
 import { Loader } from "./loader.js";
 import { Login } from "./login.js";
 import { fold, isSame } from "./names.js";
 import { Outbox, randomId } from "./outbox.js";
 import { Persistence } from "./persistence.js";
+import { Refresher } from "./refresher.js";
 import { Resequencer } from "./resequencer.js";
 import { State } from "./state.js";
 
 const DRAFT_DELAY = 0.3; // seconds after a key, until a draft is kept
-const MAX_PAGES = 20; // of a list of the server
 
 /**
  * `hooks` are told what happens: `onChange(topic)`, `onPhase(phase, details)`, `onMessage(conversation, entry)` for each
@@ -20,7 +20,7 @@ const MAX_PAGES = 20; // of a list of the server
  */
 export class Client {
   constructor({ storage, url, hooks, makeSocket }) {
-    this._hooks = hooks;
+    this.hooks = hooks;
     this._storage = storage;
     this.state = new State((topic) => hooks.onChange(topic));
     this.outbox = new Outbox();
@@ -43,6 +43,7 @@ export class Client {
     const request = (frame) => this.request(frame);
     const onChange = () => (hooks.onChange("log"), hooks.onChange("list"));
     this.loader = new Loader({ state: this.state, storage, persistence: this.persistence, request, onChange });
+    this._refresher = new Refresher(this);
     this._acked = new Map();
     this._hasLoggedIn = false;
     this._sendTimer = this._draftTimer = null;
@@ -112,14 +113,8 @@ export class Client {
   }
 
   /** Return all pages of a list of the server, as far as it is not too long. Raises `RequestError`. */
-  async requestAll(frame, field, key) {
-    const rows = [];
-    for (let page = 0; page < MAX_PAGES; page += 1) {
-      const response = await this.request(rows.length ? { ...frame, after: key(rows.at(-1)) } : frame);
-      rows.push(...response[field]);
-      if (!response.more || !response[field].length) break;
-    }
-    return rows;
+  requestAll(frame, field, key) {
+    return this._refresher.requestAll(frame, field, key);
   }
 
   /** Put a message into the outbox; it is kept before it is sent. */
@@ -127,9 +122,9 @@ export class Client {
     const message = { id: randomId(), to, text, time: now(), order: (this._nextOrder += 1) };
     for (const [name, value] of Object.entries({ about, what, kind })) if (value) message[name] = value;
     this.state.open(to);
-    await this._storage.putOutgoing(message).catch((error) => this._hooks.onStorageError(error));
+    await this._storage.putOutgoing(message).catch((error) => this.hooks.onStorageError(error));
     this.outbox.add(message);
-    this._hooks.onChange("log");
+    this.hooks.onChange("log");
     this._pump();
     return message;
   }
@@ -138,7 +133,7 @@ export class Client {
   async retry(id) {
     this.outbox.retry(id);
     await this._storage.putOutgoing(this.outbox.find(id)).catch(() => {});
-    this._hooks.onChange("log");
+    this.hooks.onChange("log");
     this._pump();
   }
 
@@ -146,7 +141,7 @@ export class Client {
   discard(id) {
     const message = this.outbox.resolve(id);
     this.persistence.addAnswered(id, fold(message.to));
-    this._hooks.onChange("log");
+    this.hooks.onChange("log");
     return message;
   }
 
@@ -166,7 +161,7 @@ export class Client {
     if (!conversation.markRead(seq)) return;
     if (this.state.isAccount) this.connection.send({ action: "read", with: conversation.name, seq });
     this.persistence.touch(conversation.key);
-    this._hooks.onChange("list");
+    this.hooks.onChange("list");
   }
 
   /** Keep a draft, soon. */
@@ -180,7 +175,7 @@ export class Client {
     const isReconnected = this._hasLoggedIn;
     this._hasLoggedIn = true;
     this._store = response.store;
-    this._isSynced = this._isListed = false;
+    this._refresher.reset();
     if (!isSame(this.resequencer.ownName, name)) this._makeResequencer(name);
     const hadOthers = this.resequencer.reset(this._identityOf(response), Boolean(response.account));
     this.state.applyLogin(response, name);
@@ -191,12 +186,12 @@ export class Client {
   }
 
   _onPhase(phase, details) {
-    this._hooks.onPhase(phase, details);
+    this.hooks.onPhase(phase, details);
     if (phase === "waiting" || phase === "stopped") this.outbox.requeueAll(this.state.isAccount);
     if (phase !== "online") return;
     for (const [key, seq] of this._acked) this._ack(key, seq, true);
     this._pump();
-    this._refresh();
+    this._refresher.run();
   }
 
   _onFrame(frame) {
@@ -207,7 +202,7 @@ export class Client {
     this.state.apply(frame, now());
     const name = frame.room ?? frame.with;
     if (name !== undefined && this.state.find(name)) this.persistence.touch(fold(name));
-    return this._hooks.onEvent?.(frame);
+    return this.hooks.onEvent?.(frame);
   }
 
   _onResponse(response) {
@@ -216,7 +211,7 @@ export class Client {
     const outcome = this.outbox.onResponse(response, now());
     if (outcome === "accepted") this._onAccepted(message, response);
     else if (outcome === "refused") this._onRefused(message, response);
-    this._hooks.onChange("log");
+    this.hooks.onChange("log");
     this._pump();
   }
 
@@ -239,7 +234,7 @@ export class Client {
   _onRefused(message, response) {
     if (message.what) {
       this.discard(message.id);
-      this._hooks.onRefused(message, response);
+      this.hooks.onRefused(message, response);
     } else {
       this._storage.putOutgoing(message).catch(() => {});
     }
@@ -252,7 +247,7 @@ export class Client {
     }
     const { conversation, entry, isHidden } = this.state.receive(message);
     this.persistence.addEntry(conversation.key, entry);
-    if (!entry.isOwn && !isHidden) this._hooks.onMessage(conversation, entry);
+    if (!entry.isOwn && !isHidden) this.hooks.onMessage(conversation, entry);
     return name;
   }
 
@@ -271,57 +266,8 @@ export class Client {
   }
 
   _onSynced() {
-    this._isSynced = true;
-    this._catchUp();
-    this._hooks.onSynced?.();
-  }
-
-  // After a login: what the server lists, and what was missed of the open conversation.
-  async _refresh() {
-    try {
-      await this._refreshList();
-      if (this.state.isAccount) await this._refreshBlocks();
-      if (this.state.current) await this.loader.refresh(this.state.current);
-      if (this.state.isAccount) await this.loader.loadPreviews();
-    } catch (error) {
-      if (!(error instanceof RequestError)) throw error;
-    }
-  }
-
-  async _refreshList() {
-    const listed = await this.requestAll({ action: "conversations" }, "conversations", (row) => row.with);
-    const keys = new Set();
-    for (const row of listed) {
-      const conversation = this.state.open(row.with);
-      keys.add(conversation.key);
-      const isAhead = conversation.applyListing(row);
-      if (isAhead && this.state.isAccount) {
-        this.connection.send({ action: "read", with: conversation.name, seq: conversation.read });
-      }
-      this.persistence.touch(conversation.key);
-    }
-    for (const conversation of this.state.conversations.values()) {
-      if (conversation.isRoom && conversation.name !== "#all" && !keys.has(conversation.key)) conversation.isListed = false;
-    }
-    this._isListed = true;
-    this._catchUp();
-    this._hooks.onChange("list");
-  }
-
-  async _refreshBlocks() {
-    const users = await this.requestAll({ action: "blocks" }, "users", (user) => user.account_name);
-    this.state.blocks = new Map(users.map(({ account_name: name }) => [fold(name), name]));
-    this._hooks.onChange("log");
-  }
-
-  // Once all that waited was sent: what is still missing was lost, or is too much to be fetched.
-  _catchUp() {
-    if (!this._isSynced || !this._isListed) return;
-    for (const conversation of this.state.conversations.values()) {
-      if (this.resequencer.catchUp(conversation.name, conversation.head, conversation.absences)) continue;
-      this.persistence.empty(conversation.key);
-      if (conversation === this.state.current) this.loader.open(conversation);
-    }
+    this._refresher.onSynced();
+    this.hooks.onSynced?.();
   }
 
   _withQueued(entry, amendments) {
@@ -337,7 +283,7 @@ export class Client {
       ownName,
       deliver: (message, name) => this._deliver(message, name),
       reack: (name) => this._ack(fold(name), this._acked.get(fold(name)) ?? this.resequencer.lastOf(name), true),
-      lose: (name, count) => this._hooks.onLost(name, count),
+      lose: (name, count) => this.hooks.onLost(name, count),
       request: (frame) => this.request(frame),
       isQueued: (message) => this.outbox.isQueued(message),
       schedule: (seconds, call) => setTimeout(call, seconds * 1000),
@@ -363,7 +309,7 @@ export class Client {
     const { isAccount } = this.state;
     const identity = this._identityOf({ account: isAccount, store: this._store, session: token });
     const session = { name, device, token, isAccount, identity };
-    return this._storage.setFact("session", session).catch((error) => this._hooks.onStorageError(error));
+    return this._storage.setFact("session", session).catch((error) => this.hooks.onStorageError(error));
   }
 
   _newDevice() {

@@ -77,7 +77,7 @@ export function reconcile(parent, items, { keyOf, versionOf, make }) {
 const ICONS = {
   back: "M15 5l-7 7 7 7",
   search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14zM16.2 16.2L21 21",
-  more: "M5 12h.01M12 12h.01M19 12h.01",
+  more: "M5 11a1 1 0 1 0 .010 0zM12 11a1 1 0 1 0 .010 0zM19 11a1 1 0 1 0 .010 0z",
   send: "M4 12l16-8-6 16-3-7-7-1z",
   plus: "M12 5v14M5 12h14",
   settings: "M4 7h10M18 7h2M16 5v4M4 17h2M10 17h10M8 15v4",

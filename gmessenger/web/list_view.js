@@ -5,7 +5,7 @@ import { avatar } from "./entry_view.js";
 import { isSame } from "./names.js";
 import { sanitize } from "./sanitize.js";
 import { excerpt } from "./text_view.js";
-import { _, formatNumber, formatShort, ngettext } from "./translations.js";
+import { N_, _, formatNumber, formatShort, ngettext, phrase } from "./translations.js";
 import { now } from "./connection.js";
 
 const STATUS_CLASSES = { online: "online", offline: "offline", "": "offline" };
@@ -91,7 +91,7 @@ function invitationView({ room, from }, onJoin, onDecline) {
   return element(
     "li",
     { class: "invitation" },
-    element("p", {}, bdi(sanitize(from)), " ", _("invites you to"), " ", bdi(sanitize(room))),
+    element("p", {}, phrase(N_("{name} invites you to {room}"), { name: bdi(sanitize(from)), room: bdi(sanitize(room)) })),
     button(_("Join"), () => onJoin(room), { class: "primary" }),
     button(_("Decline"), () => onDecline(room)),
   );

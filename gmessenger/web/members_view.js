@@ -5,7 +5,7 @@ import { avatar } from "./entry_view.js";
 import { statusDot } from "./list_view.js";
 import { ROLES } from "./room_rules.js";
 import { sanitize } from "./sanitize.js";
-import { N_, _, ngettext } from "./translations.js";
+import { N_, _, formatNumber, ngettext } from "./translations.js";
 
 const MAX_SHOWN = 300;
 const STATUSES = { online: N_("online"), offline: N_("offline"), away: N_("away") };
@@ -30,7 +30,7 @@ export function renderMembers(host, conversation, state, onPerson) {
   host.replaceChildren(
     element("h2", {}, ngettext("{count} member", "{count} members", members.length)),
     element("ul", {}, items),
-    rest > 0 ? element("p", { class: "hint" }, ngettext("and {count} more", "and {count} more", rest)) : "",
+    rest > 0 ? element("p", { class: "hint" }, _("and {count} more", { count: formatNumber(rest) })) : "",
   );
 }
 

@@ -1,11 +1,12 @@
 /** The screen after the login: which conversation is open, what is drawn when, and what buttons and keys do. */
 
 import { showUnread } from "./attention.js";
+import { renderBanner } from "./banner.js";
 import { runCommand } from "./commands.js";
 import { Composer } from "./composer.js";
 import { now } from "./connection.js";
 import { toast } from "./dialogs.js";
-import { bdi, button, element } from "./dom.js";
+import { bdi } from "./dom.js";
 import { EntryActions } from "./entry_actions.js";
 import { renderList, shownName, statusDot } from "./list_view.js";
 import { LogView, forgetVersions } from "./log_view.js";
@@ -13,7 +14,7 @@ import { renderMembers, statusText } from "./members_view.js";
 import { isSame } from "./names.js";
 import { sanitize } from "./sanitize.js";
 import { buildShell, showPhase } from "./shell.js";
-import { _, errorText, ngettext } from "./translations.js";
+import { _, errorText, formatNumber } from "./translations.js";
 
 const NARROW = window.matchMedia("(max-width: 799px)");
 const COARSE = window.matchMedia("(pointer: coarse)");
@@ -22,13 +23,13 @@ export class Messenger {
   constructor(host, client, app) {
     Object.assign(this, { host, client, app, state: client.state });
     this._dirty = new Set();
-    this._phase = { phase: client.connection.phase, details: {} };
+    this.phase = { phase: client.connection.phase, details: {} };
     this.isCaughtUp = false;
     this._listeners = new AbortController();
     window.addEventListener("popstate", (event) => this._onHistory(event), { signal: this._listeners.signal });
     this.rebuild();
-    const [first] = this.state.listed();
-    if (first && !NARROW.matches) this.open(first.name);
+    const open = recallOpen();
+    if (open && this.state.find(open)) this.open(open);
   }
 
   /** Draw everything anew, as after a change of the language. */
@@ -49,7 +50,7 @@ export class Messenger {
       onEditLast: () => this.editLast(),
       isEnterSend: () => !COARSE.matches,
     });
-    showPhase(this.parts, this._phase.phase);
+    showPhase(this.parts, this.phase.phase);
     if (this.state.current) this.composer.open(this.state.current);
     for (const topic of ["list", "log", "members", "account", "banner"]) this.invalidate(topic);
     this._showView(Boolean(this.state.current) && this.isShowingConversation);
@@ -85,6 +86,7 @@ export class Messenger {
       conversation.newAfter = conversation.unread ? conversation.read : null;
       this.client.loader.open(conversation);
     }
+    recallOpen(conversation.name);
     this.composer.open(conversation);
     this._showView(true);
     for (const topic of ["list", "log", "members", "banner"]) this.invalidate(topic);
@@ -192,6 +194,7 @@ export class Messenger {
   }
 
   showList() {
+    recallOpen("");
     this._showView(false);
     this.state.current?.unload();
     this.state.current = null;
@@ -218,7 +221,6 @@ export class Messenger {
     this.isCaughtUp = false;
     for (const topic of ["list", "log", "account", "banner"]) this.invalidate(topic);
     if (response.password_until) this.dialog("account_dialogs", "password");
-    if (this.app.invite === null) this.app.invite = "";
   }
 
   onEvent(event) {
@@ -230,13 +232,13 @@ export class Messenger {
   }
 
   showPhase(phase, details) {
-    this._phase = { phase, details };
+    this.phase = { phase, details };
     showPhase(this.parts, phase);
     this.invalidate("banner");
   }
 
   showStorageError() {
-    this._storageFailed = true;
+    this.hasStorageFailed = true;
     this.invalidate("banner");
   }
 
@@ -290,7 +292,7 @@ export class Messenger {
     if (current && (drawn.has("list") || drawn.has("members") || drawn.has("log"))) this._drawHeader(current);
     if (current && drawn.has("log")) this.log.render(current);
     if (drawn.has("members")) this._drawMembers(current);
-    if (drawn.has("banner") || drawn.has("list")) this._drawBanner(current);
+    if (drawn.has("banner") || drawn.has("list")) renderBanner(this.parts.banner, this);
   }
 
   _drawList() {
@@ -317,43 +319,22 @@ export class Messenger {
     if (isShown) renderMembers(this.parts.members, current, this.state, (name) => this.showDetails(name));
   }
 
-  _drawBanner(current) {
-    const { banner } = this.parts;
-    const content = this._bannerContent(current);
-    banner.hidden = !content;
-    const text = content ? [content].flat().map((part) => part.textContent ?? part).join("") : "";
-    if (banner.textContent !== text) banner.replaceChildren(...(content ? [content].flat() : []));
-  }
-
-  // What the user should know before writing: the most important of it.
-  _bannerContent(current) {
-    const { phase, details } = this._phase;
-    if (phase === "waiting" || phase === "stopped") {
-      const retry = button(_("Try now"), () => this.client.connection.check());
-      return [_("You are offline. What you write is sent when the connection is back."), details.retryIn > 3 ? retry : ""];
-    }
-    if (this._storageFailed) return _("This browser cannot keep anything now: its storage is full, or forbidden.");
-    if (!this.app.storage.isPersistent) return _("This browser keeps nothing: all is gone when the tab is closed.");
-    if (!current) return null;
-    if (current.isClosed) return _("An operator has closed this room: it can be read, but not written to.");
-    if (current.isRoom && !current.isListed && current.name !== "#all") {
-      return [_("You are not in this room."), button(_("Join"), () => this.join(current.name))];
-    }
-    if (this.state.isBlocked(current.name)) return _("You have blocked this user.");
-    return null;
-  }
-
   _showJump(isAtEnd) {
     const { jump } = this.parts;
     const { current } = this.state;
     jump.hidden = isAtEnd;
     if (isAtEnd || !current) return;
     const { unread } = current;
-    jump.textContent = unread ? ngettext("↓ {count} new", "↓ {count} new", unread) : _("↓ To the newest");
+    jump.textContent = unread ? _("↓ {count} new", { count: formatNumber(unread) }) : _("↓ To the newest");
   }
 }
 
-/** Return a line with a button, as dialogs have them. */
-export function actionRow(text, label, onClick, attributes = {}) {
-  return element("li", { class: "action-row" }, element("span", {}, text), button(label, onClick, attributes));
+// Which conversation is open in this tab, to be opened again when the page is loaded anew.
+function recallOpen(name) {
+  try {
+    if (name !== undefined) sessionStorage.setItem("gmessenger-open", name);
+    return sessionStorage.getItem("gmessenger-open");
+  } catch {
+    return "";
+  }
 }

@@ -2,7 +2,7 @@
 
 import { bdi } from "./dom.js";
 import { sanitize } from "./sanitize.js";
-import { N_, _, formatDateTime, phrase } from "./translations.js";
+import { N_, _, formatDateTime, ngettext, phrase } from "./translations.js";
 import { ROLES, ruleText } from "./room_rules.js";
 
 const SERVER_OWNER = "server"; // the name of the server's owner, who is no user
@@ -21,8 +21,6 @@ const SENTENCES = {
   unsilence: N_("{by} lets {name} write again"),
   close: N_("{name} has closed the room"),
   open: N_("{name} has opened the room again"),
-  lost: N_("{count} messages are missing and cannot be fetched from the server"),
-  text: N_("{text}"),
 };
 const OWNERLESS_ROLE = N_("{name} is {role} now");
 const NO_TOPIC = N_("{name} removed the topic");
@@ -30,6 +28,7 @@ const NO_TOPIC = N_("{name} removed the topic");
 /** Return the parts of a notice's sentence. */
 export function noticeParts({ notice, values, gathered }) {
   if (gathered && gathered.length > 1) return gatheredParts(gathered);
+  if (notice === "lost") return [lostText(values.count)];
   const { reason, until } = values;
   const parts = phrase(sentenceOf(notice, values), {
     name: nameOf(values.name),
@@ -37,8 +36,6 @@ export function noticeParts({ notice, values, gathered }) {
     role: values.role && _(ROLES[values.role] ?? values.role),
     topic: bdi(sanitize(values.topic ?? "")),
     rules: values.set && Object.entries(values.set).map(([key, value]) => ruleText(key, value)).join("; "),
-    count: values.count,
-    text: values.text,
   });
   if (until) parts.push(" ", _("until {time}", { time: formatDateTime(until) }));
   if (reason) parts.push(": ", bdi(sanitize(reason)));
@@ -49,6 +46,14 @@ function sentenceOf(notice, values) {
   if (notice === "role" && !values.by) return OWNERLESS_ROLE;
   if (notice === "topic" && !values.topic) return NO_TOPIC;
   return SENTENCES[notice];
+}
+
+function lostText(count) {
+  return ngettext(
+    "{count} message is missing and cannot be fetched from the server",
+    "{count} messages are missing and cannot be fetched from the server",
+    count,
+  );
 }
 
 function nameOf(name) {

@@ -48,7 +48,7 @@ class RoomPanel {
       this._page.invalidate("log");
       toast(_("The topic is set."));
     };
-    return form([field(_("Topic"), "topic", attributes)], _("Set the topic"), save, errorText);
+    return form([field(_("Topic"), "topic", attributes)], _("Set the topic"), save, errorText, { class: "form inline" });
   }
 
   _invitePart() {
@@ -59,7 +59,7 @@ class RoomPanel {
       made.reset();
       toast(_("{name} is invited.", { name: sanitize(user) }));
     };
-    return form([field(_("Invite a user"), "user", attributes)], _("Invite"), invite, errorText);
+    return form([field(_("Invite a user"), "user", attributes)], _("Send the invitation"), invite, errorText, { class: "form inline" });
   }
 
   _membersPart() {
@@ -76,7 +76,7 @@ class RoomPanel {
   }
 
   _rulesPart() {
-    const part = element("section", {}, element("h3", {}, _("Rules")));
+    const part = element("details", {}, element("summary", {}, _("Rules")));
     const fill = ({ rules }) => {
       this._room.rules = rules;
       if (this._isOwner) part.append(this._rulesForm(rules));

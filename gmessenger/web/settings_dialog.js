@@ -118,7 +118,7 @@ function attentionPart(page) {
     {},
     element("h3", {}, _("On all your devices")),
     choiceField(_("Show who joins and leaves"), JOINS, settings.joins, changeJoins),
-    form([field(_("Words that count as a mention"), "highlights", attributes, hint)], _("Set the words"), saveWords, errorText),
+    form([field(_("Words that count as a mention"), "highlights", attributes, hint)], _("Set the words"), saveWords, errorText, { class: "form inline" }),
   );
 }
 

@@ -31,7 +31,7 @@ export function show(page, first = "people") {
 
 function peoplePane(page, pane, close) {
   const open = (name) => (close(), page.open(name));
-  const named = form([field(_("Name"), "name", nameAttributes())], _("Write"), ({ name }) => open(name.trim().replace(/^@/, "")), errorText);
+  const named = form([field(_("Name"), "name", nameAttributes())], _("Write"), ({ name }) => open(name.trim().replace(/^@/, "")), errorText, { class: "form inline" });
   const list = element("ul", {});
   pane.append(named, element("h3", {}, _("Online now")), list);
   const fill = (users) => {
@@ -45,7 +45,7 @@ function peoplePane(page, pane, close) {
 
 function roomsPane(page, pane, close) {
   const join = async (room) => (await page.join(room)) && close();
-  const named = form([field(_("Room"), "room", { ...nameAttributes(), placeholder: "#" })], _("Join"), ({ room }) => join(room.trim()), errorText);
+  const named = form([field(_("Room"), "room", { ...nameAttributes(), placeholder: "#" })], _("Join"), ({ room }) => join(room.trim()), errorText, { class: "form inline" });
   const list = element("ul", { class: "results" });
   pane.append(named, element("h3", {}, _("Rooms that there are")), list);
   const fill = (rooms) => {

@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { sanitize, sanitizeLines } from "./sanitize.js";
 
-const CODE_BLOCK = /```(?:[a-z0-9+-]*\n)?([^]*?)```/g;
+const CODE_BLOCK = /```(?:[a-z0-9+-]*\n)?([^]*?)```\n?/g;
 const CODE_SPAN = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u0000-\u0020]+/giu;
 const TRAILING = ".,;:!?…»”’)]}";

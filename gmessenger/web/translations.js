@@ -3,6 +3,7 @@
 const LANGUAGES = ["en", "ru"];
 let catalog = { messages: {}, errors: {} };
 let language = "en";
+let locale = "en"; // as the browser has it, for dates: en-GB, say
 let plural = new Intl.PluralRules("en");
 
 /** Return the languages that there are. */
@@ -21,6 +22,7 @@ export function setLanguage(name, words = { messages: {}, errors: {} }) {
   language = name;
   catalog = words;
   plural = new Intl.PluralRules(name);
+  locale = globalThis.navigator?.languages?.find((each) => each.split("-")[0] === name) ?? name;
 }
 
 export function currentLanguage() {
@@ -109,8 +111,8 @@ function startOfDay(milliseconds) {
 
 const formatters = new Map(); // making one takes long
 function formatDate(time, options) {
-  const key = `${language} ${JSON.stringify(options)}`;
-  if (!formatters.has(key)) formatters.set(key, new Intl.DateTimeFormat(language, options));
+  const key = `${locale} ${JSON.stringify(options)}`;
+  if (!formatters.has(key)) formatters.set(key, new Intl.DateTimeFormat(locale, options));
   return formatters.get(key).format(time * 1000);
 }
 
