@@ -37,6 +37,7 @@ function password(page) {
   const build = (body, close) => {
     const save = async ({ old, new: chosen }) => {
       await page.client.request({ action: "password", old, new: chosen });
+      if (page.state.mustChangePassword) page.client.refresh();
       page.state.mustChangePassword = false;
       close();
       toast(_("The password is changed, and your other devices are logged out."));

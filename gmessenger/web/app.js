@@ -22,10 +22,10 @@ const INVITE = /^#invite=([\w-]{1,256})$/;
 const LOGIN_CODES = ["password_needed", "wrong_password", "guests_refused", "name_in_use", "bad_name", "name_taken"];
 
 class App {
-  constructor(storage) {
+  constructor(storage, invite = "") {
     this.storage = storage;
     this.host = document.getElementById("app");
-    this.invite = takeInvite();
+    this.invite = invite;
     this.announcer = new Announcer(document.getElementById("announcer"));
     this.isLoggedIn = false;
     this.client = new Client({
@@ -80,7 +80,7 @@ class App {
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this._onLookedAt(), { signal });
     window.addEventListener("focus", () => this._onLookedAt(), { signal });
     window.addEventListener("online", () => this.client.connection.check(), { signal });
-    window.addEventListener("pagehide", () => this.client.persistence.flush(), { signal });
+    window.addEventListener("pagehide", () => this._onHidden(), { signal });
   }
 
   _showMessenger() {
@@ -153,7 +153,7 @@ class App {
     this.messenger = null;
     this.host.className = "login";
     this._listeners?.abort();
-    const use = () => new App(this.storage).start({ isStealing: true });
+    const use = () => new App(this.storage, this.invite).start({ isStealing: true });
     this.host.replaceChildren(
       element(
         "div",
@@ -174,6 +174,12 @@ class App {
   _onLookedAt() {
     this.client.connection.check();
     this.messenger?.onLookedAt();
+  }
+
+  // What is not kept here must not stay logged in.
+  _onHidden() {
+    this.client.persistence.flush();
+    if (!this.storage.isPersistent) this.client.connection.send({ action: "drop", device: this.client.login.device });
   }
 
   _languageSwitch() {
@@ -203,7 +209,7 @@ async function loadLanguage() {
 async function main() {
   applyTheme();
   await loadLanguage().catch(() => setLanguage("en"));
-  const app = new App(await openStorage());
+  const app = new App(await openStorage(), takeInvite());
   startWorker((reload) => toast(_("A new version is here."), { label: _("Reload"), run: reload }));
   await app.start();
 }

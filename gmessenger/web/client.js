@@ -63,6 +63,7 @@ export class Client {
     for (const message of outbox) this.outbox.add(message);
     this._nextOrder = (outbox.at(-1)?.order ?? 0) + 1;
     for (const message of outbox) this.state.open(message.to);
+    this._storage.trim().catch((error) => this.hooks.onStorageError(error));
     return facts;
   }
 
@@ -145,6 +146,11 @@ export class Client {
     return message;
   }
 
+  /** Compare anew with what the server has; done after each login. */
+  refresh() {
+    return this._refresher.run();
+  }
+
   /** Return the entries of a conversation as they are shown: with what is in the outbox. */
   shownEntries(conversation) {
     const queued = [...this.outbox].filter(({ to }) => fold(to) === conversation.key);
@@ -191,7 +197,7 @@ export class Client {
     if (phase !== "online") return;
     for (const [key, seq] of this._acked) this._ack(key, seq, true);
     this._pump();
-    this._refresher.run();
+    this.refresh();
   }
 
   _onFrame(frame) {

@@ -1,7 +1,8 @@
 /** The commands that can be typed into the box: those of the terminal client that make sense here. */
 
-import { errorText, N_, _ } from "./translations.js";
 import { toast } from "./dialogs.js";
+import { fold } from "./names.js";
+import { errorText, N_, _ } from "./translations.js";
 
 /** Each: names, arguments, what it does, and the function, which returns whether the text was taken. */
 export const COMMANDS = [
@@ -61,8 +62,11 @@ async function writeTo(page, rest) {
 }
 
 async function inRoom(page, frame) {
-  const { name } = page.state.current;
-  return Boolean(await page.ask({ ...frame, room: name }));
+  const { current } = page.state;
+  if (!(await page.ask({ ...frame, room: current.name }))) return false;
+  if (frame.action === "topic") current.topic = frame.topic; // others are told, who has set it is not
+  page.invalidate("log");
+  return true;
 }
 
 async function setStatus(page, status, note) {
@@ -71,7 +75,7 @@ async function setStatus(page, status, note) {
 
 async function block(page, user) {
   if (!(await page.ask({ action: "block", user }))) return false;
-  page.state.blocks.set(user.toLowerCase(), user);
+  page.state.blocks.set(fold(user), user);
   page.invalidate("log");
   return true;
 }

@@ -39,6 +39,7 @@ export class Conversation {
   unload() {
     this.entries = [];
     this.isLoaded = this.atStart = this.atEnd = false;
+    this.quoted = new Map(); // seq → an entry that is quoted, and not loaded otherwise
     this.newAfter = null; // the line "new" is after this seq
     this.marked = null; // the key of the entry that a search has found
   }
@@ -87,6 +88,7 @@ export class Conversation {
       this.unread += 1;
       if (entry.isMention) this.mentions += 1;
     }
+    if (entry.isOwn) this.unread = this.mentions = 0; // who answers has read
     this._counted = Math.max(this._counted, entry.seq ?? 0);
     return this.insert(entry);
   }
@@ -97,6 +99,7 @@ export class Conversation {
     const first = this.edgeSeq(false);
     if (first !== null && entry.seq < first && !this.atStart) return false;
     this.entries = withEntry(this.entries, entry);
+    if (this.entries.length > 2 * MAX_ENTRIES) this.trim(true);
     return true;
   }
 
@@ -133,14 +136,19 @@ export class Conversation {
   addNewer(entries, atEnd) {
     this.entries = merge(this.entries, entries);
     this.atEnd = atEnd;
-    this.trimStart();
+    this.trim(true);
   }
 
-  /** Cut the oldest entries if there are too many. */
-  trimStart() {
+  /** Cut entries if there are too many: the oldest if the newest are looked at, else the newest. */
+  trim(isAtEnd) {
     if (this.entries.length <= MAX_ENTRIES) return;
-    this.entries = this.entries.slice(-MAX_ENTRIES);
-    this.atStart = false;
+    if (isAtEnd) {
+      this.entries = this.entries.slice(-MAX_ENTRIES);
+      this.atStart = false;
+    } else {
+      this.entries = this.entries.slice(0, MAX_ENTRIES);
+      this.atEnd = false;
+    }
   }
 
   /** Note that one has read up to a seq; returns whether that is news. */

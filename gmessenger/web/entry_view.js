@@ -91,7 +91,7 @@ function reactionsView(entry, ownName, canReact, actions) {
     const isMine = from.some((name) => isSame(name, ownName));
     const names = from.map(sanitize).join(", ") + (n > from.length ? ", …" : "");
     const content = [element("span", {}, sanitize(text)), " ", element("span", { class: "count" }, String(n))];
-    const label = _("{reaction} from {names}", { reaction: sanitize(text), names });
+    const label = `${sanitize(text)} ${n}: ${names}`;
     const attributes = { class: "reaction", "aria-pressed": String(isMine), "aria-label": label, title: names };
     return button(content, () => actions.toggleReaction(entry, text, isMine), { ...attributes, disabled: !canReact });
   });
@@ -127,11 +127,11 @@ function noticeView(entry) {
 
 /** Return the line between two days. */
 export function dayView(text) {
-  return element("li", { class: "day", role: "separator" }, element("span", {}, text));
+  return element("li", { class: "day" }, element("span", {}, text));
 }
 
 /** Return the line before what is new. */
 export function newView() {
-  return element("li", { class: "day new", role: "separator" }, element("span", {}, _("new")));
+  return element("li", { class: "day new" }, element("span", {}, _("new")));
 }
 

@@ -1,12 +1,13 @@
 /** Loads the entries of the open conversation: what is kept here at once, the rest from the server's history. */
 
-import { completeMessage } from "./names.js";
+import { completeMessage, isSame } from "./names.js";
 import { MAX_KEPT } from "./storage.js";
 
 const FIRST_PAGE = 60;
 const PAGE = 50;
 const MIN_SHOWN = 40; // entries below which older ones are loaded at once
 const MAX_MEMBERS = 1000; // that are listed
+const MAX_QUOTED = 20; // messages that are loaded at one time because they are quoted
 const MAX_PREVIEWS = 30; // conversations whose newest message is looked up after a login
 
 /** `request(frame)` asks the server, and is rejected while there is no connection. */
@@ -70,6 +71,21 @@ export class Loader {
     });
   }
 
+  /** Load the messages that loaded replies are about, where these are not loaded. */
+  async loadQuoted(conversation) {
+    if (!this._state.isAccount || !conversation.isLoaded) return;
+    const known = new Set([...conversation.entries.map(({ seq }) => seq), ...conversation.quoted.keys()]);
+    const missing = new Set(conversation.entries.map(({ about }) => about).filter((seq) => seq && !known.has(seq)));
+    for (const seq of [...missing].slice(0, MAX_QUOTED)) {
+      conversation.quoted.set(seq, null); // it is asked for once
+      const page = await this._page(conversation, { before: seq + 1, limit: 1 });
+      if (!page) conversation.quoted.delete(seq);
+      else if (page.entries[0]?.seq === seq) conversation.quoted.set(seq, page.entries[0]);
+      if (page) this._onChange();
+      else return;
+    }
+  }
+
   /** Load the members of a room with their roles, and its topic. */
   async loadMembers(conversation) {
     const users = [];
@@ -97,6 +113,7 @@ export class Loader {
         if (!message || conversation.preview) continue;
         conversation.preview = { sender: message.from ?? "", text: (message.message ?? "").slice(0, 120), seq: message.seq };
         conversation.preview.isErased = Boolean(message.erased);
+        if (isSame(message.from ?? "", this._state.ownName)) conversation.unread = conversation.mentions = 0;
         this._onChange();
       } catch {
         return;

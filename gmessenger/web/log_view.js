@@ -32,6 +32,7 @@ export class LogView {
     this._conversation = conversation;
     if (isOther) this._isAtEnd = true;
     const anchor = this._isAtEnd ? null : this._findAnchor();
+    conversation.trim(this._isAtEnd);
     reconcile(this._list, this._items(conversation), {
       keyOf: (item) => item.key,
       versionOf: (item) => item.version,
@@ -96,7 +97,7 @@ export class LogView {
   }
 
   _quoteOf(conversation, seq) {
-    return conversation.entries.find((entry) => entry.seq === seq) ?? conversation.quoted?.get(seq);
+    return conversation.entries.find((entry) => entry.seq === seq) ?? conversation.quoted.get(seq);
   }
 
   _findAnchor() {

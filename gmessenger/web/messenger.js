@@ -12,11 +12,13 @@ import { renderList, shownName, statusDot } from "./list_view.js";
 import { LogView, forgetVersions } from "./log_view.js";
 import { renderMembers, statusText } from "./members_view.js";
 import { isSame } from "./names.js";
+import { recallOpen } from "./preferences.js";
 import { sanitize } from "./sanitize.js";
 import { buildShell, showPhase } from "./shell.js";
 import { _, errorText, formatNumber } from "./translations.js";
 
 const NARROW = window.matchMedia("(max-width: 799px)");
+const HIDDEN_DELAY = 250; // milliseconds between drawings of a page that nobody sees
 const COARSE = window.matchMedia("(pointer: coarse)");
 
 export class Messenger {
@@ -70,9 +72,9 @@ export class Messenger {
 
   /** Have something drawn anew, with the next frame: `list`, `log`, `members`, `account` or `banner`. */
   invalidate(topic) {
-    if (!this._dirty.size) requestAnimationFrame(() => this._draw());
     this._dirty.add(topic);
-    if (document.visibilityState === "hidden") this._draw(); // there are no frames
+    if (document.visibilityState === "hidden") this._timer ??= setTimeout(() => this._draw(), HIDDEN_DELAY); // no frames
+    else this._frame ??= requestAnimationFrame(() => this._draw());
   }
 
   /** Open a conversation, and load it. */
@@ -285,14 +287,24 @@ export class Messenger {
 
   _draw(topics = this._dirty) {
     const drawn = new Set(topics);
-    if (topics === this._dirty) this._dirty.clear();
+    if (topics === this._dirty) this._onDrawn();
     if (!this.parts.list.isConnected) return;
     const { current } = this.state;
     if (drawn.has("list") || drawn.has("members")) this._drawList();
     if (current && (drawn.has("list") || drawn.has("members") || drawn.has("log"))) this._drawHeader(current);
-    if (current && drawn.has("log")) this.log.render(current);
+    if (current && drawn.has("log")) {
+      this.log.render(current);
+      this.client.loader.loadQuoted(current);
+    }
     if (drawn.has("members")) this._drawMembers(current);
     if (drawn.has("banner") || drawn.has("list")) renderBanner(this.parts.banner, this);
+  }
+
+  _onDrawn() {
+    this._dirty.clear();
+    clearTimeout(this._timer);
+    cancelAnimationFrame(this._frame);
+    this._timer = this._frame = null;
   }
 
   _drawList() {
@@ -326,15 +338,5 @@ export class Messenger {
     if (isAtEnd || !current) return;
     const { unread } = current;
     jump.textContent = unread ? _("↓ {count} new", { count: formatNumber(unread) }) : _("↓ To the newest");
-  }
-}
-
-// Which conversation is open in this tab, to be opened again when the page is loaded anew.
-function recallOpen(name) {
-  try {
-    if (name !== undefined) sessionStorage.setItem("gmessenger-open", name);
-    return sessionStorage.getItem("gmessenger-open");
-  } catch {
-    return "";
   }
 }

@@ -45,12 +45,10 @@ export class Persistence {
     this._touch(key);
   }
 
-  /** Wait until all that was added is stored. */
+  /** Wait until all that was added before is stored; what is added meanwhile is not waited for. */
   async flush() {
-    while (this._writing || this._keys.size) {
-      if (!this._writing) this._schedule();
-      await this._writing;
-    }
+    await this._writing; // after this step the next has begun, if there is anything for it
+    await this._writing;
   }
 
   _touch(key) {

@@ -27,3 +27,13 @@ export function setPreferences(changes) {
 export function applyTheme() {
   document.documentElement.dataset.theme = preferences.theme;
 }
+
+/** Return which conversation is open in this tab, to be opened again when the page is loaded anew; set it by a name. */
+export function recallOpen(name) {
+  try {
+    if (name !== undefined) sessionStorage.setItem("gmessenger-open", name);
+    return sessionStorage.getItem("gmessenger-open");
+  } catch {
+    return "";
+  }
+}

@@ -17,11 +17,11 @@ export function buildShell(host, actions) {
   const sidebar = element(
     "nav",
     { class: "sidebar", "aria-label": _("Conversations") },
-    element("div", { class: "bar" }, element("h1", {}, "gmessenger"), keep("phase", element("span", { class: "phase", role: "status" }))),
+    element("div", { class: "bar" }, element("span", { class: "brand" }, "gmessenger"), keep("phase", element("span", { class: "phase", role: "status" }))),
     element(
       "button",
       { type: "button", class: "find", on: { click: actions.find } },
-      _("Find people, rooms, messages"),
+      element("span", {}, _("Find people, rooms, messages")),
       element("kbd", {}, "Ctrl K"),
     ),
     keep("list", element("ul", { class: "conversations" })),
@@ -54,17 +54,17 @@ export function buildShell(host, actions) {
   );
   const composer = keep("composer", element("form", { class: "composer", "aria-label": _("Write") }));
   const main = element(
-    "main",
-    { class: "conversation" },
+    "section",
+    { class: "conversation", "aria-label": _("Conversation") },
     header,
     keep("banner", element("div", { class: "banner", role: "status", hidden: true })),
     element("div", { class: "log-frame" }, scroller, jump),
     composer,
     keep("empty", element("div", { class: "empty" }, element("p", {}, _("Choose a conversation, or begin one.")))),
   );
-  const members = keep("members", element("aside", { class: "members", "aria-label": _("Members") }));
+  const members = keep("members", element("section", { class: "members", "aria-label": _("Members") }));
   host.className = "shell";
-  host.replaceChildren(sidebar, main, members);
+  host.replaceChildren(element("h1", { class: "hidden-text" }, "gmessenger"), sidebar, main, members);
   parts.sidebar = sidebar;
   parts.main = main;
   return parts;

@@ -6,7 +6,7 @@ const NAME = "gmessenger";
 const STORES = { facts: "name", outbox: "id", conversations: "key", messages: ["conversation", "order"] };
 export const MAX_KEPT = 200; // messages of a conversation
 const MAX_CONVERSATIONS = 50; // whose messages are kept
-const TRIM_EVERY = 200; // writes
+const TRIM_AFTER = 200; // more messages of a conversation
 
 /** Open the database; where the browser has none, what is kept lasts as long as the page. */
 export async function openStorage() {
@@ -38,7 +38,7 @@ function settle(request) {
 class Storage {
   constructor(database) {
     this._database = database;
-    this._writes = 0;
+    this._added = new Map(); // conversation → messages that were written since it was trimmed
     database.onversionchange = () => database.close();
   }
 
@@ -75,8 +75,11 @@ class Storage {
       for (const id of answered) stores.outbox.delete(id);
       for (const record of conversations) stores.conversations.put(record);
     });
-    this._writes += entries.length;
-    if (this._writes > TRIM_EVERY) await this._trim();
+    for (const { conversation } of entries) {
+      const count = (this._added.get(conversation) ?? 0) + 1;
+      this._added.set(conversation, count);
+      if (count > TRIM_AFTER) await this._trim(conversation);
+    }
   }
 
   /** Return the newest entries of a conversation, in order; those before `before`, if it is given. */
@@ -115,16 +118,19 @@ class Storage {
     return settle(indexedDB.deleteDatabase(NAME)).catch(() => {});
   }
 
-  async _trim() {
-    this._writes = 0;
-    const records = (await this.load()).conversations.sort((one, other) => other.time - one.time);
-    for (const [index, { key }] of records.entries()) {
-      const kept = index < MAX_CONVERSATIONS ? MAX_KEPT : 0;
-      const oldest = kept ? (await this.latest(key, kept))[0]?.order : Infinity;
-      if (oldest === undefined) continue;
-      const range = kept ? IDBKeyRange.bound([key, -Infinity], [key, oldest], false, true) : rangeOf(key);
-      await this._run(["messages"], ({ messages }) => messages.delete(range));
-    }
+  /** Drop the messages of all but the newest conversations. */
+  async trim() {
+    const { conversations } = await this.load();
+    const old = conversations.sort((one, other) => other.time - one.time).slice(MAX_CONVERSATIONS);
+    if (!old.length) return;
+    await this._run(["messages"], ({ messages }) => old.forEach(({ key }) => messages.delete(rangeOf(key))));
+  }
+
+  async _trim(key) {
+    this._added.delete(key);
+    const [oldest] = await this.latest(key, MAX_KEPT);
+    const range = IDBKeyRange.bound([key, -Infinity], [key, oldest.order], false, true);
+    await this._run(["messages"], ({ messages }) => messages.delete(range));
   }
 
   _run(names, change, durability = "relaxed") {
@@ -190,6 +196,8 @@ export class MemoryStorage {
   }
 
   async clearOutbox() {}
+
+  async trim() {}
 
   async destroy() {
     this._messages.clear();

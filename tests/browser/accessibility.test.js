@@ -47,12 +47,13 @@ for (const [language, theme, width] of SCREENS) {
     const isPhone = width < 500;
     const options = { locale: language === "ru" ? "ru-RU" : "en-GB", colorScheme: theme, width, height: isPhone ? 640 : 800 };
     const window = await Window.open(browser, server, { ...options, hasTouch: isPhone, isMobile: isPhone });
+    const found = [];
     const check = async (name) => {
       await window.page.waitForTimeout(300); // what appears has appeared
       await window.screenshot(`${language}-${theme}-${width}-${name}`);
-      assert.deepEqual(await window.violations(), [], name);
+      for (const violation of await window.violations()) found.push(`${name}: ${violation}`);
       const isWide = await window.page.evaluate(() => [...document.querySelectorAll("body, #app, dialog, .dialog-body, .log")].some((each) => each.scrollWidth > each.clientWidth + 1));
-      assert.ok(!isWide, `${name} scrolls sideways`);
+      if (isWide) found.push(`${name} scrolls sideways`);
     };
     const open = async (selector, name, ready) => {
       await window.page.click(selector);
@@ -82,6 +83,7 @@ for (const [language, theme, width] of SCREENS) {
     await window.page.locator(".entry:has-text('11'), .entry").first().hover();
     await open(".entry .tools button:last-child", "menu", "dialog .menu");
     assert.equal(await window.page.evaluate(() => document.documentElement.lang), language);
+    assert.deepEqual(found, []);
     await window.close();
   });
 }

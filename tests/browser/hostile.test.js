@@ -12,7 +12,7 @@ let browser;
 let server;
 before(async () => {
   browser = await launchBrowser();
-  server = await new Server("--greeting", HOSTILE.replace(/[\u0000-\u001f\u0080-\u009f]/g, "")).start();
+  server = await new Server("--greeting", MARKUP).start();
   await server.register("alice", "mallory");
 });
 after(async () => {
@@ -40,13 +40,13 @@ test("messages, topics, notes, reasons, reactions and devices", async () => {
     "mallory",
     { action: "join", room: "#dev" },
     { action: "topic", room: "#dev", topic: printable },
-    { action: "status", status: "<b>busy</b>", note: printable.slice(0, 100) },
     { action: "msg", to: "#dev", message: HOSTILE },
     { action: "msg", to: "#dev", message: `${HOSTILE} alice`, kind: "action" },
     { action: "msg", to: "alice", message: HOSTILE },
     { action: "msg", to: "#dev", message: HOSTILE, about: 1 },
     { action: "msg", to: "#dev", message: "<", about: 1, what: "react" },
   );
+  await server.stayAs("mallory", { action: "status", status: "<b>busy</b>", note: printable.slice(0, 100) });
   const window = await Window.open(browser, server);
   window.page.on("dialog", (dialog) => window.harm.push(dialog.message()));
   await window.enter("alice");

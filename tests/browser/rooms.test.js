@@ -17,7 +17,7 @@ after(async () => {
   await server?.stop();
 });
 
-const dialog = (window, text) => window.page.locator(`dialog >> text=${text}`);
+const dialog = (window, text) => window.page.locator(`dialog :is(button, summary):text-is("${text}")`);
 const details = (window) => window.page.click("[aria-label='About this conversation']");
 const closeDialog = (window) => window.page.keyboard.press("Escape");
 
@@ -167,6 +167,7 @@ test("an invite link registers, and leaves no trace in the address", async () =>
     const made = spawnSync(process.env.PYTHON ?? ".venv/bin/python", command, { encoding: "utf8" });
     assert.equal(made.status, 0, made.stderr);
     const window = await Window.open(browser, invited);
+    await window.page.close();
     const page = await window.openTab(`#invite=${made.stdout.trim()}`);
     await page.waitForSelector("[data-mode=register][aria-pressed=true]");
     assert.equal(page.url(), invited.url);

@@ -72,6 +72,12 @@ export class Server {
 
   /** Send frames as a client of the plain port, each after the answer to the one before; returns the answers. */
   async talk(...frames) {
+    const { socket, answers } = await this._exchange(frames);
+    socket.destroy();
+    return answers;
+  }
+
+  async _exchange(frames) {
     const socket = createConnection(this.port, "127.0.0.1");
     const answers = [];
     let received = "";
@@ -86,8 +92,7 @@ export class Server {
       await until(() => answers.length > index, JSON.stringify(frame));
       assert.ok(answers[index].response < 300, JSON.stringify(answers[index]));
     }
-    socket.destroy();
-    return answers;
+    return { socket, answers };
   }
 
   /** Make accounts. */
@@ -99,9 +104,13 @@ export class Server {
 
   /** Log in on the plain port, send frames, and return the answers to them. */
   async talkAs(name, ...frames) {
-    const presence = { action: "presence", jim: 2, user: { account_name: name, password: PASSWORD, device: "script" } };
-    const [, ...answers] = await this.talk(presence, ...frames);
+    const [, ...answers] = await this.talk(presenceOf(name, "script"), ...frames);
     return answers;
+  }
+
+  /** The same, and stay connected until the server stops. */
+  async stayAs(name, ...frames) {
+    await this._exchange([presenceOf(name, "staying"), ...frames]);
   }
 
   /** `gmessenger-client --listen --json` of an account; `messages` are the frames that it has printed. */
@@ -140,6 +149,10 @@ export class Server {
     if (this.process.exitCode !== null) throw new Error(this.log);
     return false;
   }
+}
+
+function presenceOf(name, device) {
+  return { action: "presence", jim: 2, user: { account_name: name, password: PASSWORD, device } };
 }
 
 function cleanEnvironment() {
@@ -193,7 +206,7 @@ export class Window {
   }
 
   async open(name) {
-    await this.page.click(`.conversation-item:has-text("${name}")`);
+    await this.page.click(`.conversation-item:has(.name:text-is("${name}"))`);
     await this.page.waitForSelector(`.title h2:has-text("${name}")`);
   }
 
