@@ -136,7 +136,7 @@ class Launcher:
         running = [*servers, *filter(self._programs.is_running, self._names)]
         more = "\n  ".join(safe(shlex.join(self._client_command(name))) for name in self._names[1:] or ["test2"])
         print(f"Running: {safe(', '.join(running))}.", self._windows.instructions(more), sep="\n", flush=True)
-        if (urls := self._page_urls()):
+        if urls := self._page_urls():
             print(f"In a browser: {' '.join(urls)}", flush=True)
         if self._own_services:
             print(SHARED.format(**{key: safe(url) for key, url in self._urls.items()}), flush=True)

@@ -56,10 +56,10 @@ test("what is in sight stays where it is while older messages are loaded", async
   const before = await window.page.$eval(".log", (log) => {
     log.scrollTop = log.clientHeight;
     const item = [...log.querySelectorAll(".entry")].find((each) => each.getBoundingClientRect().top > log.getBoundingClientRect().top);
-    return { text: item.textContent, top: item.getBoundingClientRect().top };
+    const first = Number(log.querySelector(".entry .body").textContent.split(" ")[1]);
+    return { first, text: item.textContent, top: item.getBoundingClientRect().top };
   });
-  const [first] = await numbers(window);
-  await until(async () => (await numbers(window))[0] < first, "older messages");
+  await until(async () => (await numbers(window))[0] < before.first, "older messages");
   const top = await window.page.$$eval(
     ".entry",
     (items, text) => items.find((item) => item.textContent === text).getBoundingClientRect().top,
