@@ -193,6 +193,7 @@ export class Window {
       if (message.type() === "error" && !isNetwork) this.harm.push(text);
     });
     await this.page.goto(`${this.server.url}${path}`);
+    await this.page.waitForSelector("#app[class]"); // something is drawn
     return this.page;
   }
 
@@ -206,7 +207,7 @@ export class Window {
   }
 
   async open(name) {
-    await this.page.click(`.conversation-item:has(.name:text-is("${name}"))`);
+    await this.page.click(`.conversation-item:has(.name bdi:text-is("${name}"))`);
     await this.page.waitForSelector(`.title h2:has-text("${name}")`);
   }
 
