@@ -20,14 +20,23 @@ function register(page) {
   const build = (body, close) => {
     const fields = [passwordField(_("Password"), "password", "new-password", _("8 characters or more"))];
     if (page.state.registration !== "open") {
-      fields.push(field(_("Invite"), "invite", { autocomplete: "off", spellcheck: "false" }, _("only where the server asks for one")));
+      fields.push(
+        field(
+          _("Invite"),
+          "invite",
+          { autocomplete: "off", spellcheck: "false" },
+          _("only where the server asks for one"),
+        ),
+      );
     }
     const save = async ({ password, invite }) => {
       await page.client.register(password, invite);
       close();
       toast(_("The name is yours now."));
     };
-    const hint = _("With a password the name {name} is yours, and your messages are kept.", { name: sanitize(page.state.ownName) });
+    const hint = _("With a password the name {name} is yours, and your messages are kept.", {
+      name: sanitize(page.state.ownName),
+    });
     body.append(element("p", {}, hint), form(fields, _("Keep this name"), save, errorText));
   };
   openDialog(_("Keep this name"), build, { className: "small" });
@@ -46,7 +55,13 @@ function password(page) {
       passwordField(_("Present password"), "old", "current-password"),
       passwordField(_("New password"), "new", "new-password", _("8 characters or more")),
     ];
-    const why = page.state.mustChangePassword && element("p", { class: "note-box" }, _("You have logged in with a one-time password: choose a new password first."));
+    const why =
+      page.state.mustChangePassword &&
+      element(
+        "p",
+        { class: "note-box" },
+        _("You have logged in with a one-time password: choose a new password first."),
+      );
     body.append(...[why].filter(Boolean), form(fields, _("Change the password"), save, errorText));
   };
   openDialog(_("Change the password"), build, { className: "small" });
@@ -63,14 +78,21 @@ function devices(page) {
       const isSure = await confirm(_("Log out all your other devices?"), _("Log out"));
       if (isSure && (await page.ask({ action: "drop", all: true }))) refresh();
     };
-    body.append(list, element("div", { class: "buttons" }, button(_("Log out all others"), dropAll, { class: "danger" })));
+    body.append(
+      list,
+      element("div", { class: "buttons" }, button(_("Log out all others"), dropAll, { class: "danger" })),
+    );
     refresh();
   };
   openDialog(_("Devices"), build);
 }
 
 function deviceView(page, { device, used, here, this: isThis }, refresh) {
-  const when = isThis ? _("this browser") : here ? _("connected now") : _("used last {time}", { time: formatDateTime(used) });
+  const when = isThis
+    ? _("this browser")
+    : here
+      ? _("connected now")
+      : _("used last {time}", { time: formatDateTime(used) });
   const drop = async () => {
     if (isThis) return logOut(page);
     if (await page.ask({ action: "drop", device })) refresh();
@@ -127,7 +149,7 @@ function exportMessages(page) {
 
 async function collect(page, onProgress) {
   const messages = [];
-  for (let after; messages.length < MAX_EXPORT; ) {
+  for (let after; messages.length < MAX_EXPORT;) {
     const response = await page.client.request({ action: "export", ...(after === undefined ? {} : { after }) });
     messages.push(...response.messages);
     onProgress(messages.length);

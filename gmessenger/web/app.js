@@ -77,7 +77,9 @@ class App {
     this._listeners = new AbortController();
     const { signal } = this._listeners;
     bindKeys(document, () => this.messenger, signal);
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this._onLookedAt(), { signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this._onLookedAt(), {
+      signal,
+    });
     window.addEventListener("focus", () => this._onLookedAt(), { signal });
     window.addEventListener("online", () => this.client.connection.check(), { signal });
     window.addEventListener("pagehide", () => this._onHidden(), { signal });
@@ -97,7 +99,8 @@ class App {
     renderLogin(this.host, {
       ...{ name, response, invite: this.invite },
       mode: this._loginMode(),
-      note: note ?? (this.storage.isPersistent ? "" : _("This browser keeps nothing: all is gone when the tab is closed.")),
+      note:
+        note ?? (this.storage.isPersistent ? "" : _("This browser keeps nothing: all is gone when the tab is closed.")),
       footer: this._languageSwitch(),
       onEnter: (values) => this._enter(values),
     });
@@ -168,7 +171,8 @@ class App {
   _onMessage(conversation, entry) {
     const isOpen = conversation === this.client.state.current && this.messenger?.isShowingConversation;
     if (isOpen) this.announcer.announce(`${sanitize(entry.sender)}: ${excerpt(entry.text, 300)}`);
-    if (this.messenger?.isCaughtUp) notify(this.client.state, conversation, entry, () => this.messenger?.open(conversation.name));
+    if (this.messenger?.isCaughtUp)
+      notify(this.client.state, conversation, entry, () => this.messenger?.open(conversation.name));
   }
 
   _onLookedAt() {
@@ -215,4 +219,3 @@ async function main() {
 }
 
 main();
-

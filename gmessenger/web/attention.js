@@ -11,7 +11,7 @@ const BURST_SECONDS = 1;
 const BURST = 3; // messages within that time that are read aloud; more are counted
 const KEEP_SECONDS = 4; // for which what was read aloud stays in its region
 
-/** Reads new messages of the open conversation aloud: the log itself is no live region, or it would be read as a whole. */
+/** Has new messages of the open conversation read aloud. The log is no live region: it would be read as a whole. */
 export class Announcer {
   constructor(region) {
     this._region = region;
@@ -27,7 +27,9 @@ export class Announcer {
   _flush() {
     const { length } = this._lines;
     const isMany = length > BURST;
-    this._region.textContent = isMany ? ngettext("{count} new message", "{count} new messages", length) : this._lines.join("\n");
+    this._region.textContent = isMany
+      ? ngettext("{count} new message", "{count} new messages", length)
+      : this._lines.join("\n");
     this._lines = [];
     this._timer = null;
     setTimeout(() => this._timer ?? (this._region.textContent = ""), KEEP_SECONDS * 1000);
@@ -55,7 +57,11 @@ export async function notify(state, conversation, entry, onClick) {
   if (!isWanted || document.hasFocus() || entry.kind === "notice" || notificationState() !== "on") return;
   const name = shownName(conversation.name);
   const title = conversation.isRoom ? _("{name} in {room}", { name: sanitize(entry.sender), room: name }) : name;
-  const options = { body: excerpt(entry.text, 200), tag: conversation.key, icon: new URL("icon-192.png", import.meta.url).href };
+  const options = {
+    body: excerpt(entry.text, 200),
+    tag: conversation.key,
+    icon: new URL("icon-192.png", import.meta.url).href,
+  };
   try {
     const shown = new Notification(title, options);
     shown.onclick = () => (window.focus(), onClick(), shown.close());

@@ -3,7 +3,7 @@
 import { Connection, now } from "./connection.js";
 import { makeAccepted, makePending, amend } from "./entries.js";
 import { Loader } from "./loader.js";
-import { Login } from "./login.js";
+import { Login, identityOf, newDevice } from "./login.js";
 import { fold, isSame } from "./names.js";
 import { Outbox, randomId } from "./outbox.js";
 import { Persistence } from "./persistence.js";
@@ -14,8 +14,8 @@ import { State } from "./state.js";
 const DRAFT_DELAY = 0.3; // seconds after a key, until a draft is kept
 
 /**
- * `hooks` are told what happens: `onChange(topic)`, `onPhase(phase, details)`, `onMessage(conversation, entry)` for each
- * message of another user, `onLost(conversation, count)`, `onRefused(message, response)` for amendments,
+ * `hooks` are told what happens: `onChange(topic)`, `onPhase(phase, details)`, `onMessage(conversation, entry)` for
+ * each message of another user, `onLost(conversation, count)`, `onRefused(message, response)` for amendments,
  * `onStorageError(error)`.
  */
 export class Client {
@@ -59,7 +59,10 @@ export class Client {
     this.state.isAccount = Boolean(session.isAccount);
     for (const record of conversations) this.state.open(record.name).restore(record);
     const positions = conversations.filter(({ last }) => last !== null && last !== undefined);
-    this.resequencer.restore(positions.map(({ name, last }) => [name, last]), session.identity);
+    this.resequencer.restore(
+      positions.map(({ name, last }) => [name, last]),
+      session.identity,
+    );
     for (const message of outbox) this.outbox.add(message);
     this._nextOrder = (outbox.at(-1)?.order ?? 0) + 1;
     for (const message of outbox) this.state.open(message.to);
@@ -79,7 +82,7 @@ export class Client {
   async enter({ name, password, invite, isNew }) {
     if (!isSame(name, this.state.ownName)) await this._forgetOther();
     const { session } = (await this._storage.load()).facts;
-    const device = isSame(name, session?.name ?? "") ? session.device : this._newDevice();
+    const device = isSame(name, session?.name ?? "") ? session.device : newDevice(this._storage.isPersistent);
     if (isNew) this.login.register({ name, device, password, invite });
     else this.login.enter({ name, device, password });
     this.connection.stop();
@@ -91,8 +94,7 @@ export class Client {
     const response = await this.request({ action: "register", password, ...(invite ? { invite } : {}) });
     this.login.token = response.session;
     this.state.applyLogin({ ...response, limits: response.limits ?? this.state.limits }, this.state.ownName);
-    this.resequencer.onRegistered(this._identityOf(response));
-    this._store = response.store ?? this._store;
+    this.resequencer.onRegistered(identityOf({ ...response, store: this._store }));
     await this._keepSession();
   }
 
@@ -183,7 +185,7 @@ export class Client {
     this._store = response.store;
     this._refresher.reset();
     if (!isSame(this.resequencer.ownName, name)) this._makeResequencer(name);
-    const hadOthers = this.resequencer.reset(this._identityOf(response), Boolean(response.account));
+    const hadOthers = this.resequencer.reset(identityOf(response), Boolean(response.account));
     this.state.applyLogin(response, name);
     if (hadOthers) this._resetSeqs();
     this.outbox.requeueAll(this.state.isAccount);
@@ -204,7 +206,8 @@ export class Client {
     if (frame.action === "msg") return this.resequencer.feed(frame);
     if (frame.action === "synced") return this._onSynced();
     if (frame.response !== undefined) return this._onResponse(frame);
-    if (frame.action === "leave" && isSame(frame.user.account_name, this.state.ownName)) this.resequencer.forget(frame.room);
+    if (frame.action === "leave" && isSame(frame.user.account_name, this.state.ownName))
+      this.resequencer.forget(frame.room);
     this.state.apply(frame, now());
     const name = frame.room ?? frame.with;
     if (name !== undefined && this.state.find(name)) this.persistence.touch(fold(name));
@@ -226,7 +229,15 @@ export class Client {
     const key = fold(to);
     if (response.seq !== undefined) this.resequencer.onSent(to, response.seq);
     if (what) {
-      const amendment = { from: this.state.ownName, to, message: text, about, what, seq: response.seq, time: response.time };
+      const amendment = {
+        from: this.state.ownName,
+        to,
+        message: text,
+        about,
+        what,
+        seq: response.seq,
+        time: response.time,
+      };
       this.state.amend(amendment);
       this.persistence.addAmendment(key, amendment);
     } else {
@@ -306,21 +317,12 @@ export class Client {
     return name === undefined ? null : this.resequencer.lastOf(name);
   }
 
-  _identityOf({ account, store, session }) {
-    return account ? `account ${store}` : `guest ${store} ${session}`;
-  }
-
   _keepSession() {
     const { name, device, token } = this.login;
     const { isAccount } = this.state;
-    const identity = this._identityOf({ account: isAccount, store: this._store, session: token });
+    const identity = identityOf({ account: isAccount, store: this._store, session: token });
     const session = { name, device, token, isAccount, identity };
     return this._storage.setFact("session", session).catch((error) => this.hooks.onStorageError(error));
-  }
-
-  _newDevice() {
-    if (!this._storage.isPersistent) return "web-private";
-    return `web-${randomId().replaceAll(/[^a-z0-9]/gi, "").slice(0, 6).toLowerCase()}`;
   }
 
   async _resetSeqs() {
@@ -340,4 +342,3 @@ export class Client {
     await this._storage.clearOutbox().catch(() => {});
   }
 }
-

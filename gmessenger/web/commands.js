@@ -6,20 +6,60 @@ import { errorText, N_, _ } from "./translations.js";
 
 /** Each: names, arguments, what it does, and the function, which returns whether the text was taken. */
 export const COMMANDS = [
-  [["/me"], N_("TEXT"), N_("say what you do: /me waves is shown as * NAME waves"), (page, text) => needs(text) && say(page, text, "action")],
+  [
+    ["/me"],
+    N_("TEXT"),
+    N_("say what you do: /me waves is shown as * NAME waves"),
+    (page, text) => needs(text) && say(page, text, "action"),
+  ],
   [["/msg", "/message", "/query", "/w"], N_("NAME [TEXT]"), N_("write to NAME"), writeTo],
   [["/join", "/j"], N_("#ROOM"), N_("join a room, or make it"), (page, room) => needs(room) && page.join(room)],
   [["/leave", "/part"], "", N_("leave this room"), (page) => done(page.leave(page.state.current.name))],
   [["/topic"], N_("TEXT"), N_("set the topic of the room"), (page, topic) => inRoom(page, { action: "topic", topic })],
-  [["/invite"], N_("NAME"), N_("invite a user to this room"), (page, user) => needs(user) && inRoom(page, { action: "invite", user })],
-  [["/remove"], N_("NAME"), N_("remove a member from your room"), (page, user) => needs(user) && inRoom(page, { action: "remove", user })],
-  [["/search"], N_("WORDS"), N_("search for messages with these words"), (page, words) => done(page.dialog("find_dialog", "", words))],
-  [["/mentions"], "", N_("list the newest messages that mention you"), (page) => done(page.dialog("find_dialog", "", page.state.ownName))],
-  [["/whois", "/wi"], N_("NAME"), N_("show the status of a user, since when, and the rooms you share"), (page, name) => needs(name) && done(page.dialog("person_dialog", name))],
+  [
+    ["/invite"],
+    N_("NAME"),
+    N_("invite a user to this room"),
+    (page, user) => needs(user) && inRoom(page, { action: "invite", user }),
+  ],
+  [
+    ["/remove"],
+    N_("NAME"),
+    N_("remove a member from your room"),
+    (page, user) => needs(user) && inRoom(page, { action: "remove", user }),
+  ],
+  [
+    ["/search"],
+    N_("WORDS"),
+    N_("search for messages with these words"),
+    (page, words) => done(page.dialog("find_dialog", "", words)),
+  ],
+  [
+    ["/mentions"],
+    "",
+    N_("list the newest messages that mention you"),
+    (page) => done(page.dialog("find_dialog", "", page.state.ownName)),
+  ],
+  [
+    ["/whois", "/wi"],
+    N_("NAME"),
+    N_("show the status of a user, since when, and the rooms you share"),
+    (page, name) => needs(name) && done(page.dialog("person_dialog", name)),
+  ],
   [["/members", "/names"], "", N_("list the members of a room"), (page) => done(page.showDetails())],
-  [["/away"], N_("[TEXT]"), N_("say that you are away, and TEXT as a note on it"), (page, note) => setStatus(page, "away", note)],
+  [
+    ["/away"],
+    N_("[TEXT]"),
+    N_("say that you are away, and TEXT as a note on it"),
+    (page, note) => setStatus(page, "away", note),
+  ],
   [["/back"], "", N_("say that you are here again"), (page) => setStatus(page, "online", "")],
-  [["/block"], N_("NAME"), N_("block a user: you no longer receive their messages"), (page, user) => needs(user) && block(page, user)],
+  [
+    ["/block"],
+    N_("NAME"),
+    N_("block a user: you no longer receive their messages"),
+    (page, user) => needs(user) && block(page, user),
+  ],
   [["/help"], "", N_("list the commands"), (page) => done(page.dialog("help_dialog"))],
 ];
 

@@ -12,14 +12,23 @@ const MAX_ROWS = 8;
 /** `onSubmit(text)` returns whether the text was taken; `onEditLast()` is called by ↑ in an empty box. */
 export class Composer {
   constructor(form, { client, onSubmit, onEditLast, isEnterSend }) {
-    Object.assign(this, { _form: form, _client: client, _onSubmit: onSubmit, _onEditLast: onEditLast, _isEnterSend: isEnterSend });
+    Object.assign(this, {
+      _form: form,
+      _client: client,
+      _onSubmit: onSubmit,
+      _onEditLast: onEditLast,
+      _isEnterSend: isEnterSend,
+    });
     this._conversation = null;
     this._box = element("textarea", { rows: "1", dir: "auto", id: "message", autocomplete: "off" });
     this._context = element("div", { class: "composer-context", hidden: true });
     this._count = element("span", { class: "composer-count", role: "status" });
     this._send = iconButton("send", "", () => this._submit(), { class: "icon-button send" });
     this._label = element("label", { for: "message", class: "hidden-text" });
-    form.append(this._context, element("div", { class: "composer-row" }, this._label, this._box, this._count, this._send));
+    form.append(
+      this._context,
+      element("div", { class: "composer-row" }, this._label, this._box, this._count, this._send),
+    );
     form.addEventListener("submit", (event) => event.preventDefault());
     this._box.addEventListener("input", () => this._onInput());
     this._box.addEventListener("keydown", (event) => this._onKey(event));
@@ -139,7 +148,9 @@ export class Composer {
     this._context.replaceChildren();
     this._context.hidden = !composed;
     if (!composed) return;
-    const title = composed.isEdit ? _("Editing your message") : _("Reply to {name}", { name: sanitize(composed.sender) });
+    const title = composed.isEdit
+      ? _("Editing your message")
+      : _("Reply to {name}", { name: sanitize(composed.sender) });
     this._context.append(
       element("div", { class: "composer-quote" }, element("strong", {}, title), " ", bdi(excerpt(composed.text))),
       iconButton("close", _("Cancel"), () => (this.cancel(), this.focus())),

@@ -1,4 +1,4 @@
-/** The connection to the server: a WebSocket that logs in, is probed when it is silent, and comes back when it is lost. */
+/** The connection to the server: a WebSocket that logs in, is probed when silent, and comes back when it is lost. */
 
 const MAX_BACKOFF = 60; // seconds; the delays are 1, 2, 4 … with jitter
 const CONNECT_TIMEOUT = 20;
@@ -9,7 +9,15 @@ const QUICK_PROBE_TIMEOUT = 5; // after the page was hidden, or the network chan
 const CHECK_INTERVAL = 5;
 const MAX_RETRIES = 3; // of a request that was too fast
 /** Codes, in frames without an id, after which one does not come back by oneself. */
-const FINAL_CODES = ["replaced", "account_disabled", "account_deleted", "password_needed", "name_taken", "kicked", "banned"];
+const FINAL_CODES = [
+  "replaced",
+  "account_disabled",
+  "account_deleted",
+  "password_needed",
+  "name_taken",
+  "kicked",
+  "banned",
+];
 
 /** Why a request has failed: the fields of the response, or the code `disconnected`. */
 export class RequestError extends Error {
@@ -29,7 +37,13 @@ export class RequestError extends Error {
  */
 export class Connection {
   constructor({ url, handshake, onFrame, onPhase, makeSocket = (place) => new WebSocket(place, "jim.2") }) {
-    Object.assign(this, { _url: url, _handshake: handshake, _onFrame: onFrame, _onPhase: onPhase, _makeSocket: makeSocket });
+    Object.assign(this, {
+      _url: url,
+      _handshake: handshake,
+      _onFrame: onFrame,
+      _onPhase: onPhase,
+      _makeSocket: makeSocket,
+    });
     this.phase = "stopped";
     this._socket = null;
     this._requests = new Map(); // id → { resolve, reject, timer }

@@ -82,7 +82,8 @@ export class Conversation {
     this.isListed = true;
     this.time = Math.max(this.time, entry.time);
     if (entry.seq !== undefined) this.head = Math.max(this.head, entry.seq);
-    if (!isHidden) this.preview = { sender: entry.sender, text: entry.text.slice(0, 120), seq: entry.seq, kind: entry.kind };
+    if (!isHidden)
+      this.preview = { sender: entry.sender, text: entry.text.slice(0, 120), seq: entry.seq, kind: entry.kind };
     const isNew = entry.seq === undefined || (entry.seq > this._counted && entry.seq > this.read);
     if (isNew && !entry.isOwn && !isHidden) {
       this.unread += 1;
@@ -93,7 +94,7 @@ export class Conversation {
     return this.insert(entry);
   }
 
-  /** Add an entry in the order of seqs; an entry of the same seq or id is replaced. Returns whether it is loaded now. */
+  /** Add an entry in the order of seqs, in place of one of the same seq or id; returns whether it is loaded now. */
   insert(entry) {
     if (!this.isLoaded || !this.atEnd) return false;
     const first = this.edgeSeq(false);

@@ -52,8 +52,15 @@ export function confirm(question, doIt, { isDangerous = true } = {}) {
 export function toast(text, action) {
   const host = document.querySelector("dialog[open]:last-of-type") ?? document.body;
   const remove = () => shown.remove();
-  const act = action && element("button", { type: "button", on: { click: () => (remove(), action.run()) } }, action.label);
-  const shown = element("div", { class: "toast", role: "status" }, element("span", {}, text), act, iconButton("close", _("Close"), remove));
+  const act =
+    action && element("button", { type: "button", on: { click: () => (remove(), action.run()) } }, action.label);
+  const shown = element(
+    "div",
+    { class: "toast", role: "status" },
+    element("span", {}, text),
+    act,
+    iconButton("close", _("Close"), remove),
+  );
   for (const other of document.querySelectorAll(".toast")) other.remove();
   host.append(shown);
   setTimeout(remove, TOAST_SECONDS * 1000);
@@ -63,7 +70,13 @@ export function toast(text, action) {
 export function form(fields, submitLabel, onSubmit, describeError, attributes = {}) {
   const error = element("p", { class: "error", role: "alert" });
   const submit = element("button", { class: "primary" }, submitLabel);
-  const made = element("form", { class: "form", ...attributes }, fields, error, element("div", { class: "buttons" }, submit));
+  const made = element(
+    "form",
+    { class: "form", ...attributes },
+    fields,
+    error,
+    element("div", { class: "buttons" }, submit),
+  );
   made.addEventListener("submit", async (event) => {
     event.preventDefault();
     error.textContent = "";
@@ -84,10 +97,21 @@ export function field(label, name, attributes = {}, hint = "") {
   const { tag = "input", options, ...rest } = attributes;
   const hintId = hint ? `${id}-hint` : null;
   const input = element(tag, { id, name, "aria-describedby": hintId, ...rest }, options ?? []);
-  return element("div", { class: "field" }, element("label", { for: id }, label), input, hint && element("p", { class: "hint", id: hintId }, hint));
+  return element(
+    "div",
+    { class: "field" },
+    element("label", { for: id }, label),
+    input,
+    hint && element("p", { class: "hint", id: hintId }, hint),
+  );
 }
 
 /** Return a box to tick with its label. */
 export function checkbox(label, name, attributes = {}) {
-  return element("label", { class: "checkbox" }, element("input", { type: "checkbox", name, ...attributes }), element("span", {}, label));
+  return element(
+    "label",
+    { class: "checkbox" },
+    element("input", { type: "checkbox", name, ...attributes }),
+    element("span", {}, label),
+  );
 }

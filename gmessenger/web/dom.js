@@ -1,9 +1,12 @@
 /** Elements from texts and a few attributes. Text is text: nothing here, or anywhere, parses HTML. */
 
 const ATTRIBUTES = new Set(
-  ("class id type role name value href title lang dir hidden disabled for datetime placeholder maxlength autocomplete " +
+  (
+    "class id type role name value href title lang dir hidden disabled for datetime placeholder maxlength " +
+    "autocomplete " +
     "tabindex rows enterkeyhint inputmode required checked selected target rel spellcheck autocapitalize d viewBox " +
-    "min max pattern multiple").split(" "),
+    "min max pattern multiple"
+  ).split(" "),
 );
 
 /**
@@ -81,12 +84,13 @@ const ICONS = {
   send: "M4 12l16-8-6 16-3-7-7-1z",
   plus: "M12 5v14M5 12h14",
   settings: "M4 7h10M18 7h2M16 5v4M4 17h2M10 17h10M8 15v4",
-  people: "M9 11a4 4 0 1 0 0-8a4 4 0 0 0 0 8zM2 21a7 7 0 0 1 14 0M16 3.5a4 4 0 0 1 0 7.3M18.5 14.5a7 7 0 0 1 3.500 6.500",
+  people:
+    "M9 11a4 4 0 1 0 0-8a4 4 0 0 0 0 8zM2 21a7 7 0 0 1 14 0M16 3.5a4 4 0 0 1 0 7.3M18.5 14.5a7 7 0 0 1 3.500 6.500",
   reply: "M10 7L4 12l6 5M4 12h10a6 6 0 0 1 6 6",
   react: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM8.500 14a4 4 0 0 0 7 0M9 9.500h.01M15 9.500h.01",
   close: "M6 6l12 12M18 6L6 18",
   down: "M12 5v14M6 13l6 6 6-6",
-  help: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.700.300-1 .900-1 1.700M12 17h.01",
+  help: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.7.3-1 .9-1 1.7M12 17h.01",
   muted: "M6 16V11a6 6 0 0 1 9-5M18 11v5l2 2H8M10 21h4M4 4l16 16",
   pencil: "M4 20l1-5L16 4l4 4L9 19z",
 };
@@ -96,7 +100,12 @@ const SVG = "http://www.w3.org/2000/svg";
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
-  for (const [key, value] of [["viewBox", "0 0 24 24"], ["class", "icon"], ["aria-hidden", "true"]]) svg.setAttribute(key, value);
+  for (const [key, value] of [
+    ["viewBox", "0 0 24 24"],
+    ["class", "icon"],
+    ["aria-hidden", "true"],
+  ])
+    svg.setAttribute(key, value);
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
   return svg;

@@ -19,7 +19,21 @@ export function makeEntry(message, ownName, isMention = false) {
 export function makePending(message, ownName) {
   const { id, to, text, kind, about, time, refusal, reason, isResent } = message;
   const state = refusal ? "refused" : "waiting";
-  return { key: `id ${id}`, id, to, sender: ownName, text, kind, about, time, isOwn: true, state, refusal, reason, isResent };
+  return {
+    key: `id ${id}`,
+    id,
+    to,
+    sender: ownName,
+    text,
+    kind,
+    about,
+    time,
+    isOwn: true,
+    state,
+    refusal,
+    reason,
+    isResent,
+  };
 }
 
 /** Return the entry of a queued message that the server has accepted. */
@@ -27,7 +41,8 @@ export function makeAccepted(message, ownName, response) {
   const { id, text, kind, about, isResent } = message;
   const { seq, time } = response;
   const entry = { key: seq === undefined ? `id ${id}` : `seq ${seq}`, id, sender: ownName, text, time, isOwn: true };
-  for (const [name, value] of Object.entries({ seq, kind, about, isResent })) if (value !== undefined) entry[name] = value;
+  for (const [name, value] of Object.entries({ seq, kind, about, isResent }))
+    if (value !== undefined) entry[name] = value;
   return { ...entry, state: seq === undefined ? "relayed" : "stored" };
 }
 

@@ -59,11 +59,22 @@ export class EntryActions {
     const build = (body, close) => {
       const choose = (text) => {
         close();
-        const isMine = (entry.reactions ?? []).some((each) => each.text === text && each.from.some((name) => isSame(name, this._client.state.ownName)));
+        const isMine = (entry.reactions ?? []).some(
+          (each) => each.text === text && each.from.some((name) => isSame(name, this._client.state.ownName)),
+        );
         this.toggleReaction(entry, text, isMine);
       };
-      const other = element("input", { "aria-label": _("Another emoji or character"), maxlength: "32", autocomplete: "off" });
-      const form = element("form", { class: "inline-form" }, other, element("button", { class: "primary" }, _("React")));
+      const other = element("input", {
+        "aria-label": _("Another emoji or character"),
+        maxlength: "32",
+        autocomplete: "off",
+      });
+      const form = element(
+        "form",
+        { class: "inline-form" },
+        other,
+        element("button", { class: "primary" }, _("React")),
+      );
       form.addEventListener("submit", (event) => {
         event.preventDefault();
         if (other.value.trim()) choose(other.value.trim());
@@ -82,14 +93,24 @@ export class EntryActions {
       state.isAccount && [_("React"), () => this.react(entry)],
       entry.isOwn && [_("Edit"), () => this.edit(entry)],
       [_("Copy the text"), () => this._copy(entry)],
-      !entry.isOwn && [_("About {name}", { name: excerpt(entry.sender, 32) }), () => this._messenger.showDetails(entry.sender)],
+      !entry.isOwn && [
+        _("About {name}", { name: excerpt(entry.sender, 32) }),
+        () => this._messenger.showDetails(entry.sender),
+      ],
       this._mayErase(entry) && [_("Erase"), () => this.erase(entry), "danger"],
     ].filter(Boolean);
     const build = (body, close) => {
       const rows = items.map(([label, run, kind]) =>
-        element("li", {}, button(label, () => (close(), run()), { class: kind ? `menu-item ${kind}` : "menu-item" })),
+        element(
+          "li",
+          {},
+          button(label, () => (close(), run()), { class: kind ? `menu-item ${kind}` : "menu-item" }),
+        ),
       );
-      body.append(element("p", { class: "quoted", dir: "auto" }, excerpt(entry.text)), element("ul", { class: "menu" }, rows));
+      body.append(
+        element("p", { class: "quoted", dir: "auto" }, excerpt(entry.text)),
+        element("ul", { class: "menu" }, rows),
+      );
     };
     openDialog(_("Message"), build, { className: "small" });
   }

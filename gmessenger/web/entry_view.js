@@ -31,12 +31,18 @@ export function avatar(name) {
 }
 
 /**
- * `isFirst`: it begins a group of one sender. `actions` has what its buttons do; `quoteOf(seq)` returns the entry that a
- * reply is about, if it is known.
+ * `isFirst`: it begins a group of one sender. `actions` has what its buttons do; `quoteOf(seq)` returns the entry that
+ * a reply is about, if it is known.
  */
 export function entryView(entry, { isFirst, isMarked, ownName, canReact, quoteOf, actions }) {
   if (entry.notice) return noticeView(entry);
-  const classes = ["entry", isFirst && "first", entry.isOwn && "own", entry.isMention && "mention", isMarked && "marked"];
+  const classes = [
+    "entry",
+    isFirst && "first",
+    entry.isOwn && "own",
+    entry.isMention && "mention",
+    isMarked && "marked",
+  ];
   const state = entry.state === undefined ? "" : entry.state;
   return element(
     "li",
@@ -58,9 +64,15 @@ function headView(entry, isFirst) {
   return element(
     "div",
     { class: "head" },
-    element("h3", { class: isFirst ? "sender" : "sender hidden-text" }, bdi(sanitize(entry.sender), { class: hueOf(entry.sender) })),
+    element(
+      "h3",
+      { class: isFirst ? "sender" : "sender hidden-text" },
+      bdi(sanitize(entry.sender), { class: hueOf(entry.sender) }),
+    ),
     time && element("time", { datetime: new Date(entry.time * 1000).toISOString(), title: when }, time),
-    entry.edited && !entry.erased && element("span", { class: "note", title: formatDateTime(entry.edited) }, _("edited")),
+    entry.edited &&
+      !entry.erased &&
+      element("span", { class: "note", title: formatDateTime(entry.edited) }, _("edited")),
     entry.isResent && element("span", { class: "note" }, _("perhaps sent twice")),
     mark && element("span", { class: "state", role: "img", "aria-label": _(label), title: _(label) }, mark),
   );
@@ -74,14 +86,22 @@ function bodyView(entry, ownName) {
   }
   const parts = textParts(entry.text);
   if (entry.kind === "action") parts.unshift("* ", bdi(sanitize(entry.sender || ownName)), " ");
-  return element("div", { class: entry.kind ? `body ${entry.kind === "action" ? "action" : "bot"}` : "body", dir: "auto" }, parts);
+  return element(
+    "div",
+    { class: entry.kind ? `body ${entry.kind === "action" ? "action" : "bot"}` : "body", dir: "auto" },
+    parts,
+  );
 }
 
 function quoteView(entry, quoteOf, actions) {
   const quoted = quoteOf(entry.about);
   const text = quoted?.erased ? _("this message has been erased") : quoted && excerpt(quoted.text);
-  const parts = quoted ? [bdi(sanitize(quoted.sender), { class: "quoted-name" }), " ", bdi(text)] : [_("an earlier message")];
-  const label = quoted ? _("Reply to {name}: {text}", { name: sanitize(quoted.sender), text }) : _("Reply to an earlier message");
+  const parts = quoted
+    ? [bdi(sanitize(quoted.sender), { class: "quoted-name" }), " ", bdi(text)]
+    : [_("an earlier message")];
+  const label = quoted
+    ? _("Reply to {name}: {text}", { name: sanitize(quoted.sender), text })
+    : _("Reply to an earlier message");
   return button(parts, () => actions.openQuoted(entry.about), { class: "quote", "aria-label": label });
 }
 
@@ -122,7 +142,13 @@ function toolsView(entry, canReact, actions) {
 }
 
 function noticeView(entry) {
-  return element("li", { class: "notice" }, element("span", {}, noticeParts(entry)), " ", element("time", {}, formatTime(entry.time)));
+  return element(
+    "li",
+    { class: "notice" },
+    element("span", {}, noticeParts(entry)),
+    " ",
+    element("time", {}, formatTime(entry.time)),
+  );
 }
 
 /** Return the line between two days. */
@@ -134,4 +160,3 @@ export function dayView(text) {
 export function newView() {
   return element("li", { class: "day new" }, element("span", {}, _("new")));
 }
-

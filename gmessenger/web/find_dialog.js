@@ -22,7 +22,15 @@ class Finder {
   constructor(page, within, body, close) {
     Object.assign(this, { _page: page, _within: within, _close: close });
     const label = within ? _("Words of a message") : _("A name, or words of a message");
-    this._input = element("input", { type: "search", "aria-label": label, placeholder: label, dir: "auto", autocomplete: "off" });
+    this._input = element("input", {
+      type: "text",
+      role: "searchbox",
+      inputmode: "search",
+      "aria-label": label,
+      placeholder: label,
+      dir: "auto",
+      autocomplete: "off",
+    });
     this._names = element("ul", { class: "results" });
     this._hits = element("ul", { class: "results" });
     this._status = element("p", { class: "hint", role: "status" });
@@ -56,7 +64,13 @@ class Finder {
     const isKnown = listed.some((each) => each.key === key);
     if (text && !isKnown && !/\s/.test(text)) {
       const label = isRoom(text) ? _("Join or make {name}", { name: text }) : _("Write to {name}", { name: text });
-      rows.push(element("li", {}, button(label, () => this._open(text), { class: "result" })));
+      rows.push(
+        element(
+          "li",
+          {},
+          button(label, () => this._open(text), { class: "result" }),
+        ),
+      );
     }
     this._names.replaceChildren(...rows);
   }
@@ -113,7 +127,8 @@ function resultView(name, message, onClick) {
     avatar(name),
     element("span", { class: "name" }, bdi(shownName(name))),
     message && element("span", { class: "time" }, formatShort(message.time)),
-    message && element("span", { class: "preview" }, bdi(sanitize(message.from)), ": ", bdi(excerpt(message.message, 160))),
+    message &&
+      element("span", { class: "preview" }, bdi(sanitize(message.from)), ": ", bdi(excerpt(message.message, 160))),
   ];
   return element("li", {}, button(content, onClick, { class: "result" }));
 }

@@ -8,8 +8,15 @@ import { _ } from "./translations.js";
 
 export function show() {
   openDialog(_("Help"), (body) => {
-    const keys = KEYS.map(([key, description]) => row(key.split(" ").map((each) => element("kbd", {}, each)), _(description)));
-    const commands = COMMANDS.map(([[name], usage, description]) => row([element("code", {}, `${name} ${_(usage)}`.trim())], _(description)));
+    const keys = KEYS.map(([key, description]) =>
+      row(
+        key.split(" ").map((each) => element("kbd", {}, each)),
+        _(description),
+      ),
+    );
+    const commands = COMMANDS.map(([[name], usage, description]) =>
+      row([element("code", {}, `${name} ${_(usage)}`.trim())], _(description)),
+    );
     body.setAttribute("tabindex", "0"); // there is nothing else in it that the keyboard could scroll by
     body.append(
       element("h3", {}, _("Keys")),

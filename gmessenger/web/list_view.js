@@ -13,7 +13,10 @@ const STATUS_CLASSES = { online: "online", offline: "offline", "": "offline" };
 /** Draw the list; `onOpen(name)`, `onJoin(room)` and `onDecline(room)` are called by its buttons. */
 export function renderList(list, client, { onOpen, onJoin, onDecline }) {
   const { state } = client;
-  const invitations = [...state.invitations.values()].map((invitation) => ({ key: `invited ${invitation.room}`, invitation }));
+  const invitations = [...state.invitations.values()].map((invitation) => ({
+    key: `invited ${invitation.room}`,
+    invitation,
+  }));
   const items = [...invitations, ...state.listed().map((conversation) => ({ key: conversation.key, conversation }))];
   reconcile(list, items, {
     keyOf: ({ key }) => key,
@@ -38,7 +41,9 @@ function itemView(conversation, client, onOpen) {
   const isCurrent = conversation === state.current;
   const isMuted = state.isMuted(conversation, now());
   const isRefused = [...outbox].some((message) => message.refusal && isSame(message.to, name));
-  const classes = ["conversation-item", isMuted && "is-muted", unread && !isMuted && "has-unread"].filter(Boolean).join(" ");
+  const classes = ["conversation-item", isMuted && "is-muted", unread && !isMuted && "has-unread"]
+    .filter(Boolean)
+    .join(" ");
   return element(
     "li",
     {},
@@ -48,7 +53,12 @@ function itemView(conversation, client, onOpen) {
         element("span", { class: "name" }, bdi(shownName(name))),
         element("span", { class: "time" }, formatShort(time)),
         previewView(conversation, state, isRefused),
-        isMuted && element("span", { class: "muted-mark", title: _("muted"), role: "img", "aria-label": _("muted") }, icon("muted")),
+        isMuted &&
+          element(
+            "span",
+            { class: "muted-mark", title: _("muted"), role: "img", "aria-label": _("muted") },
+            icon("muted"),
+          ),
         unread > 0 && badge(unread, mentions),
       ],
       () => onOpen(name),
@@ -64,13 +74,26 @@ export function shownName(name) {
 
 /** Return the dot that shows whether somebody is here. */
 export function statusDot(status) {
-  const label = status === "online" ? _("online") : STATUS_CLASSES[status] === "offline" ? _("offline") : sanitize(status);
-  return element("span", { class: `dot ${STATUS_CLASSES[status] ?? "away"}`, role: "img", "aria-label": label, title: label });
+  const label =
+    status === "online" ? _("online") : STATUS_CLASSES[status] === "offline" ? _("offline") : sanitize(status);
+  return element("span", {
+    class: `dot ${STATUS_CLASSES[status] ?? "away"}`,
+    role: "img",
+    "aria-label": label,
+    title: label,
+  });
 }
 
 function previewView({ draft, preview, isRoom }, state, isRefused) {
   if (isRefused) return element("span", { class: "preview is-refused" }, _("A message was refused"));
-  if (draft) return element("span", { class: "preview", dir: "auto" }, element("span", { class: "draft" }, _("Draft:")), " ", excerpt(draft));
+  if (draft)
+    return element(
+      "span",
+      { class: "preview", dir: "auto" },
+      element("span", { class: "draft" }, _("Draft:")),
+      " ",
+      excerpt(draft),
+    );
   if (!preview) return element("span", { class: "preview" }, _("no messages yet"));
   const text = preview.isErased ? _("this message has been erased") : excerpt(preview.text);
   const isOwn = isSame(preview.sender, state.ownName);
@@ -84,14 +107,23 @@ function badge(unread, mentions) {
     : ngettext("{count} new message", "{count} new messages", unread);
   const text = mentions ? `@${formatNumber(mentions)}` : unread > 999 ? "999+" : formatNumber(unread);
   const classes = mentions ? "badge mention" : "badge";
-  return element("span", { class: classes }, element("span", { "aria-hidden": "true" }, text), element("span", { class: "hidden-text" }, label));
+  return element(
+    "span",
+    { class: classes },
+    element("span", { "aria-hidden": "true" }, text),
+    element("span", { class: "hidden-text" }, label),
+  );
 }
 
 function invitationView({ room, from }, onJoin, onDecline) {
   return element(
     "li",
     { class: "invitation" },
-    element("p", {}, phrase(N_("{name} invites you to {room}"), { name: bdi(sanitize(from)), room: bdi(sanitize(room)) })),
+    element(
+      "p",
+      {},
+      phrase(N_("{name} invites you to {room}"), { name: bdi(sanitize(from)), room: bdi(sanitize(room)) }),
+    ),
     button(_("Join"), () => onJoin(room), { class: "primary" }),
     button(_("Decline"), () => onDecline(room)),
   );

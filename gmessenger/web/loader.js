@@ -23,7 +23,10 @@ export class Loader {
     await this._persistence.flush();
     const kept = await this._storage.latest(conversation.key, MAX_KEPT / 2);
     if (conversation !== this._state.current) return;
-    conversation.show(kept.map((entry) => this._withState(conversation, entry)), { atStart: false, atEnd: true });
+    conversation.show(
+      kept.map((entry) => this._withState(conversation, entry)),
+      { atStart: false, atEnd: true },
+    );
     this._onChange();
     await this.refresh(conversation);
   }
@@ -90,7 +93,7 @@ export class Loader {
   async loadMembers(conversation) {
     const users = [];
     try {
-      for (let more = true; more && users.length < MAX_MEMBERS; ) {
+      for (let more = true; more && users.length < MAX_MEMBERS;) {
         const after = users.length ? { after: users.at(-1).account_name } : {};
         const page = await this._request({ action: "members", room: conversation.name, ...after });
         if (page.topic !== undefined) conversation.topic = page.topic;
@@ -111,7 +114,11 @@ export class Loader {
         const { messages } = await this._request({ action: "history", with: conversation.name, limit: 1 });
         const [message] = messages;
         if (!message || conversation.preview) continue;
-        conversation.preview = { sender: message.from ?? "", text: (message.message ?? "").slice(0, 120), seq: message.seq };
+        conversation.preview = {
+          sender: message.from ?? "",
+          text: (message.message ?? "").slice(0, 120),
+          seq: message.seq,
+        };
         conversation.preview.isErased = Boolean(message.erased);
         if (isSame(message.from ?? "", this._state.ownName)) conversation.unread = conversation.mentions = 0;
         this._onChange();
@@ -168,4 +175,3 @@ export class Loader {
     for (const entry of entries) this._persistence.addEntry(conversation.key, entry);
   }
 }
-

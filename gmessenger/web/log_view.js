@@ -115,7 +115,8 @@ export class LogView {
     this.watchReading();
     if (!conversation.isLoaded) return;
     if (scrollTop < SCREENS_AHEAD * clientHeight && !conversation.atStart) this._onOlder();
-    else if (scrollHeight - scrollTop - clientHeight < SCREENS_AHEAD * clientHeight && !conversation.atEnd) this._onNewer();
+    else if (scrollHeight - scrollTop - clientHeight < SCREENS_AHEAD * clientHeight && !conversation.atEnd)
+      this._onNewer();
   }
 
   _read() {
@@ -139,7 +140,8 @@ function versionOf(entry, isFirst, isMarked, isAccount, quoted) {
 
 // Of a message in the outbox there is a new entry at each drawing: what it looks like is its version.
 function numberOf(entry) {
-  if (entry.seq === undefined && !entry.notice) return `${entry.key} ${entry.state} ${entry.refusal?.code} ${entry.reason?.code}`;
+  if (entry.seq === undefined && !entry.notice)
+    return `${entry.key} ${entry.state} ${entry.refusal?.code} ${entry.reason?.code}`;
   if (!versions.has(entry)) versions.set(entry, (versionCount += 1));
   return versions.get(entry);
 }

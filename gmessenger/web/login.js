@@ -1,11 +1,24 @@
 /** Who logs in, and by what: a password, the token of an earlier session, or a registration. Pure. */
 
 import { isSame } from "./names.js";
+import { randomId } from "./outbox.js";
 
 const NAME_IN_USE_TRIES = 10; // of a guest whose lost connection the server has not noticed yet
 const TOKEN_REFUSALS = ["password_needed", "wrong_password", "guests_refused"];
 
-/** The handshake of a connection. `onLogin(response, name)` is called after a login, `onToken(token)` with a new token. */
+/** Return to what the seqs belong that are sent after a login: the store, and of a guest the session. */
+export function identityOf({ account, store, session }) {
+  return account ? `account ${store}` : `guest ${store} ${session}`;
+}
+
+/** Return the name of the device that this browser is, for an account that logs in here for the first time. */
+export function newDevice(isPersistent) {
+  if (!isPersistent) return "web-private";
+  const random = randomId().replaceAll(/[^a-z0-9]/gi, "");
+  return `web-${random.slice(0, 6).toLowerCase()}`;
+}
+
+/** The handshake of a connection. `onLogin(response, name)` is called after each login. */
 export class Login {
   constructor({ onLogin }) {
     this._onLogin = onLogin;

@@ -15,7 +15,10 @@ const MODES = {
  * Draw the screen into `host`. `name` and `invite` fill in its fields, `response` is a refusal to be shown;
  * `onEnter({ name, password, invite, isNew })` is called.
  */
-export function renderLogin(host, { name = "", invite = "", mode = invite ? "register" : "login", response, note, footer, onEnter }) {
+export function renderLogin(
+  host,
+  { name = "", invite = "", mode = invite ? "register" : "login", response, note, footer, onEnter },
+) {
   const error = response ? errorText(response) : "";
   const choose = (next) => {
     const typed = Object.fromEntries(new FormData(host.querySelector("form")));
@@ -42,15 +45,28 @@ export function renderLogin(host, { name = "", invite = "", mode = invite ? "reg
 
 function fieldsOf(mode, name, invite) {
   const common = { autocapitalize: "none", spellcheck: "false", required: true };
-  const fields = [field(_("Name"), "name", { ...common, value: name, autocomplete: "username", maxlength: "128", dir: "auto" })];
+  const fields = [
+    field(_("Name"), "name", { ...common, value: name, autocomplete: "username", maxlength: "128", dir: "auto" }),
+  ];
   if (mode === "guest") {
-    return [...fields, element("p", { class: "hint" }, _("A guest needs no password. The name is free again when you leave."))];
+    return [
+      ...fields,
+      element("p", { class: "hint" }, _("A guest needs no password. The name is free again when you leave.")),
+    ];
   }
   const isNew = mode === "register";
   const hint = isNew ? _("8 characters or more") : "";
   const autocomplete = isNew ? "new-password" : "current-password";
   fields.push(field(_("Password"), "password", { ...common, type: "password", autocomplete }, hint));
-  if (isNew) fields.push(field(_("Invite"), "invite", { value: invite, autocomplete: "off", spellcheck: "false" }, _("only where the server asks for one")));
+  if (isNew)
+    fields.push(
+      field(
+        _("Invite"),
+        "invite",
+        { value: invite, autocomplete: "off", spellcheck: "false" },
+        _("only where the server asks for one"),
+      ),
+    );
   return fields;
 }
 
@@ -60,10 +76,18 @@ export function languageSelect(onChange) {
   const options = Object.entries(names).map(([value, name]) =>
     element("option", { value, lang: value, selected: value === currentLanguage() }, name),
   );
-  return element("label", { class: "language" }, element("span", {}, _("Language")), element("select", { on: { change: onChange } }, options));
+  return element(
+    "label",
+    { class: "language" },
+    element("span", {}, _("Language")),
+    element("select", { on: { change: onChange } }, options),
+  );
 }
 
 /** Return the lines of the server's greeting. */
 export function greetingLines(alert) {
-  return alert.split("\n").filter(Boolean).map((line) => sanitize(greetingText(line)));
+  return alert
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => sanitize(greetingText(line)));
 }

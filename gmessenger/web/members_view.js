@@ -19,7 +19,9 @@ export function statusText({ status, note }) {
 /** Return the members of a conversation in the order in which they are shown: who is here first, then by name. */
 export function sortedMembers(conversation, state) {
   const isAway = ({ name }) => Number(["offline", ""].includes(state.statusOf(name).status));
-  return [...conversation.members.values()].sort((one, other) => isAway(one) - isAway(other) || one.name.localeCompare(other.name));
+  return [...conversation.members.values()].sort(
+    (one, other) => isAway(one) - isAway(other) || one.name.localeCompare(other.name),
+  );
 }
 
 /** Draw the members; `onPerson(name)` is called for one. */

@@ -73,7 +73,8 @@ export class Messenger {
   /** Have something drawn anew, with the next frame: `list`, `log`, `members`, `account` or `banner`. */
   invalidate(topic) {
     this._dirty.add(topic);
-    if (document.visibilityState === "hidden") this._timer ??= setTimeout(() => this._draw(), HIDDEN_DELAY); // no frames
+    if (document.visibilityState === "hidden")
+      this._timer ??= setTimeout(() => this._draw(), HIDDEN_DELAY); // no frames
     else this._frame ??= requestAnimationFrame(() => this._draw());
   }
 
@@ -112,7 +113,8 @@ export class Messenger {
     if (!composed && /^\/[a-z]/i.test(text)) return runCommand(this, text);
     const plain = text.startsWith("//") ? text.slice(1) : text;
     if (composed?.isEdit) {
-      if (plain !== composed.text) await this.client.send({ to: current.name, text: plain, about: composed.seq, what: "edit" });
+      if (plain !== composed.text)
+        await this.client.send({ to: current.name, text: plain, about: composed.seq, what: "edit" });
       return true;
     }
     await this.send({ to: current.name, text: plain, about: composed?.seq });
@@ -131,7 +133,9 @@ export class Messenger {
   }
 
   editLast() {
-    const last = this.state.current?.entries.findLast((entry) => entry.isOwn && entry.seq !== undefined && !entry.erased);
+    const last = this.state.current?.entries.findLast(
+      (entry) => entry.isOwn && entry.seq !== undefined && !entry.erased,
+    );
     if (last) this.composer.compose(last, true);
   }
 

@@ -5,7 +5,9 @@ const ASCII = /^[\x00-\x7f]*$/;
 
 /** Return the key of a name: the same for all its spellings, as the server folds it. */
 export function fold(name) {
-  return ASCII.test(name) ? name.toLowerCase() : Array.from(name.normalize("NFKC"), foldChar).join("").normalize("NFKC");
+  return ASCII.test(name)
+    ? name.toLowerCase()
+    : Array.from(name.normalize("NFKC"), foldChar).join("").normalize("NFKC");
 }
 
 /** Return whether a name, or its key, is a room's; also true for broadcasts. */

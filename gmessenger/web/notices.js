@@ -35,7 +35,11 @@ export function noticeParts({ notice, values, gathered }) {
     by: nameOf(values.by),
     role: values.role && _(ROLES[values.role] ?? values.role),
     topic: bdi(sanitize(values.topic ?? "")),
-    rules: values.set && Object.entries(values.set).map(([key, value]) => ruleText(key, value)).join("; "),
+    rules:
+      values.set &&
+      Object.entries(values.set)
+        .map(([key, value]) => ruleText(key, value))
+        .join("; "),
   });
   if (until) parts.push(" ", _("until {time}", { time: formatDateTime(until) }));
   if (reason) parts.push(": ", bdi(sanitize(reason)));

@@ -20,19 +20,32 @@ export function notifyField(page, conversation) {
   const present = page.state.settings.notify[conversation.key];
   const level = page.state.notifyLevel(conversation, now());
   const isSet = Boolean(present) && present.level === level;
-  const options = CHOICES.map(([value, label]) => element("option", { value, selected: value === (isSet ? level : "") }, _(label)));
+  const options = CHOICES.map(([value, label]) =>
+    element("option", { value, selected: value === (isSet ? level : "") }, _(label)),
+  );
   const change = async (event) => {
     const [chosen, seconds] = event.target.value.split(" ");
     const setting = chosen ? { level: chosen, ...(seconds ? { until: now() + Number(seconds) } : {}) } : null;
     try {
-      const { settings } = await page.client.request({ action: "settings", set: { notify: { [conversation.name]: setting } } });
+      const { settings } = await page.client.request({
+        action: "settings",
+        set: { notify: { [conversation.name]: setting } },
+      });
       page.state.applySettings(settings);
       page.invalidate("list");
     } catch (error) {
       toast(errorText(error));
     }
   };
-  const until = isSet && present.until && element("p", { class: "hint" }, _("until {time}", { time: formatDateTime(present.until) }));
-  return element("label", { class: "field" }, element("span", {}, _("Notify me of")), element("select", { on: { change } }, options), until);
+  const until =
+    isSet &&
+    present.until &&
+    element("p", { class: "hint" }, _("until {time}", { time: formatDateTime(present.until) }));
+  return element(
+    "label",
+    { class: "field" },
+    element("span", {}, _("Notify me of")),
+    element("select", { on: { change } }, options),
+    until,
+  );
 }
-

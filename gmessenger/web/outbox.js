@@ -1,4 +1,4 @@
-/** The messages that the server has not answered, in order, and which of them may be sent now. Pure; times in seconds. */
+/** The messages that the server has not answered, in order, and which may be sent now. Pure; times in seconds. */
 
 import { fold, isRoom } from "./names.js";
 import { RateLimiter } from "./rate_limiter.js";
@@ -28,8 +28,8 @@ export function frameOf({ id, to, text, about, what, kind }) {
 }
 
 /**
- * Messages to one recipient keep their order: while one is deferred, those after it wait, and from then on they are sent
- * one at a time. One that is refused stays, with its `refusal`, until it is discarded or sent again.
+ * Messages to one recipient keep their order: while one is deferred, those after it wait, and from then on they are
+ * sent one at a time. One that is refused stays, with its `refusal`, until it is discarded or sent again.
  *
  * A message has: id, to, text, perhaps about, what and kind; `order`, by which it is sorted; `refusal`, `isResent`.
  */
@@ -72,7 +72,8 @@ export class Outbox {
   /** Return whether a message of the history may be one of these, whose response was lost. */
   isQueued({ to, message, about, what }) {
     return [...this].some(
-      (queued) => fold(queued.to) === fold(to) && queued.text === message && queued.about === about && queued.what === what,
+      (queued) =>
+        fold(queued.to) === fold(to) && queued.text === message && queued.about === about && queued.what === what,
     );
   }
 

@@ -4,8 +4,8 @@
 const UNNUMBERED = 1e13;
 
 /**
- * `recordOf(key)` returns what is kept of a conversation; `onStored(acks)` is called with a map from conversation keys to
- * the seqs up to which all is stored; `onError(error)` when nothing can be stored.
+ * `recordOf(key)` returns what is kept of a conversation; `onStored(acks)` is called with a map from conversation keys
+ * to the seqs up to which all is stored; `onError(error)` when nothing can be stored.
  */
 export class Persistence {
   constructor(storage, { recordOf, positionOf, onStored, onError }) {

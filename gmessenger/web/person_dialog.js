@@ -9,7 +9,13 @@ import { ROLES, mayActOn, rolesToGive } from "./room_rules.js";
 import { sanitize } from "./sanitize.js";
 import { N_, _, errorText, formatDateTime } from "./translations.js";
 
-const DURATIONS = [["", N_("for good")], ["600", N_("for ten minutes")], ["3600", N_("for an hour")], ["86400", N_("for a day")], ["604800", N_("for a week")]];
+const DURATIONS = [
+  ["", N_("for good")],
+  ["600", N_("for ten minutes")],
+  ["3600", N_("for an hour")],
+  ["86400", N_("for a day")],
+  ["604800", N_("for a week")],
+];
 
 /** Open the dialog; `room` is the one in whose list of members the person was chosen. */
 export function show(page, name, room = page.state.current?.isRoom ? page.state.current.name : "") {
@@ -51,7 +57,9 @@ class PersonPanel {
     const write = button(_("Write"), () => (this._close(), this._page.open(this._name)), { class: "primary" });
     if (this._isSelf) return element("div", { class: "buttons" }, write);
     const isBlocked = this._state.isBlocked(this._name);
-    const block = button(isBlocked ? _("Unblock") : _("Block"), () => this._setBlocked(!isBlocked), { class: isBlocked ? "" : "danger" });
+    const block = button(isBlocked ? _("Unblock") : _("Block"), () => this._setBlocked(!isBlocked), {
+      class: isBlocked ? "" : "danger",
+    });
     return element("div", { class: "buttons" }, write, block);
   }
 
@@ -72,7 +80,8 @@ class PersonPanel {
     if (!mayChange) return;
     const room = sanitize(this._room.name);
     const part = element("section", {}, element("h3", {}, _("In {room}", { room })), this._roleField(own));
-    if (!this._isSelf) part.append(this._sanctionForm(["shut_out", "silence", "remove"], ROOM_SANCTIONS, { room: this._room.name }));
+    if (!this._isSelf)
+      part.append(this._sanctionForm(["shut_out", "silence", "remove"], ROOM_SANCTIONS, { room: this._room.name }));
     this._body.append(part);
   }
 
@@ -81,13 +90,23 @@ class PersonPanel {
     const options = Object.keys(ROLES)
       .filter((role) => roles.has(role))
       .map((role) => element("option", { value: role, selected: role === this._member.role }, _(ROLES[role])));
-    const change = (event) => this._try({ action: "role", room: this._room.name, user: this._name, role: event.target.value }, () => toast(_("The role is set.")));
-    return element("label", { class: "field" }, element("span", {}, _("Role")), element("select", { on: { change } }, options));
+    const change = (event) =>
+      this._try({ action: "role", room: this._room.name, user: this._name, role: event.target.value }, () =>
+        toast(_("The role is set.")),
+      );
+    return element(
+      "label",
+      { class: "field" },
+      element("span", {}, _("Role")),
+      element("select", { on: { change } }, options),
+    );
   }
 
   _drawModeration() {
     const actions = ["kick", "mute", "ban", "unmute", "unban"];
-    this._body.append(element("section", {}, element("h3", {}, _("As an operator")), this._sanctionForm(actions, SERVER_SANCTIONS, {})));
+    this._body.append(
+      element("section", {}, element("h3", {}, _("As an operator")), this._sanctionForm(actions, SERVER_SANCTIONS, {})),
+    );
   }
 
   _sanctionForm(actions, names, place) {

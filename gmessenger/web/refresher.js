@@ -57,7 +57,8 @@ export class Refresher {
       persistence.touch(conversation.key);
     }
     for (const conversation of state.conversations.values()) {
-      if (conversation.isRoom && conversation.name !== "#all" && !keys.has(conversation.key)) conversation.isListed = false;
+      if (conversation.isRoom && conversation.name !== "#all" && !keys.has(conversation.key))
+        conversation.isListed = false;
     }
     this._isListed = true;
     this._catchUp();

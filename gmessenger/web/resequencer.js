@@ -7,7 +7,7 @@ const MAX_BUFFERED = 1000; // messages that may wait after a gap; with more, the
 const GAP_PAGE = 200; // messages requested at one time
 const RETRY_DELAY = 1; // seconds, if the server did not request a delay
 const MAX_DELAY = 60;
-/** A hole of more messages than this, found by the list of conversations, is not filled: what is before it is dropped. */
+/** A hole of more messages than this, found by the list of conversations, is not filled; what is before it goes. */
 const MAX_HOLE = 1000;
 
 /**
@@ -71,7 +71,7 @@ export class Resequencer {
     this._position(to).addOwn(seq);
   }
 
-  /** Note what one may not read of a conversation, and fill what is missing up to its newest message, if it is not much.
+  /** Note what one may not read of a conversation, and fill what is missing up to its newest message.
    *
    * Returns false where too much is missing: then the position is at the newest message.
    */

@@ -12,7 +12,10 @@ import { shownName } from "./list_view.js";
 
 export function show(page, name) {
   const conversation = page.state.open(name);
-  if (name === "#all") return openDialog(shownName(name), (body) => body.append(element("p", {}, _("What is written here goes to all users who are present. It is not stored."))));
+  if (name === "#all")
+    return openDialog(shownName(name), (body) =>
+      body.append(element("p", {}, _("What is written here goes to all users who are present. It is not stored."))),
+    );
   return openDialog(sanitize(name), (body, close) => new RoomPanel(page, conversation, body, close).draw());
 }
 
@@ -40,7 +43,8 @@ class RoomPanel {
 
   _topicPart() {
     const { topic, rules } = this._room;
-    if (rules?.topic === "moderators" && !this._isModerator) return topic ? element("p", { dir: "auto" }, sanitize(topic)) : null;
+    if (rules?.topic === "moderators" && !this._isModerator)
+      return topic ? element("p", { dir: "auto" }, sanitize(topic)) : null;
     const attributes = { value: topic, maxlength: "400", dir: "auto", autocomplete: "off" };
     const save = async ({ topic: text }) => {
       await this._request({ action: "topic", topic: text });
@@ -48,18 +52,28 @@ class RoomPanel {
       this._page.invalidate("log");
       toast(_("The topic is set."));
     };
-    return form([field(_("Topic"), "topic", attributes)], _("Set the topic"), save, errorText, { class: "form inline" });
+    return form([field(_("Topic"), "topic", attributes)], _("Set the topic"), save, errorText, {
+      class: "form inline",
+    });
   }
 
   _invitePart() {
     if (!this._state.isAccount || (this._room.rules?.invited && !this._isModerator)) return null;
-    const attributes = { required: true, autocomplete: "off", autocapitalize: "none", spellcheck: "false", dir: "auto" };
+    const attributes = {
+      required: true,
+      autocomplete: "off",
+      autocapitalize: "none",
+      spellcheck: "false",
+      dir: "auto",
+    };
     const invite = async ({ user }, made) => {
       await this._request({ action: "invite", user: user.trim() });
       made.reset();
       toast(_("{name} is invited.", { name: sanitize(user) }));
     };
-    return form([field(_("Invite a user"), "user", attributes)], _("Send the invitation"), invite, errorText, { class: "form inline" });
+    return form([field(_("Invite a user"), "user", attributes)], _("Send the invitation"), invite, errorText, {
+      class: "form inline",
+    });
   }
 
   _membersPart() {
@@ -80,9 +94,18 @@ class RoomPanel {
     const fill = ({ rules }) => {
       this._room.rules = rules;
       if (this._isOwner) part.append(this._rulesForm(rules));
-      else part.append(element("ul", { class: "plain" }, Object.entries(rules).map(([key, value]) => element("li", {}, ruleText(key, value)))));
+      else
+        part.append(
+          element(
+            "ul",
+            { class: "plain" },
+            Object.entries(rules).map(([key, value]) => element("li", {}, ruleText(key, value))),
+          ),
+        );
     };
-    this._request({ action: "rule" }).then(fill, (error) => part.append(element("p", { class: "error" }, errorText(error))));
+    this._request({ action: "rule" }).then(fill, (error) =>
+      part.append(element("p", { class: "error" }, errorText(error))),
+    );
     return part;
   }
 
@@ -113,14 +136,20 @@ class RoomPanel {
 
   _fillAccess(list, action, undo, label) {
     const fill = (rows) => {
-      const views = rows.map((row) => this._accessRow(row, label, async () => {
-        await this._request({ action: undo, user: row.user });
-        this._fillAccess(list, action, undo, label);
-      }));
+      const views = rows.map((row) =>
+        this._accessRow(row, label, async () => {
+          await this._request({ action: undo, user: row.user });
+          this._fillAccess(list, action, undo, label);
+        }),
+      );
       list.replaceChildren(...(views.length ? views : [element("li", { class: "hint" }, _("nobody"))]));
     };
     const frame = { action, room: this._room.name };
-    load(list, this._page.client.requestAll(frame, action, (row) => row.user), fill);
+    load(
+      list,
+      this._page.client.requestAll(frame, action, (row) => row.user),
+      fill,
+    );
   }
 
   _accessRow({ user, by, reason, until }, label, undo) {
@@ -130,7 +159,12 @@ class RoomPanel {
       reason && sanitize(reason),
     ].filter(Boolean);
     const run = () => undo().catch((error) => toast(errorText(error)));
-    return element("li", { class: "action-row" }, element("span", {}, bdi(sanitize(user)), " ", element("small", {}, about.join(", "))), button(label, run));
+    return element(
+      "li",
+      { class: "action-row" },
+      element("span", {}, bdi(sanitize(user)), " ", element("small", {}, about.join(", "))),
+      button(label, run),
+    );
   }
 
   _leavePart() {

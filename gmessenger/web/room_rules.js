@@ -13,14 +13,26 @@ const RANKS = { member: 0, speaker: 1, moderator: 2, owner: 3 };
 
 /** The rules with their values, the default first, and what each value means; `most` is a number. */
 export const RULES = {
-  invited: [[false, N_("all users can join")], [true, N_("only who is invited can join")]],
-  hidden: [[false, N_("the room is in the list of rooms")], [true, N_("the room is not in the list of rooms")]],
-  moderated: [[false, N_("all members can write")], [true, N_("only speakers, moderators and owners can write")]],
+  invited: [
+    [false, N_("all users can join")],
+    [true, N_("only who is invited can join")],
+  ],
+  hidden: [
+    [false, N_("the room is in the list of rooms")],
+    [true, N_("the room is not in the list of rooms")],
+  ],
+  moderated: [
+    [false, N_("all members can write")],
+    [true, N_("only speakers, moderators and owners can write")],
+  ],
   topic: [
     ["all", N_("all accounts in the room can set the topic")],
     ["moderators", N_("only moderators and owners can set the topic")],
   ],
-  guests: [[true, N_("guests can join, too")], [false, N_("only accounts can join")]],
+  guests: [
+    [true, N_("guests can join, too")],
+    [false, N_("only accounts can join")],
+  ],
   history: [
     ["joined", N_("who joins can read what is sent from then on")],
     ["all", N_("who joins can read everything that was sent before")],

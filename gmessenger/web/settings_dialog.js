@@ -9,8 +9,16 @@ import { applyTheme, preferences, setPreferences } from "./preferences.js";
 import { sanitize } from "./sanitize.js";
 import { N_, _, errorText } from "./translations.js";
 
-const THEMES = [["auto", N_("as the system")], ["light", N_("light")], ["dark", N_("dark")]];
-const JOINS = [["shown", N_("each of them")], ["gathered", N_("in one line")], ["hidden", N_("not at all")]];
+const THEMES = [
+  ["auto", N_("as the system")],
+  ["light", N_("light")],
+  ["dark", N_("dark")],
+];
+const JOINS = [
+  ["shown", N_("each of them")],
+  ["gathered", N_("in one line")],
+  ["hidden", N_("not at all")],
+];
 const NOTIFICATIONS = {
   impossible: N_("This browser shows no notifications here."),
   refused: N_("The browser refuses notifications of this page; its settings can allow them."),
@@ -32,7 +40,12 @@ function accountPart(page, close) {
   const who = element("p", {}, bdi(sanitize(state.ownName)), " — ", state.isAccount ? _("an account") : _("a guest"));
   const open = (kind) => () => (close(), page.dialog("account_dialogs", kind));
   const kinds = state.isAccount
-    ? [["password", _("Change the password")], ["devices", _("Devices")], ["export", _("Download my messages")], ["forget", _("Delete the account"), "danger"]]
+    ? [
+        ["password", _("Change the password")],
+        ["devices", _("Devices")],
+        ["export", _("Download my messages")],
+        ["forget", _("Delete the account"), "danger"],
+      ]
     : [["register", _("Keep this name")]];
   kinds.push(["logout", _("Log out"), "danger"]);
   const buttons = kinds.map(([kind, label, className]) => button(label, open(kind), { class: className ?? "" }));
@@ -41,9 +54,10 @@ function accountPart(page, close) {
 
 function statusPart(page) {
   const { status, note } = page.state.status;
-  const options = [["online", _("online")], ["away", _("away")]].map(([value, label]) =>
-    element("option", { value, selected: value === status }, label),
-  );
+  const options = [
+    ["online", _("online")],
+    ["away", _("away")],
+  ].map(([value, label]) => element("option", { value, selected: value === status }, label));
   const save = async ({ status: chosen, note: text }) => {
     await page.client.request({ action: "status", status: chosen, ...(text ? { note: text } : {}) });
     page.state.status = { status: chosen, note: text };
@@ -74,13 +88,19 @@ function browserPart(page, close) {
     choiceField(_("Colours"), THEMES, preferences.theme, changeTheme),
     notificationsView(),
   );
-  if (isPhoneOfApple()) part.append(element("p", { class: "hint" }, _("To install: tap Share, then Add to Home Screen.")));
+  if (isPhoneOfApple())
+    part.append(element("p", { class: "hint" }, _("To install: tap Share, then Add to Home Screen.")));
   return part;
 }
 
 function choiceField(label, choices, present, change) {
   const options = choices.map(([value, name]) => element("option", { value, selected: value === present }, _(name)));
-  return element("label", { class: "field" }, element("span", {}, label), element("select", { on: { change } }, options));
+  return element(
+    "label",
+    { class: "field" },
+    element("span", {}, label),
+    element("select", { on: { change } }, options),
+  );
 }
 
 function notificationsView() {
@@ -107,7 +127,12 @@ function attentionPart(page) {
     page.state.applySettings(response.settings);
   };
   const saveWords = async ({ highlights }) => {
-    await set({ highlights: highlights.split(",").map((word) => word.trim()).filter(Boolean) });
+    await set({
+      highlights: highlights
+        .split(",")
+        .map((word) => word.trim())
+        .filter(Boolean),
+    });
     toast(_("The words are set."));
   };
   const changeJoins = (event) => set({ joins: event.target.value }).catch((error) => toast(errorText(error)));
@@ -118,7 +143,13 @@ function attentionPart(page) {
     {},
     element("h3", {}, _("On all your devices")),
     choiceField(_("Show who joins and leaves"), JOINS, settings.joins, changeJoins),
-    form([field(_("Words that count as a mention"), "highlights", attributes, hint)], _("Set the words"), saveWords, errorText, { class: "form inline" }),
+    form(
+      [field(_("Words that count as a mention"), "highlights", attributes, hint)],
+      _("Set the words"),
+      saveWords,
+      errorText,
+      { class: "form inline" },
+    ),
   );
 }
 
@@ -126,7 +157,12 @@ function blocksPart(page) {
   const list = element("ul", { class: "plain" });
   const draw = () => {
     const rows = [...page.state.blocks.values()].map((name) =>
-      element("li", { class: "action-row" }, bdi(sanitize(name)), button(_("Unblock"), () => unblock(name))),
+      element(
+        "li",
+        { class: "action-row" },
+        bdi(sanitize(name)),
+        button(_("Unblock"), () => unblock(name)),
+      ),
     );
     list.replaceChildren(...(rows.length ? rows : [element("li", { class: "hint" }, _("nobody"))]));
   };
@@ -142,7 +178,13 @@ function blocksPart(page) {
 
 function aboutPart({ alert, serverName }) {
   const lines = greetingLines(alert).map((line) => element("p", { class: "hint", dir: "auto" }, line));
-  return element("section", {}, element("h3", {}, _("This server")), lines, element("p", { class: "hint" }, sanitize(serverName)));
+  return element(
+    "section",
+    {},
+    element("h3", {}, _("This server")),
+    lines,
+    element("p", { class: "hint" }, sanitize(serverName)),
+  );
 }
 
 function isPhoneOfApple() {

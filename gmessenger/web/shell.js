@@ -17,7 +17,12 @@ export function buildShell(host, actions) {
   const sidebar = element(
     "nav",
     { class: "sidebar", "aria-label": _("Conversations") },
-    element("div", { class: "bar" }, element("span", { class: "brand" }, "gmessenger"), keep("phase", element("span", { class: "phase", role: "status" }))),
+    element(
+      "div",
+      { class: "bar" },
+      element("span", { class: "brand" }, "gmessenger"),
+      keep("phase", element("span", { class: "phase", role: "status" })),
+    ),
     element(
       "button",
       { type: "button", class: "find", on: { click: actions.find } },
@@ -47,10 +52,17 @@ export function buildShell(host, actions) {
     iconButton("search", _("Search in this conversation"), actions.search),
     iconButton("more", _("About this conversation"), actions.details),
   );
-  const jump = keep("jump", element("button", { type: "button", class: "jump", hidden: true, on: { click: actions.jump } }));
+  const jump = keep(
+    "jump",
+    element("button", { type: "button", class: "jump", hidden: true, on: { click: actions.jump } }),
+  );
   const scroller = keep(
     "scroller",
-    element("div", { class: "log", tabindex: "0", role: "group", "aria-label": _("Messages") }, keep("log", element("ol", {}))),
+    element(
+      "div",
+      { class: "log", tabindex: "0", role: "group", "aria-label": _("Messages") },
+      keep("log", element("ol", {})),
+    ),
   );
   const composer = keep("composer", element("form", { class: "composer", "aria-label": _("Write") }));
   const main = element(

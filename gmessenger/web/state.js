@@ -183,7 +183,9 @@ export class State {
   }
 
   _evict() {
-    const oldest = this.listed().findLast((each) => !each.isRoom && !each.draft && !each.unread && each !== this.current);
+    const oldest = this.listed().findLast(
+      (each) => !each.isRoom && !each.draft && !each.unread && each !== this.current,
+    );
     if (oldest) this.conversations.delete(oldest.key);
   }
 
@@ -210,7 +212,12 @@ export class State {
   }
 
   _onRoom(event, values, now) {
-    this.notice(event.room, event.action, { name: event.user?.account_name, by: event.by, reason: event.reason, ...values }, now);
+    this.notice(
+      event.room,
+      event.action,
+      { name: event.user?.account_name, by: event.by, reason: event.reason, ...values },
+      now,
+    );
     this._onChange("members");
   }
 }

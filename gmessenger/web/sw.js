@@ -20,14 +20,18 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(event.request.url);
-  const isOurs = origin === location.origin && (pathname === "/" || pathname === "/manifest.webmanifest" || pathname.startsWith("/a/"));
+  const isOurs =
+    origin === location.origin &&
+    (pathname === "/" || pathname === "/manifest.webmanifest" || pathname.startsWith("/a/"));
   if (event.request.method === "GET" && isOurs) event.respondWith(cacheFirst(event.request, pathname));
 });
 
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(
-    self.clients.matchAll({ type: "window", includeUncontrolled: true }).then(([client]) => client?.focus() ?? self.clients.openWindow("/")),
+    self.clients
+      .matchAll({ type: "window", includeUncontrolled: true })
+      .then(([client]) => client?.focus() ?? self.clients.openWindow("/")),
   );
 });
 

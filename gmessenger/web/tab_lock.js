@@ -21,4 +21,3 @@ export async function holdLock({ isStealing = false, onHeld, onTaken }) {
   }
   return undefined;
 }
-

@@ -10,8 +10,11 @@ const TRAILING = ".,;:!?…»”’)]}";
 
 /** Return the parts of a message's text: strings and elements. */
 export function textParts(text) {
-  return split(text, CODE_BLOCK, (code) => element("pre", { dir: "auto" }, element("code", {}, sanitizeLines(trimNewline(code)))), (plain) =>
-    split(plain, CODE_SPAN, (code) => element("code", {}, sanitize(code)), linkParts),
+  return split(
+    text,
+    CODE_BLOCK,
+    (code) => element("pre", { dir: "auto" }, element("code", {}, sanitizeLines(trimNewline(code)))),
+    (plain) => split(plain, CODE_SPAN, (code) => element("code", {}, sanitize(code)), linkParts),
   );
 }
 

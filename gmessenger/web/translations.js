@@ -58,16 +58,21 @@ export function phrase(sentence, values) {
 export function errorText({ code, error, limit, retry_after: retryAfter }) {
   if (code === "disconnected") return _("There is no connection to the server.");
   if (limit !== undefined && LIMIT_SENTENCES[code]) return LIMIT_SENTENCES[code](limit);
-  if (retryAfter !== undefined && RETRY_SENTENCES[code]) return RETRY_SENTENCES[code](Math.max(1, Math.ceil(retryAfter)));
+  if (retryAfter !== undefined && RETRY_SENTENCES[code])
+    return RETRY_SENTENCES[code](Math.max(1, Math.ceil(retryAfter)));
   const isGeneric = GENERIC_CODES.includes(code);
   if (language === "en") return error ?? _("The server has refused this.");
   const sentence = catalog.errors[code] ?? error ?? _("The server has refused this.");
-  return isGeneric && error && !catalog.messages[error] ? _("{sentence} The server says: {own}", { sentence, own: error }) : sentence;
+  return isGeneric && error && !catalog.messages[error]
+    ? _("{sentence} The server says: {own}", { sentence, own: error })
+    : sentence;
 }
 
 /** Return a line of the server's greeting: translated where it is the server's own, and not the owner's. */
 export function greetingText(line) {
-  const days = /^Messages of accounts and rooms are kept for (\d+) days, messages between guests not at all\.$/.exec(line);
+  const days = /^Messages of accounts and rooms are kept for (\d+) days, messages between guests not at all\.$/.exec(
+    line,
+  );
   if (!days) return GREETINGS.includes(line) ? _(line) : line;
   return ngettext(
     "Messages of accounts and rooms are kept for {count} day, messages between guests not at all.",
@@ -88,7 +93,12 @@ export function formatTime(time) {
 /** Return the day, for a line between messages. */
 export function formatDay(time) {
   const isThisYear = new Date(time * 1000).getFullYear() === new Date().getFullYear();
-  return formatDate(time, { weekday: "long", day: "numeric", month: "long", ...(isThisYear ? {} : { year: "numeric" }) });
+  return formatDate(time, {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    ...(isThisYear ? {} : { year: "numeric" }),
+  });
 }
 
 /** Return the day and the time. */

@@ -17,7 +17,11 @@ before(async () => {
   browser = await launchBrowser();
   server = await new Server("--greeting", "Welcome! Добро пожаловать!").start();
   await server.register("alice", "bob", "Борис");
-  await server.talkAs("alice", { action: "join", room: "#dev" }, { action: "topic", room: "#dev", topic: "Releases, and what stands in their way" });
+  await server.talkAs(
+    "alice",
+    { action: "join", room: "#dev" },
+    { action: "topic", room: "#dev", topic: "Releases, and what stands in their way" },
+  );
   await server.talkAs("bob", { action: "join", room: "#dev" });
   await server.talkAs(
     "Борис",
@@ -35,7 +39,11 @@ before(async () => {
     { action: "join", room: "#quiet" },
     { action: "invite", room: "#quiet", user: "alice" },
   );
-  await server.talkAs("alice", { action: "msg", to: "#dev", message: "on it" }, { action: "msg", to: "bob", message: "lunch?" });
+  await server.talkAs(
+    "alice",
+    { action: "msg", to: "#dev", message: "on it" },
+    { action: "msg", to: "bob", message: "lunch?" },
+  );
 });
 after(async () => {
   await browser?.close();
@@ -45,14 +53,23 @@ after(async () => {
 for (const [language, theme, width] of SCREENS) {
   test(`${language}, ${theme}, ${width} px`, async () => {
     const isPhone = width < 500;
-    const options = { locale: language === "ru" ? "ru-RU" : "en-GB", colorScheme: theme, width, height: isPhone ? 640 : 800 };
+    const options = {
+      locale: language === "ru" ? "ru-RU" : "en-GB",
+      colorScheme: theme,
+      width,
+      height: isPhone ? 640 : 800,
+    };
     const window = await Window.open(browser, server, { ...options, hasTouch: isPhone, isMobile: isPhone });
     const found = [];
     const check = async (name) => {
       await window.page.waitForTimeout(300); // what appears has appeared
       await window.screenshot(`${language}-${theme}-${width}-${name}`);
       for (const violation of await window.violations()) found.push(`${name}: ${violation}`);
-      const isWide = await window.page.evaluate(() => [...document.querySelectorAll("body, #app, dialog, .dialog-body, .log")].some((each) => each.scrollWidth > each.clientWidth + 1));
+      const isWide = await window.page.evaluate(() =>
+        [...document.querySelectorAll("body, #app, dialog, .dialog-body, .log")].some(
+          (each) => each.scrollWidth > each.clientWidth + 1,
+        ),
+      );
       if (isWide) found.push(`${name} scrolls sideways`);
     };
     const open = async (selector, name, ready) => {
@@ -70,7 +87,10 @@ for (const [language, theme, width] of SCREENS) {
     await window.page.fill("[name=password]", PASSWORD);
     await window.page.click(".form .primary");
     await window.page.waitForSelector(".conversation-item:has-text('#dev')");
-    await until(async () => !(await window.page.locator("text=/no messages yet|сообщений ещё нет/").count()), "the previews");
+    await until(
+      async () => !(await window.page.locator("text=/no messages yet|сообщений ещё нет/").count()),
+      "the previews",
+    );
     await check("list");
     await open(".bar.bottom button:nth-child(1)", "start", "dialog .person, dialog li.hint");
     await open(".bar.bottom button:nth-child(2)", "settings", "dialog section");

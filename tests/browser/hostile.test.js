@@ -24,9 +24,13 @@ after(async () => {
 async function checkPage(window) {
   const found = await window.page.evaluate(() => ({
     elements: document.querySelectorAll("img, iframe, b, i, svg:not(.icon), body script").length,
-    handlers: [...document.querySelectorAll("*")].filter((each) => each.getAttributeNames().some((name) => name.startsWith("on"))).length,
+    handlers: [...document.querySelectorAll("*")].filter((each) =>
+      each.getAttributeNames().some((name) => name.startsWith("on")),
+    ).length,
     links: [...document.querySelectorAll("a")].filter(({ protocol }) => !["http:", "https:"].includes(protocol)).length,
-    text: document.body.innerText + [...document.querySelectorAll("[title], [aria-label]")].map((each) => `${each.title} ${each.ariaLabel}`).join(""),
+    text:
+      document.body.innerText +
+      [...document.querySelectorAll("[title], [aria-label]")].map((each) => `${each.title} ${each.ariaLabel}`).join(""),
   }));
   assert.deepEqual([found.elements, found.handlers, found.links], [0, 0, 0]);
   assert.doesNotMatch(found.text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b]/);

@@ -36,6 +36,35 @@ test("a page and a terminal write to each other", async () => {
   await window.close();
 });
 
+test("a direct message notifies, where that is wanted and nobody looks", async () => {
+  const window = await Window.open(browser, server, { permissions: ["notifications"] });
+  await window.page.evaluate(() => {
+    globalThis.shown = [];
+    globalThis.Notification = class {
+      static permission = "granted";
+      static requestPermission = async () => "granted";
+      constructor(title, { body, tag }) {
+        globalThis.shown.push([title, body, tag]);
+      }
+    };
+  });
+  await window.enter("erin", "register");
+  await window.page.click("[aria-label=Settings]");
+  await window.page.click("dialog >> text=Turn on");
+  await window.page.waitForSelector("dialog >> text=Turn off");
+  await window.page.keyboard.press("Escape");
+  await server.say("bob", "erin", "while you look");
+  await window.page.waitForSelector(".badge");
+  await window.page.evaluate(() => (document.hasFocus = () => false));
+  await server.say("bob", "erin", "are you there?");
+  const shown = await until(
+    () => window.page.evaluate(() => globalThis.shown.length && globalThis.shown),
+    "a notification",
+  );
+  assert.deepEqual(shown, [["bob", "are you there?", "bob"]]);
+  await window.close();
+});
+
 test("the server is killed while 50 lines are written: each is there once, in order, on both sides", async () => {
   const listener = server.listen("dave");
   const window = await Window.open(browser, server);
@@ -53,7 +82,10 @@ test("the server is killed while 50 lines are written: each is there once, in or
   }
   const received = () => listener.messages.filter(({ from }) => from === "carol").map(({ message }) => message);
   await until(() => received().length >= 50, "all lines in the terminal", 120_000);
-  await until(async () => (await window.page.locator(".entry:is(.stored, .delivered)").count()) === 50, "all lines stored");
+  await until(
+    async () => (await window.page.locator(".entry:is(.stored, .delivered)").count()) === 50,
+    "all lines stored",
+  );
   assert.deepEqual(received(), lines);
   assert.deepEqual(await window.texts(), lines);
   await window.page.reload();

@@ -81,6 +81,25 @@ test("a log out deletes what is kept, and the device", async () => {
   await window.close();
 });
 
+test("a newer version is offered, and taken when one says so", async () => {
+  const window = await Window.open(browser, server);
+  await window.enter("alice");
+  const { page } = window;
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const version = () => page.getAttribute("link[rel=stylesheet]", "href");
+  const old = await version();
+  await server.kill();
+  server.makeRelease();
+  await server.start();
+  await page.reload();
+  await page.waitForSelector(".toast:has-text('new version')");
+  assert.equal(await version(), old);
+  await page.click(".toast >> text=Reload");
+  await until(async () => (await version().catch(() => old)) !== old, "the new version");
+  await page.waitForSelector(".phase.is-online");
+  await window.close();
+});
+
 test("the page can be installed", async () => {
   const window = await Window.open(browser, server);
   const manifest = await (await window.page.request.get(`${server.url}manifest.webmanifest`)).json();

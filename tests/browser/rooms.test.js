@@ -151,7 +151,10 @@ test("a mention is counted, and a muted conversation is quiet", async () => {
   await until(async () => /^\(\d+\) gmessenger$/.test(await bob.page.title()), "the title");
   await bob.open("#busy");
   await bob.page.waitForSelector(".day.new");
-  await until(async () => !(await bob.page.locator(".conversation-item:has-text('#busy') .badge").count()), "all is read");
+  await until(
+    async () => !(await bob.page.locator(".conversation-item:has-text('#busy') .badge").count()),
+    "all is read",
+  );
   await details(bob);
   await bob.page.selectOption("dialog label:has-text('Notify me of') select", "none");
   await closeDialog(bob);

@@ -33,7 +33,8 @@ test("10,000 messages are scrolled to the first and back, without a hole", async
     new MutationObserver(look).observe(list, { childList: true });
     look();
   });
-  const scroll = (position) => window.page.$eval(".log", (log, top) => (log.scrollTop = top === "end" ? log.scrollHeight : 0), position);
+  const scroll = (position) =>
+    window.page.$eval(".log", (log, top) => (log.scrollTop = top === "end" ? log.scrollHeight : 0), position);
   for (;;) {
     const shown = await numbers(window);
     shown.forEach((number, index) => index && assert.equal(number, shown[index - 1] + 1));
@@ -55,7 +56,9 @@ test("what is in sight stays where it is while older messages are loaded", async
   await until(async () => (await numbers(window)).length >= 50, "a page");
   const before = await window.page.$eval(".log", (log) => {
     log.scrollTop = log.clientHeight;
-    const item = [...log.querySelectorAll(".entry")].find((each) => each.getBoundingClientRect().top > log.getBoundingClientRect().top);
+    const item = [...log.querySelectorAll(".entry")].find(
+      (each) => each.getBoundingClientRect().top > log.getBoundingClientRect().top,
+    );
     const first = Number(log.querySelector(".entry .body").textContent.split(" ")[1]);
     return { first, text: item.textContent, top: item.getBoundingClientRect().top };
   });

@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const require = createRequire(join(process.cwd(), ".browser", "package.json"));
 const { chromium } = require("playwright-core");
-const PYTHON = process.env.PYTHON ?? ".venv/bin/python";
+const PYTHON = resolve(process.env.PYTHON ?? ".venv/bin/python");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = join(".browser", "screenshots");
 export const TIMEOUT = 60_000; // milliseconds: what hangs fails, however busy the machine
@@ -40,6 +40,14 @@ export class Server {
   constructor(...options) {
     this.folder = mkdtempSync(join(tmpdir(), "gmessenger-"));
     this._options = options;
+    this.release = process.cwd(); // where the package is that runs
+  }
+
+  /** Have the next start run another release, whose page differs. */
+  makeRelease() {
+    this.release = join(this.folder, "release");
+    cpSync("gmessenger", join(this.release, "gmessenger"), { recursive: true });
+    appendFileSync(join(this.release, "gmessenger", "web", "style.css"), "\n");
   }
 
   async start() {
@@ -50,7 +58,8 @@ export class Server {
     const rates = ["--message-rate", "0", "--request-rate", "0", "--registrations-per-hour", "0"];
     const places = ["--ip", "127.0.0.1", "--port", this.port, "--web", `127.0.0.1:${this.webPort}`, "--store", store];
     const command = ["-m", "gmessenger", "server", ...places, "--log-file", "-", ...rates, ...this._options];
-    this.process = spawn(PYTHON, command.map(String), { stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment() });
+    const options = { stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(), cwd: this.release };
+    this.process = spawn(PYTHON, command.map(String), options);
     this.log = "";
     this.process.stderr.on("data", (data) => (this.log += data));
     this.process.stdout.on("data", (data) => (this.log += data));
@@ -139,7 +148,18 @@ export class Server {
     const file = join(this.folder, "password");
     writeFileSync(file, `${PASSWORD}\n`, { mode: 0o600 });
     const home = { XDG_STATE_HOME: this.folder, XDG_CONFIG_HOME: this.folder, HOME: this.folder };
-    const command = ["-m", "gmessenger", "client", "127.0.0.1", this.port, "--name", name, "--password-file", file, ...options];
+    const command = [
+      "-m",
+      "gmessenger",
+      "client",
+      "127.0.0.1",
+      this.port,
+      "--name",
+      name,
+      "--password-file",
+      file,
+      ...options,
+    ];
     const child = spawn(PYTHON, command.map(String), { env: { ...cleanEnvironment(), ...home } });
     (this._clients ??= []).push(child);
     return child;
@@ -184,7 +204,9 @@ export class Window {
   async openTab(path = "") {
     this.page = await this.context.newPage();
     await this.page.addInitScript(() => {
-      addEventListener("securitypolicyviolation", (event) => console.error("POLICY", event.violatedDirective, event.blockedURI));
+      addEventListener("securitypolicyviolation", (event) =>
+        console.error("POLICY", event.violatedDirective, event.blockedURI),
+      );
     });
     this.page.on("pageerror", (error) => this.harm.push(error.stack));
     this.page.on("console", (message) => {

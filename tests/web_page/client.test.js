@@ -3,7 +3,15 @@ import { test } from "node:test";
 
 import { DurableStorage, FakeServer, logIn, makeClient, until } from "./support.js";
 
-const msg = (seq, more = {}) => ({ action: "msg", from: "bob", to: "alice", message: `m${seq}`, time: 1000 + seq, seq, ...more });
+const msg = (seq, more = {}) => ({
+  action: "msg",
+  from: "bob",
+  to: "alice",
+  message: `m${seq}`,
+  time: 1000 + seq,
+  seq,
+  ...more,
+});
 
 async function opened(made, name = "bob") {
   const conversation = made.client.state.open(name);
@@ -46,8 +54,14 @@ test("50 messages over a connection that is cut again and again: each once, in o
     }
   }
   await until(() => made.client.outbox.size === 0);
-  assert.deepEqual(server.conversations.get("bob").map(({ message }) => message), texts);
-  assert.deepEqual(made.client.shownEntries(conversation).map(({ text }) => text), texts);
+  assert.deepEqual(
+    server.conversations.get("bob").map(({ message }) => message),
+    texts,
+  );
+  assert.deepEqual(
+    made.client.shownEntries(conversation).map(({ text }) => text),
+    texts,
+  );
   made.client.connection.stop();
 });
 
@@ -65,7 +79,10 @@ test("what was not answered is sent by the next page with the same id", async ()
   const conversation = await opened(second);
   await until(() => second.client.outbox.size === 0 && conversation.entries.length === 1);
   assert.equal(server.conversations.get("bob").length, 1);
-  assert.deepEqual(second.client.shownEntries(conversation).map(({ text, state }) => [text, state]), [["one", "stored"]]);
+  assert.deepEqual(
+    second.client.shownEntries(conversation).map(({ text, state }) => [text, state]),
+    [["one", "stored"]],
+  );
   second.client.connection.stop();
 });
 
@@ -100,7 +117,10 @@ test("what the next page is sent again is shown once, and acknowledged again", a
   const conversation = await opened(second);
   await until(() => server.acked.get("bob") === 4 && conversation.entries.length === 4);
   assert.deepEqual(second.seen.messages, ["m4"]);
-  assert.deepEqual(conversation.entries.map(({ text }) => text), ["m1", "m2", "m3", "m4"]);
+  assert.deepEqual(
+    conversation.entries.map(({ text }) => text),
+    ["m1", "m2", "m3", "m4"],
+  );
   second.client.connection.stop();
 });
 
@@ -116,7 +136,10 @@ test("what is kept is shown without a server", async () => {
   const second = makeClient(server, storage);
   await second.client.load();
   const conversation = await opened(second);
-  assert.deepEqual(conversation.entries.map(({ text }) => text), ["m1", "m2"]);
+  assert.deepEqual(
+    conversation.entries.map(({ text }) => text),
+    ["m1", "m2"],
+  );
   assert.equal(second.client.state.listed()[0].unread, 2);
 });
 
@@ -134,7 +157,10 @@ test("another store: what was kept is dropped, and what is in the outbox is not"
   await logIn(second);
   const conversation = await opened(second);
   await until(() => second.client.outbox.size === 0 && conversation.entries.length === 1);
-  assert.deepEqual(conversation.entries.map(({ text }) => text), ["offline"]);
+  assert.deepEqual(
+    conversation.entries.map(({ text }) => text),
+    ["offline"],
+  );
   server.socket.push(msg(2));
   await until(() => second.seen.messages.includes("m2"));
   second.client.connection.stop();

@@ -96,7 +96,10 @@ test("own messages up to a seq are delivered", () => {
   const own = (seq) => entry(seq, { from: "alice" });
   const conversation = opened([own(1), entry(2), own(3), own(4)]);
   conversation.markDelivered(3);
-  assert.deepEqual(conversation.entries.map(({ state }) => state), ["delivered", undefined, "delivered", "stored"]);
+  assert.deepEqual(
+    conversation.entries.map(({ state }) => state),
+    ["delivered", undefined, "delivered", "stored"],
+  );
 });
 
 test("joins in a row are gathered where that is wanted", () => {

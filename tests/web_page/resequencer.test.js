@@ -156,6 +156,9 @@ test("random orders, repetitions and losses: each once, in order, nothing lost",
     }
     resequencer.feed(message(total));
     await settle();
-    assert.deepEqual(seen.delivered, history.map(({ seq }) => seq));
+    assert.deepEqual(
+      seen.delivered,
+      history.map(({ seq }) => seq),
+    );
   }
 });

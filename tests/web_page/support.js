@@ -65,19 +65,35 @@ export class FakeServer {
 
   receive(socket, frame) {
     this.log.push(frame);
-    const respond = (fields) => socket.push({ response: 200, time: 1, ...(frame.id ? { id: frame.id } : {}), ...fields });
+    const respond = (fields) =>
+      socket.push({ response: 200, time: 1, ...(frame.id ? { id: frame.id } : {}), ...fields });
     const refusal = this.refuse(frame);
     if (refusal) return respond(refusal);
     return this[`_${frame.action}`]?.(frame, respond, socket);
   }
 
   _presence(frame, respond, socket) {
-    respond({ jim: 2, account: this.isAccount, session: "token", store: this.store, server: "test", limits: {}, features: [] });
+    respond({
+      jim: 2,
+      account: this.isAccount,
+      session: "token",
+      store: this.store,
+      server: "test",
+      limits: {},
+      features: [],
+    });
     socket.push(...this.catchUp, { action: "synced" });
   }
 
   _msg(frame, respond, socket) {
-    const { seq, time } = this.store_(frame.to, { from: "alice", to: frame.to, message: frame.message, id: frame.id, about: frame.about, what: frame.what });
+    const { seq, time } = this.store_(frame.to, {
+      from: "alice",
+      to: frame.to,
+      message: frame.message,
+      id: frame.id,
+      about: frame.about,
+      what: frame.what,
+    });
     if (this.losesResponses) return socket.close();
     return respond({ seq, time });
   }

@@ -17,6 +17,7 @@ FORBIDDEN = (
 INLINE = re.compile(r"""<[^>]*\s(?:style|on\w+)\s*=""")
 MODULES = sorted(PAGE_FOLDER.glob("*.js"))
 MAX_LINES = 350
+MAX_COLUMNS = 120
 MAX_FILES_BYTES = 330_000
 MAX_FIRST_VISIT_BYTES = 75_000
 """Of what a browser loads before the page is shown, as it is sent."""
@@ -33,6 +34,7 @@ def test_no_module_makes_html_or_code_of_text(file: Path) -> None:
 def test_modules_say_what_they_are_for_and_stay_short(file: Path) -> None:
     lines = file.read_text("utf-8").splitlines()
     assert lines[0].startswith("/** ") and len(lines) <= MAX_LINES
+    assert max(map(len, lines)) <= MAX_COLUMNS
 
 
 def test_the_page_has_no_code_and_no_styles_of_its_own() -> None:

@@ -8,7 +8,9 @@ import { mentionFinder } from "../../gmessenger/web/entries.js";
 import { completeMessage, conversationOf, fold } from "../../gmessenger/web/names.js";
 import { sanitizeLines } from "../../gmessenger/web/sanitize.js";
 
-const cases = process.env.TEXT_CASES ? JSON.parse(readFileSync(process.env.TEXT_CASES, "utf8")) : { names: [], texts: [] };
+const cases = process.env.TEXT_CASES
+  ? JSON.parse(readFileSync(process.env.TEXT_CASES, "utf8"))
+  : { names: [], texts: [] };
 
 test("names are folded as the server folds them", () => {
   const differing = cases.names.filter(([name, folded]) => fold(name) !== folded);
