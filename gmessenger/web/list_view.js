@@ -2,7 +2,7 @@
 
 import { bdi, button, element, icon, reconcile } from "./dom.js";
 import { avatar } from "./entry_view.js";
-import { isSame } from "./names.js";
+import { fold, isSame } from "./names.js";
 import { sanitize } from "./sanitize.js";
 import { excerpt } from "./text_view.js";
 import { N_, _, formatNumber, formatShort, ngettext, phrase } from "./translations.js";
@@ -12,7 +12,8 @@ const STATUS_CLASSES = { online: "online", offline: "offline", "": "offline" };
 
 /** Draw the list; `onOpen(name)`, `onJoin(room)` and `onDecline(room)` are called by its buttons. */
 export function renderList(list, client, { onOpen, onJoin, onDecline }) {
-  const { state } = client;
+  const { state, outbox } = client;
+  const refused = new Set([...outbox].filter(({ refusal }) => refusal).map(({ to }) => fold(to)));
   const invitations = [...state.invitations.values()].map((invitation) => ({
     key: `invited ${invitation.room}`,
     invitation,
@@ -21,26 +22,25 @@ export function renderList(list, client, { onOpen, onJoin, onDecline }) {
   reconcile(list, items, {
     keyOf: ({ key }) => key,
     versionOf: ({ conversation, invitation }) =>
-      JSON.stringify(conversation ? versionOf(conversation, client) : [_("Join"), invitation.from]),
+      JSON.stringify(conversation ? versionOf(conversation, state, refused) : [_("Join"), invitation.from]),
     make: ({ conversation, invitation }) =>
-      conversation ? itemView(conversation, client, onOpen) : invitationView(invitation, onJoin, onDecline),
+      conversation ? itemView(conversation, state, refused, onOpen) : invitationView(invitation, onJoin, onDecline),
   });
 }
 
-function versionOf(conversation, { state, outbox }) {
+function versionOf(conversation, state, refused) {
   const { name, unread, mentions, time, preview, draft, isClosed } = conversation;
-  const isRefused = [...outbox].some((message) => message.refusal && isSame(message.to, name));
+  const isRefused = refused.has(conversation.key);
   const { status } = conversation.isRoom ? { status: "" } : state.statusOf(name);
   const look = [conversation === state.current, state.isMuted(conversation, now()), status, isRefused];
   return [name, unread, mentions, formatShort(time), preview, Boolean(draft), isClosed, ...look, _("no messages yet")];
 }
 
-function itemView(conversation, client, onOpen) {
-  const { state, outbox } = client;
+function itemView(conversation, state, refused, onOpen) {
   const { name, unread, mentions, time, isRoom } = conversation;
   const isCurrent = conversation === state.current;
   const isMuted = state.isMuted(conversation, now());
-  const isRefused = [...outbox].some((message) => message.refusal && isSame(message.to, name));
+  const isRefused = refused.has(conversation.key);
   const classes = ["conversation-item", isMuted && "is-muted", unread && !isMuted && "has-unread"]
     .filter(Boolean)
     .join(" ");
