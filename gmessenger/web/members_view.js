@@ -8,6 +8,7 @@ import { sanitize } from "./sanitize.js";
 import { N_, _, formatNumber, ngettext } from "./translations.js";
 
 const MAX_SHOWN = 300;
+const HOOK = N_("hook");
 const STATUSES = { online: N_("online"), offline: N_("offline"), away: N_("away") };
 
 /** Return a user's status in words, with the note on it. */
@@ -37,13 +38,15 @@ export function renderMembers(host, conversation, state, onPerson) {
 }
 
 /** Return a button with a member's name, status and role. */
-export function memberButton({ name, role }, state, onPerson) {
+export function memberButton({ name, role, isBot }, state, onPerson) {
   const status = state.statusOf(name);
   return button(
     [
       element("span", { class: "picture" }, avatar(name), statusDot(status.status)),
       element("span", { class: "name" }, bdi(sanitize(name))),
-      role !== "member" && ROLES[role] && element("span", { class: "role" }, _(ROLES[role])),
+      isBot || (role !== "member" && ROLES[role])
+        ? element("span", { class: "role" }, _(isBot ? HOOK : ROLES[role]))
+        : null,
       !["online", "offline", ""].includes(status.status) || status.note
         ? element("span", { class: "preview", dir: "auto" }, statusText(status))
         : null,

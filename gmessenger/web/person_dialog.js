@@ -48,7 +48,7 @@ class PersonPanel {
   _whois({ user, account, since, rooms }) {
     const lines = [statusText({ status: user.status ?? "offline", note: user.note })];
     if (since) lines.push(_("since {time}", { time: formatDateTime(since) }));
-    lines.push(account ? _("an account") : _("a guest"));
+    lines.push(user.bot ? _("a hook: other programs post by it") : account ? _("an account") : _("a guest"));
     const shared = (rooms ?? []).flatMap(({ room }, index) => [index ? ", " : "", bdi(sanitize(room))]);
     return [lines.join(" · "), ...(shared.length ? [element("br"), _("Rooms that you share:"), " ", ...shared] : [])];
   }

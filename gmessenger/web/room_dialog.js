@@ -2,6 +2,7 @@
 
 import { confirm, field, form, openDialog, toast } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
+import { hooksPart } from "./hooks_dialog.js";
 import { memberButton, sortedMembers } from "./members_view.js";
 import { notifyField } from "./notify_field.js";
 import { hasRank, ruleText } from "./room_rules.js";
@@ -36,6 +37,7 @@ class RoomPanel {
   draw() {
     const parts = [this._topicPart(), this._invitePart(), this._membersPart(), this._rulesPart()];
     if (this._isModerator) parts.push(...this._accessParts());
+    if (this._isOwner) parts.push(hooksPart((frame) => this._request(frame)));
     if (this._state.isAccount) parts.push(notifyField(this._page, this._room));
     parts.push(this._leavePart());
     this._body.replaceChildren(...parts.filter(Boolean));

@@ -174,8 +174,8 @@ export class State {
   setMembers(name, users) {
     const conversation = this.open(name);
     conversation.members = new Map();
-    for (const { account_name: member, role = "member", status, note } of users) {
-      conversation.members.set(fold(member), { name: member, role });
+    for (const { account_name: member, role = "member", status, note, bot } of users) {
+      conversation.members.set(fold(member), { name: member, role, isBot: Boolean(bot) });
       this.presence.set(fold(member), { status, note });
       if (isSame(member, this.ownName)) conversation.role = role;
     }

@@ -141,6 +141,24 @@ test("who is blocked is not heard in a room", async () => {
   await alice.close();
 });
 
+test("a hook is made, and what a program posts to its address is shown", async () => {
+  await server.talkAs("alice", { action: "join", room: "#ops" });
+  const window = await Window.open(browser, server);
+  await window.enter("alice");
+  await window.open("#ops");
+  await details(window);
+  await dialog(window, "Hooks").click();
+  await window.page.fill("dialog details [name=name]", "grafana");
+  await dialog(window, "Make a hook").click();
+  const url = await window.page.inputValue("dialog [name=address]");
+  const answer = await fetch(url, { method: "POST", body: "disk is full", headers: { "Content-Type": "text/plain" } });
+  assert.equal(await answer.text(), "ok");
+  await window.page.waitForSelector("dialog .action-row:has-text('grafana')");
+  await closeDialog(window);
+  await window.page.waitForSelector(".entry:has-text('disk is full')");
+  await window.close();
+});
+
 test("a mention is counted, and a muted conversation is quiet", async () => {
   await server.talkAs("alice", { action: "join", room: "#busy" });
   await server.talkAs("bob", { action: "join", room: "#busy" });
