@@ -7,7 +7,7 @@ NODES   ?= 1
 SECONDS ?= 60
 SUITE   ?= trixie
 
-.PHONY: run test test-bare test-newest faults cluster web fuzz bench bench-quick lint config words lock clean
+.PHONY: run test test-bare test-newest faults cluster web browser fuzz bench bench-quick lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
@@ -37,6 +37,17 @@ cluster: $(VENV)/installed-tests
 # What is promised over TCP, asked over WebSocket.
 web: $(VENV)/installed-tests
 	$(BIN)/python -m pytest tests/protocol --wire web
+
+# The page in Chromium, which the system has (Debian: chromium, nodejs, npm). What drives it is installed into .browser;
+# there, too, is what the screens looked like.
+browser: $(VENV)/installed-tests .browser/installed
+	$(BIN)/python -m pytest tests/browser tests/web_page -n 0
+
+.browser/installed: tests/browser/package.json tests/browser/package-lock.json
+	mkdir -p .browser
+	cp $^ .browser
+	npm ci --prefix .browser --no-audit --no-fund
+	touch $@
 
 # Coverage-guided: the wire, then folding, names, config files, the control socket and whole sessions, each for SECONDS;
 # `make fuzz SECONDS=3600` for longer. What breaks one is written to .fuzz. `make test` has the short of it.
@@ -110,4 +121,4 @@ test-newest:
 	$(VENV)-newest/bin/python -m pytest
 
 clean:
-	rm -rf $(VENV) $(VENV)-newest build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(VENV)-newest .browser build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz

@@ -28,7 +28,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["gmessenger", "gmessenger.*"]),
-    package_data={"gmessenger": ["py.typed", "*.txt", "terminal/locale/*/LC_MESSAGES/*.mo"]},
+    package_data={"gmessenger": ["py.typed", "*.txt", "terminal/locale/*/LC_MESSAGES/*.mo", "web/*", "web/words/*"]},
     data_files=[
         (f"share/{target}", [str(file.relative_to(HERE)) for file in sorted((HERE / source).iterdir())])
         for source, target in SHARED.items()

@@ -1,13 +1,15 @@
-"""Update the catalogs of the client's messages: `make words` (`python -m scripts.translations`) after a change.
+"""Update the catalogs of the clients' messages: `make words` (`python -m scripts.translations`) after a change.
 
-Adds new messages to each `gmessenger.po`, to be translated by hand, removes old ones, and compiles the catalogs. The
-compiled ones are in the tree, too, so that a checkout needs no build.
+Adds new messages of the terminal client and of the page to each `gmessenger.po`, to be translated by hand, removes old
+ones, and compiles the catalogs: for the terminal, and for the page as JSON. The compiled ones are in the tree, too, so
+that a checkout needs no build.
 """
 
 from __future__ import annotations
 
 import ast
 import errno
+import json
 import os
 from collections.abc import Container, Iterator
 from io import BytesIO
@@ -41,6 +43,9 @@ PLACES = (
     "paths.py",
 )
 """Modules with messages for users; those of `chat`, `wire` and `names` are errors of the server."""
+PAGE = PACKAGE / "web"
+"""The modules of the page, whose messages are in the same catalogs."""
+PAGE_KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 SYSTEM = (
     *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPIPE),
     *(errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS),
@@ -96,8 +101,15 @@ def extract_marked(
             yield call.lineno, name, tuple(value if isinstance(value, str) else None for value in values), []
 
 
+def extract_page() -> Iterator[tuple[Path, str | tuple[str, ...]]]:
+    """Yield the messages of the page, each with its module."""
+    for file in sorted(PAGE.glob("*.js")):
+        for _, message, _, _ in extract_from_file("javascript", file, keywords=PAGE_KEYWORDS):
+            yield file, message
+
+
 def extract_all() -> Catalog:
-    """Return a catalog of all messages of the client, untranslated."""
+    """Return a catalog of all messages of the clients, untranslated."""
     method: Any = extract_marked  # Babel's type of a method has another order of results than Babel accepts
     catalog = Catalog(project=DOMAIN, charset="utf-8")
     for place in PLACES:
@@ -105,6 +117,8 @@ def extract_all() -> Catalog:
         for file in files:
             for _, message, _, _ in extract_from_file(method, file, keywords=KEYWORDS):
                 catalog.add(message, locations=[(str(file.relative_to(PACKAGE.parent)), 0)])
+    for file, message in extract_page():
+        catalog.add(message, locations=[(str(file.relative_to(PACKAGE.parent)), 0)])
     for message in filter(None, table_messages()):
         catalog.add(message)
     return catalog
@@ -143,6 +157,20 @@ def compile_catalog(catalog: Catalog) -> bytes:
     return output.getvalue()
 
 
+def compile_page(catalog: Catalog) -> str:
+    """Return the catalog of the page as JSON: its messages, and what a refusal says by its code."""
+    used = {message if isinstance(message, str) else message[0] for _, message in extract_page()}
+    translated = {message.id if isinstance(message.id, str) else message.id[0]: message.string for message in catalog}
+    messages = {id: translated[id] for id in sorted(used) if translated.get(id)}
+    errors = {code: translated.get(error.message, "") for code, error in sorted(WIRE_ERRORS.items())}
+    return json.dumps({"messages": messages, "errors": errors}, ensure_ascii=False, indent=0) + "\n"
+
+
+def page_file(catalog_file: Path) -> Path:
+    """Return where the page's catalog of the same language is."""
+    return PAGE / "words" / f"{catalog_file.parent.parent.name}.json"
+
+
 def update_catalog(file: Path) -> bytes:
     """Return the bytes of an updated `.po` file; new messages are untranslated, without guesses."""
     catalog = read_catalog(file)
@@ -167,5 +195,6 @@ if __name__ == "__main__":
     for file in catalogs():
         file.write_bytes(update_catalog(file))
         file.with_suffix(".mo").write_bytes(compile_catalog(read_catalog(file)))
+        page_file(file).write_text(compile_page(read_catalog(file)), "utf-8")
         missing = untranslated(read_catalog(file))
         print(f"{file.relative_to(PACKAGE.parent)}: {len(missing)} to be translated", *missing, sep="\n  ")

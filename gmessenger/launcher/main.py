@@ -8,6 +8,7 @@ import shlex
 import signal
 import socket
 import sys
+import webbrowser
 from contextlib import suppress
 from typing import Final, NoReturn
 
@@ -27,7 +28,7 @@ from gmessenger.launcher.supervise import (
     run_services,
     wait_for_exit,
 )
-from gmessenger.launcher.windows import Windows, choose
+from gmessenger.launcher.windows import Windows, choose, has_desktop
 
 ABOUT: Final = (
     "One server and several clients from one terminal, each in a window of its own: `python launcher.py --clients 3`."
@@ -44,6 +45,11 @@ SHARED: Final = "They share a temporary PostgreSQL and Redis, which stop with th
 CANNOT_LISTEN: Final = "Cannot listen on port"
 """The beginning of a server's last line on stderr if its port is taken."""
 ANOTHER_PORT: Final = " Another one: MESSENGER_PORT={} make run (or launcher.py --port)."
+WEB_HOST: Final = "127.0.0.1"
+"""Where the page is served: without a certificate, to this machine only."""
+WEB_OFFSET: Final = 3
+"""From the port of a server to that of its page, unless ports of other servers are in between: 7777 and 7780."""
+MAX_PORT: Final = 65535
 GMESSENGER: Final = [sys.executable, "-m", "gmessenger"]
 
 
@@ -61,6 +67,7 @@ class Launcher:
         single = options.nodes == 1
         ports = range(options.port, options.port + options.nodes)
         self._servers = {"server" if single else f"server{port - options.port + 1}": port for port in ports}
+        self._was_page_opened = False
         urls = {"store": options.store, "bus": options.bus}
         self._urls = {key: url for key, url in urls.items() if url}
         self._own_services = [] if single else [name for key, name in SHARED_SERVICES.items() if key not in self._urls]
@@ -91,6 +98,7 @@ class Launcher:
         for name in missing if self._kind != "none" else ():
             self._start(name, self._client_command(name))
         self._print_overview()
+        self._open_page()
         self._windows.show_client(missing, self._names)
         if missing and self._kind == "none":  # a client on this terminal: block until it ends
             code, _ = wait_for_exit(self._start(missing[0], self._client_command(missing[0])))
@@ -128,8 +136,27 @@ class Launcher:
         running = [*servers, *filter(self._programs.is_running, self._names)]
         more = "\n  ".join(safe(shlex.join(self._client_command(name))) for name in self._names[1:] or ["test2"])
         print(f"Running: {safe(', '.join(running))}.", self._windows.instructions(more), sep="\n", flush=True)
+        if urls := self._page_urls():
+            print(f"In a browser: {' '.join(urls)}", flush=True)
         if self._own_services:
             print(SHARED.format(**{key: safe(url) for key, url in self._urls.items()}), flush=True)
+
+    def _web_port(self, name: str) -> int | None:
+        """Return the port of a server's page; None where there is none left."""
+        port = self._servers[name] + max(WEB_OFFSET, len(self._servers))
+        return port if port <= MAX_PORT else None
+
+    def _page_urls(self) -> list[str]:
+        ports = map(self._web_port, self._servers)
+        return [f"http://{WEB_HOST}:{port}/" for port in ports if port is not None]
+
+    def _open_page(self) -> None:
+        """Show the page in a browser, at the first start and only on a desktop."""
+        urls = self._page_urls()
+        if urls and self._tty and has_desktop(os.environ, sys.platform) and not self._was_page_opened:
+            self._was_page_opened = True
+            with suppress(OSError, webbrowser.Error):
+                webbrowser.open(urls[0])
 
     def _start_services(self) -> None:
         """Start the services that the nodes share and no option names, in a temporary directory."""
@@ -177,7 +204,9 @@ class Launcher:
         urls = [word for key, url in self._urls.items() for word in (f"--{key}", url)]
         log = ["--log-file", "-"] if self._kind != "none" else []  # its window shows its log
         address = ["--ip", self._options.ip, "--port", str(self._servers[name])]
-        return [*GMESSENGER, "server", *address, *own_config("server"), *urls, *log]
+        web_port = self._web_port(name)
+        web = ["--web", f"{WEB_HOST}:{web_port}"] if web_port is not None else []
+        return [*GMESSENGER, "server", *address, *own_config("server"), *web, *urls, *log]
 
 
 def own_config(section: str) -> list[str]:

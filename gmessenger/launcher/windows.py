@@ -45,6 +45,11 @@ INSTRUCTIONS: Final = {
 DEFAULT_INSTRUCTIONS: Final = "Each has a window of its own."
 
 
+def has_desktop(environ: Mapping[str, str], platform: str) -> bool:
+    """Return whether windows can be shown."""
+    return platform in ("win32", "darwin") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+
+
 def emulator(environ: Mapping[str, str], find: Find = which) -> str:
     """Return an installed terminal emulator; empty if there is none, or no desktop."""
     desktop = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")

@@ -202,10 +202,12 @@ class Server:
 
     def _create_web_endpoint(self) -> WebEndpoint:
         # Imported late: most servers have none.
+        from gmessenger.server.web.assets import page_routes
         from gmessenger.server.web.endpoint import WebEndpoint
         from gmessenger.server.web.hooks import HookRoute
 
         acceptor, messenger, throttle = self.acceptor, self.messenger, self.messenger.throttle
+        hook_route = HookRoute(messenger.hook_poster, lambda: self.options.max_text, messenger.stats.hook_posts).route
         return WebEndpoint(
             self._context,
             self.certificate,
@@ -213,7 +215,7 @@ class Server:
             acceptor.admit_address,
             lambda address: throttle.charge_request(throttle.anonymous_buckets(address), 1),
             lambda: self.stopping,
-            [HookRoute(messenger.hook_poster, lambda: self.options.max_text, messenger.stats.hook_posts).route],
+            [*page_routes(), hook_route],
         )
 
     def _create_health(self) -> HealthServer:

@@ -65,7 +65,7 @@ BAD_KEYS = ["", "short", make_key()[:-2], make_key() + "AAAA", "=" * 24]
         (request_head("evil.example"), 421),
         (request_head(""), 421),
         (request_head("[::1"), 421),
-        (request_head(HOST, target="/"), 404),
+        (request_head(HOST, target="/nothing"), 404),
         (request_head(HOST, target="/jim/"), 404),
         (request_head(HOST, target="/../jim"), 404),
         (request_head(HOST, method="POST"), 405),

@@ -1,0 +1,205 @@
+/** What is kept in the browser: an IndexedDB with the token, unanswered messages, drafts and the newest messages. */
+
+import { amend } from "./entries.js";
+
+const NAME = "gmessenger";
+const STORES = { facts: "name", outbox: "id", conversations: "key", messages: ["conversation", "order"] };
+export const MAX_KEPT = 200; // messages of a conversation
+const MAX_CONVERSATIONS = 50; // whose messages are kept
+const TRIM_AFTER = 200; // more messages of a conversation
+
+/** Open the database; where the browser has none, what is kept lasts as long as the page. */
+export async function openStorage() {
+  try {
+    return new Storage(await openDatabase());
+  } catch {
+    return new MemoryStorage();
+  }
+}
+
+function openDatabase() {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(NAME, 1);
+    opening.onupgradeneeded = () => {
+      for (const [name, keyPath] of Object.entries(STORES)) opening.result.createObjectStore(name, { keyPath });
+    };
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = opening.onblocked = () => reject(opening.error);
+  });
+}
+
+function settle(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+class Storage {
+  constructor(database) {
+    this._database = database;
+    this._added = new Map(); // conversation → messages that were written since it was trimmed
+    database.onversionchange = () => database.close();
+  }
+
+  get isPersistent() {
+    return true;
+  }
+
+  /** Return all but the messages: `{ facts, outbox, conversations }`. */
+  async load() {
+    const transaction = this._database.transaction(["facts", "outbox", "conversations"]);
+    const rows = await Promise.all(
+      ["facts", "outbox", "conversations"].map((name) => settle(transaction.objectStore(name).getAll())),
+    );
+    const facts = Object.fromEntries(rows[0].map(({ name, value }) => [name, value]));
+    return { facts, outbox: rows[1].sort((one, other) => one.order - other.order), conversations: rows[2] };
+  }
+
+  /** Keep a value under a name. */
+  setFact(name, value) {
+    return this._run(["facts"], ({ facts }) => facts.put({ name, value }));
+  }
+
+  /** Keep a message that the server has not answered; it is on disk when this returns. */
+  putOutgoing(message) {
+    return this._run(["outbox"], ({ outbox }) => outbox.put(message), "strict");
+  }
+
+  /** Keep a step: received entries, amendments, answered messages and conversations, all of them or nothing. */
+  async write({ entries = [], amendments = [], answered = [], conversations = [], emptied = [] }) {
+    await this._run(["messages", "outbox", "conversations"], (stores) => {
+      for (const key of emptied) stores.messages.delete(rangeOf(key));
+      for (const { conversation, order, entry } of entries) stores.messages.put({ conversation, order, entry });
+      for (const { conversation, message } of amendments) amendRow(stores.messages, conversation, message);
+      for (const id of answered) stores.outbox.delete(id);
+      for (const record of conversations) stores.conversations.put(record);
+    });
+    for (const { conversation } of entries) {
+      const count = (this._added.get(conversation) ?? 0) + 1;
+      this._added.set(conversation, count);
+      if (count > TRIM_AFTER) await this._trim(conversation);
+    }
+  }
+
+  /** Return the newest entries of a conversation, in order; those before `before`, if it is given. */
+  async latest(key, limit, before = Infinity) {
+    const store = this._database.transaction(["messages"]).objectStore("messages");
+    const range = IDBKeyRange.bound([key, -Infinity], [key, before], false, true);
+    const entries = [];
+    return new Promise((resolve, reject) => {
+      const cursing = store.openCursor(range, "prev");
+      cursing.onerror = () => reject(cursing.error);
+      cursing.onsuccess = () => {
+        const cursor = cursing.result;
+        if (!cursor || entries.length === limit) return resolve(entries.reverse());
+        entries.push({ ...cursor.value.entry, order: cursor.value.order });
+        return cursor.continue();
+      };
+    });
+  }
+
+  /** Drop messages and positions: they are of another store, or of another session of a guest. */
+  clearMessages() {
+    return this._run(["messages", "conversations"], (stores) => {
+      stores.messages.clear();
+      stores.conversations.clear();
+    });
+  }
+
+  /** Drop the messages that the server has not answered: somebody else logs in. */
+  clearOutbox() {
+    return this._run(["outbox"], ({ outbox }) => outbox.clear());
+  }
+
+  /** Delete everything. */
+  destroy() {
+    this._database.close();
+    return settle(indexedDB.deleteDatabase(NAME)).catch(() => {});
+  }
+
+  /** Drop the messages of all but the newest conversations. */
+  async trim() {
+    const { conversations } = await this.load();
+    const old = conversations.sort((one, other) => other.time - one.time).slice(MAX_CONVERSATIONS);
+    if (!old.length) return;
+    await this._run(["messages"], ({ messages }) => old.forEach(({ key }) => messages.delete(rangeOf(key))));
+  }
+
+  async _trim(key) {
+    this._added.delete(key);
+    const [oldest] = await this.latest(key, MAX_KEPT);
+    const range = IDBKeyRange.bound([key, -Infinity], [key, oldest.order], false, true);
+    await this._run(["messages"], ({ messages }) => messages.delete(range));
+  }
+
+  _run(names, change, durability = "relaxed") {
+    return new Promise((resolve, reject) => {
+      const transaction = this._database.transaction(names, "readwrite", { durability });
+      transaction.oncomplete = () => resolve();
+      transaction.onerror = transaction.onabort = () => reject(transaction.error);
+      change(Object.fromEntries(names.map((name) => [name, transaction.objectStore(name)])));
+    });
+  }
+}
+
+function rangeOf(key) {
+  return IDBKeyRange.bound([key, -Infinity], [key, Infinity]);
+}
+
+function amendRow(messages, conversation, message) {
+  const reading = messages.get([conversation, message.about]);
+  reading.onsuccess = () => {
+    const row = reading.result;
+    if (row) messages.put({ ...row, entry: amend(row.entry, message) });
+  };
+}
+
+/** The same for a browser without a database, as in some private windows: nothing outlives the page. */
+export class MemoryStorage {
+  constructor() {
+    this._messages = new Map(); // conversation → rows
+  }
+
+  get isPersistent() {
+    return false;
+  }
+
+  async load() {
+    return { facts: {}, outbox: [], conversations: [] };
+  }
+
+  async setFact() {}
+
+  async putOutgoing() {}
+
+  async write({ entries = [], amendments = [], emptied = [] }) {
+    for (const key of emptied) this._messages.delete(key);
+    for (const { conversation, order, entry } of entries) {
+      const rows = (this._messages.get(conversation) ?? []).filter((row) => row.order !== order);
+      rows.push({ order, entry });
+      this._messages.set(conversation, rows.sort((one, other) => one.order - other.order).slice(-MAX_KEPT));
+    }
+    for (const { conversation, message } of amendments) {
+      const row = this._messages.get(conversation)?.find((each) => each.order === message.about);
+      if (row) row.entry = amend(row.entry, message);
+    }
+  }
+
+  async latest(key, limit, before = Infinity) {
+    const rows = (this._messages.get(key) ?? []).filter((row) => row.order < before);
+    return rows.slice(-limit).map(({ order, entry }) => ({ ...entry, order }));
+  }
+
+  async clearMessages() {
+    this._messages.clear();
+  }
+
+  async clearOutbox() {}
+
+  async trim() {}
+
+  async destroy() {
+    this._messages.clear();
+  }
+}
