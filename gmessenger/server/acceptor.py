@@ -138,7 +138,7 @@ MAX_LINGERING_REJECTS: Final = 32
 """Rejected clients that are waited for at one time; others are sent what the socket takes at once."""
 
 
-class AdmittedClient(NamedTuple):
+class AcceptedClient(NamedTuple):
     """A client that is admitted; `networks`: those to release when its connection ends."""
 
     transport: Transport
@@ -232,7 +232,7 @@ class Acceptor:
         self,
         sock: socket.socket,
         address: str,
-        admit: Callable[[socket.socket, RemoteAddress], AdmittedClient | None],
+        admit: Callable[[socket.socket, RemoteAddress], AcceptedClient | None],
     ) -> None:
         """Serve the client that `admit` returns. (What it does is over then: a frame more costs each connection.)"""
         try:
@@ -247,14 +247,14 @@ class Acceptor:
         except Exception as failure:
             self._context.supervisor.report("connection", failure, address)
 
-    def _admit_tcp(self, sock: socket.socket, remote: RemoteAddress) -> AdmittedClient | None:
+    def _admit_tcp(self, sock: socket.socket, remote: RemoteAddress) -> AcceptedClient | None:
         return self._admit_or_reject(TcpTransport(sock), remote)
 
-    def _admit_tls(self, sock: socket.socket, remote: RemoteAddress) -> AdmittedClient | None:
+    def _admit_tls(self, sock: socket.socket, remote: RemoteAddress) -> AcceptedClient | None:
         assert self._certificate is not None
         return self._admit_or_reject(TlsTransport(sock, self._certificate.context), remote)
 
-    def _admit_or_reject(self, transport: Transport, remote: RemoteAddress) -> AdmittedClient | None:
+    def _admit_or_reject(self, transport: Transport, remote: RemoteAddress) -> AcceptedClient | None:
         """Count a connection, or reject it and return None."""
         try:
             self._check_capacity(transport.fileno())
@@ -263,9 +263,9 @@ class Acceptor:
             self._reject(transport, remote.address, error)
             return None
         self._open_count += 1
-        return AdmittedClient(transport, remote, networks)
+        return AcceptedClient(transport, remote, networks)
 
-    def _admit_web(self, sock: socket.socket, remote: RemoteAddress) -> AdmittedClient | None:
+    def _admit_web(self, sock: socket.socket, remote: RemoteAddress) -> AcceptedClient | None:
         """Count a connection of the web port before a byte of it is read, and answer requests until it is a WebSocket.
 
         Its address may be a proxy's.
@@ -287,7 +287,7 @@ class Acceptor:
             if transport is None:
                 self._release(session.networks)
                 session.transport.close()
-        return AdmittedClient(transport, session.remote, session.networks) if transport is not None else None
+        return AcceptedClient(transport, session.remote, session.networks) if transport is not None else None
 
     def _refuse_web(self, web: WebEndpoint, session: WebSession, error: WireError) -> None:
         if self._count_rejected(session.remote.address, error):
@@ -296,7 +296,7 @@ class Acceptor:
             with closing(session.transport):
                 session.refuse(error)
 
-    def _serve(self, client: AdmittedClient) -> None:
+    def _serve(self, client: AcceptedClient) -> None:
         """Serve a client. (Context managers would take 2.6 kB of each connection while it is open.)"""
         connection = None
         try:

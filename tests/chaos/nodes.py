@@ -65,7 +65,7 @@ class RoamingClients(ClientGroup):
     """Clients of all NAMES, some with a second device, that move between nodes; and a probe on every node."""
 
     def __init__(self, servers: Sequence[RestartableServer]) -> None:
-        super().__init__(servers[0], ())
+        super().__init__(names=())
         self.probe_log = ProbeLog()
         devices = [(name, device) for device in ("", "phone") for name in (WITH_PHONES if device else NAMES)]
         for index, (name, device) in enumerate(devices):

@@ -16,6 +16,9 @@ from gmessenger.store import open_store
 from gmessenger.store.postgres import schema as postgres_schema
 from gmessenger.store.sqlite import schema
 
+SQLITE_STEP: Final = 5
+"""The last step of the schema before rooms had owners."""
+POSTGRES_STEP: Final = 3
 OLD_ROWS: Final = (
     "INSERT INTO accounts (key, name, password, created) VALUES ('hank', 'Hank', 'h', 1.0), ('dale', 'Dale', 'h', 1.0)",
     "INSERT INTO conversations (key, name, creator) VALUES ('#own', '#own', 1), ('#left', '#left', 1), "
@@ -26,19 +29,20 @@ OLD_ROWS: Final = (
 
 
 def make_old_sqlite(file: Path) -> str:
-    step = len(schema.MIGRATIONS) - 1
+    older = chain.from_iterable(schema.MIGRATIONS[:SQLITE_STEP])
     with closing(sqlite3.connect(file)) as db, db:
-        for statement in (*chain.from_iterable(schema.MIGRATIONS[:step]), *OLD_ROWS, f"PRAGMA user_version = {step}"):
+        for statement in (*older, *OLD_ROWS, f"PRAGMA user_version = {SQLITE_STEP}"):
             db.execute(statement)
     return f"sqlite:///{file}"
 
 
 def make_old_postgres(url: str) -> str:
-    step = len(postgres_schema.MIGRATIONS) - 1
     with psycopg.connect(url) as db:
-        for statement in (*postgres_schema.MIGRATIONS[:step], *OLD_ROWS):
+        for statement in (*postgres_schema.MIGRATIONS[:POSTGRES_STEP], *OLD_ROWS):
             db.execute(statement)  # type: ignore[arg-type]
-        db.execute("INSERT INTO facts VALUES ('identity', 'x'), ('schema', %s), ('works from', '3')", (str(step),))
+        db.execute(
+            "INSERT INTO facts VALUES ('identity', 'x'), ('schema', %s), ('works from', '3')", (str(POSTGRES_STEP),)
+        )
     return url
 
 
