@@ -51,6 +51,8 @@ Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
 Address: TypeAlias = Annotated[str, Meta(max_length=64)]
 Query: TypeAlias = Annotated[str, Meta(max_length=MAX_QUERY)]
 Id: TypeAlias = Annotated[str, Meta(max_length=MAX_ID)]
+FileId: TypeAlias = Annotated[str, Meta(max_length=64)]
+"""Of a file that was uploaded."""
 FilePath: TypeAlias = Annotated[str, Meta(max_length=MAX_PATH)]
 
 InviteUses: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_INVITE_USES)]

@@ -1,4 +1,4 @@
-"""URLs of services without their passwords, for messages and logs; also mistyped URLs.
+"""URLs: of files; and those of services without their passwords, for messages and logs, also mistyped ones.
 
 Only parts that are certainly no password are kept: printed URLs are often wrong ones, and in a wrong one the password
 may be where a host, a port or a path belongs.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
+FILE_PATH: Final = "/file"
+"""Where files are uploaded, and found below."""
 REDACTED: Final = "***"
 NOT_A_SERVICE_URL: Final = re.compile(r"(sqlite:|memory:$|/(?!/)|[.~])(?![^@]*:[^@]*@)", re.IGNORECASE)
 """The beginning of a file name or of `memory:`; not if a password may be in what follows."""
@@ -104,3 +106,8 @@ def _redact_parameter(text: str) -> str:
         return REDACTED if text else ""
     is_shown = unquote(name).lower() in PUBLIC_PARAMETERS and PARAMETER_VALUE.fullmatch(value)
     return name + equals + (value if is_shown else REDACTED)
+
+
+def file_path(id: str, name: str) -> str:
+    """Return the path of the URL of a file."""
+    return f"{FILE_PATH}/{id}/{quote(name, safe='')}"

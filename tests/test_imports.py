@@ -79,10 +79,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {"log", *SHARED, *GROUND},
     "cluster": {"log", "chat", *STORAGE, *SHARED, *GROUND},
     "server.net": {"certificates", "config", "log", "paths", "wire", *GROUND},
-    "server.web": {"log", "config", "wire", "chat", "server.net", *GROUND},
+    "contents": GROUND,
+    "server.web": {"log", "config", "wire", "chat", "contents", "server.net", *STORAGE, *GROUND},
     "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", *STORAGE, *GROUND},
     "server": {
         *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net", "server.web"),
+        "contents",
         *("store", "store.sqlite", "store.postgres", "bus", "cluster"),
         *(*STORAGE, *SHARED, *GROUND),
     },
@@ -93,7 +95,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store.sqlite": {"store", *STORAGE, *GROUND},
     "store.postgres": {"store", *STORAGE, *SHARED, *GROUND},
     "admin": {
-        *("certificates", "config", "patch", "paths", "chat", "store", "store.sqlite", "store.postgres"),
+        *("certificates", "config", "contents", "patch", "paths", "chat", "store", "store.sqlite", "store.postgres"),
         *(*STORAGE, *SHARED, *GROUND),
     },
     "client": {"wire", *GROUND},

@@ -130,6 +130,10 @@ ARGUMENTS: Final = {
     "skip-bad": Argument(
         "--skip-bad", "[--skip-bad]", "leave out rows that TO cannot store; the exit code is then 1", True, flag=True
     ),
+    "files": Argument(
+        "folder", "[FOLDER]", "a folder for the files of messages, which gets those that it lacks", optional=True
+    ),
+    "saved": Argument("folder", "[FOLDER]", "the folder of the backup's files", optional=True),
     "any": Argument("file", "[FILE]", "a backup file; without it, the store itself is checked", optional=True),
     "out": Argument("file", "[FILE]", "a file that does not exist yet; without it, standard output", optional=True),
     "host": Argument(
@@ -275,15 +279,20 @@ COMMANDS: Final = (
     AdminCommand("unban", ("whom", "address"), "lift the ban of a user or an address", moderation.unban),
     AdminCommand("bans", (), "list bans and mutes", moderation.list_sanctions),
     AdminCommand(
-        "backup", ("new",), "write a backup of the whole store to one file, while the server runs", maintenance.backup
+        "backup",
+        ("new", "files"),
+        "write a backup of the whole store to one file, and of the files to a folder, while the server runs",
+        maintenance.backup,
     ),
     AdminCommand(
         "verify",
-        ("any",),
-        "check the store or a backup for damage and missing messages; exit code 1 if there are any",
+        ("any", "saved"),
+        "check the store or a backup, and its files, for damage and what is missing; exit code 1 if there is any",
         maintenance.verify,
     ),
-    AdminCommand("restore", ("old",), "replace the store with a backup", maintenance.restore, needs_stopped=True),
+    AdminCommand(
+        "restore", ("old", "saved"), "replace the store with a backup", maintenance.restore, needs_stopped=True
+    ),
     AdminCommand(
         "copy",
         ("from", "to", "skip-bad"),

@@ -24,10 +24,11 @@ from gmessenger.admin.results import parse_result
 from gmessenger.chat.admin_results import AccountRow, RoomRow
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import is_terminal, print_error, print_line
+from gmessenger.contents.copies import compare_contents, copy_contents
 from gmessenger.durability import create_file
 from gmessenger.errors import FileError, UsageError
 from gmessenger.sanitize import sanitize_json
-from gmessenger.store import require_postgres_driver, verify_store
+from gmessenger.store import require_postgres_driver, stored_contents, verify_store
 from gmessenger.store.common import VerifyReport
 from gmessenger.store.tables import BadRow, Table
 from gmessenger.store.transfer import abort_on_bad_row, transfer
@@ -44,17 +45,39 @@ def backup(options: AdminOptions, args: Namespace) -> int:
     with connect(options) as client, create_file(file) as output:
         size = client.call("backup", file=str(file), part=output.name, fd=output.fileno())
     print_line(f"{file}: {size} bytes, from {store_location(options).display_name}.")
+    if args.folder is not None:
+        # After the store: what it names is there by now, and the folder only grows while it is copied.
+        _copy_files(_require_folder(options), Path(args.folder))
     return 0
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    report = copy_contents(source, target)
+    known = f", {report.known} were there already" if report.known else ""
+    print_line(f"{target}: {report.count} files, {report.size} bytes, from {source}{known}.")
+
+
+def _require_folder(options: AdminOptions) -> Path:
+    if (folder := options.files_folder) is None:
+        raise UsageError("Name the server's folder for files with --files.")
+    return folder
 
 
 def verify(options: AdminOptions, args: Namespace) -> int:
     """Run `verify`: read the store or a backup, whether a server runs or not, and change nothing."""
     if args.file:
-        from gmessenger.store.sqlite.verify import verify_file
+        from gmessenger.store.sqlite.verify import contents_of_file, verify_file
 
-        return _report_result(verify_file(Path(args.file)), args.file)
+        report = verify_file(Path(args.file))
+        if args.folder is not None and not report.faults:
+            report.faults += compare_contents(Path(args.folder), contents_of_file(Path(args.file)))
+        return _report_result(report, args.file)
     location = store_location(options)
-    return _report_result(verify_store(location.url), location.display_name)
+    report = verify_store(location.url)
+    folder = options.files_folder
+    if folder is not None and not report.faults and (options.files or folder.exists()):
+        report.faults += compare_contents(folder, stored_contents(location.url))
+    return _report_result(report, location.display_name)
 
 
 def _report_result(report: VerifyReport, store_name: str) -> int:
@@ -83,6 +106,8 @@ def restore(options: AdminOptions, args: Namespace) -> int:
     report, old = restore_file(Path(args.file), location.file)
     print_line(_format_counts(report))
     print_line(f"{location.file} is restored from {args.file}." + (f" The previous store is in {old}." if old else ""))
+    if args.folder is not None:
+        _copy_files(Path(args.folder), _require_folder(options))
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from gmessenger.admin.client import AdminClient, connect, connect_running
 from gmessenger.admin.results import ReaderTrace, TraceReport, parse_result
-from gmessenger.chat.admin_results import ClusterReport, DeviceTrace, Quantiles, SessionTrace, StatusReport
+from gmessenger.chat.admin_results import ClusterReport, DeviceTrace, FilesReport, Quantiles, SessionTrace, StatusReport
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line
 from gmessenger.errors import UsageError
@@ -40,6 +40,8 @@ def _status_rows(report: StatusReport) -> Iterator[tuple[str, str]]:
     yield "outboxes", f"{report.waiting} frames queued, {report.longest} in the longest queue"
     size = f"{store.bytes / 1e6:.1f} MB" if store.bytes is not None else "which is unreachable now"
     yield "store", f"{store.url}, {size}, identity {store.identity}"
+    if report.files is not None:
+        yield "files", _describe_files(report.files)
     if report.cluster is not None:
         yield from _cluster_rows(report.cluster)
     yield "commits", f"{commits.count}, of the latest {_format_quantiles(commits)}; {store.failed} failed"
@@ -47,6 +49,11 @@ def _status_rows(report: StatusReport) -> Iterator[tuple[str, str]]:
     if report.certificate is not None:
         yield "certificate", f"expires {_format_time(report.certificate)}"
     yield "failures", f"{report.failures}{'; the log has them' if report.failures else ''}"
+
+
+def _describe_files(report: FilesReport) -> str:
+    uploads = f", {report.uploads} being uploaded" if report.uploads else ""
+    return f"{report.folder}, {report.count} files, {report.size / 1e6:.1f} of {report.limit / 1e6:.0f} MB{uploads}"
 
 
 def _cluster_rows(report: ClusterReport) -> Iterator[tuple[str, str]]:

@@ -142,6 +142,16 @@ class StoreReport(Struct):
     bytes: int | None
 
 
+class FilesReport(Struct):
+    """The files in a status report. `size`: what counts for the limits, and `limit` that of all; both in bytes."""
+
+    folder: str
+    count: int
+    size: int
+    limit: int
+    uploads: int
+
+
 class ClusterReport(Struct):
     """The cluster in a status report.
 
@@ -186,3 +196,4 @@ class StatusReport(Struct):
     tls_port: int | None = None
     host: str = ""
     pin: str = ""
+    files: FilesReport | None = None

@@ -221,6 +221,8 @@ def message_from_committed(committed: CommittedMessage, id: str | None = None) -
         message.kind = new.kind
     if committed.edited is not None:
         message.edited = committed.edited
+    if new.file is not None and not committed.erased:
+        message.file = new.file
     return message
 
 
@@ -238,6 +240,7 @@ def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
         about=stored.about,
         what=stored.what,
         edited=stored.edited,
+        file=stored.file,
     )
 
 

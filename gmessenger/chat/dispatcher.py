@@ -15,7 +15,7 @@ from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Message, Outbox, Response, 
 from gmessenger.chat.peers import Reservation
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.quotas import QuotaReservation, StorageQuotas
-from gmessenger.chat.records import About, Account, NewMessage
+from gmessenger.chat.records import About, Account, FileInfo, NewMessage
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
@@ -68,13 +68,17 @@ class OutboxReservations:
 
 
 class OutgoingText(Struct, gc=False):
-    """A text to be sent, and the fields of its request. `about`: the message that it replies to, or changes."""
+    """A text to be sent, and the fields of its request. `about`: the message that it replies to, or changes.
+
+    `file`: one of the account that sends it.
+    """
 
     text: str
     id: str | None = None
     action: str = ""
     kind: str = ""
     about: About | None = None
+    file: FileInfo | None = None
 
 
 MessageIds = Sequence[str | None]
@@ -331,6 +335,7 @@ class MessageDispatcher:
             outgoing.id,
             outgoing.kind,
             outgoing.about,
+            outgoing.file,
         )
         return PendingMessage(self, session, message, outgoing.action, to_key, room)
 

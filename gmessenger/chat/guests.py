@@ -44,6 +44,10 @@ class GuestSessions:
         session = self._sessions_by_token.get(token) if token else None
         return session if session is not None and session.key == key else None
 
+    def has_token(self, token: str) -> bool:
+        """Return whether a token resumes a session."""
+        return token in self._sessions_by_token
+
     def check_not_confusable(self, name: str) -> None:
         """Raise `NameConfusable` if a name can be mistaken for that of a guest who is logged in."""
         self._names.check(name)

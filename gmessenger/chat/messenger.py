@@ -14,6 +14,7 @@ from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.device_use import DeviceUseRecorder
 from gmessenger.chat.dispatcher import MessageDispatcher, flush_acknowledgements
 from gmessenger.chat.erasures import MessageEraser
+from gmessenger.chat.files import FileService
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.hook_posts import HookPoster
 from gmessenger.chat.hooks import HookService
@@ -135,8 +136,11 @@ class Messenger:
         dispatcher = MessageDispatcher(
             store, router, rooms, self.fan_out, blocks, accounts, is_recent, clock, policy, quotas, stats
         )
+        self.files = FileService(
+            store, self.authenticator, login_throttle, sanctions.check_login, policy, clock, monotonic, networks_of
+        )
         self.message_service = MessageService(
-            policy, throttle, sanctions, dispatcher, rooms, membership, presence, router
+            policy, throttle, sanctions, dispatcher, rooms, membership, presence, router, self.files
         )
 
         self.invitations = invitations = Invitations(

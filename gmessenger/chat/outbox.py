@@ -15,6 +15,7 @@ from gevent.queue import SimpleQueue
 from msgspec import Struct
 
 from gmessenger.account_settings import AccountSettings
+from gmessenger.chat.records import FileInfo
 from gmessenger.chat.results import Result
 from gmessenger.errors import ErrorFields, WireError
 from gmessenger.room_roles import RoomRole
@@ -34,7 +35,7 @@ class Message(Struct, gc=False):
     `seq`: its number in the conversation; None if it is not stored.
     `id`: the sender's own id of it; only for the sender's other devices.
     `erased`: the text was erased, and is empty. `edited`: when it was edited last, Unix seconds.
-    `kind`, `about`, `what`: as in `StoredMessage`.
+    `kind`, `about`, `what`, `file`: as in `StoredMessage`.
     `encoded`: a cache of the protocol's: the message is encoded once for all its recipients.
     """
 
@@ -51,6 +52,7 @@ class Message(Struct, gc=False):
     about: int | None = None
     what: str = ""
     edited: float | None = None
+    file: FileInfo | None = None
 
     @property
     def size(self) -> int:

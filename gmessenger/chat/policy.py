@@ -34,6 +34,10 @@ class Policy:
     max_pending_characters: int = 1_048_576  # characters of one session in the store's queue
     store_timeout: float = 30.0  # seconds
     edit_for: float = 86_400.0  # seconds in which a message may be edited; 0 is never
+    max_file: int = 0  # bytes of a file that is sent; 0: there is no place for files
+    files_of_one: int = 2**30  # bytes of files kept of one account
+    files_of_all: int = 20 * 2**30  # bytes of files kept of all accounts together
+    web_url: str = ""  # the beginning of URLs at which this server is reached by HTTP, as far as it is known
     search_timeout: float = 1.0  # seconds after which a search returns what it has found
     busy_retry_after: float = 1.0  # seconds after which to retry a message to a busy recipient
     limits: Limits = Limits()
@@ -42,8 +46,15 @@ class Policy:
     def announced_limits(self, session: Session) -> dict[str, int]:
         """Return the limits that a client is told at login, by their names on the wire."""
         sizes = {"frame": self.max_frame, "text": self.max_text, "name": MAX_NAME, "status": MAX_STATUS}
+        if self.takes_files:
+            sizes["file"] = self.max_file
         limits = self.limits.for_guests if session.network_buckets else self.limits
         return sizes | limits.announced
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether files can be sent, and their URLs be told to people."""
+        return self.max_file > 0 and self.web_url != ""
 
     def update_from(self, other: Policy) -> None:
         """Take over the values of another policy; they hold for present sessions too."""

@@ -224,6 +224,42 @@ class About(Struct, gc=False, omit_defaults=True):
     by: str = ""
 
 
+class FileInfo(Struct, gc=False, omit_defaults=True):
+    """A file as a message has it. `size`: in bytes. `width`, `height`: of a picture, in pixels."""
+
+    id: str
+    name: str
+    type: str
+    size: int
+    width: int | None = None
+    height: int | None = None
+
+
+class StoredFile(Struct):
+    """A file that an account has uploaded.
+
+    `digest`: of its content, in hexadecimal. `is_sent`: whether a message has it. `time`: of the upload, Unix seconds.
+    """
+
+    info: FileInfo
+    digest: str
+    account: int
+    time: float
+    is_sent: bool = False
+
+
+class FileUsage(Struct):
+    """How many files are kept, of an account or of all, and the bytes that count for them."""
+
+    count: int = 0
+    size: int = 0
+
+
+UPLOAD_TTL: Final = 86_400.0  # seconds after which a file that no message has got is dropped
+FILE_BLOCK: Final = 4096
+"""Bytes that a file counts at least, and a multiple of which it counts: many small files take room, too."""
+
+
 class NewMessage(Struct, gc=False, omit_defaults=True):
     """A message to be stored.
 
@@ -231,7 +267,8 @@ class NewMessage(Struct, gc=False, omit_defaults=True):
     accounts when it is stored may read it.
     `sender`, `to`: names as shown. `time`: Unix seconds. `account`, `device`: ids of the sender's, if it has any.
     `id`: the sender's own; a message that is sent again from a device with the same id is stored once.
-    `kind`: empty, `action` or `notice`. `about`: set for a reply and for an amendment.
+    `kind`: empty, `action` or `notice`. `about`: set for a reply and for an amendment. `file`: one that the account has
+    uploaded, and no message has got yet.
     """
 
     conversation: str
@@ -244,6 +281,7 @@ class NewMessage(Struct, gc=False, omit_defaults=True):
     id: str | None = None
     kind: str = ""
     about: About | None = None
+    file: FileInfo | None = None
 
 
 class Reaction(Struct):
@@ -278,6 +316,7 @@ class StoredMessage(Struct):
     erased_by: str | None = None
     erased_at: float | None = None
     reactions: list[Reaction] = []
+    file: FileInfo | None = None
 
 
 class ConversationRow(Struct):

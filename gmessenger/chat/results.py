@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Final, TypeAlias
 from msgspec import UNSET, Struct, UnsetType, field
 
 from gmessenger.account_settings import AccountSettings
-from gmessenger.chat.records import Absence, Reaction, StoredMessage
+from gmessenger.chat.records import Absence, FileInfo, Reaction, StoredMessage
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import RuleValue
+from gmessenger.urls import file_path
 
 ENTRY_SIZE: Final = 96
 """What an entry of a list weighs besides the text of a message."""
@@ -51,6 +52,17 @@ class Page(Result):
         setattr(self, "more", True)  # noqa: B010
 
 
+class FileEntry(Struct, omit_defaults=True):
+    """The file of a message in a page. `url`: its path on the server. `size`: in bytes."""
+
+    url: str
+    name: str
+    type: str
+    size: int
+    width: int | None = None
+    height: int | None = None
+
+
 class MessageEntry(Struct, kw_only=True):
     """A stored message in a page.
 
@@ -70,6 +82,7 @@ class MessageEntry(Struct, kw_only=True):
     what: str | UnsetType = UNSET
     edited: float | UnsetType = UNSET  # Unix seconds
     reactions: list[Reaction] | UnsetType = UNSET
+    file: FileEntry | UnsetType = UNSET
 
     @property
     def size(self) -> int:
@@ -117,9 +130,14 @@ def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
         kind=stored.kind or UNSET,
         edited=_or_unset(stored.edited),
         reactions=stored.reactions or UNSET,
+        file=_file_entry(stored.file) if stored.file is not None else UNSET,
         **about,
         **extra,
     )
+
+
+def _file_entry(file: FileInfo) -> FileEntry:
+    return FileEntry(file_path(file.id, file.name), file.name, file.type, file.size, file.width, file.height)
 
 
 def _or_unset(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gmessenger.chat.amendments import is_erasure
 from gmessenger.chat.dispatcher import MessageDispatcher, MessageIds, OutgoingText
+from gmessenger.chat.files import FileService
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
@@ -18,6 +19,7 @@ from gmessenger.chat.throttle import Throttle
 from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import (
     BroadcastDisabled,
+    NoSuchFile,
     NoSuchMessage,
     NotLoggedIn,
     StoreUnavailable,
@@ -40,7 +42,9 @@ class MessageService:
         membership: RoomMembership,
         presence: PresenceTracker,
         router: Router,
+        files: FileService,
     ) -> None:
+        self._files = files
         self._policy = policy
         self._throttle = throttle
         self._sanctions = sanctions
@@ -59,8 +63,11 @@ class MessageService:
         action: str = "",
         kind: str = "",
         about: About | None = None,
+        file: str | None = None,
     ) -> None:
         """Send a text to a name, a room, or `BROADCAST_TARGET`; with `about`, a reply or an amendment.
+
+        `file`: the id of a file that the account has uploaded, whose name is the text where there is none.
 
         The response is 200 with the seq once the message is on disk, or 202 if a session accepted it and it is not
         stored. Without an id there is none, unless the session `answers_all`, or the message is refused after this
@@ -73,6 +80,7 @@ class MessageService:
             OnlySpeakers, Silenced, BroadcastDisabled
             RecipientBusy: no session of the recipient had room for it.
             AccountsOnly, BadRequest, NoSuchMessage: of a message about another.
+            AccountsOnly, NoSuchFile: of a message with a file.
             StoreUnavailable: it could not be stored, or what is pending was not within the timeout.
             NotLoggedIn: the session was ended while this blocked.
         """
@@ -87,6 +95,9 @@ class MessageService:
         if about is not None and about.what == "erase":
             text = ""
         outgoing = OutgoingText(text, id, action, kind, about)
+        if file is not None:
+            outgoing.file = self._files.find_own(session, file)
+            outgoing.text = text if text.strip() else outgoing.file.name
         if to[:1] != ROOM_PREFIX:
             key = fold(to)
             self._dispatcher.send_direct(session, key, to, outgoing)
@@ -94,6 +105,8 @@ class MessageService:
         elif to != BROADCAST_TARGET:
             room = self._rooms.require_member(to, session) if about is None else self._room_for(session, to, about)
             self._dispatcher.send_to_room(session, room, outgoing)
+        elif file is not None:
+            raise NoSuchFile("A message to all users has no file.")
         elif about is not None:
             raise NoSuchMessage("Broadcasts are not stored, so none can be about another.")
         elif self._policy.broadcast:

@@ -21,6 +21,7 @@ from gmessenger.chat.records import (
     DeviceInfo,
     DeviceLogin,
     ExportedMessage,
+    FileUsage,
     Hook,
     Invitation,
     InviteInfo,
@@ -34,6 +35,7 @@ from gmessenger.chat.records import (
     RoomSanctionKind,
     Sanction,
     SearchResult,
+    StoredFile,
 )
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import WireError
@@ -82,6 +84,9 @@ class Store(Protocol):
         A reply or an amendment is stored only where its conversation has the message that it is about, else the
         callback gets `NoSuchMessage`. An amendment changes that message in the same transaction, unless `NotYours`,
         `TooLate` or `TooManyReactions` refuses it; of an edit and an erase the store keeps no text.
+
+        A message with a file takes it, and the file goes with the message; the callback gets `NoSuchFile` where it is
+        none of the sender's account that waits.
         """
 
     def append_all(self, messages: Sequence[tuple[NewMessage, AppendCallback]]) -> None:
@@ -122,6 +127,9 @@ class Store(Protocol):
 
     def password_hash(self, account: int) -> str | None:
         """Return the hash of an account's password; None if there is no such account."""
+
+    def has_one_time_password(self, account: int) -> bool:
+        """Return whether an account has a one-time password, with which it may only choose another."""
 
     def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         """Change the password hash, and revoke all tokens of the account. Returns the account's new generation.
@@ -277,6 +285,40 @@ class Store(Protocol):
 
     def note_alerts(self, hook: int, fingerprints: Sequence[str], seq: int, time: float) -> None:
         """Record with which message a hook, given by its account, has posted alerts; keep `MAX_ALERTS`, the newest."""
+
+    @property
+    def files_id(self) -> str:
+        """What tells the files of this store from those of others, also after a backup of it was restored."""
+
+    def add_file(self, file: StoredFile, of_one: int, of_all: int) -> None:
+        """Add a file that no message has got yet; its content MUST be kept right afterwards.
+
+        `of_one`, `of_all`: bytes that the account, and all, may have. Raises `FileQuotaExceeded` or `FilesFull`.
+        """
+
+    def find_file(self, id: str) -> StoredFile | None:
+        """Return the file with an id."""
+
+    def drop_file(self, id: str) -> None:
+        """Remove a file, unless a message has got it."""
+
+    def expire_files(self, before: float) -> int:
+        """Remove files that were uploaded before a time, and that no message has got. Returns how many."""
+
+    def file_usage(self, account: int | None = None) -> FileUsage:
+        """Return what is kept of an account, or of all."""
+
+    def used_contents(self, digests: Sequence[str]) -> set[str]:
+        """Return those of these contents that a file has."""
+
+    def dropped_contents(self, limit: int) -> list[tuple[int, str]]:
+        """Return contents of files that were removed, the longest waiting first: numbers for `forget_dropped`.
+
+        Another file may have the same content.
+        """
+
+    def forget_dropped(self, numbers: Sequence[int]) -> None:
+        """Forget dropped contents, by their numbers: they are no longer on disk, or another file has them."""
 
     def rooms(self) -> Sequence[RoomRecord]:
         """Return all rooms, with their members."""

@@ -52,7 +52,7 @@ from gmessenger.client.responses import (
 )
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.names import fold
-from gmessenger.wire.events import MessageEvent, UserInfo
+from gmessenger.wire.events import MessageEvent, SentFile, UserInfo
 
 __all__ = [
     "Accepted",
@@ -99,6 +99,7 @@ __all__ = [
     "SanctionInfo",
     "SearchHit",
     "SearchResults",
+    "SentFile",
     "SettingsChange",
     "SettingsChanged",
     "Synced",

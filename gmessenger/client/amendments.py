@@ -22,6 +22,7 @@ class AmendmentSender(ABC):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
+        file: str | None = None,
     ) -> OutgoingMessage:
         """Queue a message."""
 

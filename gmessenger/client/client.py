@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gevent.event import Event
 from gevent.queue import Full
@@ -23,6 +23,7 @@ from gmessenger.client.events import (
     reject_too_long,
     reject_unknown_to_server,
 )
+from gmessenger.client.files import FILE_FEATURE, FileSender
 from gmessenger.client.handshake import Handshake
 from gmessenger.client.journal import UnsentJournal
 from gmessenger.client.receiver import Receiver
@@ -33,6 +34,9 @@ from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue, is_too_
 from gmessenger.errors import AccountDeleted, AccountsOnly, PasswordRequired, Refused, Unreachable, WireError
 from gmessenger.text import Text
 from gmessenger.wire.events import ForgetRequest, PasswordRequest, RegisterRequest, Request, ResponseFrame
+
+if TYPE_CHECKING:
+    from gmessenger.client.uploads import FileUploader
 
 
 class SendCapacity:
@@ -72,7 +76,7 @@ class SendCapacity:
             self._empty.wait(timeout)
 
 
-class Client(ChatRequests, AmendmentSender):
+class Client(ChatRequests, AmendmentSender, FileSender):
     """A session under one name on a server, which reconnects by itself.
 
         with Client("127.0.0.1", 7777, "echo") as client:
@@ -151,7 +155,7 @@ class Client(ChatRequests, AmendmentSender):
             self._timeouts,
             self._on_resolved,
         )
-        endpoint = ServerEndpoint(host, port, tls)
+        self._endpoint = endpoint = ServerEndpoint(host, port, tls)
         self.registration_invite = invite or endpoint.invite
         """The invite with which the name is registered, unless the call has another one."""
         self._handshake = Handshake(endpoint, name, self._timeouts, password, device, plain_passwords, receive_messages)
@@ -261,11 +265,13 @@ class Client(ChatRequests, AmendmentSender):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
+        file: str | None = None,
     ) -> OutgoingMessage:
         """Queue a message to a name or room; an `Accepted` or `Rejected` event with it tells the result.
 
         `kind` is `action` for what one does, or `notice` for what no program answers. `about` is the seq of an earlier
-        message, for which there are `reply`, `edit`, `erase`, `react` and `unreact`.
+        message, for which there are `reply`, `edit`, `erase`, `react` and `unreact`. `file` is the id of a file that
+        `upload` has returned; `send_file` does both.
 
         An account's message is in the `unsent_file`, if there is one, when this returns. Blocks for that, and for at
         most `timeout` seconds while the send queue is full.
@@ -273,12 +279,12 @@ class Client(ChatRequests, AmendmentSender):
         Raises `gevent.queue.Full` if the queue is still full then, `BadText` for what UTF-8 cannot represent, and if
         the client has ended, the error that it ended with, or `Unreachable`.
         """
-        message = make_message(to, text, about, what, kind)
+        message = make_message(to, text, about, what, kind, file=file)
         self._send_capacity.wait(timeout)
         self._require_open()
         if is_too_large(message, self._max_frame):
             self._event_queue.put(reject_too_long(message, self._max_frame))
-        elif about is not None and not self.supports("about"):
+        elif not self._may_send(message):
             self._event_queue.put(reject_unknown_to_server(message))
         else:
             self._journal.add(message)
@@ -286,6 +292,14 @@ class Client(ChatRequests, AmendmentSender):
             self._send_capacity.update()
             self._sender.wake()
         return message
+
+    def _make_uploader(self) -> FileUploader:
+        from gmessenger.client.uploads import FileUploader  # loads slowly, and few clients upload
+
+        self._require_open()
+        if not self.is_account:
+            raise AccountsOnly
+        return FileUploader(self.files_url, self._endpoint, self._handshake.token, self._timeouts)
 
     @property
     def is_durable(self) -> bool:
@@ -366,6 +380,11 @@ class Client(ChatRequests, AmendmentSender):
         self._on_resolved(message)
         self._event_queue.put(event)
 
+    def _may_send(self, message: OutgoingMessage) -> bool:
+        """Return whether the server would understand all of a message: an older one ignores what it does not know."""
+        needed = ((message.about is not None, "about"), (message.file is not None, FILE_FEATURE))
+        return all(self.supports(feature) for is_needed, feature in needed if is_needed)
+
     @property
     def _max_frame(self) -> float:
         return limit if isinstance(limit := self.limits.get("frame"), int) else float("inf")
@@ -375,6 +394,7 @@ class Client(ChatRequests, AmendmentSender):
             # The name could log in as a guest, but queued messages of an account must not be sent by a guest.
             raise Refused(Text("The account {name} no longer exists.", name=self.name)) from AccountDeleted()
         self.limits, self.features = response.limits or {}, frozenset(response.features or ())
+        self.files_url = self._resequencer.files_url = self._endpoint.files_url(response.files or "")
         self.must_change_password = response.password_until is not None
         self.registration = response.registration if self._handshake.is_confidential else None
         self._send_queue.rate_limiter.set_limits(self.limits)
@@ -386,9 +406,8 @@ class Client(ChatRequests, AmendmentSender):
         self._event_queue.put(make_connected(response, reconnected, seqs_reset))
         for message in self._send_queue.larger_than(self._max_frame):
             self._reject(message, reject_too_long(message, self._max_frame))
-        if not self.supports("about"):
-            for message in [message for message in self._send_queue if message.about is not None]:
-                self._reject(message, reject_unknown_to_server(message))
+        for message in [message for message in self._send_queue if not self._may_send(message)]:
+            self._reject(message, reject_unknown_to_server(message))
         restored = self._state_to_restore(seqs_reset=seqs_reset) | self._pending_requests.unanswered_frames()
         for key, frame in restored.items():
             self._sender.send_now(key, frame)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gevent import socket
 
 from gmessenger.client.config import Timeouts, TlsConfig
 from gmessenger.client.connection import ServerConnection
 from gmessenger.client.dialer import dial
 from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
-from gmessenger.errors import UsageError
+from gmessenger.errors import InsecureTransport, UsageError
 from gmessenger.hosts import join_host_port, strip_brackets
 from gmessenger.server_urls import ServerUrl, is_server_url, parse_server_url
 from gmessenger.text import Text
@@ -64,6 +67,29 @@ class ServerEndpoint:
         from gmessenger.client.websocket import open_websocket  # loads slowly, and is not needed otherwise
 
         return open_websocket(sock, self._url, deadline - time.monotonic())
+
+    def open_web_connection(self, scheme: str, host: str, port: int, timeout: float) -> socket.socket:
+        """Connect to where the server has its files, with TLS for `https`, within `timeout` seconds. Blocks.
+
+        The server's own host is verified as the server is, and another one by the authorities that the system trusts.
+        Raises OSError, `CertificateNotTrusted`, and `InsecureTransport` where the token of a session that is encrypted
+        would be sent in plain text.
+        """
+        deadline = time.monotonic() + timeout
+        if scheme != "https" and self._tls_context is not None:
+            raise InsecureTransport
+        sock = dial(host, port, timeout)
+        if scheme != "https":
+            return sock
+        context = self._tls_context if host == self._host else None
+        return (context or _make_tls_context(TlsConfig())).wrap(sock, host, deadline - time.monotonic())
+
+    def files_url(self, told: str) -> str:
+        """Return where the server has its files, which its login `told`: by the host that the client itself knows."""
+        if self._url is None or not told:
+            return told
+        scheme = "https" if self._url.is_encrypted else "http"
+        return f"{scheme}://{join_host_port(self._host, self._port)}{urlsplit(told).path}"
 
 
 def _make_tls_context(tls: TlsConfig) -> TlsContext:

@@ -128,6 +128,11 @@ class Handshake:
             raise
 
     @property
+    def token(self) -> str:
+        """The token of the present session."""
+        return self._token or ""
+
+    @property
     def is_confidential(self) -> bool:
         """Whether a password may be sent on the last connection."""
         return self._is_private or self._plain_passwords

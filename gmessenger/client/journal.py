@@ -43,6 +43,7 @@ class _JournalEntry(msgspec.Struct, omit_defaults=True):
     about: int | None = None
     what: fields.What | None = None
     kind: fields.Kind | None = None
+    file: str | None = None
 
 
 _ENTRY_DECODER: Final = msgspec.json.Decoder(_JournalEntry)
@@ -142,7 +143,7 @@ class JournalFile:
 
 
 def _entry_of(message: OutgoingMessage) -> _JournalEntry:
-    return _JournalEntry(message.id, message.to, message.text, message.about, message.what, message.kind)
+    return _JournalEntry(message.id, message.to, message.text, message.about, message.what, message.kind, message.file)
 
 
 def _read_pending(fd: int) -> list[OutgoingMessage]:
@@ -157,7 +158,9 @@ def _read_pending(fd: int) -> list[OutgoingMessage]:
             if entry.to is None or entry.message is None:
                 pending.pop(entry.id, None)
             else:
-                pending[entry.id] = make_message(entry.to, entry.message, entry.about, entry.what, entry.kind, entry.id)
+                pending[entry.id] = make_message(
+                    entry.to, entry.message, entry.about, entry.what, entry.kind, entry.id, entry.file
+                )
     return list(pending.values())
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from gevent.event import AsyncResult
 
 from gmessenger.account_settings import AccountSettings, SettingsChange
+from gmessenger.client.files import resolve_file_url
 from gmessenger.client.request_retry import RetryingRequests
 from gmessenger.client.responses import (
     ConversationInfo,
     History,
+    HistoryMessage,
     OwnDevice,
     RoomInfo,
     SanctionInfo,
@@ -188,6 +190,8 @@ class ChatRequests(OperatorRequests, RoomRequests):
     """
 
     def __init__(self) -> None:
+        self.files_url = ""
+        """Where the server takes files, and below which they are found; empty where it keeps none."""
         self.registration: str | None = None
         """Whether the guest may `register`: `open`, `closed`, or `invite`; None if it may not over this connection."""
         self.is_account = False
@@ -308,6 +312,7 @@ class ChatRequests(OperatorRequests, RoomRequests):
                 HistoryRequest(target=conversation, before=before, limit=min(count - len(messages), MAX_HISTORY_PAGE))
             )
             page = [message for _, message in parse_messages(response, conversation)]
+            self._resolve_file_urls(page)
             messages[:0] = page
             messages.first_seq = response.first or 1
             messages.absences = response.absent or ()
@@ -324,8 +329,13 @@ class ChatRequests(OperatorRequests, RoomRequests):
         results = SearchResults(
             SearchHit(str(row.get("with", "")), message) for row, message in parse_messages(response)
         )
+        self._resolve_file_urls([hit.delivery for hit in results])
         results.is_incomplete = bool(response.incomplete)
         return results
+
+    def _resolve_file_urls(self, messages: Iterable[HistoryMessage]) -> None:
+        for message in messages:
+            resolve_file_url(message, self.files_url)
 
     def block(self, name: str) -> None:
         """Block a user: their direct messages are refused. Their messages in rooms still arrive."""

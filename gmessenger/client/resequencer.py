@@ -21,6 +21,7 @@ from gmessenger.client.events import (
     MessageReceived,
     MessageSentElsewhere,
 )
+from gmessenger.client.files import resolve_file_url
 from gmessenger.client.responses import encode_request, is_error, is_retryable, parse_messages
 from gmessenger.client.sender import Sender, SendQueue
 from gmessenger.names import fold, is_room
@@ -170,6 +171,8 @@ class Resequencer:
         ack_batcher: AckBatcher,
         timeouts: Timeouts,
     ) -> None:
+        self.files_url = ""
+        """Where the URLs of files begin, as the login has told."""
         self.own_key = fold(own_name)
         self._event_queue = event_queue
         self._send_queue = send_queue
@@ -255,6 +258,7 @@ class Resequencer:
         return fold(delivery.sender) == self.own_key
 
     def _deliver(self, delivery: MessageEvent, frame: bytes) -> None:
+        resolve_file_url(delivery, self.files_url)
         self.received_count += 1
         self._event_queue.put(_event_of(delivery, frame, is_own=self._is_own(delivery)))
 

@@ -79,6 +79,7 @@ class OutgoingMessage:
 
     about: the seq of the earlier message that it is about.
     what: what it does to that message; None for a reply.
+    file: the id of a file that was uploaded.
     """
 
     id: str
@@ -88,6 +89,7 @@ class OutgoingMessage:
     about: int | None = None
     what: fields.What | None = None
     kind: fields.Kind | None = None
+    file: str | None = None
     sent_at: float | None = None  # over the current connection
     due_at: float = 0.0  # not to be sent before
     deferred_at: float | None = None  # when it was deferred first
@@ -100,11 +102,12 @@ def make_message(
     what: fields.What | None = None,
     kind: fields.Kind | None = None,
     id: str | None = None,
+    file: str | None = None,
 ) -> OutgoingMessage:
     """Make a message, with the `id` that an earlier process has given it, or a new one. Raises `BadText`."""
     id = id or secrets.token_urlsafe(12)
-    request = MessageRequest(id=id, to=to, message=text, about=about, what=what, kind=kind)
-    return OutgoingMessage(id, to, text, encode_request(request), about, what, kind)
+    request = MessageRequest(id=id, to=to, message=text, about=about, what=what, kind=kind, file=file)
+    return OutgoingMessage(id, to, text, encode_request(request), about, what, kind, file)
 
 
 class SendQueue:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from msgspec import MsgspecError, Struct, msgpack
 
-from gmessenger.chat.records import About, NewMessage
+from gmessenger.chat.records import About, FileInfo, NewMessage
 
 EXPIRED: Final = "late"
 """Value of `RelayReply.error` for a request that arrived after its deadline. No error has this code."""
@@ -21,7 +21,7 @@ class MessageHint(Struct, array_like=True, gc=False):
     Attributes:
         action: the action word of `chat.outbox.Message`.
         room: id of the room; 0 in a direct conversation.
-        about: seq of the message that it is about; `kind`, `what`: as in `StoredMessage`; `by`: as in `About`.
+        about: seq of the message that it is about; `kind`, `what`, `file`: as in `StoredMessage`; `by`: as in `About`.
     """
 
     conversation: str
@@ -38,6 +38,7 @@ class MessageHint(Struct, array_like=True, gc=False):
     about: int | None = None
     what: str = ""
     by: str = ""
+    file: FileInfo | None = None
 
     def to_message(self) -> NewMessage:
         """Convert the hint to the record that the storing node has committed."""
@@ -52,6 +53,7 @@ class MessageHint(Struct, array_like=True, gc=False):
             id=self.id,
             kind=self.kind,
             about=about,
+            file=self.file,
         )
 
 

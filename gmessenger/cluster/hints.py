@@ -94,4 +94,5 @@ def _make_hint(committed: CommittedMessage) -> MessageHint:
         about.seq if about is not None else None,
         about.what if about is not None else "",
         about.by if about is not None else "",
+        message.file,
     )

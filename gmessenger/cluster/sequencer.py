@@ -229,6 +229,7 @@ class Sequencer:
             message.id,
             message.kind,
             About(message.about, message.what) if message.about is not None else None,
+            message.file,
         )
         committed = committed_from(new, message.seq, "", self._rooms)
         committed.erased, committed.edited = message.erased, message.edited

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentError, RawDescriptionHelpFormatter
+from argparse import Action, ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -268,9 +268,19 @@ def _add_option(parser: _OptionParser, row: Option) -> None:
     value_arguments: dict[str, Any] = {"action": "store_true"}
     if row.value_type is not FLAG:
         value_arguments = {"type": row.value_type.parse, "metavar": gettext(row.value_type.metavar)}
+    if row.value_type.repeatable:
+        value_arguments["action"] = _ArgumentCollector
     parser.add_argument(
         *names, dest=row.key, default=row.default, env_var=row.env_var or None, help=description, **value_arguments
     )
+
+
+class _ArgumentCollector(Action):
+    """Adds the value of an option that may be given several times to those before it."""
+
+    def __call__(self, parser: Any, namespace: Any, value: Any, option: str | None = None) -> None:
+        known = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, (*(known if isinstance(known, tuple) else ()), value))
 
 
 def _check_environment(program: Program[Any], environment: Mapping[str, str]) -> None:

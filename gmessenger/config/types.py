@@ -35,6 +35,7 @@ class OptionType:
     parse: Callable[[str], Any]
     choices: tuple[str, ...] = ()
     comment_pattern: re.Pattern[str] = COMMENT_PATTERN
+    repeatable: bool = False  # on the command line; the value is a tuple
 
 
 def text(metavar: str) -> OptionType:
@@ -57,6 +58,16 @@ def room_rules() -> OptionType:
 def file_path() -> OptionType:
     """Accept the path of a file; `~` at its beginning is a home directory, as in a shell."""
     return OptionType("FILE", os.path.expanduser)
+
+
+def file_paths() -> OptionType:
+    """Accept the paths of files, one each time that the option is given; `-` is the standard input."""
+    return OptionType("FILE", os.path.expanduser, repeatable=True)
+
+
+def directory_path() -> OptionType:
+    """Accept the path of a directory, as `file_path`."""
+    return OptionType("DIRECTORY", os.path.expanduser)
 
 
 def host(metavar: str) -> OptionType:

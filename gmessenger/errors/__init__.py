@@ -42,6 +42,7 @@
     │   │   ├── Blocked                403  blocked
     │   │   ├── RoomClosed             403  room_closed
     │   │   ├── QuotaExceeded          403  quota_exceeded
+    │   │   ├── FilesRefused           403  files_refused
     │   │   ├── TooManyRooms           403  too_many_rooms
     │   │   ├── TooManySettings        403  too_many_settings
     │   │   ├── TooManyHooks           403  too_many_hooks
@@ -51,6 +52,7 @@
     │   ├── NoSuchHook                 404  no_such_hook
     │   ├── NoSuchDevice               404  no_such_device
     │   ├── NoSuchMessage              404  no_such_message
+    │   ├── NoSuchFile                 404  no_such_file
     │   ├── NameInUse                  409  name_in_use
     │   ├── NameTaken                  409  name_taken
     │   ├── IdReused                   409  id_reused
@@ -60,14 +62,18 @@
     │   ├── RecipientGone              410  not_here
     │   ├── TextTooLong                413  too_long
     │   │   └── FrameTooLong           413  frame_too_long
+    │   ├── FileTooLong                413  file_too_large
     │   ├── RecipientBusy              429  recipient_busy          retryable
     │   ├── RateLimited                429  too_fast                retryable
     │   ├── LoginThrottled             429  too_many_failures       retryable
     │   ├── RegistrationThrottled      429  too_many_registrations  retryable
+    │   ├── TooManyUploads             429  too_many_uploads        retryable
     │   ├── TooManyConnections         503  too_many_connections    retryable
     │   ├── ServerFull                 503  server_full             retryable
     │   ├── StoreUnavailable           503  store_unavailable       retryable
     │   ├── Upgrading                  503  upgrading               retryable
+    │   ├── FileQuotaExceeded          507  file_quota_exceeded
+    │   ├── FilesFull                  507  files_full              retryable
     │   └── InternalError              500  internal_error          retryable
     ├── BadProxyHeader                      bad_proxy_header
     └── ExitError                           exit_error

@@ -147,6 +147,11 @@ class QuotaExceeded(Forbidden):
     message = "Your message cannot be stored: your storage quota on this server is used up."
 
 
+class FilesRefused(Forbidden):
+    code = "files_refused"
+    message = "This server keeps no files."
+
+
 class TooManyRooms(Forbidden):
     code = "too_many_rooms"
     message = "The limit on the number of rooms is reached."

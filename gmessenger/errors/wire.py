@@ -35,6 +35,12 @@ class NoSuchMessage(WireError):
     message = "There is no such message in this conversation, or it was erased."
 
 
+class NoSuchFile(WireError):
+    status = 404
+    code = "no_such_file"
+    message = "There is no such file of yours that waits to be sent."
+
+
 class NameInUse(WireError):
     status = 409
     code = "name_in_use"
@@ -88,6 +94,12 @@ class FrameTooLong(TextTooLong):
     message = "The frame is too long."
 
 
+class FileTooLong(WireError):
+    status = 413
+    code = "file_too_large"
+    message = "The file is too large for this server."
+
+
 class RecipientBusy(WireError):
     status = 429
     code = "recipient_busy"
@@ -114,6 +126,13 @@ class RegistrationThrottled(WireError):
     code = "too_many_registrations"
     retryable = True
     message = "Too many names were registered from your network; try again later."
+
+
+class TooManyUploads(WireError):
+    status = 429
+    code = "too_many_uploads"
+    retryable = True
+    message = "Too many files are being uploaded; try again in a moment."
 
 
 class TooManyConnections(WireError):
@@ -163,6 +182,19 @@ class Upgrading(WireError):
     code = "upgrading"
     retryable = True
     message = "The servers are being upgraded; this is possible once all of them are."
+
+
+class FileQuotaExceeded(WireError):
+    status = 507
+    code = "file_quota_exceeded"
+    message = "The file cannot be kept: your space for files on this server is used up."
+
+
+class FilesFull(WireError):
+    status = 507
+    code = "files_full"
+    retryable = True
+    message = "The file cannot be kept: this server's space for files is used up."
 
 
 class InternalError(WireError):

@@ -6,6 +6,7 @@ It creates no file, takes no lock and does not disturb a running server; only a 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,12 +16,14 @@ from gmessenger.config.options import ServerOptions
 from gmessenger.config.parser import SERVER
 from gmessenger.config.sources import format_sources, resolve_sources
 from gmessenger.console import print_error, print_text
+from gmessenger.contents.folder import MARKER
 from gmessenger.errors import ConfigError, ExitError, FileError, ListenError
 from gmessenger.hosts import strip_brackets
 from gmessenger.paths import STDERR, control_socket
 from gmessenger.sanitize import sanitize
 from gmessenger.server.net import descriptors
 from gmessenger.server.net.sockets import UNIX_PREFIX, find_listening_process, listen_tcp
+from gmessenger.server.settings import files_folder, keeps_files
 from gmessenger.store import POSTGRES_PREFIXES, file_from_url, require_postgres_driver
 
 RESERVED_CONNECTIONS: Final = 5
@@ -142,6 +145,24 @@ def _check_place(options: ServerOptions, place: str) -> str:
     return f"{host}, port {_check_port_free(options, int(port), strip_brackets(host))}"
 
 
+def _check_files(options: ServerOptions) -> str:
+    """Check the folder for files. Raises `FileError` where it cannot be written."""
+    if not options.web:
+        return "none, without --web"
+    if not keeps_files(options) or not options.max_file:
+        return "none; see --files" if options.max_file else "none, by --max-file"
+    folder = files_folder(options)
+    if folder is None:
+        return "in a temporary folder, until the server stops"
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise FileError(f"The folder of files {folder} cannot be written.")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise ConfigError(f"The folder of files {folder} lacks its marker {MARKER}; is it the right one?")
+    free = shutil.disk_usage(nearest).free
+    return f"{folder}, {'' if folder.exists() else 'to be made, '}{free / 2**30:.1f} GB free"
+
+
 def _check_health(options: ServerOptions) -> str:
     if options.health.startswith(UNIX_PREFIX):
         folder = Path(options.health.removeprefix(UNIX_PREFIX)).parent
@@ -217,8 +238,9 @@ CHECKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
     "port": _check_port,
     "TLS": _check_tls,
     "web": _check_web,
+    "files": _check_files,
     "health": _check_health,
     "log": _check_log,
-    "files": _check_file_limit,
+    "descriptors": _check_file_limit,
 }
 """The checks by subject: each returns a description, or raises an `ExitError`."""

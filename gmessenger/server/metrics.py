@@ -95,6 +95,31 @@ METRICS: Final = (
         ("outcome",),
     ),
     MetricSpec(
+        "files",
+        "gauge",
+        "files kept, as counted last",
+        lambda server, _: server.files.usage.count if server.files is not None else 0,
+    ),
+    MetricSpec(
+        "file_bytes",
+        "gauge",
+        "bytes of the files kept, each in blocks of 4096, as counted last",
+        lambda server, _: server.files.usage.size if server.files is not None else 0,
+    ),
+    MetricSpec(
+        "file_uploads",
+        "counter",
+        "uploads of files by outcome: kept, or the code word or status of the refusal",
+        lambda server, _: server.file_routes.outcomes if server.file_routes is not None else {},
+        ("outcome",),
+    ),
+    MetricSpec(
+        "file_sent_bytes",
+        "counter",
+        "bytes of files that clients have asked for",
+        lambda server, _: server.file_routes.sent_bytes if server.file_routes is not None else 0,
+    ),
+    MetricSpec(
         "logins",
         "counter",
         "logins by result: ok, resumed (with a session's secret), or the code word of the refusal",

@@ -26,6 +26,7 @@ from gmessenger.errors import ConfigError, FileError, StoreUnavailable
 from gmessenger.paths import control_socket
 from gmessenger.server.acceptor import Acceptor, ConnectionLimiter
 from gmessenger.server.control import ControlServer
+from gmessenger.server.files import FileKeeper
 from gmessenger.server.maintenance import check_store_files, prune_regularly, reindex, watch_store_files
 from gmessenger.server.net.connection import ServerContext
 from gmessenger.server.net.listener import ClientListener, ConnectionCallback
@@ -35,8 +36,9 @@ from gmessenger.server.net.tls import certificate_from_options
 from gmessenger.server.net.writer import FlushScheduler
 from gmessenger.server.notify_command import WORKERS as NOTIFY_WORKERS
 from gmessenger.server.notify_command import NotifyCommand
-from gmessenger.server.settings import policy_from_options
+from gmessenger.server.settings import files_folder, keeps_files, policy_from_options
 from gmessenger.server.snapshot import LoopLagMonitor, status_report
+from gmessenger.server.web_address import public_url
 from gmessenger.store import file_from_url, open_store
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from gmessenger.cluster.peers import ClusterPeers
     from gmessenger.server.health import HealthServer
     from gmessenger.server.web.endpoint import WebEndpoint
+    from gmessenger.server.web.files import FileRoutes
+    from gmessenger.server.web.routes import Route
 
 
 def create_peers(store: Store, options: ServerOptions, supervisor: Supervisor) -> ClusterPeers | None:
@@ -110,6 +114,7 @@ class Server:
         self.loop_lag = LoopLagMonitor()
         self.started_at = time.time()
         self.stopping = False
+        self.file_routes: FileRoutes | None = None
         self._stopped = Event()
         self._listeners: list[ClientListener] = []
         self._retention_greenlet: Greenlet[..., object] | None = None
@@ -131,6 +136,9 @@ class Server:
             )
             on_failure.callback(self.store.close)
             self.store.erase_within = options.erase_within
+            self.files = FileKeeper(self.store, files_folder(options)) if keeps_files(options) else None
+            if self.files is not None:
+                on_failure.callback(self.files.close)
             self._create_services(password_verifier or PasswordVerifier())
             on_failure.pop_all()
 
@@ -146,7 +154,7 @@ class Server:
         limiter = ConnectionLimiter(lambda: self.options, time.monotonic)
         peers = create_peers(self.store, options, self.supervisor)
         self.messenger = Messenger(
-            policy_from_options(options),
+            policy_from_options(options, self.public_url),
             self.store,
             time.time,
             self._call_later,
@@ -215,8 +223,18 @@ class Server:
             acceptor.admit_address,
             lambda address: throttle.charge_request(throttle.anonymous_buckets(address), 1),
             lambda: self.stopping,
-            [*page_routes(), hook_route],
+            [*page_routes(), hook_route, *self._create_file_routes()],
         )
+
+    def _create_file_routes(self) -> Sequence[Route]:
+        if self.files is None:
+            return ()
+        from gmessenger.server.web.files import FileRoutes
+
+        self.file_routes = FileRoutes(
+            self.messenger.files, self.files.folder, self.store.files_id, lambda: self.options
+        )
+        return self.file_routes.routes
 
     def _create_health(self) -> HealthServer:
         # Imported late: its libraries take longest of all, and most servers have no health server.
@@ -266,6 +284,8 @@ class Server:
         spawn("device use", self.messenger.device_use.run, wait_stopped)
         self._reindex_greenlet = spawn("reindex", reindex, self.store, wait_stopped)
         spawn("store files", watch_store_files, self.store, wait_stopped)
+        if self.files is not None:
+            spawn("files", self.files.run, wait_stopped)
         if self.notify_command is not None:
             for _ in range(NOTIFY_WORKERS):
                 spawn("notifications", self.notify_command.run, wait_stopped)
@@ -279,7 +299,7 @@ class Server:
         if self.certificate is not None and not self.certificate.reload():
             raise ConfigError("The certificate cannot be used.")
         before, self.options, self._context.options = self.options, options, options
-        self.messenger.policy.update_from(policy_from_options(options))
+        self.messenger.policy.update_from(policy_from_options(options, self.public_url))
         self.store.erase_within = options.erase_within
         if options.retention_days != before.retention_days:
             self._restart_retention()
@@ -290,6 +310,12 @@ class Server:
         if self.acceptor.web is None:
             return None
         return self.options.web_url or self.acceptor.web.address(self.web_port)
+
+    @property
+    def public_url(self) -> str:
+        """The beginning of URLs by which people find what is on the web port, as far as it is known; empty if not."""
+        names = self.certificate.names if self.certificate is not None else None
+        return public_url(self.options, names, self.web_port)
 
     @property
     def connection_count(self) -> int:
@@ -344,6 +370,8 @@ class Server:
         if self.node is not None:
             self.node.stop()
         check_store_files(self.store, "")
+        if self.files is not None:
+            self.files.close()
         self.store.close()
         log.log_event(
             "server_stopped",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import Limits, RateLimit
 from gmessenger.config.options import ServerOptions
+from gmessenger.config.options.table import default_files_folder
+from gmessenger.constants import MEMORY_URL
 from gmessenger.room_rules import parse_rules
+from gmessenger.store import POSTGRES_PREFIXES
 
 HOUR: Final = 3600.0  # seconds
 
@@ -29,8 +33,20 @@ def limits_from_options(options: ServerOptions) -> Limits:
     )
 
 
-def policy_from_options(options: ServerOptions) -> Policy:
-    """Return the policy of the options."""
+def keeps_files(options: ServerOptions) -> bool:
+    """Return whether there is a place for files: every store but a shared one has one of its own."""
+    return bool(options.web) and (bool(options.files) or not options.store_url.startswith(POSTGRES_PREFIXES))
+
+
+def files_folder(options: ServerOptions) -> Path | None:
+    """Return the folder for files, of a server that keeps any; None for a temporary one, with a store in memory."""
+    if options.files and options.store_url != MEMORY_URL:
+        return Path(options.files)
+    return default_files_folder(options.store_url)
+
+
+def policy_from_options(options: ServerOptions, web_url: str = "") -> Policy:
+    """Return the policy of the options. `web_url`: the beginning of URLs at which the server is reached by HTTP."""
     return Policy(
         guests=options.guests,
         broadcast=options.broadcast,
@@ -45,6 +61,10 @@ def policy_from_options(options: ServerOptions) -> Policy:
         account_quota=options.account_quota,
         guest_quota=options.guest_quota,
         max_pending_characters=options.outbox_bytes,
+        max_file=options.max_file if keeps_files(options) else 0,
+        files_of_one=options.files_of_one,
+        files_of_all=options.files_of_all,
+        web_url=web_url,
         edit_for=options.edit_for,
         store_timeout=options.store_timeout,
         search_timeout=options.search_timeout,

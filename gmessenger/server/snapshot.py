@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gmessenger import __version__
-from gmessenger.chat.admin_results import ClusterReport, Quantiles, StatusReport, StoreReport
+from gmessenger.chat.admin_results import ClusterReport, FilesReport, Quantiles, StatusReport, StoreReport
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.stats import LATENCY_BOUNDS, Histogram
 from gmessenger.chat.storage import Store
@@ -20,6 +20,7 @@ from gmessenger.config.options import ServerOptions
 from gmessenger.constants import MEMORY_URL
 from gmessenger.errors import ExitError
 from gmessenger.server.acceptor import Acceptor
+from gmessenger.server.files import FileKeeper
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import CertificateManager
 from gmessenger.store import file_from_url
@@ -27,6 +28,7 @@ from gmessenger.urls import redact_url
 
 if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
+    from gmessenger.server.web.files import FileRoutes
 
 LAG_INTERVAL: Final = 0.25  # seconds between two measurements
 
@@ -57,6 +59,8 @@ class ServerView(Protocol):
     supervisor: Supervisor
     loop_lag: LoopLagMonitor
     certificate: CertificateManager | None
+    files: FileKeeper | None
+    file_routes: FileRoutes | None
     store: Store
     node: ClusterNode | None
     messenger: Messenger
@@ -113,7 +117,16 @@ def status_report(server: ServerView) -> StatusReport:
         tls_port=server.tls_port,
         host=server.certificate.host if server.certificate is not None else "",
         pin=server.certificate.pin if server.certificate is not None else "",
+        files=_files_report(server),
     )
+
+
+def _files_report(server: ServerView) -> FilesReport | None:
+    if server.files is None:
+        return None
+    usage = server.store.file_usage()
+    folder, uploads = str(server.files.folder.path), server.messenger.files.upload_count
+    return FilesReport(folder, usage.count, usage.size, server.options.files_of_all, uploads)
 
 
 def _store_report(server: ServerView) -> StoreReport:

@@ -25,6 +25,7 @@ __all__ = [
     "file_from_url",
     "open_store",
     "require_postgres_driver",
+    "stored_contents",
     "verify_store",
 ]
 
@@ -84,6 +85,23 @@ def verify_store(url: str) -> VerifyReport:
     from gmessenger.store.sqlite.verify import verify_file
 
     return verify_file(file)
+
+
+def stored_contents(url: str) -> list[tuple[str, int]]:
+    """Return digest and size of the contents of all files that messages have; servers may have the store open.
+
+    Blocks. Raises as `verify_store`.
+    """
+    if url.startswith(POSTGRES_PREFIXES):
+        with require_postgres_driver():
+            from gmessenger.store.postgres.verify import contents_of_database
+        return contents_of_database(url)
+    file = file_from_url(url)
+    if file is None:
+        raise ConfigError("A store in memory can be used by its own server only.")
+    from gmessenger.store.sqlite.verify import contents_of_file
+
+    return contents_of_file(file)
 
 
 @contextmanager

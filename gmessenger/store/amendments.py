@@ -107,3 +107,8 @@ def is_ahead(message: NewMessage, head: int) -> bool:
 def is_amendment(message: NewMessage) -> bool:
     """Return whether a message changes another."""
     return message.about is not None and message.about.what != ""
+
+
+def is_inserted_alone(message: NewMessage) -> bool:
+    """Return whether a message changes something besides: another message, or the file that it takes."""
+    return message.file is not None or is_amendment(message)

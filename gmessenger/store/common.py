@@ -56,6 +56,7 @@ EXPORT_TEXT_COLUMN: Final = 5  # behind the message's place
 MAX_FAULTS: Final = 20  # of one kind that a verification lists
 
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
+FILES_ID: Final = "SELECT value FROM facts WHERE name = 'files'"
 DIGEST_KEY: Final = "SELECT value FROM facts WHERE name = 'digest key'"
 SELECT_SEQ_GAPS: Final = (
     # A seq is unique in its conversation: the right number of them between the right ends leaves no gap.

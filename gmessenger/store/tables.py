@@ -82,6 +82,13 @@ TABLES: Final = (
     Table("blocks", ("account_id", "key", "name")),
     Table("hooks", ("account_id", "conversation_id", "hash", "creator", "by", "created")),
     Table("alerts", ("account_id", "fingerprint", "seq", "time")),
+    Table(
+        "files",
+        (
+            *("id", "digest", "name", "type", "size", "width", "height", "account_id", "conversation_id", "seq"),
+            "time",
+        ),
+    ),
 )
 """All that a transfer copies, beside the identity; each backend derives its indexes and counters from these."""
 
@@ -96,6 +103,10 @@ class TableSource(Protocol):
     @property
     def digest_key(self) -> str:
         """Return the secret that keys the digests of pruned messages."""
+
+    @property
+    def files_id(self) -> str:
+        """Return what tells the files of this store from those of others."""
 
     def iter_rows(self, table: Table) -> Iterator[TableRow]:
         """Yield every row of a table; a batch at a time is in memory."""
@@ -121,6 +132,9 @@ class TableSink(TableSource, Protocol):
 
     def set_digest_key(self, key: str) -> None:
         """Replace the secret that keys the digests of pruned messages."""
+
+    def set_files_id(self, id: str) -> None:
+        """Replace what tells the files of this store from those of others."""
 
     def set_identity(self, identity: str) -> None:
         """Replace the identity of the store."""

@@ -60,7 +60,7 @@ def _row_digest(table: Table, row: TableRow) -> int:
 
 REFERENCES: Final = {"account_id": "accounts", "device_id": "devices", "conversation_id": "conversations"}
 """The table that a column refers to, by the name of the column."""
-NULLABLE_REFERENCES: Final = {("messages", "account_id"), ("messages", "device_id")}
+NULLABLE_REFERENCES: Final = {("messages", "account_id"), ("messages", "device_id"), ("files", "account_id")}
 """Columns that may refer to a row that was deleted."""
 
 
@@ -124,6 +124,7 @@ def transfer(
         for table in TABLES:
             report.checksums[table.name] = _copy_table(table, reader, sink, report, on_progress, on_bad_row)
         sink.set_digest_key(reader.digest_key)
+        sink.set_files_id(reader.files_id)
         sink.set_identity(reader.identity)
         for table in TABLES:
             _compare_table(table, report.checksums[table.name], sink)

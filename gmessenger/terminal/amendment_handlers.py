@@ -29,6 +29,7 @@ class ComposedMessage:
     about: int | None = None
     what: fields.What | None = None
     kind: fields.Kind | None = None
+    file: str | None = None
 
 
 class AmendmentHandlers(HandlerBase):
@@ -48,8 +49,9 @@ class AmendmentHandlers(HandlerBase):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
+        file: str | None = None,
     ) -> None:
-        """Send a message, or show why it cannot be sent."""
+        """Send a message, or show why it cannot be sent. `file`: the id of one that was uploaded."""
 
     @abstractmethod
     def find_target(self, number: int | None, *, own: bool = False) -> MessageTarget | None:

@@ -34,6 +34,7 @@ from gmessenger.errors import (
 from gmessenger.paths import STDERR
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.exec_mode import ExecMode
+from gmessenger.terminal.file_mode import FileMode
 from gmessenger.terminal.format_events import format_unexpected_error
 from gmessenger.terminal.i18n import N_, _, as_notice, localize
 from gmessenger.terminal.line_mode import LineMode
@@ -130,6 +131,8 @@ class ClientApp:
         if options.listen:
             mode = ExecMode if options.exec else ListenMode
             return mode(options, self._make_client(options.name), self._stdout, self._stderr, exit_controller)
+        if options.to is not None and options.file:
+            return FileMode(options, self._make_client(options.name), self._stderr, exit_controller)
         lines = open_stdin()
         if options.to is not None:
             return SendMode(options, self._make_client(options.name), lines, self._stderr, exit_controller)

@@ -16,10 +16,11 @@ from gmessenger.names import is_room
 from gmessenger.room_rules import RuleValue
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_accounts, format_results
-from gmessenger.terminal.amendment_handlers import AmendmentHandlers, ComposedMessage
+from gmessenger.terminal.amendment_handlers import ComposedMessage
 from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.attention_handlers import AttentionHandlers
 from gmessenger.terminal.dialogue import Dialogue, Prompt
+from gmessenger.terminal.file_handlers import FileHandlers
 from gmessenger.terminal.format_events import format_reason, format_topic
 from gmessenger.terminal.format_messages import format_message
 from gmessenger.terminal.format_rooms import hidden_messages, readable_messages
@@ -70,7 +71,7 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers, HookHandlers):
+class CommandHandlers(AttentionHandlers, FileHandlers, RoomHandlers, HookHandlers):
     """The handlers that are the same in every mode; one method for each command."""
 
     def __init__(self, client: Client, attention: Attention, quit_mode: Callable[[], None]) -> None:
@@ -115,7 +116,14 @@ class CommandHandlers(AttentionHandlers, AmendmentHandlers, RoomHandlers, HookHa
         if (rejected := self.take_back_rejected()) is None:
             self.show(as_notice(_("no message was refused")))
         else:
-            self.send(rejected.to, text or rejected.text, about=rejected.about, what=rejected.what, kind=rejected.kind)
+            self.send(
+                rejected.to,
+                text or rejected.text,
+                about=rejected.about,
+                what=rejected.what,
+                kind=rejected.kind,
+                file=rejected.file,
+            )
 
     def prompt_for_message(self) -> None:
         """Ask for a recipient and a text, and send it."""

@@ -80,6 +80,7 @@ def environment_for(event: MessageEvent) -> dict[str, str]:
         "SEQ": str(event.seq or ""),
         "ABOUT": str(event.about or ""),
         "KIND": event.kind or "",
+        "FILE": event.file.url if event.file else "",
     }
     return message_variables(**values)
 

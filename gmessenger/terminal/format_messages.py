@@ -12,6 +12,7 @@ from gmessenger.client import (
     OutgoingMessage,
     ReactionInfo,
     SearchHit,
+    SentFile,
     fold,
 )
 from gmessenger.names import is_room
@@ -24,6 +25,10 @@ ERASED_MESSAGE: Final = N_("this message has been erased")
 QUOTE_LENGTH: Final = 50
 """Characters of a message that are quoted above a reply."""
 A_MESSAGE: Final = N_("a message")
+
+
+SIZE_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+SIZE_STEP: Final = 1024
 
 
 def format_message(event: MessageEvent) -> str:
@@ -65,9 +70,26 @@ def _format_lines(event: MessageEvent, author: str) -> str:
     head = f"* {author}" if event.kind == "action" else f"{author}:"
     lines = [f"[{format_time(event.time)}] {room}{head} {sanitize(first)}"]
     lines += [CONTINUATION_INDENT + sanitize(line) for line in rest]
+    if event.file:
+        lines.append(CONTINUATION_INDENT + format_file(event.file))
     if isinstance(event, HistoryMessage) and event.reactions:
         lines.append(CONTINUATION_INDENT + format_reactions(event.reactions))
     return "\n".join(lines)
+
+
+def format_file(file: SentFile) -> str:
+    """Format the file of a message in one line: its URL, and what it is."""
+    size = format_size(file.size)
+    sides = f", {file.width} × {file.height}" if file.width and file.height else ""
+    return f"{sanitize(file.url)} ({sanitize(file.type)}, {size}{sides})"
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    value, unit = float(size), 0
+    while value >= SIZE_STEP and unit < len(SIZE_UNITS) - 1:
+        value, unit = value / SIZE_STEP, unit + 1
+    return f"{value:.{int(unit > 0 and value < 10)}f} {SIZE_UNITS[unit]}"
 
 
 def erased_text(by: str) -> str:

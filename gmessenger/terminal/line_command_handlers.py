@@ -113,11 +113,12 @@ class LineCommandHandlers(CommandHandlers):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
+        file: str | None = None,
     ) -> None:
-        composed = ComposedMessage(to, text, about, what, kind)
+        composed = ComposedMessage(to, text, about, what, kind, file)
         timeout = 0 if self._interactive else SEND_QUEUE_TIMEOUT
         try:
-            message = self._client.send(to, text, timeout, about=about, what=what, kind=kind)
+            message = self._client.send(to, text, timeout, about=about, what=what, kind=kind, file=file)
         except Full:
             self._reject(composed, format_events.send_queue_full(self._client.pending_count))
         except BadText as error:

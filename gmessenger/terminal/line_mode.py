@@ -225,7 +225,7 @@ class LineMode:
         if isinstance(event, Rejected):
             message = event.message
             self._handlers.on_rejected(
-                ComposedMessage(message.to, message.text, message.about, message.what, message.kind)
+                ComposedMessage(message.to, message.text, message.about, message.what, message.kind, message.file)
             )
         if isinstance(event, MessageDelivered) and not self._delivery_tracker.was_slow(event):
             return None

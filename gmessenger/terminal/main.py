@@ -26,6 +26,10 @@ UNIX_MODULES: Final = frozenset({"termios", "fcntl"})
 OPTION_CHECKS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda options: options.to is not None and options.listen, "Use --to or --listen, not both."),
     (lambda options: options.whole and options.to is None, "--whole works only with --to."),
+    (lambda options: options.file and options.to is None, "--file works only with --to."),
+    (lambda options: options.message is not None and not options.file, "--message works only with --file."),
+    (lambda options: options.file and options.whole, "Use --file or --whole, not both."),
+    (lambda options: options.file.count("-") > 1, "The input can be sent once only."),
     (lambda options: options.json and not options.listen, "--json works only with --listen."),
     (lambda options: options.exec and not options.listen, "--exec works only with --listen."),
     (lambda options: options.own and (not options.json or options.exec), "--own works only with --listen --json."),

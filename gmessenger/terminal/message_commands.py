@@ -23,6 +23,13 @@ MESSAGE_COMMANDS: Final = (
     ),
     ChatCommand(
         (),
+        ("/file", "/upload"),
+        "PATH",
+        "send a file to whom you are writing to",
+        lambda handlers, path: handlers.send_file(path),
+    ),
+    ChatCommand(
+        (),
         ("/reply", "/re"),
         "[NUMBER] TEXT",
         "reply to a message",

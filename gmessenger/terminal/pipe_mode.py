@@ -38,6 +38,18 @@ def retry_for(options: ClientOptions) -> float:
     return min(options.retry_for, MAX_SEND_RETRY) if options.to is not None else options.retry_for
 
 
+def join_target(client: Client, to: str) -> None:
+    """Join the room that messages go to, if it is one. Raises `Refused`."""
+    if not is_room(to) or to == BROADCAST_TARGET:
+        return
+    try:
+        client.join(to)
+    except UnknownAction as error:
+        raise Refused(Text("Cannot join {room}: this server has no rooms.", room=to)) from error
+    except WireError as error:
+        raise Refused(Text("Cannot join {room}: {reason}", room=to, reason=str(error))) from error
+
+
 class SendMode:
     """Send each line of the input as a message, or with `--whole` all of it as one.
 
@@ -69,8 +81,7 @@ class SendMode:
         """
         StartupRetry(retry_for(self._options), self._stderr.write_line).start(self._client)
         event_loop = self._exit_controller.spawn(self._run_events)
-        if is_room(self._to) and self._to != BROADCAST_TARGET:
-            self._join()
+        join_target(self._client, self._to)
         for text in self._read_whole() if self._options.whole else self._lines:
             if isinstance(text, TruncatedLine) or text.strip():  # blank lines are not sent
                 self._line_count += 1
@@ -93,14 +104,6 @@ class SendMode:
     @property
     def _unsent_count(self) -> int:
         return self._rejected_count + self._client.pending_count
-
-    def _join(self) -> None:
-        try:
-            self._client.join(self._to)
-        except UnknownAction as error:
-            raise Refused(Text("Cannot join {room}: this server has no rooms.", room=self._to)) from error
-        except WireError as error:
-            raise Refused(Text("Cannot join {room}: {reason}", room=self._to, reason=str(error))) from error
 
     def _read_whole(self) -> Iterator[str | TruncatedLine]:
         """Yield the whole input as one text without its last line end, or a TruncatedLine if it is too long."""

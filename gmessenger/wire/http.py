@@ -72,11 +72,12 @@ class HttpError(Exception):
 class HttpCodec:
     """The requests and responses of one connection."""
 
-    __slots__ = ("_answers_head", "_connection", "declared_length")
+    __slots__ = ("_connection", "answers_head", "declared_length")
 
     def __init__(self) -> None:
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        self._answers_head = False
+        self.answers_head = False
+        """Whether the present request asks for the head of the answer alone."""
         self.declared_length = 0
         """The bytes that the body of the present request has, if it says so beforehand."""
 
@@ -99,7 +100,7 @@ class HttpCodec:
         event = self._next_event()
         if not isinstance(event, h11.Request):
             return None
-        self._answers_head = event.method == b"HEAD"
+        self.answers_head = event.method == b"HEAD"
         headers = join_headers(event.headers)
         self.declared_length = int(headers.get("content-length", 0))
         if not self.declared_length and "transfer-encoding" not in headers:
@@ -130,17 +131,27 @@ class HttpCodec:
 
     def respond(self, response: HttpResponse, *, close: bool = False) -> bytes:
         """Return the bytes of the answer. `close`: the connection ends with it, as after what was not read whole."""
+        head = self.begin_response(response, len(response.body), close=close)
+        body = self.send_data(response.body) if response.body and not self.answers_head else b""
+        return head + body + self.end_response()
+
+    def begin_response(self, response: HttpResponse, length: int, *, close: bool = False) -> bytes:
+        """Return the head of an answer whose body, of so many bytes, follows by `send_data` and `end_response`."""
         headers = list(response.headers)
         if response.status not in BODILESS:
-            headers += [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
+            headers += [("Content-Type", response.content_type), ("Content-Length", str(length))]
         if close or self._connection.their_state in (h11.IDLE, h11.SEND_BODY, h11.ERROR):
             headers.append(("Connection", "close"))
         reason = HTTPStatus(response.status).phrase.encode()
-        send = self._connection.send
-        head = send(h11.Response(status_code=response.status, headers=headers, reason=reason)) or b""
-        is_sent = response.body and not self._answers_head
-        body = send(h11.Data(data=response.body)) or b"" if is_sent else b""
-        return head + body + (send(h11.EndOfMessage()) or b"")
+        return self._connection.send(h11.Response(status_code=response.status, headers=headers, reason=reason)) or b""
+
+    def send_data(self, data: bytes) -> bytes:
+        """Return the bytes of a part of the body. MUST NOT be called where `answers_head`."""
+        return self._connection.send(h11.Data(data=data)) or b""
+
+    def end_response(self) -> bytes:
+        """Return what ends the answer, of which all that was announced MUST have been sent."""
+        return self._connection.send(h11.EndOfMessage()) or b""
 
     def start_next(self) -> bool:
         """Begin with the next request; return whether there may be one."""

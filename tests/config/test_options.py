@@ -28,6 +28,8 @@ def example(kind: OptionType, default: Any) -> tuple[str, Any]:
     if kind.choices:
         other = next(choice for choice in kind.choices if choice != default)
         return other, other
+    if kind.repeatable:
+        return "graph.png", ("graph.png",)
     if kind.metavar == "sha256:HEX":
         return DIGEST
     if kind.metavar == "SITE":

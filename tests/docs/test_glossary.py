@@ -29,7 +29,7 @@ ORDINARY: Final = """
 
     argument base bound capacity check collect complete connected constant context copy count data database date
     delete detail detect disable disconnected done dump end error escape evictable exchange exec extra failure field
-    file flow format forward host info input interface interval io keep list loop main malformed manage monitor net
+    flow format forward host info input interface interval io keep list loop main malformed manage monitor net
     notify null object open outgoing output pair parse past patch path phase print process processor query race rebuild
     receive recent refuse reject remove render reopen replace report require resolve retry reuse row run scroll
     section sent set setting shown signal spec start startup stat state storable stream style task thread time type

@@ -23,6 +23,7 @@ BOUNDS: dict[str, int] = {
     "address": 64,
     "after": NAME,
     "device": 128,
+    "file": 64,
     "highlights": 64,
     "invite": TOKEN,
     "name": NAME,

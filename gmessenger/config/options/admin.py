@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from gmessenger.config.options.table import default_store_url, option
-from gmessenger.config.types import file_path, port_number, text
+from gmessenger.config.options.table import default_files_folder, default_store_url, option
+from gmessenger.config.types import directory_path, file_path, port_number, text
 from gmessenger.constants import DEFAULT_PORT
 
 
@@ -17,6 +18,11 @@ class AdminOptions:
     def store_url(self) -> str:
         """The option, or the default for the port, as the server has it."""
         return self.store or default_store_url(self.port)
+
+    @property
+    def files_folder(self) -> Path | None:
+        """The option, or the default for the store, as the server has it; None where there is none."""
+        return Path(self.files) if self.files else default_files_folder(self.store_url)
 
     store: str = option(
         "",
@@ -30,6 +36,12 @@ class AdminOptions:
         "the server's port, which determines its default store",
         "when it is not 7777",
         "-p",
+    )
+    files: str = option(
+        "",
+        directory_path(),
+        "the server's folder for files [default: beside the file of the store]",
+        "when the server has its own --files",
     )
     tls_certificate: str = option(
         "", file_path(), "the server's certificate, for `cert show`", "when the server has one"

@@ -10,6 +10,7 @@ from gmessenger.config.types import (
     boolean,
     command_line,
     file_path,
+    file_paths,
     port_number,
     seconds,
     server_address,
@@ -120,6 +121,22 @@ class ClientOptions(LogOptions):
         "send each non-blank line of the input to this name or #room, then exit",
         "in scripts",
         in_files=False,
+    )
+    file: tuple[str, ...] = option(
+        (),
+        file_paths(),
+        "with --to: send this file instead of the input, or with - the input as a file; may be given several times",
+        "in scripts",
+        in_files=False,
+        in_environment=False,
+    )
+    message: str | None = option(
+        None,
+        text("TEXT"),
+        "with --file: the text beside the first file",
+        "in scripts",
+        in_files=False,
+        in_environment=False,
     )
     whole: bool = option(False, FLAG, "with --to: send the whole input as one message", "in scripts", in_files=False)
     listen: bool = option(

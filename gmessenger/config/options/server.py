@@ -14,6 +14,7 @@ from gmessenger.config.types import (
     command_line,
     count,
     days,
+    directory_path,
     file_path,
     host,
     listen_address,
@@ -323,6 +324,32 @@ class ServerOptions(LogOptions):
         count(0, 10**15),
         "the most bytes of message text stored for all guests together; 0 is no limit",
         "to limit the disk space that guests can use",
+    )
+    files: str = option(
+        "",
+        directory_path(),
+        "the folder for files that people send by --web; servers that share a store share this folder, too [default: "
+        "beside the file of the store, such as messenger.files; none with another store]",
+        "to keep them on another disk, or with a PostgreSQL store",
+        needs_restart=True,
+    )
+    max_file: int = option(
+        16 * 2**20,
+        byte_count(0),
+        "the largest file that may be sent; 0 for none at all",
+        "to let people send larger files, or none",
+    )
+    files_of_one: int = option(
+        2**30,
+        count(0, 10**15),
+        "the most bytes of files kept of one account, each file counted in blocks of 4096",
+        "by the disk space that there is",
+    )
+    files_of_all: int = option(
+        20 * 2**30,
+        count(0, 10**15),
+        "the most bytes of files kept of all accounts together, counted as by --files-of-one",
+        "by the disk space that there is",
     )
     token_days: float = option(
         90.0,

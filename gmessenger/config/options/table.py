@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Final
 
 from gmessenger import paths
@@ -92,6 +93,14 @@ def option_rows(options_class: type[Any]) -> tuple[Option, ...]:
     """Return the rows of a table in the order of its fields, but for the log's options, which come last."""
     rows = [Option(column.name, column.default, *column.metadata["row"]) for column in fields(options_class)]
     return tuple(sorted(rows, key=lambda row: row.key.startswith("log_")))
+
+
+def default_files_folder(store_url: str) -> Path | None:
+    """Return the default folder for the files of a store: beside its file; None where it is no file."""
+    prefix = "sqlite:///"
+    if not store_url.startswith(prefix):
+        return None
+    return Path(store_url.removeprefix(prefix)).expanduser().with_suffix(".files")
 
 
 def default_store_url(port: int) -> str:

@@ -27,6 +27,7 @@ from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold, is_room
 from gmessenger.server.jim.handler import Command, ConnectionHandler
 from gmessenger.server.jim.pacer import CoursePacer
 from gmessenger.server.net.connection import Connection
+from gmessenger.urls import file_path
 from gmessenger.wire import dialects, events
 from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.encoder import encode_error
@@ -208,7 +209,7 @@ class CourseHandler(ConnectionHandler):
         while (frame := next(self._frames, None)) is None and not session.outbox.empty():
             event = session.outbox.pop()
             if type(event) is Message:
-                shown = _shown_text(event)
+                shown = _shown_text(event, self.messenger.policy.web_url)
                 if shown is None:
                     continue
                 room = f"[{event.to}] " if is_room(event.to) and event.to != BROADCAST_TARGET else ""
@@ -227,10 +228,14 @@ LISTS: Final[dict[dialects.NameList, Callable[[Messenger, Session], Iterable[str
 """Where the names of a list come from."""
 
 
-def _shown_text(message: Message) -> str | None:
-    """Return how a message is told to a client that knows texts only; None where it is not told at all."""
+def _shown_text(message: Message, web_url: str) -> str | None:
+    """Return how a message is told to a client that knows texts only; None where it is not told at all.
+
+    A file is told as its URL, which begins with `web_url`.
+    """
     if message.erased or message.what in ("erase", "unreact"):
         return None
     if message.what == "edit":
         return f"* {message.text}"
-    return f"* {message.sender} {message.text}" if message.kind == "action" else message.text
+    text = f"* {message.sender} {message.text}" if message.kind == "action" else message.text
+    return text if message.file is None else f"{text}\n{web_url}{file_path(message.file.id, message.file.name)}"

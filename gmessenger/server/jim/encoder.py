@@ -24,11 +24,13 @@ from gmessenger.chat.outbox import (
     SettingsUpdate,
     TextBatch,
 )
+from gmessenger.chat.records import FileInfo
 from gmessenger.errors import LoggedInElsewhere as ReplacedError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
+from gmessenger.urls import file_path
 from gmessenger.wire import events
 from gmessenger.wire.encoder import Encodable, make_response, pre_encode, pre_encode_lines
-from gmessenger.wire.events import MessageEvent, PlainMessageEvent, UserInfo
+from gmessenger.wire.events import MessageEvent, PlainMessageEvent, SentFile, UserInfo
 
 
 def encode_room_message(message: Message, recipient: str) -> Encodable:
@@ -50,7 +52,9 @@ def message_event(message: Message) -> MessageEvent | PlainMessageEvent:
     """Return the event of a message, for any of its recipients."""
     seq = UNSET if message.seq is None else message.seq
     id = UNSET if message.id is None else message.id
-    if message.about is None and not message.kind and not message.erased and message.edited is None:
+    if not (message.kind or message.erased) and (
+        message.about is None and message.edited is None and message.file is None
+    ):
         return PlainMessageEvent(message.sender, message.to, message.time, message.text, seq, id)
     return MessageEvent(
         message.sender,
@@ -64,7 +68,12 @@ def message_event(message: Message) -> MessageEvent | PlainMessageEvent:
         about=UNSET if message.about is None else message.about,
         what=message.what or UNSET,
         edited=UNSET if message.edited is None else message.edited,
+        file=UNSET if message.file is None else _sent_file(message.file),
     )
+
+
+def _sent_file(file: FileInfo) -> SentFile:
+    return SentFile(file_path(file.id, file.name), file.name, file.type, file.size, file.width, file.height)
 
 
 def _encode_presence(change: PresenceUpdate) -> Encodable:

@@ -29,9 +29,10 @@ from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.jim.encoder import ENCODERS, encode_room_message, message_event
 from gmessenger.server.jim.handler import Command, ConnectionHandler
 from gmessenger.server.net.connection import Connection
+from gmessenger.urls import FILE_PATH
 from gmessenger.wire import events
 from gmessenger.wire.encoder import Encodable, encode_error, encode_lines, encode_response, make_response
-from gmessenger.wire.version import FEATURES, JIM_VERSION
+from gmessenger.wire.version import FEATURES, FILE_FEATURE, JIM_VERSION
 
 LOGIN_COST: Final = 1.0
 """What a registration before the login costs besides, as it is a login, too."""
@@ -52,6 +53,7 @@ class LoginResult(Result, kw_only=True):
     password_until: float | UnsetType = UNSET  # Unix seconds; of a one-time password
     store: str
     limits: dict[str, int]
+    files: str | UnsetType = UNSET
     features: tuple[str, ...] = FEATURES
     alert: str
 
@@ -125,10 +127,10 @@ class NativeHandler(ConnectionHandler):
         if session.outbox.closed:
             return
         send, id = self.messenger.message_service.send, request.id or None
-        if request.about is None and request.kind is None and request.what is None:
+        if request.about is None and request.kind is None and request.what is None and request.file is None:
             send(session, request.to, request.message, id, "msg")
         else:
-            send(session, request.to, request.message, id, "msg", request.kind or "", _about(request))
+            send(session, request.to, request.message, id, "msg", request.kind or "", _about(request), request.file)
 
     def relay_now(self, request: Any) -> bool:
         """`send_message` from guest to guest, where nothing can make it wait; else False, and nothing was done.
@@ -143,6 +145,7 @@ class NativeHandler(ConnectionHandler):
             or request.about is not None
             or request.kind is not None
             or request.what is not None
+            or request.file is not None
             or session.outbox.closed
             or self.connection.writer.is_blocked
         ):
@@ -315,6 +318,9 @@ class NativeHandler(ConnectionHandler):
             limits=messenger.policy.announced_limits(session) | {"id": MAX_ID},
             alert=messenger.greeting,
         )
+        if messenger.policy.takes_files:
+            result.features = tuple(sorted((*FEATURES, FILE_FEATURE)))
+            result.files = messenger.policy.web_url + FILE_PATH
         return Response(status, id, self.now(), result)
 
 
@@ -322,4 +328,6 @@ def _about(request: events.MessageRequest) -> About | None:
     """Return what a message is about. Raises `BadRequest` where its fields contradict each other."""
     if request.what is not None and (request.about is None or request.kind is not None):
         raise BadRequest("A message with 'what' has 'about', and no 'kind'.")
+    if request.what is not None and request.file is not None:
+        raise BadRequest("A message with 'what' has no 'file'.")
     return About(request.about, request.what or "") if request.about is not None else None

@@ -257,8 +257,8 @@ def _batch_target(event: Any) -> str | None:
     """
     if type(event) is not BATCHABLE_REQUEST:
         return None
-    # (Only where all three are None are they the same: an int and two strings never are.)
-    return event.to if event.about is event.what is event.kind else None
+    # (Only where all are None are the first two the same: an int and a string never are.)
+    return event.to if event.about is event.what is event.kind is event.file else None
 
 
 def _request_id(event: ClientEvent) -> str | None:

@@ -51,7 +51,7 @@ class WebEndpoint:
     ) -> None:
         """`routes` are those besides WebSockets; for the rest see `WebContext`."""
         self._server = server
-        self._certificate = certificate if _is_tls_wanted(server.options) else None
+        self._certificate = certificate if is_tls_wanted(server.options) else None
         self._is_stopping = is_stopping
         self.request_count: Counter[int] = Counter()
         """Requests by the status of the answer."""
@@ -123,7 +123,7 @@ def _make_too_long_reply() -> bytes:
     return encode_error(FrameTooLong(), time.time())
 
 
-def _is_tls_wanted(options: ServerOptions) -> bool:
+def is_tls_wanted(options: ServerOptions) -> bool:
     """Return whether the web port is encrypted where there is a certificate."""
     host = strip_brackets(options.web.rpartition(":")[0])
     if options.web_tls == "no" or host == "localhost" or unix_socket_path(options.web) is not None:

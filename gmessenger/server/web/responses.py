@@ -21,6 +21,8 @@ SECURITY_HEADERS: Final = (
 STRICT_TRANSPORT: Final = ("Strict-Transport-Security", "max-age=31536000")
 """For a year, browsers reach this host by https only (RFC 6797)."""
 DEFAULT_RETRY_AFTER: Final = 10.0  # seconds
+CODE_HEADER: Final = "Gmessenger-Code"
+"""Has the code of an error, by which programs tell errors with one status from another."""
 HTTP_STATUSES: Final = {402: 401}
 """The HTTP status for a status of JIM that means something else there: wrong credentials are 402 in JIM."""
 
@@ -28,7 +30,7 @@ HTTP_STATUSES: Final = {402: 401}
 def as_http_error(error: WireError) -> HttpError:
     """Return how HTTP says an error: its status and sentence, and when to try again."""
     status = HTTP_STATUSES.get(error.status, error.status)
-    headers = []
+    headers = [(CODE_HEADER, error.code)]
     if error.retryable or error.retry_after is not None:
         headers.append(("Retry-After", str(math.ceil(error.retry_after or DEFAULT_RETRY_AFTER))))
     return HttpError(status, str(error), headers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from gmessenger.server.net.remote import RemoteAddress
-from gmessenger.server.web.http_connection import Answer, ReadBody
+from gmessenger.server.web.http_connection import Answer, RequestBody
 from gmessenger.server.web.origins import OriginPolicy, WebAddress
 from gmessenger.wire.http import HttpError, HttpRequest
 
@@ -22,7 +22,8 @@ class WebRequest:
     http: HttpRequest
     rest: str
     remote: RemoteAddress
-    read_body: ReadBody
+    read_body: RequestBody
+    place: WebAddress
 
 
 Handler: TypeAlias = Callable[[WebRequest], Answer]
@@ -45,7 +46,7 @@ class RouteTable:
         self._routes: Final = {route.path: route for route in routes}
         self._policy = policy
 
-    def respond(self, request: HttpRequest, place: WebAddress, remote: RemoteAddress, read_body: ReadBody) -> Answer:
+    def respond(self, request: HttpRequest, place: WebAddress, remote: RemoteAddress, read_body: RequestBody) -> Answer:
         """Answer a request. May block. Raises `HttpError`.
 
         Where pages may not ask, the Host tells nothing: a program may know the server by another name.
@@ -64,4 +65,4 @@ class RouteTable:
             self._policy.check_origin(request, place)
         elif request.header("origin"):
             raise HttpError(403, "Pages may not ask for this.")
-        return handle(WebRequest(request, path.removeprefix(route.path), remote, read_body))
+        return handle(WebRequest(request, path.removeprefix(route.path), remote, read_body, place))

@@ -13,7 +13,7 @@ from gmessenger.server.net.connection import ServerContext, do_handshake
 from gmessenger.server.net.remote import RemoteAddress
 from gmessenger.server.net.transport import Transport
 from gmessenger.server.web.forwarded import HttpClient, identify_client
-from gmessenger.server.web.http_connection import Answer, HttpConnection, ReadBody, Upgrade
+from gmessenger.server.web.http_connection import Answer, HttpConnection, RequestBody, Upgrade
 from gmessenger.server.web.origins import WebAddress
 from gmessenger.server.web.responses import as_http_error, finish_response
 from gmessenger.server.web.routes import RouteTable
@@ -76,7 +76,7 @@ class WebSession:
         """End the connection once no request is being answered. Called when the server stops."""
         self._http.close_when_idle()
 
-    def _respond(self, request: HttpRequest, read_body: ReadBody) -> Answer:
+    def _respond(self, request: HttpRequest, read_body: RequestBody) -> Answer:
         try:
             answer = self._route(request, read_body)
         except WireError as error:
@@ -89,7 +89,7 @@ class WebSession:
         self._count(refused)
         raise refused
 
-    def _route(self, request: HttpRequest, read_body: ReadBody) -> Answer:
+    def _route(self, request: HttpRequest, read_body: RequestBody) -> Answer:
         remote, is_encrypted = (
             identify_client(request, self.remote) if self._is_proxy else HttpClient(self.remote, self.is_encrypted)
         )

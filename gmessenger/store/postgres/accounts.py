@@ -41,6 +41,7 @@ ADD_DIRECT_PARTICIPANT: Final = (
     "ORDER BY key FOR NO KEY UPDATE) "
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
 )
+HAS_ONE_TIME_PASSWORD: Final = "SELECT EXISTS (SELECT FROM accounts WHERE id = %s AND password_until IS NOT NULL)"  # noqa: S105
 SET_PASSWORD: Final = (
     "UPDATE accounts SET password = %s, password_until = %s, password_by = NULL, "  # noqa: S105
     "generation = generation + 1 WHERE id = %s RETURNING generation"
@@ -65,6 +66,7 @@ DELETE_ACCOUNT: Final = (
     "DELETE FROM absences WHERE account_id = %s",
     "DELETE FROM blocks WHERE account_id = %s",
     "DELETE FROM reactions WHERE account_id = %s",
+    "DELETE FROM files WHERE account_id = %s AND seq IS NULL",
     "DELETE FROM hooks WHERE account_id = %s",
     "DELETE FROM alerts WHERE account_id = %s",
 )
@@ -164,6 +166,10 @@ class AccountStore(DeviceStore):
     def is_password_set_by(self, account: int, token: str) -> bool:
         row = self.read(lambda db: db.execute(IS_PASSWORD_OF, (account, hash_secret(token))).fetchone())
         return row is not None
+
+    def has_one_time_password(self, account: int) -> bool:
+        ((has_one,),) = self.read(lambda db: db.execute(HAS_ONE_TIME_PASSWORD, (account,)).fetchall())
+        return bool(has_one)
 
     def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         def change(db: PgConnection) -> int:

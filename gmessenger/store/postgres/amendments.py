@@ -1,16 +1,17 @@
-"""Edits, erases and reactions in PostgreSQL: in transactions of their own, under the counters of conversations."""
+"""Edits, erases, reactions and messages with files: in transactions of their own, under counters of conversations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 
 from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage
-from gmessenger.errors import NoSuchMessage, NoSuchRoom, TooManyReactions, WireError
+from gmessenger.errors import IdReused, NoSuchFile, NoSuchMessage, NoSuchRoom, TooManyReactions, WireError
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment, own_text
+from gmessenger.store.files import file_id
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.membership import NOT_ABSENT
 from gmessenger.store.postgres.pool import PgConnection
@@ -59,8 +60,11 @@ DELETE_REACTION: Final = (
 )
 INSERT: Final = (
     'INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, '
-    "about, what) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    "about, what, kind) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
+FIND_FIRST: Final = "SELECT first FROM conversations WHERE id = %s"
+TAKE_FILE: Final = "UPDATE files SET conversation_id = %s, seq = %s WHERE id = %s AND account_id = %s AND seq IS NULL"
+FIND_FILE: Final = "SELECT id FROM files WHERE conversation_id = %s AND seq = %s"
 ADVANCE: Final = "UPDATE conversations SET head = %s WHERE id = %s"
 REPORT: Final = "INSERT INTO moves (heads) VALUES (json_build_object(%s::text, %s::bigint))"
 
@@ -73,12 +77,19 @@ class LockedConversation(Struct):
     head: int
 
 
-def insert_amendments(db: PgConnection, appends: Sequence[QueuedAppend], digest_key: bytes) -> list[AppendResult]:
-    """Insert amendments and make their changes, in one transaction; return the result of each once on disk.
+def insert_amendments(
+    db: PgConnection,
+    appends: Sequence[QueuedAppend],
+    digest_key: bytes,
+    begin_conversations: Callable[[], None] = lambda: None,
+) -> list[AppendResult]:
+    """Insert amendments or messages with files, and make their changes; return the result of each once on disk.
 
-    Blocks the greenlet for some round trips for each. Raises psycopg's errors.
+    All in one transaction, in which `begin_conversations` is called first: messages with files may begin some. Blocks
+    the greenlet for some round trips for each. Raises psycopg's errors.
     """
     with db.transaction():
+        begin_conversations()
         keys = sorted({message.conversation for message, _ in appends})
         locked = {row[0]: LockedConversation(*row) for row in db.execute(LOCK_CONVERSATIONS, (keys,)).fetchall()}
         results = []
@@ -96,30 +107,51 @@ def insert_amendments(db: PgConnection, appends: Sequence[QueuedAppend], digest_
 def _insert(
     db: PgConnection, conversation: LockedConversation, message: NewMessage, digest_key: bytes
 ) -> tuple[int, bool, WireError | None]:
-    """Return the seq of an amendment, whether it was stored before, and why it is refused."""
+    """Return the seq of a message, whether it was stored before, and why it is refused."""
     about = message.about
-    assert about is not None
     known = _find_duplicate(db, conversation.id, message, digest_key)
     if known is not None:
         return known[0], True, known[1]
-    text = replace_nul(message.text)
-    error = _amend(db, conversation, message, about, text)
+    error = _make_changes(db, conversation, message)
     if error is not None:
         return 0, False, error
     conversation.head = seq = conversation.head + 1
     db.execute(INSERT, (conversation.id, seq, *_values(message)))
-    if about.what not in REMOVES_TEXT:
+    if about is not None and about.what and about.what not in REMOVES_TEXT:
         db.execute(ADD_REACTION_MESSAGE, (conversation.id, about.seq, seq))
     db.execute(ADVANCE, (seq, conversation.id))
     db.execute(REPORT, (conversation.key, seq))
     return seq, False, None
 
 
+def _make_changes(db: PgConnection, conversation: LockedConversation, message: NewMessage) -> WireError | None:
+    """Change what a message amends, and give it its file; return the error where it may not."""
+    about = message.about
+    error: WireError | None = None
+    if about is not None:
+        change = _amend if about.what else _check_reply
+        error = change(db, conversation, message, about, replace_nul(message.text))
+    if error is None and message.file is not None:
+        taken = db.execute(TAKE_FILE, (conversation.id, conversation.head + 1, message.file.id, message.account))
+        error = None if taken.rowcount == 1 else NoSuchFile()
+    return error
+
+
+def _check_reply(
+    db: PgConnection, conversation: LockedConversation, message: NewMessage, about: About, text: str
+) -> WireError | None:
+    """Return `NoSuchMessage` where there is no message that a reply is about, or its sender may not read it."""
+    ((first,),) = db.execute(FIND_FIRST, (conversation.id,)).fetchall()
+    reader = {"account": message.account, "conversation": conversation.id, "seq": about.seq}
+    is_there = first <= about.seq <= conversation.head
+    return None if is_there and db.execute(MAY_READ, reader).fetchone() is not None else NoSuchMessage()
+
+
 def _values(message: NewMessage) -> tuple[Any, ...]:
     id = message.id and replace_nul(message.id)
     text = replace_nul(own_text(message))
     sent = (message.account, message.device, message.time, id, message.sender, message.to, text)
-    return (*sent, *about_columns(message))
+    return (*sent, *about_columns(message), message.kind)
 
 
 def _find_duplicate(
@@ -132,7 +164,11 @@ def _find_duplicate(
     if row is not None:
         seq, text, about, what, is_changed = row
         is_changed = is_changed or what in REMOVES_TEXT
-        return seq, compare_with_stored(message, text, about, what, is_changed=is_changed)
+        error = compare_with_stored(message, text, about, what, is_changed=is_changed)
+        if error is None and not is_changed:
+            file = db.execute(FIND_FILE, (conversation, seq)).fetchone()
+            error = None if (file[0] if file else None) == file_id(message) else IdReused()
+        return seq, error
     row = db.execute(FIND_PAST_ID, place).fetchone()
     return row and (int(row[0]), compare_with_digest(digest_key, message, row[1]))
 

@@ -145,9 +145,17 @@ class BatchInserter:
         results = self._results(appends, repeated, inserted.fetchone()) if appends else []
         return self._retry_missing(db, appends, results, set(keys) & self._known_conversations - set(new_keys))
 
-    def insert_amendments(self, db: PgConnection, appends: Sequence[QueuedAppend]) -> list[AppendResult]:
-        """Insert amendments and make their changes, as `amendments.insert_amendments`."""
-        return insert_amendments(db, appends, self._digest_key)
+    def insert_alone(self, db: PgConnection, appends: Sequence[QueuedAppend]) -> list[AppendResult]:
+        """Insert amendments, or messages with files, and make their changes, as `amendments.insert_amendments`."""
+        begun = {message.conversation for message, _ in appends if message.file is not None and message.about is None}
+        new_keys = sorted(key for key in begun if key[:1] != ROOM_PREFIX)
+
+        def begin_conversations() -> None:
+            if new_keys:
+                db.execute(LOCK_NAMES, ([name for key in new_keys for name in names_of_direct(key)],))
+                db.execute(CREATE_DIRECT, (new_keys,))
+
+        return insert_amendments(db, appends, self._digest_key, begin_conversations)
 
     def _retry_missing(
         self, db: PgConnection, appends: Sequence[QueuedAppend], results: list[AppendResult], known: set[str]

@@ -45,6 +45,7 @@ from gmessenger.store.common import (
     readers_from_rows,
 )
 from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.files import add_files
 from gmessenger.store.postgres.membership import NOT_ABSENT, find_read_range
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.search_index import FIND_FIRST_INDEXED
@@ -242,9 +243,12 @@ class MessageStore(Database):
             if readable is None:
                 return MessagePage([], False)
             if readable.absences:
-                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE, amendments=True)
-            start = max(after, readable.visible_from - 1)
-            return MessagePage(*_select_page(db, SELECT_AFTER, PAGE_SIZE, conversation=conversation, after=start))
+                page = _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE, amendments=True)
+            else:
+                start = max(after, readable.visible_from - 1)
+                page = MessagePage(*_select_page(db, SELECT_AFTER, PAGE_SIZE, conversation=conversation, after=start))
+            add_files(db, page.messages)
+            return page
 
         return self.read(find)
 
@@ -266,6 +270,7 @@ class MessageStore(Database):
             page = find_page(db, conversation, readable, before, after, limit, amendments=amendments)
             if not amendments:
                 _add_reactions(db, page.messages)
+            add_files(db, page.messages)
             return page
 
         return self.read(find)
@@ -305,6 +310,7 @@ class MessageStore(Database):
         def read_hits(db: PgConnection) -> tuple[list[StoredMessage], bool]:
             messages, more = page_from_rows(db.execute(SELECT_HITS, (ids,)), limit)
             _add_reactions(db, messages)
+            add_files(db, messages)
             return messages, more
 
         messages, more = self.read(read_hits)
@@ -336,7 +342,9 @@ class MessageStore(Database):
             rows = self._export_rows(EXPORT_ALL, after=after, end=end, limit=limit + 1)
         else:
             rows = self._export_readable(after, end, limit + 1, account)
-        return export_from_rows(rows, limit)
+        exported, more = export_from_rows(rows, limit)
+        self.read(lambda db: add_files(db, [each.message for each in exported]))
+        return exported, more
 
     def _export_readable(self, after: int, end: int, limit: int, account: int) -> list[ExportRow]:
         """Return the rows of messages that an account may read, with ids after `after` up to `end`."""

@@ -329,12 +329,75 @@ CREATE TABLE alerts (
 );
 """
 
+ADD_FILES: Final = """
+-- Files that were uploaded. `seq`: of the message that has it; NULL while none has.
+CREATE TABLE files (
+    id text COLLATE "C" PRIMARY KEY,
+    digest text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    type text NOT NULL,
+    size bigint NOT NULL,
+    width integer,
+    height integer,
+    account_id bigint NOT NULL,
+    conversation_id bigint,
+    seq bigint,
+    time double precision NOT NULL
+);
+CREATE UNIQUE INDEX files_by_message ON files (conversation_id, seq) WHERE seq IS NOT NULL;
+CREATE INDEX files_waiting ON files (time) WHERE seq IS NULL;
+CREATE INDEX files_by_digest ON files (digest);
+-- Contents of removed files, which are deleted if no other file has them.
+CREATE TABLE dropped_contents (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest text NOT NULL
+);
+-- Counted as `usage` is, in `FILE_BLOCK`s of `chat/records.py`.
+CREATE TABLE file_usage (
+    account_id bigint NOT NULL,
+    shard integer NOT NULL,
+    count bigint NOT NULL,
+    size bigint NOT NULL,
+    PRIMARY KEY (account_id, shard)
+) WITH (fillfactor = 50);
+CREATE FUNCTION count_files() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE here integer := pg_backend_pid() % 16;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO file_usage AS u
+        SELECT account_id, here, count(*), sum((size + 4095) / 4096 * 4096) FROM added GROUP BY 1 ORDER BY 1
+        ON CONFLICT (account_id, shard) DO UPDATE SET count = u.count + excluded.count, size = u.size + excluded.size;
+    ELSE
+        INSERT INTO file_usage AS u
+        SELECT account_id, here, -count(*), -sum((size + 4095) / 4096 * 4096) FROM removed GROUP BY 1 ORDER BY 1
+        ON CONFLICT (account_id, shard) DO UPDATE SET count = u.count + excluded.count, size = u.size + excluded.size;
+        INSERT INTO dropped_contents (digest) SELECT digest FROM removed;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER files_added AFTER INSERT ON files
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_files();
+CREATE TRIGGER files_removed AFTER DELETE ON files
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_files();
+-- A file goes with its message, whatever node or program removes or erases that, and its content after it.
+CREATE FUNCTION remove_file() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+    DELETE FROM files WHERE conversation_id = OLD.conversation_id AND seq = OLD.seq;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER file_of_erased AFTER UPDATE OF erased ON messages FOR EACH ROW
+    WHEN (NEW.erased) EXECUTE FUNCTION remove_file();
+CREATE TRIGGER file_of_deleted AFTER DELETE ON messages FOR EACH ROW EXECUTE FUNCTION remove_file();
+INSERT INTO facts VALUES ('files', replace(gen_random_uuid()::text, '-', '')) ON CONFLICT DO NOTHING;
+"""
+
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
     MARK_ALL_UNINDEXED,
     ADD_OWNED_ROOMS + ADD_MESSAGES_ABOUT + ADD_ACCOUNT_CARE + ADD_MESSAGE_WORDS,
     ADD_HOOKS,
+    ADD_FILES,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)

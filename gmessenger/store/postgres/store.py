@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gmessenger.store.postgres.changefeed import ChangeFeed
+from gmessenger.store.postgres.files import FileStore
 from gmessenger.store.postgres.hooks import HookStore
 from gmessenger.store.postgres.leases import NameLeases
 from gmessenger.store.postgres.messages import MessageStore
@@ -11,5 +12,7 @@ from gmessenger.store.postgres.room_access import RoomAccessStore
 from gmessenger.store.postgres.rooms import RoomStore
 
 
-class PostgresStore(HookStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild):
+class PostgresStore(
+    HookStore, FileStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild
+):
     """A store in a PostgreSQL database that the nodes of a cluster share."""

@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import FileError, ServerRunning
-from gmessenger.store.common import DIGEST_KEY, IDENTITY, bisect_bad, indexed_text
+from gmessenger.store.common import DIGEST_KEY, FILES_ID, IDENTITY, bisect_bad, indexed_text
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
 from gmessenger.store.postgres.search_index import MARK_ALL_INDEXED
@@ -50,6 +50,7 @@ REFUSE_PROGRAMS_WITHOUT_HOOKS: Final = (
     "UPDATE facts SET value = %(version)s WHERE name = 'works from' AND value::integer < %(version)s "
     "AND EXISTS (SELECT FROM hooks)"
 )
+SET_FILES_ID: Final = "UPDATE facts SET value = %s WHERE name = 'files'"
 SET_IDENTITY: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 SELECT_ROWS: Final = SQL("SELECT {} FROM {}")
 COUNT_ROWS: Final = SQL("SELECT count(*) FROM {}")
@@ -74,6 +75,13 @@ class TableIO:
     @property
     def digest_key(self) -> str:
         return str(self._select_value(DIGEST_KEY))
+
+    @property
+    def files_id(self) -> str:
+        return str(self._select_value(FILES_ID))
+
+    def set_files_id(self, id: str) -> None:
+        self._db.execute(SET_FILES_ID, (id,))
 
     def set_digest_key(self, key: str) -> None:
         self._db.execute(SET_DIGEST_KEY, (key,))

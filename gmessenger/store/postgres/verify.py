@@ -157,6 +157,21 @@ HOOK_QUERIES: Final = {
     ),
 }
 
+SENT_CONTENTS: Final = "SELECT DISTINCT digest, size FROM files WHERE seq IS NOT NULL ORDER BY digest"
+HAS_FILES: Final = "SELECT (to_regclass('files') IS NOT NULL)::int"
+FILE_QUERIES: Final = {
+    "files belong to no message": (
+        "SELECT count(*) FROM files f WHERE f.seq IS NOT NULL AND NOT EXISTS (SELECT FROM messages m "
+        "WHERE m.conversation_id = f.conversation_id AND m.seq = f.seq AND NOT m.erased)"
+    ),
+    "accounts have files that are counted wrongly": (
+        "SELECT count(*) FROM (SELECT account FROM ("
+        "SELECT account_id AS account, count, size FROM file_usage UNION ALL "
+        "SELECT account_id, -1, -((size + 4095) / 4096 * 4096) FROM files) AS counted "
+        "GROUP BY account HAVING sum(count) <> 0 OR sum(size) <> 0) AS miscounted"
+    ),
+}
+
 COUNT_MISCOUNTED: Final = (
     "SELECT count(*) FROM (SELECT account FROM ("
     "SELECT account_id AS account, bytes FROM usage UNION ALL "
@@ -184,6 +199,14 @@ def verify_database(url: str) -> VerifyReport:
     return report
 
 
+def contents_of_database(url: str) -> list[tuple[str, int]]:
+    """Return digest and size of the contents of files that messages have; see `stored_contents`."""
+    settings = ConnectionSettings(url, VERIFY_TIMEOUT)
+    with settings.connect_first() as db:
+        require_store(db, settings)
+        return db.execute(SENT_CONTENTS).fetchall() if _select_count(db, HAS_FILES) else []
+
+
 def verify_transaction(db: Connection[Any], report: VerifyReport) -> None:
     """Verify what a transaction sees; add the counts and faults to a report."""
     is_new = bool(_select_count(db, HAS_WORDS))
@@ -193,6 +216,7 @@ def verify_transaction(db: Connection[Any], report: VerifyReport) -> None:
     report.faults += describe_seq_gaps(db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts, unindexed)
     queries = ORPHAN_QUERIES | (NEW_ORPHAN_QUERIES if is_new else {})
     queries |= HOOK_QUERIES if _select_count(db, HAS_HOOKS) else {}
+    queries |= FILE_QUERIES if _select_count(db, HAS_FILES) else {}
     orphans = {what: _select_count(db, query) for what, query in queries.items()}
     report.faults += [f"{count} {what}." for what, count in orphans.items() if count]
     report.faults += describe_miscounted(_select_count(db, COUNT_MISCOUNTED) if _select_count(db, HAS_USAGE) else 0)

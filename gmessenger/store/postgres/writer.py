@@ -17,7 +17,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
-from gmessenger.store.amendments import is_ahead, is_amendment, replies_behind_others
+from gmessenger.store.amendments import is_ahead, is_inserted_alone, replies_behind_others
 from gmessenger.store.common import CursorsByDevice, PendingCursors, bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, GroupCommitLoop, QueuedAppend, await_result
@@ -147,13 +147,14 @@ class PostgresWriter(GroupCommitLoop):
         return None, results
 
     def _insert(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
-        """Insert messages and cursors, each run of amendments in a transaction of its own."""
-        if not any([message.about is not None for message, _ in appends]):  # noqa: C419  (a list is faster)
+        """Insert messages and cursors, each run of amendments or files in a transaction of its own."""
+        # (A list is faster.)
+        if not any([message.about is not None or message.file is not None for message, _ in appends]):  # noqa: C419
             return self._insert_plain(appends, cursors)
         results: list[AppendResult] = []
-        for amends, group in groupby(appends, key=lambda queued: is_amendment(queued[0])):
-            if amends:
-                results += self._insert_messages(list(group), self._inserter.insert_amendments)
+        for is_alone, group in groupby(appends, key=lambda queued: is_inserted_alone(queued[0])):
+            if is_alone:
+                results += self._insert_messages(list(group), self._inserter.insert_alone)
                 continue
             for run in self._cut_before_early_replies(list(group)):
                 results += self._insert_plain(run, cursors)

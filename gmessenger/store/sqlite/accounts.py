@@ -22,6 +22,7 @@ ALL: Final = (
 )
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
+HAS_ONE_TIME_PASSWORD: Final = "SELECT EXISTS (SELECT 1 FROM accounts WHERE id = ? AND password_until IS NOT NULL)"  # noqa: S105
 SET_PASSWORD: Final = (
     "UPDATE accounts SET password = ?, password_until = ?, password_by = ?, generation = generation + 1 "  # noqa: S105
     "WHERE id = ?"
@@ -46,6 +47,7 @@ DROP: Final = (
     "DELETE FROM room_sanctions WHERE kind <> 'network' AND target = (SELECT key FROM accounts WHERE id = ?)",
     "DELETE FROM blocks WHERE account_id = ?",
     "DELETE FROM reactions WHERE account_id = ?",
+    "DELETE FROM files WHERE account_id = ? AND seq IS NULL",
     "DELETE FROM hooks WHERE account_id = ?",
     "DELETE FROM alerts WHERE account_id = ?",
     "DELETE FROM accounts WHERE id = ?",
@@ -135,6 +137,9 @@ class AccountStore(DeviceStore):
     def is_password_set_by(self, account: int, token: str) -> bool:
         row = self.read(lambda db: db.execute(IS_PASSWORD_OF, (account, hash_secret(token))).fetchone())
         return row is not None
+
+    def has_one_time_password(self, account: int) -> bool:
+        return bool(self.read(lambda db: db.execute(HAS_ONE_TIME_PASSWORD, (account,)).fetchone()[0]))
 
     def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
         def change(db: sqlite3.Connection) -> int:

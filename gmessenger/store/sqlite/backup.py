@@ -17,6 +17,7 @@ from gmessenger.store.sqlite import schema
 from gmessenger.store.sqlite.database import FILE_SUFFIXES, Database
 from gmessenger.store.sqlite.datafile import StoreLock, check_not_served
 from gmessenger.store.sqlite.file_copy import backup_error, copy_to_handle, copy_to_path, spare_path
+from gmessenger.store.sqlite.file_rows import add_files
 from gmessenger.store.sqlite.membership import NOT_ABSENT
 from gmessenger.store.sqlite.messages import COLUMNS, COLUMNS_OF_LAST_EDITS, JOIN_AMENDED, MESSAGES
 from gmessenger.store.sqlite.verify import open_store_readonly, verify_file
@@ -40,7 +41,13 @@ class BackupStore(Database):
     def export_page(self, after: int, limit: int, account: int | None = None) -> tuple[list[ExportedMessage], bool]:
         query = EXPORT_ALL if account is None else EXPORT_READABLE
         parameters = {"account": account, "after": after, "limit": limit + 1}
-        return self.read(lambda db: export_from_rows(db.execute(query, parameters), limit))
+
+        def find(db: sqlite3.Connection) -> tuple[list[ExportedMessage], bool]:
+            exported, more = export_from_rows(db.execute(query, parameters), limit)
+            add_files(db, [each.message for each in exported])
+            return exported, more
+
+        return self.read(find)
 
     def backup(self, file: str, fd: int | None = None) -> int:
         if self._path is None:

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from gmessenger.durability import sync_file
 from gmessenger.errors import FileError, StoreLocked
-from gmessenger.store.sqlite.file_format import HEADER_BYTES, ByteRange, find_slack, get_page_size, list_free_pages
+from gmessenger.store.sqlite.file_format import HEADER_BYTES, FileRange, find_slack, get_page_size, list_free_pages
 
 SHARED_FIRST: Final = 0x40000002
 SHARED_BYTES: Final = 510
@@ -161,7 +161,7 @@ class DataFile:
         return bool(ranges)
 
 
-def find_erasable(page: bytes, number: int, free: set[int]) -> list[ByteRange]:
+def find_erasable(page: bytes, number: int, free: set[int]) -> list[FileRange]:
     """Find the unused parts of a page that are not zero: all of it where it is one of the `free` pages."""
     if number not in free:
         return find_slack(page, number)

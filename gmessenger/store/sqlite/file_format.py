@@ -25,7 +25,7 @@ FRAME_HEADER: Final = struct.Struct(">IIII")
 WAL_HEADER_BYTES: Final = 32
 FRAME_HEADER_BYTES: Final = 24
 
-ByteRange: TypeAlias = tuple[int, int]
+FileRange: TypeAlias = tuple[int, int]
 """The first byte of a range, and the byte after its last."""
 
 
@@ -37,7 +37,7 @@ def get_page_size(header: bytes) -> int:
     return 65536 if size == 1 else size
 
 
-def find_slack(page: bytes, number: int) -> list[ByteRange]:
+def find_slack(page: bytes, number: int) -> list[FileRange]:
     """Find the unused parts of a page that are not zero. The first page has number 1.
 
     Looks at pages of b-trees only; finds nothing in a page that is malformed.

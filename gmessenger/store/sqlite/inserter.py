@@ -12,13 +12,14 @@ from typing import Final, TypeAlias
 from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage
 from gmessenger.errors import NoSuchMessage, NoSuchRoom, NotStorable, WireError
 from gmessenger.names import ROOM_PREFIX, names_of_direct
-from gmessenger.store.amendments import is_amendment, own_text
+from gmessenger.store.amendments import is_inserted_alone, own_text
 from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
 from gmessenger.store.resends import about_columns, compare_with_stored
 from gmessenger.store.sqlite import past_ids
 from gmessenger.store.sqlite.amendments import InsertedBatch, amend, check_reply
+from gmessenger.store.sqlite.file_rows import compare_file, take_file
 from gmessenger.store.sqlite.search_index import find_indexed_range, find_newest_row
 from gmessenger.timeslice import TimeSlice
 
@@ -107,8 +108,8 @@ class MessageInserter(AppendQueue):
         self._next_row = self._next_row or _next_row(db)
         inserted = InsertedBatch(self._next_row)
         # An amendment looks for its message among the rows; and where ids of pruned messages have to be looked up, each
-        # message is.
-        has_about = any([message.about is not None for message, _ in self._batch])  # noqa: C419  (a list is faster)
+        # message is. (A list is faster.)
+        has_about = any([message.about is not None or message.file is not None for message, _ in self._batch])  # noqa: C419
         self._may_defer = may_defer and not has_about and not self._has_past_ids
         time_slice = TimeSlice()
         insert_together = partial(self._insert_together, db, inserted)
@@ -225,6 +226,11 @@ class MessageInserter(AppendQueue):
                     results.append(AppendResult(callback, error=error))
                     continue
                 text = own_text(message)
+            if message.file is not None:
+                error = take_file(db, conversation.id, conversation.head + 1, message)
+                if error is not None:
+                    results.append(AppendResult(callback, error=error))
+                    continue
             conversation.head = seq = conversation.head + 1
             moved[conversation.id] = conversation
             if check_duplicates and message.id is not None and message.device is not None:
@@ -291,7 +297,9 @@ class MessageInserter(AppendQueue):
         row = db.execute(FIND_DUPLICATE, (message.device, message.id, conversation.id)).fetchone()
         if row is not None:
             seq, text, about, what, is_changed = row
-            return seq, compare_with_stored(message, text, about, what, is_changed=is_changed or what in REMOVES_TEXT)
+            is_changed = is_changed or what in REMOVES_TEXT
+            error = compare_with_stored(message, text, about, what, is_changed=is_changed)
+            return seq, error or (None if is_changed else compare_file(db, conversation.id, seq, message))
         return past_ids.find(db, self.digest_key, message, conversation.id) if self._has_past_ids else None
 
 
@@ -308,12 +316,12 @@ def insert_chunks(db: sqlite3.Connection, batch: InsertedBatch) -> None:
 
 
 def _split_batch(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
-    """Cut a batch into chunks of a few milliseconds; each amendment is a chunk of its own.
+    """Cut a batch into chunks of a few milliseconds; each amendment, or message with a file, is a chunk of its own.
 
-    So what it amends has been inserted before it.
+    So what it amends has been inserted before it, and whether it was sent before is looked up first.
     """
-    for amends, group in groupby(appends, key=lambda queued: is_amendment(queued[0])):
-        if amends:
+    for is_alone, group in groupby(appends, key=lambda queued: is_inserted_alone(queued[0])):
+        if is_alone:
             yield from ([queued] for queued in group)
         else:
             yield from _split_plain(list(group))

@@ -45,6 +45,7 @@ from gmessenger.store.search import NewestFirstSearch, SearchScope, SearchTimeou
 from gmessenger.store.search_text import parse_query
 from gmessenger.store.sqlite import usage
 from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.file_rows import add_files
 from gmessenger.store.sqlite.inserter import CONVERSATION
 from gmessenger.store.sqlite.membership import NOT_ABSENT, find_read_range
 from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, find_indexed_range, find_newest_row, fts_query
@@ -187,9 +188,13 @@ class MessageStore(Database):
             if readable is None:
                 return MessagePage([], False)
             if readable.absences:
-                return _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE, amendments=True)
-            start = max(after, readable.visible_from - 1)
-            return MessagePage(*page_from_rows(db.execute(AFTER, (conversation, start, PAGE_SIZE + 1)), PAGE_SIZE))
+                page = _page_between_absences(db, conversation, readable, None, after, PAGE_SIZE, amendments=True)
+            else:
+                start = max(after, readable.visible_from - 1)
+                rows = db.execute(AFTER, (conversation, start, PAGE_SIZE + 1))
+                page = MessagePage(*page_from_rows(rows, PAGE_SIZE))
+            add_files(db, page.messages)
+            return page
 
         return self.read(find)
 
@@ -211,6 +216,7 @@ class MessageStore(Database):
             page = find_page(db, conversation, readable, before, after, limit, amendments=amendments)
             if not amendments:
                 _add_reactions(db, page.messages)
+            add_files(db, page.messages)
             return page
 
         return self.read(find)
@@ -241,6 +247,7 @@ class MessageStore(Database):
         def read_hits(db: sqlite3.Connection) -> tuple[list[StoredMessage], bool]:
             messages, more = page_from_rows(_iter_hits(db, search.rows), limit)
             _add_reactions(db, messages)
+            add_files(db, messages)
             return messages, more
 
         messages, more = self.read(read_hits)

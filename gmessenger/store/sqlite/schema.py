@@ -271,6 +271,46 @@ ADD_HOOKS: Final = (
     ),
 )
 
+ADD_FILES: Final = (
+    # Files that were uploaded. `seq`: of the message that has it; NULL while none has.
+    _table(
+        "files",
+        "id TEXT NOT NULL",
+        "digest TEXT NOT NULL",
+        "name TEXT NOT NULL",
+        "type TEXT NOT NULL",
+        "size INTEGER NOT NULL",
+        "width INTEGER",
+        "height INTEGER",
+        "account_id INTEGER NOT NULL",
+        "conversation_id INTEGER",
+        "seq INTEGER",
+        "time FLOAT NOT NULL",
+        "PRIMARY KEY (id)",
+        rowid=False,
+    ),
+    "CREATE UNIQUE INDEX files_by_message ON files (conversation_id, seq) WHERE seq IS NOT NULL",
+    "CREATE INDEX files_waiting ON files (time) WHERE seq IS NULL",
+    "CREATE INDEX files_by_digest ON files (digest)",
+    # Contents of removed files, which are deleted if no other file has them.
+    _table("dropped_contents", ID, "digest TEXT NOT NULL"),
+    # In `FILE_BLOCK`s of `chat/records.py`, which count for the limits.
+    "CREATE TABLE file_usage (account_id INTEGER PRIMARY KEY, count INTEGER NOT NULL, size INTEGER NOT NULL)",
+    # A file goes with its message, however that goes, and its content after it.
+    "CREATE TRIGGER file_of_deleted AFTER DELETE ON messages BEGIN DELETE FROM files "
+    "WHERE seq = old.seq AND conversation_id = old.conversation_id; END",
+    "CREATE TRIGGER file_of_erased AFTER UPDATE OF erased ON messages WHEN new.erased BEGIN DELETE FROM files "
+    "WHERE seq = new.seq AND conversation_id = new.conversation_id; END",
+    "CREATE TRIGGER file_added AFTER INSERT ON files BEGIN INSERT INTO file_usage "
+    "VALUES (new.account_id, 1, (new.size + 4095) / 4096 * 4096) ON CONFLICT (account_id) "
+    "DO UPDATE SET count = count + 1, size = size + excluded.size; END",
+    "CREATE TRIGGER file_removed AFTER DELETE ON files BEGIN "
+    "INSERT INTO dropped_contents (digest) VALUES (old.digest); "
+    "UPDATE file_usage SET count = count - 1, size = size - (old.size + 4095) / 4096 * 4096 "
+    "WHERE account_id = old.account_id; END",
+    "INSERT OR IGNORE INTO facts VALUES ('files', lower(hex(randomblob(16))))",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -279,6 +319,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     REPLACE_INDEX,
     (*ADD_OWNED_ROOMS, *ADD_MESSAGES_ABOUT, *ADD_ACCOUNT_CARE, MARK_ALL_INDEXED),
     ADD_HOOKS,
+    ADD_FILES,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

@@ -64,6 +64,20 @@ HOOK_QUERIES: Final = {
     "alerts belong to no hook": ("SELECT count(*) FROM alerts WHERE account_id NOT IN (SELECT account_id FROM hooks)"),
 }
 
+FILE_QUERIES: Final = {
+    "files belong to no message": (
+        "SELECT count(*) FROM files f WHERE f.seq IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages m "
+        "WHERE m.conversation_id = f.conversation_id AND m.seq = f.seq AND NOT m.erased)"
+    ),
+    "accounts have files that are counted wrongly": (
+        "SELECT count(*) FROM (SELECT account FROM ("
+        "SELECT account_id AS account, count, size FROM file_usage UNION ALL "
+        "SELECT account_id, -1, -((size + 4095) / 4096 * 4096) FROM files) "
+        "GROUP BY account HAVING sum(count) <> 0 OR sum(size) <> 0)"
+    ),
+}
+
+SENT_CONTENTS: Final = "SELECT DISTINCT digest, size FROM files WHERE seq IS NOT NULL ORDER BY digest"
 ORDINARY_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
 
 
@@ -83,6 +97,14 @@ def verify_file(file: Path) -> VerifyReport:
     except sqlite3.Error as error:
         report.faults.append(f"it cannot be read: {error}.")
     return report
+
+
+def contents_of_file(file: Path) -> list[tuple[str, int]]:
+    """Return digest and size of the contents of files that messages have; see `stored_contents`."""
+    with open_store_readonly(file) as db:
+        if "files" not in {name for (name,) in db.execute(ORDINARY_TABLES)}:
+            return []
+        return db.execute(SENT_CONTENTS).fetchall()
 
 
 @contextmanager
@@ -180,7 +202,8 @@ def _check_orphans(db: sqlite3.Connection) -> list[str]:
     faults = [f"{count} {what} belong to no conversation." for what, count in orphans.items() if count]
     loose = int(db.execute(COUNT_LOOSE_REACTIONS).fetchone()[0]) if "reactions" in tables else 0
     faults += [f"{loose} reactions belong to no message."] if loose else []
-    for what, query in HOOK_QUERIES.items() if "hooks" in tables else ():
+    queries = (HOOK_QUERIES if "hooks" in tables else {}) | (FILE_QUERIES if "files" in tables else {})
+    for what, query in queries.items():
         faults += [f"{count} {what}."] if (count := int(db.execute(query).fetchone()[0])) else []
     return faults
 

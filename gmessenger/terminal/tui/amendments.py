@@ -7,7 +7,7 @@ from typing import Final
 
 from gmessenger.client import HistoryMessage, MessageEvent, fold
 from gmessenger.sanitize import sanitize, sanitize_lines
-from gmessenger.terminal.format_messages import ERASED_MESSAGE, erased_text, quote_text
+from gmessenger.terminal.format_messages import ERASED_MESSAGE, erased_text, format_file, quote_text
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState, ReactionEntry
 
@@ -31,6 +31,7 @@ def make_entry(delivery: MessageEvent, own_name: str, *, is_mention: bool) -> En
         about=delivery.about or None,
         is_edited=bool(delivery.edited),
         is_erased=is_erased,
+        file=format_file(delivery.file) if delivery.file and not is_erased else "",
     )
     if isinstance(delivery, HistoryMessage):
         _add_history(entry, delivery)
@@ -64,7 +65,7 @@ def _edit(entry: Entry, text: str, by: str) -> None:
 
 
 def _erase(entry: Entry, text: str, by: str) -> None:
-    entry.text, entry.sender, entry.source_text = erased_text(by), "", ""
+    entry.text, entry.sender, entry.source_text, entry.file = erased_text(by), "", "", ""
     entry.is_erased, entry.is_edited, entry.state = True, False, None
     entry.reactions.clear()
 

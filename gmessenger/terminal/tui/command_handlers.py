@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
+import gevent
+
 from gmessenger import field_types as fields
 from gmessenger.client import Client, SearchHit, SearchResults, fold
 from gmessenger.lru_map import LruMap
@@ -50,6 +52,7 @@ class CommandView(Protocol):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
+        file: str | None = None,
     ) -> None:
         """Send a message, and show it as pending; an amendment is shown once the server has it."""
 
@@ -134,8 +137,13 @@ class TuiCommandHandlers(CommandHandlers):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
+        file: str | None = None,
     ) -> None:
-        self._view.send(to, text, about=about, what=what, kind=kind)
+        self._view.send(to, text, about=about, what=what, kind=kind, file=file)
+
+    def start_upload(self, upload: Callable[[], None]) -> None:
+        """Upload beside all else that is typed."""
+        gevent.spawn(upload)
 
     def edit(self, number: int | None, text: str) -> None:
         """Replace the text of an own message; without a text, it is put into the input line."""

@@ -223,6 +223,7 @@ class Controller:
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
+        file: str | None = None,
     ) -> None:
         """Add a message as pending, and send it in a job; an amendment is applied when the server has accepted it."""
         if what is not None:
@@ -230,7 +231,7 @@ class Controller:
         entry = self._model.add_outgoing(to, text, time.time(), about, kind)
         self.unhide(to)
         self.drafts.schedule_save()
-        if not self._sends.put(partial(self._run_send, entry, to, text, about, kind)):
+        if not self._sends.put(partial(self._run_send, entry, to, text, about, kind, file)):
             entry.set_state(MessageState.REJECTED, format_events.send_queue_full(self._client.pending_count))
         return self.view.invalidate()
 
@@ -353,9 +354,11 @@ class Controller:
         draft = composed.saved_draft if composed is not None and composed.is_edit else conversation.draft
         return "\n".join([*pending, draft] if draft else pending)
 
-    def _run_send(self, entry: Entry, to: str, text: str, about: int | None, kind: fields.Kind | None) -> None:
+    def _run_send(
+        self, entry: Entry, to: str, text: str, about: int | None, kind: fields.Kind | None, file: str | None
+    ) -> None:
         try:
-            entry.message = self._client.send(to, text, about=about, kind=kind)
+            entry.message = self._client.send(to, text, about=about, kind=kind, file=file)
         except Full:
             entry.set_state(MessageState.REJECTED, format_events.send_queue_full(self._client.pending_count))
         except (BadText, ExitError) as error:

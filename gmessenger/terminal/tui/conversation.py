@@ -50,6 +50,7 @@ class Entry:
     reactions: by their text, sanitized.
     is_marked: the entry is the one that the user has marked.
     version: incremented with each change, for the cache of rendered entries.
+    file: the line that tells of the message's file, sanitized.
     """
 
     timestamp: float
@@ -71,6 +72,7 @@ class Entry:
     is_marked: bool = False
     version: int = 0
     gathered: GatheredMembers | None = None
+    file: str = ""
 
     @property
     def is_message(self) -> bool:

@@ -166,7 +166,11 @@ class EntryRenderer:
 
     def _text_rows(self, entry: Entry, columns: int, full_width: int) -> list[ScreenRow]:
         text = f"{entry.sender} {entry.text}" if entry.kind == "action" and entry.sender else entry.text
-        rows = (wrap if entry.sender else wrap_notice)(text[:MAX_ENTRY_TEXT], columns, full_width)
+        if entry.file:
+            text = f"{text[:MAX_ENTRY_TEXT]}\n{entry.file}"
+        rows = (wrap if entry.sender else wrap_notice)(
+            text[: MAX_ENTRY_TEXT + len(entry.file) + 1], columns, full_width
+        )
         if len(rows) > MAX_ENTRY_ROWS or len(entry.text) > MAX_ENTRY_TEXT:
             rows = rows[:MAX_ENTRY_ROWS] + _styled_rows(
                 _("(The rest is too long to be shown here.)"), columns, "class:notice"

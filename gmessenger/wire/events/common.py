@@ -22,5 +22,16 @@ class UserInfo(Struct, omit_defaults=True):
     bot: bool | None = None
 
 
+class SentFile(Struct, omit_defaults=True):
+    """The file of a message. `url`: its path on the server. `size`: in bytes. `width`, `height`: in pixels."""
+
+    url: str
+    name: str
+    type: str
+    size: int
+    width: int | None = None
+    height: int | None = None
+
+
 Seq: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 """A seq in a server's frame; a frame with an impossible one is ignored."""

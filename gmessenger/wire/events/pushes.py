@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from gmessenger.account_settings import AccountSettings
-from gmessenger.wire.events.common import Seq, UserInfo
+from gmessenger.wire.events.common import SentFile, Seq, UserInfo
 from gmessenger.wire.events.responses import ResponseFrame
 
 
@@ -29,6 +29,7 @@ class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     about: Seq | UnsetType = UNSET
     what: str | UnsetType = UNSET
     edited: float | UnsetType = UNSET
+    file: SentFile | UnsetType = UNSET
 
 
 class PlainMessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):

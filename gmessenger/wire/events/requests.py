@@ -41,6 +41,7 @@ class MessageRequest(Request, tag="msg", kw_only=True, gc=False):
     about: Number | None = None
     what: fields.What | None = None
     kind: fields.Kind | None = None
+    file: fields.FileId | None = None
 
 
 class UsersRequest(Request, tag="users", kw_only=True):

@@ -30,6 +30,7 @@ class ResponseFrame(Struct, omit_defaults=True):
     server: str | None = None
     store: str | None = None
     limits: dict[str, Any] | None = None
+    files: str | None = None
     features: list[str] | None = None
     alert: str | None = None
     seq: int | None = None
