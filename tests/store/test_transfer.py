@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from gmessenger.chat.records import Credential, DeviceLogin, NewMessage, Sanction
+from gmessenger.chat.records import Credential, DeviceLogin, FileInfo, NewMessage, Sanction, StoredFile
 from gmessenger.chat.storage import Store
 from gmessenger.errors import ConfigError, FileError, IdReused, ServerRunning, StoreLocked, WireError
 from gmessenger.launcher.services import Postgres
@@ -62,7 +62,10 @@ def populate(store: Store) -> None:
     for number in range(1, 21):
         text = f"число {number} in 東京都 \U0001f389"
         append_one(store, NewMessage("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))
-    append_one(store, NewMessage("dale hank", "Dale", "Hank", "between\nus", 30.0, dale, None, None))
+    graph = FileInfo("graph", "граф.png", "image/png", 5, 640, 480)
+    for file in (graph, FileInfo("waiting", "notes.txt", "text/plain", 7)):
+        store.add_file(StoredFile(file, f"digest of {file.id}", dale, 30.0), 2**40, 2**40)
+    append_one(store, NewMessage("dale hank", "Dale", "Hank", "between\nus", 30.0, dale, None, None, file=graph))
     append_one(store, NewMessage("hank peggy", "peggy", "Hank", "a guest", 30.0))
     append_one(store, NewMessage("gone hank", "Gone", "Hank", "to be erased", 30.0, gone))
     store.acknowledge(phone.id, "#dev", 7)
