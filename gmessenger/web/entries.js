@@ -6,7 +6,7 @@ import { isSame } from "./names.js";
 export function makeEntry(message, ownName, isMention = false) {
   const isOwn = isSame(message.from, ownName);
   const entry = { key: keyOf(message), sender: message.from, text: message.message ?? "", time: message.time, isOwn };
-  for (const name of ["seq", "id", "kind", "about", "edited", "reactions", "broadcast"]) {
+  for (const name of ["seq", "id", "kind", "about", "edited", "reactions", "broadcast", "file"]) {
     if (message[name] !== undefined) entry[name] = message[name];
   }
   if (message.erased) entry.erased = { by: message.by, at: message.at };

@@ -1,6 +1,7 @@
 /** One entry of the log as an element: a message with its state, reply and reactions, or a notice. */
 
 import { bdi, button, element, iconButton } from "./dom.js";
+import { fileView } from "./file_view.js";
 import { isSame } from "./names.js";
 import { noticeParts } from "./notices.js";
 import { sanitize } from "./sanitize.js";
@@ -51,6 +52,7 @@ export function entryView(entry, { isFirst, isMarked, ownName, canReact, quoteOf
     headView(entry, isFirst),
     entry.about && !entry.erased ? quoteView(entry, quoteOf, actions) : null,
     bodyView(entry, ownName),
+    entry.erased ? null : fileView(entry.file),
     reactionsView(entry, ownName, canReact, actions),
     entry.refusal || entry.reason ? refusalView(entry, actions) : null,
     entry.seq !== undefined && !entry.erased ? toolsView(entry, canReact, actions) : null,

@@ -117,7 +117,20 @@ export class Server {
     return answers;
   }
 
-  /** The same, and stay connected until the server stops. */
+  /** Upload a file as an account; return its id. */
+  async upload(name, fileName, body) {
+    const [{ session }] = await this.talk(presenceOf(name, "upload"));
+    const headers = {
+      Authorization: `Bearer ${session}`,
+      "Content-Type": "application/octet-stream",
+      "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent(fileName)}`,
+    };
+    const answer = await fetch(`${this.url}file`, { method: "POST", headers, body });
+    assert.equal(answer.status, 201, await answer.text());
+    return answer.headers.get("Location").split("/")[2];
+  }
+
+  /** The same as `talkAs`, and stay connected until the server stops. */
   async stayAs(name, ...frames) {
     await this._exchange([presenceOf(name, "staying"), ...frames]);
   }
