@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from gmessenger.store import require_postgres_driver, stored_contents, verify_st
 from gmessenger.store.common import VerifyReport
 from gmessenger.store.tables import BadRow, Table
 from gmessenger.store.transfer import abort_on_bad_row, transfer
+from gmessenger.urls import redact_text
 
 
 def backup(options: AdminOptions, args: Namespace) -> int:
@@ -41,14 +43,22 @@ def backup(options: AdminOptions, args: Namespace) -> int:
     """
     if store_location(options).file is None:
         raise FileError("A PostgreSQL store is backed up with pg_dump.")
+    folder = _parse_folder(args.folder)
     file = Path(args.file).absolute()  # the server has another working directory
     with connect(options) as client, create_file(file) as output:
         size = client.call("backup", file=str(file), part=output.name, fd=output.fileno())
     print_line(f"{file}: {size} bytes, from {store_location(options).display_name}.")
-    if args.folder is not None:
+    if folder is not None:
         # After the store: what it names is there by now, and the folder only grows while it is copied.
-        _copy_files(_require_folder(options), Path(args.folder))
+        _copy_files(_require_folder(options), folder)
     return 0
+
+
+def _parse_folder(folder: str | None) -> Path | None:
+    """Return a folder that was given. Raises `UsageError` for a URL, which would be shown with its password."""
+    if folder is not None and (redact_text(folder) != folder or ("@" in folder and re.search("[:%?]", folder))):
+        raise UsageError("Give a folder for the files, not a URL.")
+    return Path(folder) if folder is not None else None
 
 
 def _copy_files(source: Path, target: Path) -> None:
@@ -65,12 +75,13 @@ def _require_folder(options: AdminOptions) -> Path:
 
 def verify(options: AdminOptions, args: Namespace) -> int:
     """Run `verify`: read the store or a backup, whether a server runs or not, and change nothing."""
+    copied_files = _parse_folder(args.folder)
     if args.file:
         from gmessenger.store.sqlite.verify import contents_of_file, verify_file
 
         report = verify_file(Path(args.file))
-        if args.folder is not None and not report.faults:
-            report.faults += compare_contents(Path(args.folder), contents_of_file(Path(args.file)))
+        if copied_files is not None and not report.faults:
+            report.faults += compare_contents(copied_files, contents_of_file(Path(args.file)))
         return _report_result(report, args.file)
     location = store_location(options)
     report = verify_store(location.url)
@@ -101,13 +112,14 @@ def restore(options: AdminOptions, args: Namespace) -> int:
         return _complete_pg_restore(location, args.file)
     if args.file is None:
         raise UsageError("Name the backup to restore.")
+    folder = _parse_folder(args.folder)
     from gmessenger.store.sqlite.backup import restore_file
 
     report, old = restore_file(Path(args.file), location.file)
     print_line(_format_counts(report))
     print_line(f"{location.file} is restored from {args.file}." + (f" The previous store is in {old}." if old else ""))
-    if args.folder is not None:
-        _copy_files(Path(args.folder), _require_folder(options))
+    if folder is not None:
+        _copy_files(folder, _require_folder(options))
     return 0
 
 

@@ -37,7 +37,7 @@ GIVE_ROLE: Final = N_(
     "/role NAME moderator or speaker gives a role in your room; only the owner of the server appoints operators."
 )
 SET_RULES: Final = N_("/rules lists the rules of a room, /rule KEY VALUE sets one.")
-NO_FILES: Final = N_("Messages are text only: put the file on another server and send a link to it.")
+SEND_FILE: Final = N_("/file PATH sends a file.")
 COMMAND_LINE_OPTIONS: Final = N_("Options are given at the start: gmessenger-client --help lists them.")
 CONNECTION_STATE: Final = N_("No such command is needed: the client reports when the connection is lost.")
 SHOW_HISTORY: Final = N_("/history N shows earlier messages.")
@@ -63,7 +63,7 @@ ANSWERS: Final = (
     (REACT, "like star upvote thread pin quote"),
     (GIVE_ROLE, "op deop halfop voice devoice owner mod admin oper chanserv cs promote demote"),
     (SET_RULES, "mode lock unlock moderate"),
-    (NO_FILES, "upload file files dcc attach share"),
+    (SEND_FILE, "files dcc attach share"),
     (COMMAND_LINE_OPTIONS, "set config settings theme options prefs preferences bell"),
     (CONNECTION_STATE, "ping ctcp version time lag uptime motd"),
     (SHOW_HISTORY, "last log scrollback hist lastmsg"),
