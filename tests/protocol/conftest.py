@@ -54,6 +54,8 @@ PLAIN_WIRE_TESTS = {
     "test_the_cap_is_an_option_and_said_in_the_limits": "a message that is too long ends the connection",
     "test_a_frame_over_the_cap_is_answered_413_and_reading_resumes_after_it": "the same",
     "test_a_guest_that_is_removed_takes_its_network_along": "a balancer's header comes before the handshake",
+    "test_responses_are_the_recorded_bytes": "the login tells where files are uploaded",
+    "test_a_guest_is_told_who_serves_what_the_limits_are_and_gets_synced_at_once": "the same",
 }
 """Tests that do not hold for a WebSocket, and why."""
 

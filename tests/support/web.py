@@ -44,6 +44,11 @@ def read_head(sock: socket.socket) -> tuple[bytes, bytes]:
 def read_response(sock: socket.socket) -> tuple[bytes, bytes]:
     """Return the head of an answer, and its body."""
     head, body = read_head(sock)
+    return head, read_rest(sock, head, body)
+
+
+def read_rest(sock: socket.socket, head: bytes, body: bytes) -> bytes:
+    """Return the body of an answer, of which some has been read."""
     found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     length = int(found[1]) if found else 0
     while len(body) < length:
@@ -51,7 +56,7 @@ def read_response(sock: socket.socket) -> tuple[bytes, bytes]:
         if not data:
             raise EOFError(head, body)
         body += data
-    return head, body
+    return body
 
 
 class LineSocket:
@@ -139,9 +144,20 @@ class WebSocketSocket(LineSocket):
         key = make_key()
         sock.sendall(request_head(host, *headers, key=key))
         head, rest = read_head(sock)
-        assert head.startswith(b"HTTP/1.1 101 "), head
-        assert f"sec-websocket-accept: {accept_key(key)}".encode().lower() in head.lower(), head
-        self._feed(rest)
+        if head.startswith(b"HTTP/1.1 101 "):
+            assert f"sec-websocket-accept: {accept_key(key)}".encode().lower() in head.lower(), head
+            self._feed(rest)
+        else:
+            self._received += refusal_frame(head, read_rest(sock, head, rest))
+
+
+def refusal_frame(head: bytes, body: bytes) -> bytes:
+    """Return the frame by which TCP says what HTTP says by a refusal."""
+    headers = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    frame = {"response": int(head.split()[1]), "error": body.decode().strip(), "code": headers["gmessenger-code"]}
+    if "retry-after" in headers:
+        frame["retry_after"] = int(headers["retry-after"])
+    return json.dumps(frame).encode() + b"\n"
 
 
 class AcceptedWebSocket(LineSocket):

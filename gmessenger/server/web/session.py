@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gmessenger import log
@@ -95,14 +96,27 @@ class WebSession:
         )
         if self._is_proxy:
             self._context.check_address(remote.address)
-        self._context.charge_request(remote.address)
         place = WebAddress("https" if is_encrypted else "http", self._local_address)
-        answer = self._context.routes.respond(request, place, remote, read_body)
+        with self._charged(request, remote.address):
+            answer = self._context.routes.respond(request, place, remote, read_body)
         if isinstance(answer, Upgrade):
             if self._is_proxy:
                 self.networks = self._context.admit_address(remote.address)
             self.remote, self.is_encrypted = remote, is_encrypted
         return answer
+
+    @contextmanager
+    def _charged(self, request: HttpRequest, address: str) -> Iterator[None]:
+        """Charge a request; one for an upgrade only if it fails, since connections have limits of their own."""
+        is_upgrade = bool(request.header("upgrade"))
+        if not is_upgrade:
+            self._context.charge_request(address)
+        try:
+            yield
+        except HttpError:
+            if is_upgrade:
+                self._context.charge_request(address)
+            raise
 
     def _finish(self, response: HttpResponse) -> HttpResponse:
         return finish_response(response, is_encrypted=self.is_encrypted)
