@@ -10,7 +10,7 @@ let server;
 before(async () => {
   browser = await launchBrowser();
   server = await new Server().start();
-  await server.register("alice", "bob", "carol", "dave");
+  await server.register("alice", "bob", "carol", "dave", "frank", "grace");
 });
 after(async () => {
   await browser?.close();
@@ -38,24 +38,24 @@ test("a page and a terminal write to each other", async () => {
 
 test("a picture is shown, another file is a link, and neither is left after an erase", async () => {
   const window = await Window.open(browser, server);
-  await window.enter("carol");
+  await window.enter("grace");
   const content = Buffer.from(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
     "base64",
   );
-  const picture = await server.upload("dave", "graph.png", content);
-  const text = await server.upload("dave", "notes <b>.txt", Buffer.from("hello"));
-  const message = { action: "msg", to: "carol" };
-  const [sent] = await server.talkAs("dave", { ...message, id: "f1", message: "the graph", file: picture });
-  await server.talkAs("dave", { ...message, id: "f2", message: "notes <b>.txt", file: text });
-  await window.open("dave");
+  const picture = await server.upload("frank", "graph.png", content);
+  const text = await server.upload("frank", "notes <b>.txt", Buffer.from("hello"));
+  const message = { action: "msg", to: "grace" };
+  const [sent] = await server.talkAs("frank", { ...message, id: "f1", message: "the graph", file: picture });
+  await server.talkAs("frank", { ...message, id: "f2", message: "notes <b>.txt", file: text });
+  await window.open("frank");
   const shown = window.page.locator(".entry .file.picture img");
   await until(() => shown.evaluate((image) => image.complete && image.naturalWidth), "the picture");
   assert.equal(await shown.getAttribute("alt"), "graph.png");
   const link = window.page.locator(".entry .file:not(.picture)");
   assert.equal(await link.locator("bdi").textContent(), "notes _b_.txt"); // as the server has cleaned it
   assert.match(await link.getAttribute("href"), /^\/file\//);
-  await server.talkAs("dave", { ...message, id: "f3", message: "", about: sent.seq, what: "erase" });
+  await server.talkAs("frank", { ...message, id: "f3", message: "", about: sent.seq, what: "erase" });
   await window.page.waitForSelector(".file.picture", { state: "detached" });
   await window.close();
 });
