@@ -7,6 +7,9 @@ NODES   ?= 1
 SECONDS ?= 60
 SUITE   ?= trixie
 
+# With RERUN_FAILED, what has failed beside other tests is run once more, alone.
+rerun = $(if $(RERUN_FAILED),|| $(BIN)/python -m pytest -n 0 -rA --last-failed --last-failed-no-failures none $(1))
+
 .PHONY: run test test-bare test-newest faults cluster web browser fuzz bench bench-quick lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
@@ -15,7 +18,7 @@ run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 # RERUN_FAILED=1 runs what failed once more, one test at a time, and says which passed then: CI uses it, so that a busy
 # machine does not throw a day's work away. What it names is to be mended.
 test: $(VENV)/installed-tests
-	$(BIN)/python -m pytest $(if $(RERUN_FAILED),|| $(BIN)/python -m pytest -n 0 -rA --last-failed --last-failed-no-failures none)
+	$(BIN)/python -m pytest $(call rerun)
 
 # Both commands of the README on a bare Debian that this makes and keeps, as an ordinary user; wants root. `make test-bare
 # SUITE=forky` takes another release, and with it another Python.
@@ -36,12 +39,12 @@ cluster: $(VENV)/installed-tests
 
 # What is promised over TCP, asked over WebSocket.
 web: $(VENV)/installed-tests
-	$(BIN)/python -m pytest tests/protocol --wire web
+	$(BIN)/python -m pytest tests/protocol --wire web $(call rerun,--wire web)
 
 # The page in Chromium, which the system has (Debian: chromium, nodejs, npm). What drives it is installed into .browser;
 # there, too, is what the screens looked like.
 browser: $(VENV)/installed-tests .browser/installed
-	$(BIN)/python -m pytest tests/browser tests/web_page -n 0
+	$(BIN)/python -m pytest tests/browser tests/web_page -n 0 $(call rerun)
 
 .browser/installed: tests/browser/package.json tests/browser/package-lock.json
 	mkdir -p .browser
