@@ -20,7 +20,7 @@ NO_ADDRESS: Final = (
 
 
 def add_hook(options: AdminOptions, args: Namespace) -> int:
-    """Run `hook add`: print the URL, which is not shown again, or what is missing for one."""
+    """Run `hook add`: print the URL, which is shown only here, or the option without which there is none."""
     with connect(options) as client:
         made = parse_result(client.call("add_hook", name=args.name, room=args.room), NewHook)
     for line in describe_hook(made):

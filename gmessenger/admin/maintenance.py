@@ -49,7 +49,7 @@ def backup(options: AdminOptions, args: Namespace) -> int:
         size = client.call("backup", file=str(file), part=output.name, fd=output.fileno())
     print_line(f"{file}: {size} bytes, from {store_location(options).display_name}.")
     if folder is not None:
-        # After the store: what it names is there by now, and the folder only grows while it is copied.
+        # After the store: every file that the copied store refers to is in the folder by then.
         _copy_files(_require_folder(options), folder)
     return 0
 

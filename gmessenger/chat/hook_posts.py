@@ -162,7 +162,7 @@ class HookPoster:
         return OpenedHook(hook, room, session, answered)
 
     def post(self, opened: OpenedHook, post: HookPost) -> int:
-        """Post a message; return its seq once it is on disk. What was posted with a key before is not posted again.
+        """Post a message; return its seq once it is on disk. A post with the same key and text is stored once.
 
         A resolution is a reply to the message with which its alert was posted last. Raises as `MessageService.send`.
         """

@@ -168,7 +168,7 @@ class HookService:
         return found
 
     def _revoke(self, actor: RoomActor, hook: Hook) -> None:
-        """Take a hook out of its room, which is told, then delete its account. What it has posted stays."""
+        """Remove a hook from its room, notify the members, and delete its account. Its messages stay."""
         account = self._authenticator.accounts_by_id.get(hook.account)
         room = self._rooms.get(hook.room)
         if room is not None and account is not None:

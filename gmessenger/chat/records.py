@@ -178,7 +178,7 @@ MAX_HOOKS: Final = 10  # of a room
 MAX_ALERTS: Final = 10_000  # of a hook that are remembered
 ALERT_TTL: Final = 30 * 86_400.0  # seconds
 HOOK_DEVICE: Final = "hook"
-"""The name of the one device of a hook: with it the ids of what it posts are told apart."""
+"""The name of a hook's only device; ids of messages are unique for each device."""
 HOOK_ROLE: Final[RoomRole] = "speaker"
 """The role that a hook has in its room at first: it may write where the room is moderated."""
 

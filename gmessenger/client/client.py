@@ -381,7 +381,7 @@ class Client(ChatRequests, AmendmentSender, FileSender):
         self._event_queue.put(event)
 
     def _may_send(self, message: OutgoingMessage) -> bool:
-        """Return whether the server would understand all of a message: an older one ignores what it does not know."""
+        """Return whether the server knows all fields of a message; an older one ignores those it does not know."""
         needed = ((message.about is not None, "about"), (message.file is not None, FILE_FEATURE))
         return all(self.supports(feature) for is_needed, feature in needed if is_needed)
 

@@ -113,7 +113,7 @@ class ServerConnection:
         return frames
 
     def _send_bytes(self, data: bytes, timeouts: Timeouts) -> None:
-        # After an error `_sending` stays: what was cut off may not be followed by anything.
+        # After an error `_sending` stays set: nothing may be sent after a frame that was cut off.
         self._sending = True
         rest = memoryview(data)
         while rest:

@@ -101,7 +101,7 @@ class RoomRequests(RetryingRequests):
         return parse_rows(self._request(HooksRequest(room=room)).hooks or [], HookInfo)
 
     def revoke_hook(self, room: str, name: str) -> None:
-        """Delete a hook of a room that one owns; what it has posted stays."""
+        """Delete a hook of a room of which one is an owner; its messages stay."""
         self._request(UnhookRequest(room=room, name=name))
 
 

@@ -148,7 +148,7 @@ def _read_response(sock: socket.socket, handshake: ClientHandshake) -> ResponseH
 
 
 def _describe_foreign(first_bytes: bytes) -> OSError:
-    """Return the error for what is no head of HTTP."""
+    """Return the error for an answer that is not HTTP."""
     if not first_bytes:
         return ConnectionError(Text("the server closed the connection"))
     if first_bytes.startswith(TLS_ALERT_PREFIX):

@@ -21,7 +21,7 @@ MAX_FAULTS: Final = 20
 
 @dataclass(slots=True)
 class CopyReport:
-    """What was copied: so many contents, and their bytes. `known`: those that the target had already."""
+    """The number of contents that were copied, and their bytes. `known`: those that the target had already."""
 
     count: int = 0
     size: int = 0
