@@ -16,8 +16,9 @@ from typing import Final
 from gmessenger.store.sqlite.search_index import index_newest
 
 MAX_INDEX_LAG: Final = 0.5  # seconds that messages may wait while every commit has others
-MAX_STEP_TIME: Final = 0.03  # seconds that indexing may add to a commit
-MAX_STEP_TIME_IN_MEMORY: Final = 0.01  # the same where it holds the loop
+MAX_STEP_TIME: Final = 0.008  # seconds that indexing may add to a commit, and to what waits for the one after it
+LATE_AFTER: Final = 3.0  # seconds without having caught up, after which a step may take longer
+MAX_LATE_STEP_TIME: Final = 0.03  # seconds; else the index falls behind where every commit is large
 
 
 class SearchIndexer:
@@ -32,7 +33,6 @@ class SearchIndexer:
         self._wake = wake
         self._wake_later = wake_later
         self._is_threaded = threaded
-        self._max_step_time = MAX_STEP_TIME if threaded else MAX_STEP_TIME_IN_MEMORY
         self._waiting_since: float | None = None
         """When the oldest message that is not indexed was committed, in monotonic seconds; None where all are."""
         self._is_requested = False
@@ -61,11 +61,13 @@ class SearchIndexer:
     def next_step(self, *, has_messages: bool, has_changes: bool) -> Callable[[sqlite3.Connection], None] | None:
         """Return what the commit that is about to be made does for the index; None for nothing.
 
-        A commit with messages or changes has callers who wait: it indexes only when that is overdue or requested.
+        A commit with messages or changes has callers who wait: it indexes only when that is requested, or overdue and
+        the commit before, for which they have waited, too, did not.
         """
-        since, self._has_step = self._waiting_since, False
-        if since is not None or has_messages:
-            self._has_step = self._is_requested or self.is_overdue or not (has_messages or has_changes)
+        had_step, self._has_step = self._has_step, False
+        if self._waiting_since is not None or has_messages:
+            is_due = self.is_overdue and (not had_step or self._is_late())
+            self._has_step = self._is_requested or is_due or not (has_messages or has_changes)
         self._is_requested = False
         return self._index if self._has_step else None
 
@@ -83,9 +85,15 @@ class SearchIndexer:
 
     def _index(self, db: sqlite3.Connection) -> None:
         """Index messages until none is left or the time is over. Takes long: runs in the commit thread."""
-        end = time.monotonic() + self._max_step_time
+        end = time.monotonic() + self._step_time()
         self._is_caught_up = False
         while index_newest(db, end):
             if time.monotonic() >= end:
                 return
         self._is_caught_up = True
+
+    def _is_late(self) -> bool:
+        return self._waiting_since is not None and time.monotonic() - self._waiting_since >= LATE_AFTER
+
+    def _step_time(self) -> float:
+        return MAX_LATE_STEP_TIME if self._is_threaded and self._is_late() else MAX_STEP_TIME

@@ -58,7 +58,8 @@ TEXT_SEPARATOR: Final = "\0"  # between texts that are normalised together
 SEPARATED_ASCII_TABLE: Final = b"\0" + ASCII_TABLE[1:]
 
 MAX_INDEX_ROWS: Final = 500  # messages that are read at a time
-MAX_INDEX_COST: Final = 16_384  # characters of those beyond ASCII that are normalised at a time, or one message
+MAX_INDEX_COST: Final = 4_096  # characters of those beyond ASCII that are normalised at a time, or one message
+SECONDS_PER_COST: Final = 0.6e-6  # for a character of the worst scripts, on a slow machine
 
 _encode: Final = json.Encoder().encode
 _decode_rows: Final = json.Decoder(list[UnindexedRow]).decode
@@ -128,8 +129,8 @@ def replace_entry(db: sqlite3.Connection, row: int, old: str, new: str | None) -
 def index_newest(db: sqlite3.Connection, deadline: float) -> bool:
     """Index messages that are newer than the index, oldest first: `MAX_INDEX_ROWS`, or less where the time is over.
 
-    `deadline`: in monotonic seconds; a first part, of `MAX_INDEX_COST`, is indexed after it, too. Takes some
-    milliseconds: call it in a thread. Returns whether it found any.
+    `deadline`: in monotonic seconds; a part that may take longer waits for the next call, but the first part never
+    does. Takes some milliseconds, 11 for the worst message: call it in a thread. Returns whether it found any.
     """
     last = int(db.execute(FIND_LAST_INDEXED).fetchone()[0])
     newest, encoded = db.execute(SELECT_NEWEST, (last, MAX_INDEX_ROWS)).fetchone()
@@ -137,8 +138,8 @@ def index_newest(db: sqlite3.Connection, deadline: float) -> bool:
         return False
     rows = _decode_rows(encoded)
     done = 0
-    for part in _split_by_cost(rows):
-        if done and time.monotonic() >= deadline:
+    for part, cost in _split_by_cost(rows):
+        if done and time.monotonic() + cost * SECONDS_PER_COST >= deadline:
             break
         _add_entries(db, part)
         done += len(part)
@@ -146,19 +147,19 @@ def index_newest(db: sqlite3.Connection, deadline: float) -> bool:
     return True
 
 
-def _split_by_cost(rows: list[UnindexedRow]) -> Iterator[list[UnindexedRow]]:
-    """Cut rows into parts of which each takes a few milliseconds to normalise."""
+def _split_by_cost(rows: list[UnindexedRow]) -> Iterator[tuple[list[UnindexedRow], int]]:
+    """Cut rows into parts of which each takes a few milliseconds to normalise; yield each with its cost."""
     costs = [len(text) // ASCII_COST_DIVISOR if text.isascii() else len(text) for _, _, text in rows]
-    if sum(costs) <= MAX_INDEX_COST:  # nearly always
-        yield rows
+    if (total := sum(costs)) <= MAX_INDEX_COST:  # nearly always
+        yield rows, total
         return
-    first = size = 0
-    for index, cost in enumerate(costs):
-        if size >= MAX_INDEX_COST:
-            yield rows[first:index]
+    first, size = 0, costs[0]
+    for index, cost in enumerate(costs[1:], 1):
+        if size + cost > MAX_INDEX_COST:
+            yield rows[first:index], size
             first, size = index, 0
         size += cost
-    yield rows[first:]
+    yield rows[first:], size
 
 
 def _add_entries(db: sqlite3.Connection, rows: list[UnindexedRow]) -> None:
