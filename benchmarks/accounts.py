@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -55,9 +56,9 @@ def main() -> None:
     password_hash = PasswordHasher().hash(PASSWORD)
 
     def make(number: int) -> int:
-        account = store.create_account(account_name(number), account_name(number), password_hash, 0.0)
+        account = store.create_account(account_name(number), account_name(number), password_hash, time.time())
         credential = Credential(password_hash=password_hash)
-        store.begin_session(account.id, DeviceLogin("default", account_token(number)), 0.0, credential)
+        store.begin_session(account.id, DeviceLogin("default", account_token(number)), time.time(), credential)
         if unread:
             store.join(f"#room-{number // ROOM_SIZE}", account.id)
         return account.id

@@ -72,11 +72,21 @@ def connect(port: int, receive_buffer: int = 0) -> socket.socket:
 
 
 def connect_native(port: int, name: str, receive_buffer: int = 0, **user: str) -> socket.socket:
-    """Return a native connection that has logged in."""
+    """Return a native connection that has logged in. Raises RuntimeError if the login was refused."""
+    sock = try_login(port, name, receive_buffer, **user)
+    if sock is None:
+        raise RuntimeError(f"the login of {name} was refused")
+    return sock
+
+
+def try_login(port: int, name: str, receive_buffer: int = 0, **user: str) -> socket.socket | None:
+    """Return a native connection that has logged in, or None if the login was refused, as in attacks by logins."""
     sock = connect(port, receive_buffer)
     sock.sendall(frame("presence", jim=2, user={"account_name": name, **user}))
-    read_until(sock, b'"response"')
-    return sock
+    answer = sock.recv(1 << 16)
+    if answer.startswith(b'{"response":200'):
+        return sock
+    return sock.close()
 
 
 def connect_account(port: int, number: int, **user: str) -> socket.socket:
@@ -130,7 +140,9 @@ def send_at_rate(port: int, rate: float, data: Callable[[int], bytes], log_in: b
     report_start()
     for number in at_rate(rate):
         if sock is None:
-            sock = connect_native(port, f"guest-{number}") if log_in else connect(port)
+            sock = try_login(port, f"guest-{number}") if log_in else connect(port)
+        if sock is None:
+            continue
         try:
             sock.sendall(data(number))
             discard_input([sock])
@@ -181,14 +193,15 @@ def wrong_passwords(port: int) -> None:
 def registrations(port: int) -> None:
     report_start()
     for number in at_rate(50):
-        sock = connect_native(port, f"new-{number}")
-        sock.sendall(frame("register", password=PASSWORD))
+        if sock := try_login(port, f"new-{number}"):
+            sock.sendall(frame("register", password=PASSWORD))
 
 
 def presences(port: int) -> None:
     report_start()
     for number in at_rate(300):
-        connect_native(port, f"passer-by-{number}").close()
+        if sock := try_login(port, f"passer-by-{number}"):
+            sock.close()
 
 
 def rooms(port: int) -> None:
@@ -224,10 +237,12 @@ def course_user_lists(port: int) -> None:
 
 
 def devices(port: int) -> None:
-    sessions = [connect_account(port, 0, device="first")]
+    """Log in to one account from ever new devices, which takes its password each time."""
+    sessions: list[socket.socket] = []
     report_start()
     for number in at_rate(200):
-        sessions.append(connect_account(port, 0, device=f"device-{number}"))
+        if sock := try_login(port, account_name(0), password=PASSWORD, device=f"device-{number}"):
+            sessions.append(sock)
         for sock in sessions[:-500]:
             sock.close()
 
