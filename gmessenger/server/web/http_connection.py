@@ -13,7 +13,7 @@ from gevent import socket as waiting
 
 from gmessenger.config.options import ServerOptions
 from gmessenger.server.net.transport import Transport
-from gmessenger.timeslice import TimeSlice
+from gmessenger.timeslice import YIELD_DELAY, TimeSlice
 from gmessenger.wire.http import HttpCodec, HttpError, HttpRequest, HttpResponse
 
 READ_CHUNK: Final = 65_536  # bytes
@@ -97,7 +97,8 @@ class HttpConnection:
         A request that does not arrive in time, or is none, is answered, and ends the connection.
         """
         for left in range(MAX_REQUESTS, 0, -1):
-            self._time_slice.yield_if_expired()  # requests that were sent together do not wait for anything
+            if left < MAX_REQUESTS:  # requests that were sent together do not wait for anything, and each is dear
+                gevent.sleep(YIELD_DELAY)
             try:
                 answer = self._answer_next()
             except HttpError as error:
