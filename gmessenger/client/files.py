@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import mimetypes
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import urljoin
 
-from gmessenger import field_types as fields
+from gmessenger.client.message_sender import MessageSender
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.errors import FilesRefused, FileTooLong
 from gmessenger.wire.events import MessageEvent
@@ -63,25 +63,11 @@ def resolve_file_url(delivery: MessageEvent, files_url: str) -> None:
         delivery.file.url = urljoin(files_url, delivery.file.url)
 
 
-class FileSender(ABC):
+class FileSender(MessageSender):
     """The calls of a client that upload files and send them."""
 
     limits: Mapping[str, Any]
     files_url: str
-
-    @abstractmethod
-    def send(
-        self,
-        to: str,
-        text: str,
-        timeout: float = 0.0,
-        *,
-        about: int | None = None,
-        what: fields.What | None = None,
-        kind: fields.Kind | None = None,
-        file: str | None = None,
-    ) -> OutgoingMessage:
-        """Queue a message."""
 
     @abstractmethod
     def _make_uploader(self) -> FileUploader:
