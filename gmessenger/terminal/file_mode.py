@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gmessenger.client.local_file import LocalFile
 from gmessenger.errors import FileError, MessengerError
-from gmessenger.terminal.i18n import N_, _, localize
+from gmessenger.terminal.file_handlers import describe_failure
+from gmessenger.terminal.i18n import N_, _
 from gmessenger.terminal.send_base import SendingMode
 from gmessenger.terminal.shutdown import EXIT_INTERRUPTED
 from gmessenger.terminal.stdio import SEND_QUEUE_TIMEOUT
@@ -47,10 +49,8 @@ class FileMode(SendingMode):
     def _send(self, file: Path, name: str, text: str) -> None:
         try:
             self._client.send_file(self._to, file, text, SEND_QUEUE_TIMEOUT, name=name)
-        except MessengerError as error:
-            self._on_rejected(f"{name}: {localize(error)}")
-        except OSError as error:
-            self._on_rejected(f"{name}: {error.strerror or error}")
+        except (MessengerError, OSError) as error:
+            self._on_rejected(f"{name}: {describe_failure(error)}")
 
     def _format_unsent(self, reason: str) -> str | None:
         count = len(self._options.file)
@@ -72,12 +72,12 @@ def _readable(paths: tuple[str, ...]) -> Iterator[list[tuple[Path, str]]]:
 
 def _checked(path: Path) -> Path:
     try:
-        with path.open("rb"):
-            return path
+        LocalFile(path)
     except OSError as error:
         raise FileError(
             Text("Cannot read {file}: {reason}.", file=path, reason=Text(error.strerror or str(error)))
         ) from error
+    return path
 
 
 def _copy_stdin(copy: Path) -> Path:
