@@ -21,8 +21,10 @@ HOST: Final = "127.0.0.1"
 class ServerProcess:
     """A context manager: `python -m gmessenger server` with options; it can be killed and restarted."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, prefix: tuple[str, ...] = ()) -> None:
+        """prefix: a program, with its arguments, that executes the server in its own place."""
         self._options = options
+        self._prefix = prefix
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
@@ -44,7 +46,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it and wait until it listens; after a kill, on the same port."""
-        command = [sys.executable, "-m", "gmessenger", "server", "--ip", HOST, "--port", str(self.port)]
+        command = [*self._prefix, sys.executable, "-m", "gmessenger", "server", "--ip", HOST, "--port", str(self.port)]
         command += ["--log-file", "-", "--log-level", "error", *self._options]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         self._process = subprocess.Popen(  # noqa: S603
@@ -65,6 +67,11 @@ class ServerProcess:
         """Return its CPU seconds so far, of all threads."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def run_time(self) -> float:
+        """Return the same, exactly, of the threads that there are."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
     def memory_kb(self) -> float:
         """Return its resident memory in kB."""

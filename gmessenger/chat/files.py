@@ -23,7 +23,6 @@ from gmessenger.errors import (
     FilesRefused,
     FileTooLong,
     LoginThrottled,
-    NoSuchFile,
     PasswordChangeRequired,
     PasswordRequired,
     TooManyUploads,
@@ -172,12 +171,11 @@ class FileService:
         return self._store.find_file(id)
 
     def find_own(self, session: Session, id: str) -> FileInfo:
-        """Return the file that a session names in a message; whether it waits still, the store decides.
+        """Return the file that a session names in a message; only the id is known of one that is gone, or another's.
 
-        Raises `AccountsOnly` or `NoSuchFile`.
+        Whether a message may have it, the store decides: a message that was stored before is answered as then, although
+        its file may have gone with an erasure. Raises `AccountsOnly`.
         """
         account = session.require_account()
         stored = self._store.find_file(id)
-        if stored is None or stored.account != account.id:
-            raise NoSuchFile
-        return stored.info
+        return stored.info if stored is not None and stored.account == account.id else FileInfo(id, "", "", 0)

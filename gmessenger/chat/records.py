@@ -234,6 +234,11 @@ class FileInfo(Struct, gc=False, omit_defaults=True):
     width: int | None = None
     height: int | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is such a file: of one that is gone, or another account's, there is the id only."""
+        return bool(self.name)
+
 
 class StoredFile(Struct):
     """A file that an account has uploaded.

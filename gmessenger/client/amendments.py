@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
 from gmessenger import field_types as fields
 from gmessenger.client.events import BotMessageReceived, MessageReceived, MessageSentElsewhere
+from gmessenger.client.message_sender import MessageSender
 from gmessenger.client.sender import OutgoingMessage
 
 
-class AmendmentSender(ABC):
+class AmendmentSender(MessageSender):
     """The calls that send messages about earlier ones; each returns and raises as `send` does, and blocks no longer."""
-
-    @abstractmethod
-    def send(
-        self,
-        to: str,
-        text: str,
-        timeout: float = 0.0,
-        *,
-        about: int | None = None,
-        what: fields.What | None = None,
-        kind: fields.Kind | None = None,
-        file: str | None = None,
-    ) -> OutgoingMessage:
-        """Queue a message."""
 
     def reply(
         self,

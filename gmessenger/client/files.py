@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import mimetypes
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin
 
-from gmessenger import field_types as fields
+from gmessenger.client.local_file import FileContent, LocalFile
+from gmessenger.client.message_sender import MessageSender
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.errors import FilesRefused, FileTooLong
 from gmessenger.wire.events import MessageEvent
@@ -18,43 +17,7 @@ from gmessenger.wire.events import MessageEvent
 if TYPE_CHECKING:
     from gmessenger.client.uploads import FileUploader, ProgressCallback, UploadedFile
 
-UNKNOWN_TYPE: Final = "application/octet-stream"
 FILE_FEATURE: Final = "file"
-
-
-class LocalFile:
-    """A file to upload, by its path. Raises OSError if it cannot be read, or is none."""
-
-    def __init__(self, path: Path, name: str | None = None) -> None:
-        with path.open("rb") as opened:  # a directory, or one that may not be read, is found now
-            opened.seek(0, 2)
-            self.size = opened.tell()
-        self._path = path
-        self.name = name or path.name
-        self.type = guess_type(self.name)
-
-    def open(self) -> BinaryIO:
-        """Open it at its beginning. Raises OSError."""
-        return self._path.open("rb")
-
-
-class FileContent:
-    """Bytes to upload as a file."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        self._content = content
-        self.size = len(content)
-        self.name = name
-        self.type = guess_type(name)
-
-    def open(self) -> BinaryIO:
-        """Return its bytes from the beginning on."""
-        return BytesIO(self._content)
-
-
-def guess_type(name: str) -> str:
-    """Return the type of a file by its name."""
-    return mimetypes.guess_type(name, strict=False)[0] or UNKNOWN_TYPE
 
 
 def resolve_file_url(delivery: MessageEvent, files_url: str) -> None:
@@ -63,25 +26,11 @@ def resolve_file_url(delivery: MessageEvent, files_url: str) -> None:
         delivery.file.url = urljoin(files_url, delivery.file.url)
 
 
-class FileSender(ABC):
+class FileSender(MessageSender):
     """The calls of a client that upload files and send them."""
 
     limits: Mapping[str, Any]
     files_url: str
-
-    @abstractmethod
-    def send(
-        self,
-        to: str,
-        text: str,
-        timeout: float = 0.0,
-        *,
-        about: int | None = None,
-        what: fields.What | None = None,
-        kind: fields.Kind | None = None,
-        file: str | None = None,
-    ) -> OutgoingMessage:
-        """Queue a message."""
 
     @abstractmethod
     def _make_uploader(self) -> FileUploader:
@@ -103,7 +52,9 @@ class FileSender(ABC):
         limit = self.limits.get("file")
         if isinstance(limit, int) and source.size > limit:
             raise FileTooLong(limit=limit)
-        return self._make_uploader().upload(source, on_progress)
+        uploaded = self._make_uploader().upload(source, on_progress)
+        uploaded.url = urljoin(self.files_url, uploaded.url)
+        return uploaded
 
     def send_file(
         self,

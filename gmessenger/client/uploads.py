@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import BinaryIO, Final, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import gevent
 from gevent import Timeout
@@ -17,7 +18,20 @@ from gevent import Timeout
 from gmessenger.client.config import Timeouts
 from gmessenger.client.connection import describe_error
 from gmessenger.client.endpoint import ServerEndpoint
-from gmessenger.errors import WIRE_ERRORS, InternalError, StoreUnavailable, Unreachable, WireError
+from gmessenger.client.local_file import await_disk
+from gmessenger.errors import (
+    WIRE_ERRORS,
+    FilesFull,
+    FilesRefused,
+    FileTooLong,
+    Forbidden,
+    InternalError,
+    NotLoggedIn,
+    StoreUnavailable,
+    TooManyUploads,
+    Unreachable,
+    WireError,
+)
 from gmessenger.text import ServerText, Text
 from gmessenger.wire.events import SentFile
 
@@ -25,6 +39,24 @@ PIECE: Final = 65_536  # bytes that are read and sent at a time
 MAX_ATTEMPTS: Final = 4
 RETRY_DELAY: Final = 1.0  # seconds before the second attempt; twice as long before each further one
 MAX_RETRY_DELAY: Final = 30.0
+"""Seconds. Where the server asks for more, the user is told, and nothing is tried again."""
+TEMPORARY: Final = frozenset({429, 500, 502, 503, 504})
+"""Statuses with which the same upload may succeed in a moment; a full disk (507) is not free as soon."""
+ERRORS_BY_STATUS: Final[dict[int, type[WireError]]] = {
+    401: NotLoggedIn,
+    403: Forbidden,
+    404: FilesRefused,
+    413: FileTooLong,
+    429: TooManyUploads,
+    500: InternalError,
+    502: StoreUnavailable,
+    503: StoreUnavailable,
+    504: StoreUnavailable,
+    507: FilesFull,
+}
+"""What is said of an answer without a code of ours: it is from a proxy, as a page for a browser."""
+SESSION_ENDED: Final = Text("The server does not know this session any more: log in again.")
+MAX_DIGITS: Final = 15  # of numbers in headers
 MAX_ANSWER: Final = 4096  # bytes of an error that are read
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -49,6 +81,14 @@ class UploadedFile(SentFile):
     id: str = ""
 
 
+class UploadRetry(Exception):
+    """An answer after which the upload is tried again, unless that was the last attempt."""
+
+    def __init__(self, error: WireError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class FileUploader:
     """Uploads files to one server."""
 
@@ -69,15 +109,15 @@ class FileUploader:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 return self._attempt(source, report)
-            except WireError as error:
-                if not error.retryable or attempt == MAX_ATTEMPTS:
-                    raise
-                delay = max(delay, error.retry_after or 0.0)
+            except UploadRetry as refusal:
+                delay = max(delay, refusal.error.retry_after or 0.0)
+                if delay > MAX_RETRY_DELAY or attempt == MAX_ATTEMPTS:
+                    raise refusal.error from None
             except Unreachable:
                 if attempt == MAX_ATTEMPTS:
                     raise
-            gevent.sleep(min(delay, MAX_RETRY_DELAY))
-            delay *= 2
+            gevent.sleep(delay)
+            delay = min(2 * delay, MAX_RETRY_DELAY)
         raise AssertionError
 
     def _attempt(self, source: FileSource, on_progress: ProgressCallback) -> UploadedFile:
@@ -90,7 +130,8 @@ class FileUploader:
                 response = connection.getresponse()
                 body = response.read(MAX_ANSWER)
         if response.status != 201:
-            raise _refusal(response, body)
+            error = _refusal(response, body)
+            raise UploadRetry(error) if response.status in TEMPORARY else error
         return _uploaded(response, source)
 
     @contextmanager
@@ -117,7 +158,7 @@ class FileUploader:
         sent = 0
         on_progress(sent, source.size)
         while sent < source.size:
-            piece = opened.read(min(PIECE, source.size - sent))
+            piece = await_disk(partial(opened.read, min(PIECE, source.size - sent)))
             if not piece:
                 raise OSError(Text("the file has become shorter"))
             try:
@@ -136,20 +177,38 @@ def _uploaded(response: HTTPResponse, source: FileSource) -> UploadedFile:
     parts = location.split("/")
     if len(parts) < 3 or not parts[2]:
         raise InternalError(Text("The server does not say where the file is."))
-    return UploadedFile(location, source.name, source.type, source.size, id=parts[2])
+    name = unquote(parts[3]) if len(parts) > 3 else source.name  # the server has removed what no name should have
+    return UploadedFile(location, name, source.type, source.size, id=parts[2])
 
 
 def _refusal(response: HTTPResponse, body: bytes) -> WireError:
     """Return the error of an answer: by the code that it has, else by its status."""
-    code = response.getheader("Gmessenger-Code") or ""
-    sentence = body.decode(errors="replace").strip() or f"{response.status} {response.reason}"
-    error_class = WIRE_ERRORS.get(code) or (StoreUnavailable if response.status in (429, 503) else WireError)
-    try:
-        retry_after = float(response.getheader("Retry-After") or "nan")
-    except ValueError:
-        retry_after = 0.0
-    known = retry_after if retry_after >= 0 else None
-    return error_class(ServerText(sentence, code, None, known), retry_after=known)
+    status, code = response.status, response.getheader("Gmessenger-Code") or ""
+    limit, retry_after = _limit(response), _retry_after(response)
+    by_code, by_status = WIRE_ERRORS.get(code), ERRORS_BY_STATUS.get(status)
+    if status == NotLoggedIn.status:
+        return (by_code or NotLoggedIn)(SESSION_ENDED)
+    if by_code is not None:
+        sentence = ServerText(body.decode(errors="replace").strip() or by_code.message, code, limit, retry_after)
+        return by_code(sentence, limit=limit, retry_after=retry_after)
+    if by_status is not None:
+        return by_status(limit=limit, retry_after=retry_after)
+    return WireError(Text("The server has answered with the HTTP status {status}.", status=status))
+
+
+def _limit(response: HTTPResponse) -> int | None:
+    """Return how many bytes a file may have, where the answer says it: `Upload-Limit: maxsize=…`."""
+    key, _, value = (response.getheader("Upload-Limit") or "").strip().partition("=")
+    return _number(value) if key == "maxsize" else None
+
+
+def _retry_after(response: HTTPResponse) -> float | None:
+    """Return the seconds after which to try again, where the answer says them; a date is not waited for."""
+    return _number((response.getheader("Retry-After") or "").strip())
+
+
+def _number(digits: str) -> int | None:
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS else None
 
 
 @contextmanager

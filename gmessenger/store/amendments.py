@@ -8,7 +8,8 @@ from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage, Reaction, StoredMessage
-from gmessenger.errors import NoSuchMessage, NotYours, TooLate, WireError
+from gmessenger.errors import NoSuchFile, NoSuchMessage, NoSuchRoom, NotYours, TooLate, WireError
+from gmessenger.names import ROOM_PREFIX
 
 MAX_REACTION_TEXTS: Final = 20
 """Different reactions to one message."""
@@ -58,6 +59,18 @@ AMENDMENT_CHECKS: Final[dict[str, Callable[[NewMessage, About, AmendmentTarget],
     "erase": _check_erase,
 }
 """Who may amend a message; a reaction may come from everybody who may write."""
+
+
+def may_begin(message: NewMessage) -> bool:
+    """Return whether a message may be the first of a conversation: no reply, and none whose file is gone."""
+    return message.about is None and (message.file is None or message.file.is_known)
+
+
+def missing_error(message: NewMessage) -> WireError:
+    """Return why a message is refused whose conversation does not exist."""
+    if message.conversation[:1] == ROOM_PREFIX:
+        return NoSuchRoom()
+    return NoSuchFile() if message.about is None else NoSuchMessage()
 
 
 def own_text(message: NewMessage) -> str:

@@ -58,6 +58,13 @@ MAX_FAULTS: Final = 20  # of one kind that a verification lists
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 FILES_ID: Final = "SELECT value FROM facts WHERE name = 'files'"
 DIGEST_KEY: Final = "SELECT value FROM facts WHERE name = 'digest key'"
+SELECT_HOOKS: Final = (
+    # The columns are in the order of the record's fields.
+    'SELECT h.account_id, a.name, c.key, d.id, h.creator, h."by", h.created, d.used FROM hooks h '
+    "JOIN accounts a ON a.id = h.account_id JOIN devices d ON d.account_id = h.account_id "
+    "JOIN conversations c ON c.id = h.conversation_id"
+)
+SELECT_ALL_HOOKS: Final = f"{SELECT_HOOKS} ORDER BY c.key, a.key"
 SELECT_SEQ_GAPS: Final = (
     # A seq is unique in its conversation: the right number of them between the right ends leaves no gap.
     "SELECT c.name, c.first, c.head, count(m.seq), coalesce(min(m.seq), c.first), coalesce(max(m.seq), c.head) AS last "

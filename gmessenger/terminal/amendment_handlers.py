@@ -21,6 +21,14 @@ class MessageTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """A file that was uploaded, by its id. line: tells where and what it is, sanitized; empty where that is unknown."""
+
+    id: str
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ComposedMessage:
     """A message as it was to be sent, to send it again; the fields are those of `send`."""
 
@@ -29,7 +37,7 @@ class ComposedMessage:
     about: int | None = None
     what: fields.What | None = None
     kind: fields.Kind | None = None
-    file: str | None = None
+    file: OutgoingFile | None = None
 
 
 class AmendmentHandlers(HandlerBase):
@@ -49,9 +57,9 @@ class AmendmentHandlers(HandlerBase):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
-        file: str | None = None,
+        file: OutgoingFile | None = None,
     ) -> None:
-        """Send a message, or show why it cannot be sent. `file`: the id of one that was uploaded."""
+        """Send a message, or show why it cannot be sent."""
 
     @abstractmethod
     def find_target(self, number: int | None, *, own: bool = False) -> MessageTarget | None:

@@ -41,7 +41,8 @@ from gmessenger.terminal.line_mode import LineMode
 from gmessenger.terminal.line_terminal import LineTerminal, make_line_terminal
 from gmessenger.terminal.login import FirstRun, LoginFlow
 from gmessenger.terminal.passwords import PASSWORD_ENV_VAR, EchoControl, password_from_options
-from gmessenger.terminal.pipe_mode import ListenMode, SendMode, retry_for
+from gmessenger.terminal.pipe_mode import ListenMode, SendMode
+from gmessenger.terminal.send_base import retry_for
 from gmessenger.terminal.shutdown import EXIT_HANGUP, ExitController
 from gmessenger.terminal.state_files import device_name, erase_state, find_other_unsent, unsent_file
 from gmessenger.terminal.stdio import StdinReader, is_stdin_tty, open_stderr, open_stdin, open_stdout

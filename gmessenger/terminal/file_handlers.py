@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gmessenger.errors import ExitError, MessengerError
+from gmessenger.errors import ExitError, FileTooLong, MessengerError
 from gmessenger.log import traced
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.amendment_handlers import AmendmentHandlers
+from gmessenger.terminal.amendment_handlers import AmendmentHandlers, OutgoingFile
 from gmessenger.terminal.format_events import format_reason
-from gmessenger.terminal.format_messages import format_size
+from gmessenger.terminal.format_messages import format_file, format_size
 from gmessenger.terminal.i18n import _, as_notice
+from gmessenger.terminal.local_paths import parse_path
 
-PROGRESS_INTERVAL: Final = 3.0  # seconds between two notices of how much was uploaded
-QUOTES: Final = ("'", '"')
+FIRST_PROGRESS: Final = 1.0
+"""Seconds until the first notice of how much was uploaded; until each further one it is twice as long."""
 
 
 class FileHandlers(AmendmentHandlers):
@@ -32,20 +32,26 @@ class FileHandlers(AmendmentHandlers):
         """Upload the file with this path, and send it to the recipient."""
         if (to := self.recipient) is None:
             return self.refuse(_("There is no recipient yet: write /msg NAME TEXT first."))
-        file = Path(unquote_path(path)).expanduser()
+        file = parse_path(path)
         return self.start_upload(lambda: self._upload(to, file))
 
     def _upload(self, to: str, file: Path) -> None:
         progress = UploadMonitor(file.name, self.show)
         try:
             uploaded = self._client.upload(file, on_progress=progress.update)
-        except (MessengerError, ExitError) as error:
-            reason = format_reason(error)
-        except OSError as error:
-            reason = sanitize(error.strerror or str(error))
-        else:
-            return self.send(to, uploaded.name, file=uploaded.id)
-        return self.show(as_notice(_("{file} was not sent: {reason}", file=sanitize(file.name), reason=reason)))
+        except (MessengerError, ExitError, OSError) as error:
+            reason = describe_failure(error)
+            return self.show(as_notice(_("{file} was not sent: {reason}", file=sanitize(file.name), reason=reason)))
+        return self.send(to, uploaded.name, file=OutgoingFile(uploaded.id, format_file(uploaded)))
+
+
+def describe_failure(error: MessengerError | OSError) -> str:
+    """Return why a file could not be uploaded, sanitized."""
+    if isinstance(error, OSError):
+        return format_reason(error.strerror or str(error))
+    if isinstance(error, FileTooLong) and error.limit is not None:
+        return _("The file is too large: this server takes at most {size}.", size=format_size(error.limit))
+    return format_reason(error)
 
 
 class UploadMonitor:
@@ -54,13 +60,15 @@ class UploadMonitor:
     def __init__(self, name: str, show: Callable[[str], None]) -> None:
         self._name = name
         self._show = show
-        self._next_at = time.monotonic() + PROGRESS_INTERVAL
+        self._interval = FIRST_PROGRESS
+        self._next_at = time.monotonic() + self._interval
 
     def update(self, sent: int, size: int) -> None:
         """Note that so many bytes were sent."""
-        if time.monotonic() < self._next_at or sent >= size:
+        if (now := time.monotonic()) < self._next_at or sent >= size:
             return
-        self._next_at = time.monotonic() + PROGRESS_INTERVAL
+        self._interval *= 2
+        self._next_at = now + self._interval
         percent = 100 * sent // size
         text = _(
             "uploading {file}: {percent} % of {size}",
@@ -69,15 +77,3 @@ class UploadMonitor:
             size=format_size(size),
         )
         self._show(as_notice(text))
-
-
-def unquote_path(typed: str) -> str:
-    """Return the path that was typed: with spaces as it is, or quoted as in a shell, as terminals paste it."""
-    typed = typed.strip()
-    if not typed.startswith(QUOTES) and "\\" not in typed:
-        return typed
-    try:
-        words = shlex.split(typed)
-    except ValueError:
-        return typed
-    return words[0] if len(words) == 1 else typed

@@ -14,7 +14,7 @@ from gmessenger.errors import BadText, MessengerError
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events, format_results
-from gmessenger.terminal.amendment_handlers import ComposedMessage, MessageTarget
+from gmessenger.terminal.amendment_handlers import ComposedMessage, MessageTarget, OutgoingFile
 from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import HELP_NOTES, help_text
@@ -113,17 +113,20 @@ class LineCommandHandlers(CommandHandlers):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
-        file: str | None = None,
+        file: OutgoingFile | None = None,
     ) -> None:
         composed = ComposedMessage(to, text, about, what, kind, file)
         timeout = 0 if self._interactive else SEND_QUEUE_TIMEOUT
         try:
-            message = self._client.send(to, text, timeout, about=about, what=what, kind=kind, file=file)
+            file_id = file.id if file is not None else None
+            message = self._client.send(to, text, timeout, about=about, what=what, kind=kind, file=file_id)
         except Full:
             self._reject(composed, format_events.send_queue_full(self._client.pending_count))
         except BadText as error:
             self._reject(composed, str(error))
         else:
+            if file is not None and file.line:
+                self.show(as_notice(f"{sanitize(text)}: {file.line}"))
             if not self._client.connected:
                 self.show(format_events.format_waiting(message))
 

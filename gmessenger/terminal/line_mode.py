@@ -32,7 +32,7 @@ from gmessenger.errors import MessengerError
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
-from gmessenger.terminal.amendment_handlers import ComposedMessage
+from gmessenger.terminal.amendment_handlers import ComposedMessage, OutgoingFile
 from gmessenger.terminal.attention import Attention, GatheredMembers
 from gmessenger.terminal.bell import BellPolicy
 from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipient_hint, parse_line
@@ -224,8 +224,9 @@ class LineMode:
             self._delivery_tracker.on_accepted(event)
         if isinstance(event, Rejected):
             message = event.message
+            file = OutgoingFile(message.file) if message.file is not None else None
             self._handlers.on_rejected(
-                ComposedMessage(message.to, message.text, message.about, message.what, message.kind, message.file)
+                ComposedMessage(message.to, message.text, message.about, message.what, message.kind, file)
             )
         if isinstance(event, MessageDelivered) and not self._delivery_tracker.was_slow(event):
             return None

@@ -5,52 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from gmessenger.client import (
-    Client,
-    DeliveryEvent,
-    Disconnected,
-    MessageAmended,
-    MessageSentElsewhere,
-    Notice,
-    Rejected,
-)
+from gmessenger.client import Client, DeliveryEvent, MessageAmended, MessageSentElsewhere
 from gmessenger.config.options import ClientOptions
-from gmessenger.errors import BadText, ExitError, MessagesNotSent, Refused, UnknownAction, WireError
-from gmessenger.names import BROADCAST_TARGET, is_room
+from gmessenger.errors import BadText
 from gmessenger.terminal import format_events
 from gmessenger.terminal.event_log import log_client_event
-from gmessenger.terminal.i18n import N_, _, as_notice, localize
+from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.lifecycle import StartupRetry
-from gmessenger.terminal.shutdown import EXIT_INTERRUPTED, HURRY_TIMEOUT, ExitController
+from gmessenger.terminal.send_base import SendingMode, retry_for
+from gmessenger.terminal.shutdown import EXIT_INTERRUPTED, ExitController
 from gmessenger.terminal.stdio import MAX_LINE, SEND_QUEUE_TIMEOUT, OutputWriter, StdinReader, TruncatedLine
-from gmessenger.text import Text
 
 NOT_SENT: Final = N_("Not sent: {lost} of {count} lines. The first: {reason}")
 WHOLE_NOT_SENT: Final = N_("Not sent: {reason}")
-MAX_SEND_RETRY: Final = 60.0
-"""Seconds. A command in a pipe should fail before its user gives up on it."""
-FLUSH_INTERVAL: Final = 1.0
-"""Seconds between two checks whether the client has ended."""
 
 
-def retry_for(options: ClientOptions) -> float:
-    """Return the seconds for which an unreachable server is tried again: fewer with `--to`."""
-    return min(options.retry_for, MAX_SEND_RETRY) if options.to is not None else options.retry_for
-
-
-def join_target(client: Client, to: str) -> None:
-    """Join the room that messages go to, if it is one. Raises `Refused`."""
-    if not is_room(to) or to == BROADCAST_TARGET:
-        return
-    try:
-        client.join(to)
-    except UnknownAction as error:
-        raise Refused(Text("Cannot join {room}: this server has no rooms.", room=to)) from error
-    except WireError as error:
-        raise Refused(Text("Cannot join {room}: {reason}", room=to, reason=str(error))) from error
-
-
-class SendMode:
+class SendMode(SendingMode):
     """Send each line of the input as a message, or with `--whole` all of it as one.
 
     Fails unless the server accepted all of them.
@@ -64,34 +34,21 @@ class SendMode:
         stderr: OutputWriter,
         exit_controller: ExitController,
     ) -> None:
-        self._options = options
-        self._to = options.to or ""
-        self._client = client
+        super().__init__(options, client, stderr, exit_controller)
         self._lines = lines
-        self._stderr = stderr
-        self._exit_controller = exit_controller
         self._line_count = 0
-        self._rejected_count = 0
-        self._first_error = ""
 
     def run(self) -> None:
         """Send the input, and wait for the responses. Blocks.
 
         Raises `Unreachable`, and `Refused`, also for the room.
         """
-        StartupRetry(retry_for(self._options), self._stderr.write_line).start(self._client)
-        event_loop = self._exit_controller.spawn(self._run_events)
-        join_target(self._client, self._to)
+        event_loop = self._start()
         for text in self._read_whole() if self._options.whole else self._lines:
             if isinstance(text, TruncatedLine) or text.strip():  # blank lines are not sent
                 self._line_count += 1
                 self._send(text)
-        # Each message has its own response timeout; there is none for all of them.
-        while self._client.flush(FLUSH_INTERVAL) and not self._client.closed:
-            pass
-        self._client.close()
-        event_loop.join(HURRY_TIMEOUT)
-        self._finish(None)
+        self._end(event_loop)
 
     def interrupt(self) -> None:
         """Handle Ctrl-C: exit at once, with a code that says whether messages are left."""
@@ -130,34 +87,11 @@ class SendMode:
             self._on_rejected(str(error))
         return None
 
-    def _on_rejected(self, reason: str) -> None:
-        self._rejected_count += 1
-        if not self._first_error:
-            # Reported at once: the input may go on for days.
-            self._first_error = reason
-            self._stderr.write_line(as_notice(_("not sent: {reason}", reason=format_events.format_reason(reason))))
-
-    def _run_events(self) -> None:
-        try:
-            for event in self._client:
-                log_client_event(event, self._options)
-                if isinstance(event, Rejected):
-                    self._on_rejected(event.reason)
-                elif isinstance(event, Disconnected | Notice) and (text := format_events.format_event(event)):
-                    self._stderr.write_line(text)
-        except ExitError as error:
-            self._finish(error)
-
-    def _finish(self, error: ExitError | None) -> None:
-        reason = self._first_error or (str(error) if error else N_("the server did not answer."))
-        if self._unsent_count:
-            template = WHOLE_NOT_SENT if self._options.whole else NOT_SENT
-            counts = {"lost": self._unsent_count, "count": self._line_count}
-            self._exit_controller.fail(MessagesNotSent(_(template, **counts, reason=localize(reason))))
-        elif error is not None:
-            self._exit_controller.fail(error)
-        else:
-            self._exit_controller.exit()
+    def _format_unsent(self, reason: str) -> str | None:
+        if not self._unsent_count:
+            return None
+        template = WHOLE_NOT_SENT if self._options.whole else NOT_SENT
+        return _(template, lost=self._unsent_count, count=self._line_count, reason=reason)
 
 
 class ListenMode:

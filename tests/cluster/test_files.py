@@ -40,6 +40,21 @@ def test_a_file_is_there_on_every_node(start_cluster: Callable[..., Cluster], tm
     assert not list((tmp_path / "files").glob("??/*"))
 
 
+def test_a_message_is_sent_again_on_another_node(start_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+    cluster = start_cluster(web="127.0.0.1:0", files=str(tmp_path / "files"))
+    cluster.register(cluster.first, "hank")
+    hank = cluster.log_in(cluster.first, "hank")
+    ids = [upload(web_port(cluster.first), hank.session, png()).id for _ in range(2)]
+    message = {"to": "hank", "message": "", "id": "one"}
+    seq = expect_ok(hank.request("msg", file=ids[0], **message))["seq"]
+    again = cluster.log_in(cluster.second, "hank")  # the same device
+    assert expect_ok(again.request("msg", file=ids[0], **message))["seq"] == seq
+    assert again.request("msg", file=ids[1], **message)["code"] == "id_reused"
+    assert again.request("msg", **message | {"message": "graph.png"})["code"] == "id_reused"
+    expect_ok(again.request("msg", to="hank", message="", about=seq, what="erase"))
+    assert expect_ok(again.request("msg", file=ids[0], **message))["seq"] == seq
+
+
 def test_without_a_folder_a_cluster_keeps_no_files(start_cluster: Callable[..., Cluster]) -> None:
     cluster = start_cluster(web="127.0.0.1:0")
     answer = cluster.connect(cluster.first).try_log_in("gus")

@@ -227,10 +227,19 @@ def test_with_a_certificate_other_hosts_than_loopback_are_encrypted(
         assert label == "web"
 
 
-def test_without_the_option_nothing_of_it_is_imported() -> None:
+@pytest.mark.parametrize(
+    ("module", "unused"),
+    [
+        ("gmessenger.server.server", ["h11", "websockets", "gmessenger.server.web.endpoint", "gmessenger.wire.http"]),
+        ("gmessenger.server.web.endpoint", ["websockets", "importlib.metadata"]),
+        ("gmessenger.server.web.hooks", ["websockets", "gmessenger.wire.hook_payloads.senders"]),
+    ],
+)
+def test_what_is_not_used_is_not_imported(module: str, unused: list[str]) -> None:
+    """Without `--web` nothing of it, and with it nothing of WebSockets and hooks before the first of them."""
     program = (
-        "import sys; from gmessenger.patch import patch_all; patch_all(); import gmessenger.server.server;"
-        "print([name for name in sys.modules if name.partition('.')[0] in ('websockets', 'h11')])"
+        f"import sys; from gmessenger.patch import patch_all; patch_all(); import {module};"
+        f"print(sorted({set(unused)!r} & sys.modules.keys()))"
     )
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -217,6 +217,27 @@ def test_an_erased_file_is_gone(office: Office) -> None:
     assert "file" not in office.hank.history("hank")[0]
 
 
+def test_a_message_that_is_sent_again_is_answered_as_before(office: Office) -> None:
+    """As a client does whose connection broke before the answer; meanwhile the message may have been erased."""
+    answer, other = office.upload(), office.upload()
+    sent = office.send(answer, id="one")
+    assert office.send(answer, id="one") | {"time": 0} == sent | {"time": 0}
+    refused = office.send(other, id="one")
+    assert (refused["response"], refused["code"]) == (409, "id_reused")
+    assert office.hank.request("msg", to="hank", message="", about=sent["seq"], what="erase")["response"] == 200
+    assert office.send(answer, id="one")["seq"] == sent["seq"]
+    assert office.send(other)["seq"] == 3
+
+
+def test_what_is_no_file_of_ones_own_is_refused(office: Office) -> None:
+    dale = office.register("dale")
+    theirs = upload(office.port, dale.session, png())
+    for id in (theirs.id, "nothing"):
+        refused = office.hank.request("msg", to="dale", message="mine", file=id)
+        assert (refused["response"], refused["code"]) == (404, "no_such_file")
+    assert dale.request("conversations")["conversations"] == []
+
+
 def test_a_content_stays_while_another_file_has_it(office: Office) -> None:
     first, second = office.upload(), office.upload()
     seq = office.send(first)["seq"]

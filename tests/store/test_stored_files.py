@@ -23,6 +23,8 @@ from tests.store.test_contract import DIRECT, StoreDriver, driver, opened
 __all__ = ["driver", "opened"]
 NUMBERS = count(1)
 NO_LIMIT = 2**40
+GONE = FileInfo("graph", "", "", 0)
+"""What is known of a file that a message names, and that is not there any more."""
 
 
 def info(id: str = "graph", size: int = 5) -> FileInfo:
@@ -111,13 +113,57 @@ def test_a_message_that_is_sent_again_keeps_its_file(driver: StoreDriver) -> Non
         driver.message("the graph", file=other, device=device, id="one"),
         driver.message("the graph", device=device, id="one"),
     ):
-        ((seq, _, error),) = driver.append(changed)
-        if changed.file is not None or not driver.store.is_shared:
-            assert seq == 1 and isinstance(error, IdReused)
+        ((seq, is_duplicate, error),) = driver.append(changed)
+        assert (seq, is_duplicate) == (1, True) and isinstance(error, IdReused)
     waiting = driver.store.find_file("other")
     assert waiting is not None and not waiting.is_sent
     driver.append(driver.message("", about=About(1, "erase"), device=device))
     assert driver.append(message) == [(1, True, None)]
+
+
+@pytest.mark.parametrize("removal", ["erase", "retention", "forget"])
+def test_a_message_that_is_sent_again_is_known_although_its_file_is_gone(driver: StoreDriver, removal: str) -> None:
+    driver.create_room("#dev")
+    device = driver.log_in(driver.hank, "phone").id
+    driver.append(driver.message("before", "#dev"))
+    message = driver.message("the graph", "#dev", file=add(driver), device=device, id="one")
+    assert driver.append(message) == [(2, False, None)]
+    REMOVALS[removal](driver)
+    driver.store.flush()
+    assert driver.store.find_file("graph") is None
+    gone = driver.message("the graph", "#dev", file=GONE, device=device, id="one")
+    nameless = driver.message("", "#dev", file=GONE, device=device, id="one")
+    assert driver.append(message, gone, nameless) == [(2, True, None)] * 3
+    assert driver.store.file_usage() == FileUsage()
+
+
+def test_of_a_pruned_message_it_is_known_which_file_it_had(driver: StoreDriver) -> None:
+    device = driver.log_in(driver.hank, "phone").id
+    file, other = add(driver), add(driver, "other")
+    driver.append(driver.message("one", file=file, device=device, id="one"))
+    driver.append(driver.message("two", device=device, id="two"))
+    driver.store.prune(5.5)
+    for id, sent, is_same in (("one", file, True), ("one", other, False), ("one", None, False), ("two", other, False)):
+        ((_, is_duplicate, error),) = driver.append(driver.message(id, file=sent, device=device, id=id))
+        assert is_duplicate and (error is None if is_same else isinstance(error, IdReused))
+    waiting = driver.store.find_file("other")
+    assert waiting is not None and not waiting.is_sent
+
+
+def test_a_message_with_a_file_may_have_any_text(driver: StoreDriver) -> None:
+    """PostgreSQL keeps no NUL: a text with one is the same when it is sent again."""
+    device = driver.log_in(driver.hank, "phone").id
+    message = driver.message("nul \0", file=add(driver), device=device, id="one")
+    assert driver.append(message) == [(1, False, None)] and driver.append(message) == [(1, True, None)]
+    driver.store.prune(5.5)
+    assert driver.append(message) == [(1, True, None)]
+
+
+def test_a_file_that_is_gone_begins_no_conversation(driver: StoreDriver) -> None:
+    conversation = direct_key("hank", "bobby")
+    seq, error = send(driver, GONE, conversation)
+    assert seq == 0 and isinstance(error, NoSuchFile)
+    assert conversation not in driver.store.backlog(driver.hank)
 
 
 def test_a_reply_may_have_a_file(driver: StoreDriver) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gmessenger.client import Client
-from gmessenger.terminal.file_handlers import UploadMonitor, unquote_path
+from gmessenger.terminal.file_handlers import UploadMonitor
 from gmessenger.terminal.format_messages import format_size
+from gmessenger.terminal.local_paths import unquote_path
 from tests import ROOT
 from tests.conftest import RunningServer
 from tests.support.files import png
 from tests.support.pty_client import environment
 from tests.support.timeouts import TEST_TIMEOUT
+from tests.terminal.conftest import OpenTerminal
 
 PASSWORD = "swordfish-and-more"
 Run = Callable[..., tuple[int, str, str]]
@@ -81,8 +85,35 @@ def test_a_refused_file_is_reported(run: Run, hank: Client, tmp_path: Path) -> N
     (tmp_path / "large").write_bytes(bytes(2**20 + 1))
     (tmp_path / "small").write_bytes(b"x")
     code, _, err = run("--file", str(tmp_path / "large"), "--file", str(tmp_path / "small"))
-    assert code == 75 and "large: The file is too large" in err and "1 of 2 files" in err
+    assert code == 75 and "1 of 2 files" in err
+    assert "large: The file is too large: this server takes at most 1.0 MiB." in err
     assert [name for _, name, _ in sent(hank)] == ["small"]
+
+
+def test_files_are_sent_from_line_mode(
+    open_terminal: OpenTerminal, server: RunningServer, hank: Client, tmp_path: Path
+) -> None:
+    """Name and link are shown at once; why a file was not sent is told, whatever was typed."""
+    (tmp_path / "my graph.png").write_bytes(png())
+    (tmp_path / "large").write_bytes(bytes(2**20 + 1))
+    os.mkfifo(tmp_path / "pipe")
+    running = SimpleNamespace(host=server.host, port=server.app.port)
+    terminal = open_terminal(running, "--name", "hank", MESSENGER_PASSWORD=PASSWORD)
+    terminal.wait_for("You are hank")
+    terminal.type_line("/msg hank hi")
+    terminal.type_line(f"/file {tmp_path}/my graph.png")
+    url = rf"http://127\.0\.0\.1:{server.app.web_port}/file/[\w-]+/my%20graph\.png"
+    terminal.wait_for(rf"-- my graph\.png: {url} \(image/png")
+    for typed, reason in (
+        ("large", "The file is too large: this server takes at most 1.0 MiB."),
+        ("pipe", "not a regular file"),
+        ("nothing", "No such file or directory"),
+        ("", "Is a directory"),
+    ):
+        terminal.type_line(f"/file '{tmp_path}/{typed}'")
+        terminal.wait_for(f"was not sent: {reason}")
+    terminal.type_line("/file ~nobody-of-that-name/x")
+    terminal.wait_for("-- x was not sent: No such file or directory")
 
 
 @pytest.mark.parametrize("arguments", [["--whole"], ["--file", "-"]])
@@ -115,7 +146,7 @@ def test_a_size_is_shown_as_people_read_it(size: int, shown: str) -> None:
 
 def test_progress_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
-    monkeypatch.setattr("gmessenger.terminal.file_handlers.PROGRESS_INTERVAL", 0.0)
+    monkeypatch.setattr("gmessenger.terminal.file_handlers.FIRST_PROGRESS", 0.0)
     monitor = UploadMonitor("graph\x1b.png", shown.append)
     monitor.update(0, 100)
     monitor.update(50, 100)

@@ -280,6 +280,27 @@ def test_nothing_is_left_of_a_name_that_there_is_not(server: RunningServer, open
     assert not tui.controller.saved_state().hidden
 
 
+def test_a_refused_message_is_sent_again_with_its_file(
+    start_server: Callable[..., RunningServer], open_tui: Callable[..., TuiClient], tmp_path: Path
+) -> None:
+    server = start_server(web="127.0.0.1:0")
+    with Client(server.host, server.port, "hank", timeouts=SHORT_TIMEOUTS) as client:
+        client.register(PASSWORD)
+    (tmp_path / "graph.png").write_bytes(b"x")
+    tui = open_tui(server, "hank", password=PASSWORD)
+    tui.type_lines("/msg dale hi", f"/file {tmp_path}/graph.png")
+    tui.wait_until(lambda: tui.model.current.entries[-1].attached is not None)
+    entry = tui.model.current.entries[-1]
+    assert entry.text == "graph.png" and entry.file.startswith(f"http://127.0.0.1:{server.app.web_port}/file/")
+    tui.wait_until(lambda: entry.state is MessageState.REJECTED)
+    with Client(server.host, server.port, "dale", timeouts=SHORT_TIMEOUTS) as dale:
+        tui.type("\x1be")
+        tui.wait_for("] /again graph.png")
+        tui.type(" of today\r")
+        message = Reader(dale).next(MessageReceived).delivery
+        assert (message.message, message.file.name) == ("graph.png of today", "graph.png")
+
+
 def test_a_refused_message_is_sent_again_by_its_command(
     server: RunningServer, open_tui: Callable[..., TuiClient]
 ) -> None:

@@ -12,9 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gmessenger.field_types import MAX_ID
-from gmessenger.wire.hook_payloads import MAX_BODY, RULES, NoTextError, Translation, translate
 from gmessenger.wire.hook_payloads.bodies import CHARSETS, MAX_FIELDS, MAX_VALUES
-from gmessenger.wire.hook_payloads.translation import FINGERPRINT_SIZE, MAX_FINGERPRINTS
+from gmessenger.wire.hook_payloads.senders import RULES, translate
+from gmessenger.wire.hook_payloads.translation import (
+    FINGERPRINT_SIZE,
+    MAX_BODY,
+    MAX_FINGERPRINTS,
+    NoTextError,
+    Translation,
+)
 from tests.wire.test_random_bytes import JSON
 
 BODIES = Path(__file__).parent / "hook_bodies"

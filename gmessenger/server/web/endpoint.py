@@ -7,7 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gmessenger.chat.throttle import WeightedNetworks
 from gmessenger.config.options import ServerOptions
@@ -18,12 +18,14 @@ from gmessenger.server.net.remote import RemoteAddress, is_in_networks
 from gmessenger.server.net.sockets import unix_socket_path
 from gmessenger.server.net.tls import CertificateManager
 from gmessenger.server.net.transport import TcpTransport, TlsTransport
+from gmessenger.server.web.http_connection import Upgrade
 from gmessenger.server.web.origins import OriginPolicy
-from gmessenger.server.web.routes import Route, RouteTable
+from gmessenger.server.web.routes import Route, RouteTable, WebRequest
 from gmessenger.server.web.session import WebContext, WebSession, local_address_of
-from gmessenger.server.web.upgrade import accept_websocket
-from gmessenger.server.web.websocket_transport import WebSocketTransport
 from gmessenger.wire.encoder import encode_error
+
+if TYPE_CHECKING:
+    from gmessenger.server.web.websocket_transport import WebSocketTransport
 
 FULL_REPLY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -33,7 +35,16 @@ NOT_TLS_REPLY: Final = (
     b"Connection: close\r\n\r\nThis port is for https addresses\n"
 )
 EVERY_INTERFACE: Final = frozenset({"", "0.0.0.0", "::"})
-JIM_ROUTE: Final = Route("/jim", {"GET": accept_websocket})
+
+
+def _accept_websocket(request: WebRequest) -> Upgrade:
+    # With `websockets` and what that imports, two megabytes: loaded for the first WebSocket, in 27 ms.
+    from gmessenger.server.web.upgrade import accept_websocket
+
+    return accept_websocket(request)
+
+
+JIM_ROUTE: Final = Route("/jim", {"GET": _accept_websocket})
 
 
 class WebEndpoint:
@@ -95,6 +106,8 @@ class WebEndpoint:
                 return None
         finally:
             self._sessions.discard(session)
+        from gmessenger.server.web.websocket_transport import WebSocketTransport  # with `websockets`, as above
+
         return WebSocketTransport(
             session.transport,
             self._server.options.max_frame,

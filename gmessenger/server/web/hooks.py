@@ -19,7 +19,7 @@ from gmessenger.errors import Forbidden, NoSuchHook, NoSuchRoom, NotMember, Rate
 from gmessenger.server.web.responses import as_http_error
 from gmessenger.server.web.routes import Route, WebRequest
 from gmessenger.threads import run_in_thread
-from gmessenger.wire.hook_payloads import MAX_BODY, NoTextError, Translation, translate
+from gmessenger.wire.hook_payloads.translation import MAX_BODY, NoTextError, Translation
 from gmessenger.wire.http import HttpError, HttpResponse
 
 OK: Final = HttpResponse(200, b"ok")
@@ -77,6 +77,8 @@ class HookRoute:
 
     def _translate(self, request: WebRequest, body: bytes) -> Translation | None:
         """Return what a body says; None where it says nothing that is understood."""
+        from gmessenger.wire.hook_payloads.senders import translate  # loads slowly, and few servers have hooks
+
         headers, max_text = request.http.headers, self._max_text()
 
         def run() -> Translation | None:

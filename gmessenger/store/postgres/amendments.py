@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage
-from gmessenger.errors import IdReused, NoSuchFile, NoSuchMessage, NoSuchRoom, TooManyReactions, WireError
-from gmessenger.names import ROOM_PREFIX
-from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment, own_text
+from gmessenger.errors import IdReused, NoSuchFile, NoSuchMessage, TooManyReactions, WireError
+from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment, missing_error, own_text
 from gmessenger.store.files import file_id
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.membership import NOT_ABSENT
@@ -96,8 +96,7 @@ def insert_amendments(
         for message, callback in appends:
             conversation = locked.get(message.conversation)
             if conversation is None:
-                is_to_room = message.conversation[:1] == ROOM_PREFIX
-                results.append(AppendResult(callback, error=NoSuchRoom() if is_to_room else NoSuchMessage()))
+                results.append(AppendResult(callback, error=missing_error(message)))
                 continue
             seq, duplicate, error = _insert(db, conversation, message, digest_key)
             results.append(AppendResult(callback, seq, duplicate, error))
@@ -159,18 +158,19 @@ def _find_duplicate(
 ) -> tuple[int, WireError | None] | None:
     if message.id is None or message.device is None:
         return None
+    sent = replace(message, text=replace_nul(message.text))
     place = (message.device, replace_nul(message.id), conversation)
     row = db.execute(FIND_DUPLICATE, place).fetchone()
     if row is not None:
         seq, text, about, what, is_changed = row
         is_changed = is_changed or what in REMOVES_TEXT
-        error = compare_with_stored(message, text, about, what, is_changed=is_changed)
+        error = compare_with_stored(sent, text, about, what, is_changed=is_changed)
         if error is None and not is_changed:
             file = db.execute(FIND_FILE, (conversation, seq)).fetchone()
             error = None if (file[0] if file else None) == file_id(message) else IdReused()
         return seq, error
     row = db.execute(FIND_PAST_ID, place).fetchone()
-    return row and (int(row[0]), compare_with_digest(digest_key, message, row[1]))
+    return row and (int(row[0]), compare_with_digest(digest_key, sent, row[1]))
 
 
 def _amend(

@@ -10,20 +10,13 @@ from typing import Final
 
 from gmessenger.chat.records import ALERT_TTL, HOOK_DEVICE, HOOK_ROLE, MAX_ALERTS, MAX_HOOKS, Account, Hook
 from gmessenger.errors import NoSuchRoom, NotOwner, TooManyHooks
-from gmessenger.store.common import NO_PASSWORD, hash_secret
+from gmessenger.store.common import NO_PASSWORD, SELECT_ALL_HOOKS, SELECT_HOOKS, hash_secret
 from gmessenger.store.postgres.accounts import DELETE_ACCOUNT, DELETE_MEMBERSHIPS, AccountStore
 from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.roles import LOCK_ACCOUNT, LOCK_ROOM, SET_ROLE, find_role, require_upgraded
 from gmessenger.store.postgres.schema import FIRST_WITH_HOOKS
 
-# The columns are in the order of the record's fields.
-SELECT_HOOKS: Final = (
-    "SELECT h.account_id, a.name, c.key, d.id, h.creator, h.by, h.created, d.used FROM hooks h "
-    "JOIN accounts a ON a.id = h.account_id JOIN devices d ON d.account_id = h.account_id "
-    "JOIN conversations c ON c.id = h.conversation_id"
-)
-ALL: Final = f"{SELECT_HOOKS} ORDER BY c.key, a.key"
 OF_ROOM: Final = f"{SELECT_HOOKS} WHERE c.key = %s ORDER BY a.key"
 FIND_BY_HASH: Final = f"{SELECT_HOOKS} WHERE h.hash = %s"
 COUNT_HOOKS: Final = "SELECT count(*) FROM hooks WHERE conversation_id = %s"
@@ -55,7 +48,7 @@ class HookStore(AccountStore):
 
     def hooks(self, room: str | None = None) -> Sequence[Hook]:
         def select(db: PgConnection) -> Sequence[Hook]:
-            rows = db.execute(ALL) if room is None else db.execute(OF_ROOM, (room,))
+            rows = db.execute(SELECT_ALL_HOOKS) if room is None else db.execute(OF_ROOM, (room,))
             return [Hook(*row) for row in rows.fetchall()]
 
         return self.read(select)

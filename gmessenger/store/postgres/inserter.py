@@ -16,6 +16,7 @@ from gmessenger.chat.records import NewMessage
 from gmessenger.chat.storage import AppendCallback
 from gmessenger.errors import IdReused, NoSuchMessage, NoSuchRoom, WireError
 from gmessenger.names import ROOM_PREFIX, names_of_direct
+from gmessenger.store.amendments import may_begin
 from gmessenger.store.common import CursorsByDevice
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.amendments import insert_amendments
@@ -52,7 +53,10 @@ INSERT_BATCH: Final = """
 WITH batch AS (
     SELECT b.*, c.id AS conversation_id, c.head, coalesce(m.seq, p.seq) AS duplicate_seq,
         CASE WHEN m.seq IS NOT NULL THEN m.what = '' AND m.about IS NOT DISTINCT FROM (b.about->>'seq')::bigint
-            AND (m.erased OR m.edited IS NOT NULL OR m.text = b.text) END AS same, encode(p.digest, 'hex') AS digest,
+            AND (m.erased OR m.edited IS NOT NULL OR m.text = b.text
+                -- No EXISTS, for which the planner may read all files.
+                AND (SELECT f.id FROM files f WHERE f.conversation_id = m.conversation_id AND f.seq = m.seq) IS NULL
+            ) END AS same, encode(p.digest, 'hex') AS digest,
         CASE WHEN b.about IS NOT NULL AND c.id IS NOT NULL THEN
             (b.about->>'seq')::bigint NOT BETWEEN c.first AND c.head
             OR b.account IS NOT NULL AND NOT EXISTS (
@@ -147,7 +151,7 @@ class BatchInserter:
 
     def insert_alone(self, db: PgConnection, appends: Sequence[QueuedAppend]) -> list[AppendResult]:
         """Insert amendments, or messages with files, and make their changes, as `amendments.insert_amendments`."""
-        begun = {message.conversation for message, _ in appends if message.file is not None and message.about is None}
+        begun = {message.conversation for message, _ in appends if may_begin(message)}
         new_keys = sorted(key for key in begun if key[:1] != ROOM_PREFIX)
 
         def begin_conversations() -> None:

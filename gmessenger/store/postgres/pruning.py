@@ -19,9 +19,9 @@ from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.resends import message_digest
 
 ResultT = TypeVar("ResultT")
-OldRow: TypeAlias = tuple[int, int, int | None, str | None, str, int | None, str, bool, float]
+OldRow: TypeAlias = tuple[int, int, int | None, str | None, str, int | None, str, str | None, bool, float]
 """Of a message the conversation id, seq, device id, the client's message id, text, what it is about and does to that,
-whether its text is not the one that was sent, and its time."""
+the id of its file, whether its text is not the one that was sent, and its time."""
 PRUNE_LOCK: Final = 0x676D7072  # advisory lock; plus a conversation's id: of deleting that
 TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 SELECT_LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM messages"
@@ -49,7 +49,9 @@ SELECT_PRUNABLE: Final = (
 MAX_PRUNE_TEXT: Final = 262_144  # characters of a batch; a single message may have more
 SELECT_OLDEST: Final = (
     # Seqs have no gaps: messages behind the first `limit` are never read.
-    "SELECT id, seq, device_id, client_id, text, about, what, changed, time, total FROM ("
+    "SELECT id, seq, device_id, client_id, text, about, what,"
+    " (SELECT f.id FROM files f WHERE f.conversation_id = sized.id AND f.seq = sized.seq) AS file,"
+    " changed, time, total FROM ("
     " SELECT *, sum(length(text)) OVER (ORDER BY id, seq) - length(text) AS size, count(*) OVER () AS total FROM ("
     "  SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.about, m.what, m.time,"
     "   m.erased OR m.edited IS NOT NULL OR (m.what <> '' AND m.text = '') AS changed FROM conversations c "
@@ -228,8 +230,8 @@ def _drop_older(conversations: Sequence[int], before: float, digest_key: bytes, 
 def _delete_messages(db: PgConnection, rows: list[OldRow], ids_from: float, digest_key: bytes) -> None:
     """Delete the first messages of conversations; remember the ids of those not older than `ids_from`."""
     ids = [
-        (device, id, conversation, seq, message_digest(digest_key, text, about, what, is_changed=changed), time)
-        for conversation, seq, device, id, text, about, what, changed, time in rows
+        (device, id, conversation, seq, message_digest(digest_key, text, about, what, file, is_changed=changed), time)
+        for conversation, seq, device, id, text, about, what, file, changed, time in rows
         if device is not None and id is not None and time >= ids_from
     ]
     if ids:

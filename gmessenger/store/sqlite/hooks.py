@@ -9,21 +9,14 @@ from typing import Final
 
 from gmessenger.chat.records import ALERT_TTL, HOOK_DEVICE, HOOK_ROLE, MAX_ALERTS, MAX_HOOKS, Account, Hook
 from gmessenger.errors import NoSuchRoom, NotOwner, TooManyHooks
-from gmessenger.store.common import NO_PASSWORD, hash_secret
+from gmessenger.store.common import NO_PASSWORD, SELECT_ALL_HOOKS, SELECT_HOOKS, hash_secret
 from gmessenger.store.sqlite.accounts import DROP, AccountStore
 from gmessenger.store.sqlite.devices import ADD_DEVICE
 from gmessenger.store.sqlite.membership import join_room
 from gmessenger.store.sqlite.roles import RULES, SET_ROLE, find_role
 
-# The columns are in the order of the record's fields.
-HOOKS: Final = (
-    'SELECT h.account_id, a.name, c.key, d.id, h.creator, h."by", h.created, d.used FROM hooks h '
-    "JOIN accounts a ON a.id = h.account_id JOIN devices d ON d.account_id = h.account_id "
-    "JOIN conversations c ON c.id = h.conversation_id"
-)
-ALL: Final = f"{HOOKS} ORDER BY c.key, a.key"
-OF_ROOM: Final = f"{HOOKS} WHERE c.key = ? ORDER BY a.key"
-FIND_BY_HASH: Final = f"{HOOKS} WHERE h.hash = ?"
+OF_ROOM: Final = f"{SELECT_HOOKS} WHERE c.key = ? ORDER BY a.key"
+FIND_BY_HASH: Final = f"{SELECT_HOOKS} WHERE h.hash = ?"
 COUNT: Final = "SELECT count(*) FROM hooks WHERE conversation_id = ?"
 ADD: Final = 'INSERT INTO hooks (account_id, conversation_id, hash, creator, "by", created) VALUES (?,?,?,?,?,?)'
 ACCOUNTS_OF_ROOM: Final = (
@@ -44,7 +37,7 @@ class HookStore(AccountStore):
     """The part of the store that has hooks, which are accounts besides."""
 
     def hooks(self, room: str | None = None) -> Sequence[Hook]:
-        query, values = (ALL, ()) if room is None else (OF_ROOM, (room,))
+        query, values = (SELECT_ALL_HOOKS, ()) if room is None else (OF_ROOM, (room,))
         return [Hook(*row) for row in self.read(lambda db: db.execute(query, values).fetchall())]
 
     def find_hook(self, token: str) -> Hook | None:

@@ -10,9 +10,9 @@ from itertools import chain, groupby
 from typing import Final, TypeAlias
 
 from gmessenger.chat.records import REMOVES_TEXT, About, NewMessage
-from gmessenger.errors import NoSuchMessage, NoSuchRoom, NotStorable, WireError
+from gmessenger.errors import NotStorable, WireError
 from gmessenger.names import ROOM_PREFIX, names_of_direct
-from gmessenger.store.amendments import is_inserted_alone, own_text
+from gmessenger.store.amendments import is_inserted_alone, may_begin, missing_error, own_text
 from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
@@ -209,11 +209,10 @@ class MessageInserter(AppendQueue):
         for message, callback in appends:
             about, text = message.about, message.text
             conversation = heads.get(message.conversation) or self.conversation(
-                db, message.conversation, create=about is None
+                db, message.conversation, create=may_begin(message)
             )
             if conversation is None:
-                is_to_room = message.conversation[:1] == ROOM_PREFIX
-                results.append(AppendResult(callback, error=NoSuchRoom() if is_to_room else NoSuchMessage()))
+                results.append(AppendResult(callback, error=missing_error(message)))
                 continue
             if check_duplicates:
                 duplicate = self._find_duplicate(db, message, conversation, sent)

@@ -22,8 +22,8 @@ DELETE_OLD_IDS: Final = "DELETE FROM past_ids WHERE time < ?"
 IS_CHANGED: Final = "erased OR edited IS NOT NULL OR (what <> '' AND text = '')"
 """Whether the text of a message is not the one that was sent: it was changed, or is that of an amendment."""
 
-ExpiredMessageId = tuple[int, str, int, int, str, int | None, str, bool, float]
-"""Device id, the client's message id, conversation id, seq; text, `about`, `what`, `IS_CHANGED`; time."""
+ExpiredMessageId = tuple[int, str, int, int, str, int | None, str, str | None, bool, float]
+"""Device id, the client's message id, conversation id, seq; text, `about`, `what`, id of a file, `IS_CHANGED`; time."""
 
 
 def has_ids(db: sqlite3.Connection) -> bool:
@@ -36,8 +36,8 @@ def remember(db: sqlite3.Connection, key: bytes, ids: Iterable[ExpiredMessageId]
     db.executemany(
         INSERT_ID,
         [
-            (*where, seq, message_digest(key, text, about, what, is_changed=is_changed), time)
-            for *where, seq, text, about, what, is_changed, time in ids
+            (*where, seq, message_digest(key, text, about, what, file, is_changed=is_changed), time)
+            for *where, seq, text, about, what, file, is_changed, time in ids
         ],
     )
 

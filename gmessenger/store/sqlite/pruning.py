@@ -73,10 +73,9 @@ SELECT_PRUNABLE: Final = (
     "LEFT JOIN messages m ON m.conversation_id = c.id AND m.time >= ? GROUP BY c.id HAVING kept > c.first"
 )
 SELECT_OLDER: Final = (
-    f"SELECT rowid, conversation_id, text, what, seq, erased, device_id, client_id, about, {past_ids.IS_CHANGED}, "  # noqa: S608
-    "time FROM messages "
-    "WHERE conversation_id = ? AND seq < ? "
-    "ORDER BY seq LIMIT ?"
+    "SELECT rowid, conversation_id, text, what, seq, erased, device_id, client_id, about, "  # noqa: S608
+    "(SELECT f.id FROM files f WHERE f.conversation_id = m.conversation_id AND f.seq = m.seq), "
+    f"{past_ids.IS_CHANGED}, time FROM messages m WHERE conversation_id = ? AND seq < ? ORDER BY seq LIMIT ?"
 )
 DROP_OLD_REACTIONS: Final = (
     "DELETE FROM reactions WHERE conversation_id = ? AND seq < ?",
@@ -243,8 +242,8 @@ def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: 
             db,
             digest_key,
             (
-                (device, id, conversation, seq, text, about, what, is_changed, time)
-                for _, _, text, what, seq, _, device, id, about, is_changed, time in rows
+                (device, id, conversation, seq, text, about, what, file, is_changed, time)
+                for _, _, text, what, seq, _, device, id, about, file, is_changed, time in rows
                 if device is not None and id is not None and time >= ids_from
             ),
         )

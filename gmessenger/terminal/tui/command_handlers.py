@@ -15,7 +15,7 @@ from gmessenger.lru_map import LruMap
 from gmessenger.room_rules import RuleValue
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
-from gmessenger.terminal.amendment_handlers import ComposedMessage, MessageTarget
+from gmessenger.terminal.amendment_handlers import ComposedMessage, MessageTarget, OutgoingFile
 from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.commands import help_text
 from gmessenger.terminal.dialogue import Dialogue, Prompt
@@ -52,7 +52,7 @@ class CommandView(Protocol):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
-        file: str | None = None,
+        file: OutgoingFile | None = None,
     ) -> None:
         """Send a message, and show it as pending; an amendment is shown once the server has it."""
 
@@ -137,7 +137,7 @@ class TuiCommandHandlers(CommandHandlers):
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
-        file: str | None = None,
+        file: OutgoingFile | None = None,
     ) -> None:
         self._view.send(to, text, about=about, what=what, kind=kind, file=file)
 
@@ -200,7 +200,7 @@ class TuiCommandHandlers(CommandHandlers):
         if entry is None:
             return None
         kind: fields.Kind | None = "action" if entry.kind == "action" else None
-        return ComposedMessage(current.name, entry.source_text, entry.about, None, kind)
+        return ComposedMessage(current.name, entry.source_text, entry.about, None, kind, entry.attached)
 
     def history(self, count: int) -> None:
         """Say where history is: the screen loads it by itself."""

@@ -1,9 +1,9 @@
-"""Completion in the input line: commands with their descriptions, rooms and names."""
+"""Completion in the input line: commands with their descriptions, rooms, names and paths."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -18,10 +18,13 @@ from gmessenger.terminal.commands import COMMANDS, COMMANDS_BY_NAME
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.keybindings import ControllerActions
 from gmessenger.terminal.tui.model import USER_PREFIX, Model, find_by_prefix
+from gmessenger.terminal.tui.path_completion import PathCompleter
 
 LAST_WORD: Final = re.compile(r"[^\s]*$")
 CONVERSATION_ARGUMENT: Final = "N|NAME"
 """The name of an argument that is one of the conversations."""
+PATH_ARGUMENT: Final = "PATH"
+"""The name of an argument that is a path, and all of the line behind the command."""
 MAX_COMPLETIONS: Final = 50
 """Completions that are offered at once; with more, the user types on."""
 
@@ -34,6 +37,19 @@ class ChatCompleter(Completer):
 
     def __init__(self, model: Model, actions: ControllerActions) -> None:
         self._model, self._actions = model, actions
+        self._path_completer = PathCompleter()
+
+    async def get_completions_async(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> AsyncGenerator[Completion, None]:
+        """Yield the completions for the text before the cursor; those of a path on request, as they take a moment."""
+        path = _typed_path(document.text_before_cursor)
+        if path is None:
+            completions = self.get_completions(document, complete_event)
+        else:
+            completions = await self._path_completer.complete(path) if complete_event.completion_requested else ()
+        for completion in completions:
+            yield completion
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """Return the completions for the text before the cursor, at most MAX_COMPLETIONS."""
@@ -90,6 +106,13 @@ class ChatCompleter(Completer):
     def _format_mention(self, name: str) -> str:
         """Return a name at the beginning of a line; in a room, a colon says whom the message is for."""
         return f"{name}: " if self._model.current.is_room else _with_space(name)
+
+
+def _typed_path(text: str) -> str | None:
+    """Return what was typed of the path that is the argument of a command; None if there is none."""
+    name, space, argument = text.partition(" ")
+    command = COMMANDS_BY_NAME.get(name.casefold()) if space else None
+    return argument if command is not None and command.arguments == PATH_ARGUMENT else None
 
 
 def _with_space(name: str) -> str:

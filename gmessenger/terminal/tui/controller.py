@@ -18,6 +18,7 @@ from gmessenger.client import Client, Connected, SearchHit, SearchResults, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
+from gmessenger.terminal.amendment_handlers import OutgoingFile
 from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipient_hint, parse_line
 from gmessenger.terminal.handler_base import NOT_CONNECTED
 from gmessenger.terminal.i18n import _, as_notice
@@ -170,7 +171,13 @@ class Controller:
         self.loader.load_earlier(conversation)
 
     def take_back_rejected(self) -> str | None:
-        """Remove the newest rejected message of the current conversation, and return its text."""
+        """Remove the newest rejected message of the current conversation, and return its text.
+
+        One with a file stays, and the command is returned that sends it again: a text has no file.
+        """
+        entry = self._model.current.last_rejected()
+        if entry is not None and entry.attached is not None:
+            return f"/again {entry.source_text}"
         rejected = self.handlers.take_back_rejected()
         if rejected is None:
             return None
@@ -223,15 +230,15 @@ class Controller:
         about: int | None = None,
         what: fields.What | None = None,
         kind: fields.Kind | None = None,
-        file: str | None = None,
+        file: OutgoingFile | None = None,
     ) -> None:
         """Add a message as pending, and send it in a job; an amendment is applied when the server has accepted it."""
         if what is not None:
             return self._send_amendment(to, text, about, what)
-        entry = self._model.add_outgoing(to, text, time.time(), about, kind)
+        entry = self._model.add_outgoing(to, text, time.time(), about, kind, file)
         self.unhide(to)
         self.drafts.schedule_save()
-        if not self._sends.put(partial(self._run_send, entry, to, text, about, kind, file)):
+        if not self._sends.put(partial(self._run_send, entry, to, text, about, kind)):
             entry.set_state(MessageState.REJECTED, format_events.send_queue_full(self._client.pending_count))
         return self.view.invalidate()
 
@@ -354,9 +361,8 @@ class Controller:
         draft = composed.saved_draft if composed is not None and composed.is_edit else conversation.draft
         return "\n".join([*pending, draft] if draft else pending)
 
-    def _run_send(
-        self, entry: Entry, to: str, text: str, about: int | None, kind: fields.Kind | None, file: str | None
-    ) -> None:
+    def _run_send(self, entry: Entry, to: str, text: str, about: int | None, kind: fields.Kind | None) -> None:
+        file = entry.attached.id if entry.attached is not None else None
         try:
             entry.message = self._client.send(to, text, about=about, kind=kind, file=file)
         except Full:

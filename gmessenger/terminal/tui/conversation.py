@@ -11,6 +11,7 @@ from typing import Final
 from gmessenger.client import MemberJoined, MemberLeft, OutgoingMessage, fold
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
+from gmessenger.terminal.amendment_handlers import OutgoingFile
 from gmessenger.terminal.attention import GatheredMembers
 
 MAX_ENTRIES: Final = 10_000
@@ -51,6 +52,7 @@ class Entry:
     is_marked: the entry is the one that the user has marked.
     version: incremented with each change, for the cache of rendered entries.
     file: the line that tells of the message's file, sanitized.
+    attached: the file of an own message, to send it again.
     """
 
     timestamp: float
@@ -73,6 +75,7 @@ class Entry:
     version: int = 0
     gathered: GatheredMembers | None = None
     file: str = ""
+    attached: OutgoingFile | None = None
 
     @property
     def is_message(self) -> bool:

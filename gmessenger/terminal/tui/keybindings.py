@@ -117,9 +117,11 @@ class KeyActions:
         return self._model.add_notice(notice, time.time(), self._model.current)
 
     def complete(self, offset: int) -> None:
-        """Select the next or previous completion; offer completions if there are none."""
-        buffer = self._input_line.buffer
-        if buffer.complete_state is None:
+        """Select the next or previous completion; offer completions if there are none, or after the only one."""
+        buffer, state = self._input_line.buffer, self._input_line.buffer.complete_state
+        if state is not None and state.current_completion is not None and len(state.completions) == 1:
+            buffer.complete_state = state = None  # there is no other: complete what follows, as in a folder
+        if state is None:
             buffer.start_completion(select_first=offset > 0, select_last=offset < 0)
         elif offset > 0:
             buffer.complete_next()
@@ -329,7 +331,7 @@ KEY_BINDINGS: Final = (
         lambda actions, key: actions.insert_newline(),
     ),
     KeyBinding(
-        "Tab", N_("complete a command, a name or a room"), (("tab",),), lambda actions, key: actions.complete(1)
+        "Tab", N_("complete a command, a name, a room or a path"), (("tab",),), lambda actions, key: actions.complete(1)
     ),
     KeyBinding("Shift-Tab", N_("previous completion"), (("s-tab",),), lambda actions, key: actions.complete(-1)),
     KeyBinding("Up", N_("on an empty line: your last message; again: history")),

@@ -15,6 +15,7 @@ from gmessenger.constants import ONLINE
 from gmessenger.names import ROOM_PREFIX, is_room
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
+from gmessenger.terminal.amendment_handlers import OutgoingFile
 from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.i18n import is_pruned
 from gmessenger.terminal.tui import amendments
@@ -192,7 +193,15 @@ class Model:
         entry.message = message
         return entry
 
-    def add_outgoing(self, to: str, text: str, now: float, about: int | None = None, kind: str | None = None) -> Entry:
+    def add_outgoing(
+        self,
+        to: str,
+        text: str,
+        now: float,
+        about: int | None = None,
+        kind: str | None = None,
+        attached: OutgoingFile | None = None,
+    ) -> Entry:
         """Add an own message as pending, before the client has it."""
         entry = Entry(
             now,
@@ -203,6 +212,8 @@ class Model:
             source_text=text,
             kind=kind or "",
             about=about,
+            file=attached.line if attached is not None else "",
+            attached=attached,
         )
         conversation = self.open(to)
         amendments.set_quote(conversation, entry)
