@@ -1,21 +1,11 @@
 /** Without a server, without a network, in two tabs: what is written is kept, and sent once. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Server, Window, launchBrowser, until } from "./support.js";
+import { Window, setUp, until } from "./support.js";
 
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server().start();
-  await server.register("alice", "bob", "carol");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { browser, server } = setUp({ accounts: ["alice", "bob", "carol"] });
 
 test("offline one reads, writes and reloads; all is sent when the server is back", async () => {
   const window = await Window.open(browser, server);

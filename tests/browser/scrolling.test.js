@@ -1,23 +1,15 @@
 /** A long history: loaded in pages, cut at the far end, and hanging on an entry. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Server, Window, launchBrowser, until } from "./support.js";
+import { Window, setUp, until } from "./support.js";
 
 const TOTAL = 10_000;
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server().start();
-  await server.register("alice", "bob");
-  const lines = Array.from({ length: TOTAL }, (_, index) => `message ${index + 1}`);
-  await server.say("bob", "alice", ...lines);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
+const LINES = Array.from({ length: TOTAL }, (_, index) => `message ${index + 1}`);
+const { browser, server } = setUp({
+  accounts: ["alice", "bob"],
+  prepare: () => server.say("bob", "alice", ...LINES),
 });
 
 const numbers = async (window) => (await window.texts()).map((text) => Number(text.split(" ")[1]));
