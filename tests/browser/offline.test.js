@@ -32,6 +32,20 @@ test("offline one reads, writes and reloads; all is sent when the server is back
   await window.close();
 });
 
+test("reactions that came while one was away are all there, and an edit beside them", async () => {
+  const message = { action: "msg", to: "#dev" };
+  for (const name of ["alice", "carol", "bob"]) await server.talkAs(name, { action: "join", room: "#dev" });
+  await server.talkAs("bob", { ...message, id: "b1", message: "frist" });
+  await server.talkAs("alice", { ...message, id: "a1", message: "👍", about: 1, what: "react" });
+  await server.talkAs("carol", { ...message, id: "c1", message: "👍", about: 1, what: "react" });
+  await server.talkAs("bob", { ...message, id: "b2", message: "first", about: 1, what: "edit" });
+  const window = await Window.open(browser, server);
+  await window.enter("alice");
+  await window.open("#dev");
+  await window.page.waitForSelector(".entry:has-text('first') .reaction:has-text('2')");
+  await window.close();
+});
+
 test("a second tab can take the connection, and the first gives way", async () => {
   const window = await Window.open(browser, server);
   await window.enter("carol");
