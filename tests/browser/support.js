@@ -182,7 +182,7 @@ export class Server {
   async say(name, to, ...lines) {
     const child = this._client(name, "--to", to, "--device", "sender");
     child.stdin.end(`${lines.join("\n")}\n`);
-    await until(() => child.exitCode !== null, "the client's end");
+    await until(() => child.exitCode !== null, "the client's end", TIMEOUT + lines.length * 20);
     assert.equal(child.exitCode, 0);
   }
 
