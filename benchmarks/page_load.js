@@ -17,6 +17,7 @@ const LATENCY = Number(process.env.LATENCY ?? 400); // milliseconds for a round 
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
 const LOCALE = process.env.LOCALE ?? "en-GB";
 const SEGMENT = 1460; // bytes that arrive at once
+const TYPING = 3000; // milliseconds for a name and a password, which are not counted
 const HISTORY = 60; // messages of the conversation that is open
 
 /** One direction of the line: what is put into it comes out later, in order, at the line's rate. */
@@ -102,6 +103,7 @@ async function firstVisit(page, url, line, say) {
   const asked = line.down.bytes;
   await page.fill("[name=name]", "alice");
   await page.fill("[name=password]", PASSWORD);
+  await page.waitForTimeout(TYPING);
   const began = await elapsed(page);
   await page.click(".form .primary");
   const online = await seen(page, "online");

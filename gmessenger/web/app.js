@@ -105,6 +105,7 @@ class App {
         note ?? (this.storage.isPersistent ? "" : _("This browser keeps nothing: all is gone when the tab is closed.")),
       footer: this._languageSwitch(),
       onEnter: (values) => this._enter(values),
+      onType: () => this.client.connection.prepare(),
     });
   }
 

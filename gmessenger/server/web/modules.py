@@ -1,8 +1,8 @@
 """The page's modules as they are served: without comments, and those that the page begins with as one file.
 
-Many small files compress badly, and a browser asks for them six at a time. The modules import each other by lines of one
-form, and no two of them have a name at the top in common (`tests/web_page/test_joined.py`): so they can be put one after
-another, each behind those that it imports. Only these lines are left out, and what runs is what is written.
+Many small files compress badly, and a browser asks for them six at a time. The modules import each other by lines of
+one form, and no two of them have a name at the top in common (`tests/web_page/test_joined.py`): so they can be put one
+after another, each behind those that it imports. Only these lines are left out, and what runs is what is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(?P<module>[\w.]+)";\n',
 
 
 def join_modules(sources: Mapping[str, str]) -> dict[str, str]:
-    """Return the modules that are served, by name: `app.js` with all that it imports, and those that are loaded later."""
+    """Return the modules that are served, by name: `app.js` with what it imports, and those that are loaded later."""
     joined = list(dict.fromkeys(_imported_by(ENTRY, sources)))
     later = {name: _import_from_entry(source, joined) for name, source in sources.items() if name not in joined}
     served = {ENTRY: "".join(IMPORT.sub("", sources[name]) for name in joined), **later}
