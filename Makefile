@@ -10,7 +10,7 @@ SUITE   ?= trixie
 # With RERUN_FAILED, what has failed beside other tests is run once more, alone.
 rerun = $(if $(RERUN_FAILED),|| $(BIN)/python -m pytest -n 0 -rA --last-failed --last-failed-no-failures none $(1))
 
-.PHONY: run test test-bare test-newest faults cluster web browser fuzz bench bench-quick lint config words lock clean
+.PHONY: run test test-bare test-newest faults cluster web browser fuzz bench bench-quick page-load lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
@@ -67,6 +67,10 @@ bench: $(VENV)/installed
 bench-quick: $(VENV)/installed
 	$(BIN)/python -m benchmarks.throughput --rounds 2 --peers gmessenger,ngircd,ergo --seconds 0.7 \
 		--only mixed-10,mixed-100,single-10,direct-10,room-100,stored-words,latency
+
+# What a visit of the page costs on a slow line, in bytes and seconds; docs/web.md has the results. LOCALE=ru-RU for Russian.
+page-load: $(VENV)/installed .browser/installed
+	PYTHON=$(BIN)/python node benchmarks/page_load.js
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

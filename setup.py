@@ -43,6 +43,7 @@ setup(
         "prometheus-client>=0.24,<0.27",
         "shtab>=1.7",
         "h11>=0.16",
+        "rjsmin>=1.2",
         "websockets>=15,<18",  # its protocol without input and output
         "prompt_toolkit>=3.0.52,<3.1",
         "wcwidth>=0.5",

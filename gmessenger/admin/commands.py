@@ -222,7 +222,7 @@ COMMANDS: Final = (
     AdminCommand(
         "invite",
         ("uses", "expires", "host"),
-        "print an invite for one or more registrations; at a terminal, also what to send with it",
+        "print an invite for one or more registrations; at a terminal, also what to send to the person",
         invites.create_invite,
     ),
     AdminCommand("room list", (), "list all rooms", accounts.list_rooms),

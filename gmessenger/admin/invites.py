@@ -15,6 +15,7 @@ from gmessenger.chat.admin_results import InviteRow, StatusReport
 from gmessenger.chat.registration import invite_fingerprint
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line, print_row
+from gmessenger.server_urls import INVITE_KEY
 
 REGISTRATION_REMARKS: Final = {
     "open": "Registration is open on this server: at present everybody can register without an invite.",
@@ -27,7 +28,7 @@ NO_TLS_REMARK: Final = (
 
 
 def create_invite(options: AdminOptions, args: Namespace) -> int:
-    """Run `invite`: print the code; at a terminal also what its maker should know, and what to send with it."""
+    """Run `invite`: print the code; at a terminal also what its maker should know, and what to send to the person."""
     with connect(options) as client:
         invite = str(client.call("add_invite", uses=args.uses or 1, seconds=args.expires))
         print_line(invite)
@@ -50,6 +51,8 @@ def describe_invite(
 ) -> Iterator[str]:
     """Yield the lines about a new invite: number of uses, expiry, and the text to send to the person.
 
+    Where the server has a page, that is a link which opens it with the invite; and what to type in a terminal.
+
     Args:
         made: its row in the list of invites.
         status: of the running server; None if none runs, and then `port` is that of the options.
@@ -61,8 +64,23 @@ def describe_invite(
     yield ""
     yield "What to send to the person:"
     yield ""
-    yield f"    {_client_command(status, hosts, port)}"
-    yield f"    {_registration_step(status, invite)}"
+    link = f"{status.web_url}/#{INVITE_KEY}={invite}" if status is not None and status.web_url else None
+    if link is not None:
+        yield f"    {link}"
+        yield ""
+        yield "It opens in a browser. In a terminal:"
+        yield ""
+    if status is not None and _is_encrypted_on_web_only(status):
+        yield f"    gmessenger-client '{link}'"
+        yield "    The client asks for a password."
+    else:
+        yield f"    {_client_command(status, hosts, port)}"
+        yield f"    {_registration_step(status, invite)}"
+
+
+def _is_encrypted_on_web_only(status: StatusReport) -> bool:
+    """Return whether connections are encrypted where the page is, and on no other port."""
+    return status.tls_port is None and status.web_url.startswith("https:")
 
 
 def _remarks(status: StatusReport | None) -> Iterator[str]:
@@ -71,7 +89,7 @@ def _remarks(status: StatusReport | None) -> Iterator[str]:
         return
     if status.registration in REGISTRATION_REMARKS:
         yield REGISTRATION_REMARKS[status.registration]
-    if status.tls_port is None and not status.plain_passwords:
+    if status.tls_port is None and not status.plain_passwords and not _is_encrypted_on_web_only(status):
         yield NO_TLS_REMARK
 
 

@@ -170,7 +170,8 @@ class StatusReport(Struct):
     """The result of `status`. `uptime` is in seconds, `certificate` its expiry in Unix time.
 
     `registration`: who may register; `guests`: whether they may log in; `plain_passwords`: whether passwords are
-    accepted from other machines without TLS; `tls_port`: None without TLS; `host`, `pin`: of the certificate, or empty.
+    accepted from other machines without TLS; `tls_port`: None without TLS; `host`, `pin`: of the certificate, or empty;
+    `web_url`: of the page, as people reach it, without a slash at the end; empty if there is none, or it is not known.
     `connections`: rows of labels and, last, a count; `waiting` and `longest`: frames in all outboxes, and in one.
     """
 
@@ -197,3 +198,4 @@ class StatusReport(Struct):
     host: str = ""
     pin: str = ""
     files: FilesReport | None = None
+    web_url: str = ""

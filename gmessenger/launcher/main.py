@@ -49,6 +49,8 @@ WEB_HOST: Final = "127.0.0.1"
 """Where the page is served: without a certificate, to this machine only."""
 WEB_OFFSET: Final = 3
 """From the port of a server to that of its page, unless ports of other servers are in between: 7777 and 7780."""
+PAGE_PORTS: Final = 10
+"""How many ports are tried for a page, if other programs have the first ones."""
 MAX_PORT: Final = 65535
 GMESSENGER: Final = [sys.executable, "-m", "gmessenger"]
 
@@ -67,6 +69,7 @@ class Launcher:
         single = options.nodes == 1
         ports = range(options.port, options.port + options.nodes)
         self._servers = {"server" if single else f"server{port - options.port + 1}": port for port in ports}
+        self._web_ports: dict[str, int | None] = {}  # of servers that were started
         self._was_page_opened = False
         urls = {"store": options.store, "bus": options.bus}
         self._urls = {key: url for key, url in urls.items() if url}
@@ -141,13 +144,14 @@ class Launcher:
         if self._own_services:
             print(SHARED.format(**{key: safe(url) for key, url in self._urls.items()}), flush=True)
 
-    def _web_port(self, name: str) -> int | None:
-        """Return the port of a server's page; None where there is none left."""
-        port = self._servers[name] + max(WEB_OFFSET, len(self._servers))
-        return port if port <= MAX_PORT else None
+    def _find_web_port(self, name: str) -> int | None:
+        """Return a free port for a server's page; None where there is none."""
+        first = self._servers[name] + max(WEB_OFFSET, len(self._servers))
+        ports = range(first, MAX_PORT + 1, len(self._servers))  # those in between are of the other servers
+        return next(filter(is_free, ports[:PAGE_PORTS]), None)
 
     def _page_urls(self) -> list[str]:
-        ports = map(self._web_port, self._servers)
+        ports = map(self._web_ports.get, self._servers)
         return [f"http://{WEB_HOST}:{port}/" for port in ports if port is not None]
 
     def _open_page(self) -> None:
@@ -204,9 +208,16 @@ class Launcher:
         urls = [word for key, url in self._urls.items() for word in (f"--{key}", url)]
         log = ["--log-file", "-"] if self._kind != "none" else []  # its window shows its log
         address = ["--ip", self._options.ip, "--port", str(self._servers[name])]
-        web_port = self._web_port(name)
+        web_port = self._web_ports[name] = self._find_web_port(name)
         web = ["--web", f"{WEB_HOST}:{web_port}"] if web_port is not None else []
         return [*GMESSENGER, "server", *address, *own_config("server"), *web, *urls, *log]
+
+
+def is_free(port: int) -> bool:
+    """Return whether a page can be served on a port."""
+    with suppress(OSError), socket.create_server((WEB_HOST, port)):
+        return True
+    return False
 
 
 def own_config(section: str) -> list[str]:

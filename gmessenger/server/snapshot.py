@@ -66,6 +66,9 @@ class ServerView(Protocol):
     messenger: Messenger
     acceptor: Acceptor
 
+    @property
+    def public_url(self) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSnapshot:
@@ -118,6 +121,7 @@ def status_report(server: ServerView) -> StatusReport:
         host=server.certificate.host if server.certificate is not None else "",
         pin=server.certificate.pin if server.certificate is not None else "",
         files=_files_report(server),
+        web_url=server.public_url,
     )
 
 

@@ -14,10 +14,11 @@ import { openStorage } from "./storage.js";
 import { holdLock } from "./tab_lock.js";
 import { excerpt } from "./text_view.js";
 import { _, chooseLanguage, errorText, setLanguage } from "./translations.js";
-import { startWorker } from "./updates.js";
+import { isWorkerHere, startWorker } from "./updates.js";
 
 const URL_OF_SERVER = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/jim`;
 const INVITE = /^#invite=([\w-]{1,256})$/;
+const WORKER_DELAY = 2000; // milliseconds after the first login, which what the worker fetches would slow down
 /** Refusals of a login after which one has to log in anew. */
 const LOGIN_CODES = ["password_needed", "wrong_password", "guests_refused", "name_in_use", "bad_name", "name_taken"];
 
@@ -28,6 +29,7 @@ class App {
     this.invite = invite;
     this.announcer = new Announcer(document.getElementById("announcer"));
     this.isLoggedIn = false;
+    this.onFirstLogin = () => {};
     this.client = new Client({
       storage,
       url: URL_OF_SERVER,
@@ -103,6 +105,7 @@ class App {
         note ?? (this.storage.isPersistent ? "" : _("This browser keeps nothing: all is gone when the tab is closed.")),
       footer: this._languageSwitch(),
       onEnter: (values) => this._enter(values),
+      onType: () => this.client.connection.prepare(),
     });
   }
 
@@ -128,6 +131,7 @@ class App {
   }
 
   _onOnline(response) {
+    if (!this.isLoggedIn) this.onFirstLogin();
     this.isLoggedIn = true;
     this.invite = "";
     this._entering?.resolve();
@@ -210,11 +214,16 @@ async function loadLanguage() {
   document.documentElement.lang = language;
 }
 
+function keepPage() {
+  startWorker((reload) => toast(_("A new version is here."), { label: _("Reload"), run: reload }));
+}
+
 async function main() {
   applyTheme();
   await loadLanguage().catch(() => setLanguage("en"));
   const app = new App(await openStorage(), takeInvite());
-  startWorker((reload) => toast(_("A new version is here."), { label: _("Reload"), run: reload }));
+  if (isWorkerHere()) keepPage();
+  else app.onFirstLogin = () => setTimeout(keepPage, WORKER_DELAY);
   await app.start();
 }
 

@@ -32,13 +32,13 @@ export const COMMANDS = [
     ["/search"],
     N_("WORDS"),
     N_("search for messages with these words"),
-    (page, words) => done(page.dialog("find_dialog", "", words)),
+    (page, words) => done(page.find({ words })),
   ],
   [
     ["/mentions"],
     "",
     N_("list the newest messages that mention you"),
-    (page) => done(page.dialog("find_dialog", "", page.state.ownName)),
+    (page) => done(page.find({ words: page.state.ownName })),
   ],
   [
     ["/whois", "/wi"],

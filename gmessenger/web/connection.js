@@ -1,6 +1,7 @@
 /** The connection to the server: a WebSocket that logs in, is probed when silent, and comes back when it is lost. */
 
 const MAX_BACKOFF = 60; // seconds; the delays are 1, 2, 4 … with jitter
+const OPEN = 1; // of WebSocket's states
 const CONNECT_TIMEOUT = 20;
 const REQUEST_TIMEOUT = 30;
 const SILENCE = 50; // seconds without a frame, after which the server is probed
@@ -46,6 +47,7 @@ export class Connection {
     });
     this.phase = "stopped";
     this._socket = null;
+    this._prepared = null; // a socket for the next attempt
     this._requests = new Map(); // id → { resolve, reject, timer }
     this._nextId = 1;
     this._failures = 0;
@@ -57,6 +59,13 @@ export class Connection {
 
   get isOnline() {
     return this.phase === "online";
+  }
+
+  /** Open the socket that `start` will use, while one still types: on a slow line it takes as long as the login. */
+  prepare() {
+    if (this.phase !== "stopped" || this._prepared) return;
+    const socket = (this._prepared = this._makeSocket(this._url));
+    socket.onclose = () => socket === this._prepared && (this._prepared = null);
   }
 
   /** Connect, if that is not done already. */
@@ -118,13 +127,22 @@ export class Connection {
     this._setPhase("connecting");
     this._retryIn = null;
     this._isClosing = false;
-    const socket = (this._socket = this._makeSocket(this._url));
+    const socket = (this._socket = this._takePrepared() ?? this._makeSocket(this._url));
     const guard = (call) => (event) => socket === this._socket && call(event);
-    socket.onopen = guard(() => socket.send(JSON.stringify(this._handshake.frame())));
+    const greet = () => socket.send(JSON.stringify(this._handshake.frame()));
+    socket.onopen = guard(greet);
     socket.onmessage = guard((event) => this._receive(JSON.parse(event.data)));
     socket.onclose = guard(() => this._lose());
     socket.onerror = guard(() => socket.close());
     this._setTimer("connect", CONNECT_TIMEOUT, () => this._lose());
+    if (socket.readyState === OPEN) greet();
+  }
+
+  // Nothing where there is none, or where it is being closed.
+  _takePrepared() {
+    const socket = this._prepared;
+    this._prepared = null;
+    return socket?.readyState <= OPEN ? socket : null;
   }
 
   _receive(frame) {

@@ -3,7 +3,7 @@
 const ATTRIBUTES = new Set(
   (
     "class id type role name value href title lang dir hidden disabled for datetime placeholder maxlength " +
-    "autocomplete readonly " +
+    "autocomplete autofocus readonly " +
     "tabindex rows enterkeyhint inputmode required checked selected target rel spellcheck autocapitalize d viewBox " +
     "min max pattern multiple src alt loading width height"
   ).split(" "),

@@ -9,11 +9,11 @@ import { sanitize } from "./sanitize.js";
 import { excerpt } from "./text_view.js";
 import { _, errorText, formatShort, ngettext } from "./translations.js";
 
-const MAX_NAMES = 8;
+const MAX_FOUND = 8;
 const TYPING_PAUSE = 350; // milliseconds without a key before messages are searched
 
-/** Open the dialog; `within` names the one conversation to search, `words` are searched at once. */
-export function show(page, within = "", words = "") {
+/** Open the dialog, for keys at once; `within` names the one conversation to search, `words` are searched at once. */
+export function openFind(page, within = "", words = "") {
   const title = within ? _("Search in {name}", { name: shownName(within) }) : _("Find");
   openDialog(title, (body, close) => new Finder(page, within, body, close).start(words), { className: "find-dialog" });
 }
@@ -30,6 +30,7 @@ class Finder {
       placeholder: label,
       dir: "auto",
       autocomplete: "off",
+      autofocus: true,
     });
     this._names = element("ul", { class: "results" });
     this._hits = element("ul", { class: "results" });
@@ -43,7 +44,6 @@ class Finder {
   start(words) {
     this._input.value = words;
     this._onInput();
-    requestAnimationFrame(() => this._input.focus());
   }
 
   _onInput() {
@@ -60,7 +60,7 @@ class Finder {
     if (this._within) return;
     const key = fold(text);
     const listed = this._page.state.listed().filter((each) => fold(shownName(each.name)).includes(key));
-    const rows = listed.slice(0, MAX_NAMES).map(({ name }) => resultView(name, null, () => this._open(name)));
+    const rows = listed.slice(0, MAX_FOUND).map(({ name }) => resultView(name, null, () => this._open(name)));
     const isKnown = listed.some((each) => each.key === key);
     if (text && !isKnown && !/\s/.test(text)) {
       const label = isRoom(text) ? _("Join or make {name}", { name: text }) : _("Write to {name}", { name: text });

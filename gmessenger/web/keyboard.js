@@ -33,7 +33,7 @@ export const KEYS = [
   [
     "Ctrl K",
     N_("find conversations and messages"),
-    [(event) => (event.ctrlKey || event.metaKey) && event.code === "KeyK", (page) => page.dialog("find_dialog")],
+    [(event) => (event.ctrlKey || event.metaKey) && event.code === "KeyK", (page) => page.find()],
   ],
   [
     "Esc",

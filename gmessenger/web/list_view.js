@@ -22,13 +22,13 @@ export function renderList(list, client, { onOpen, onJoin, onDecline }) {
   reconcile(list, items, {
     keyOf: ({ key }) => key,
     versionOf: ({ conversation, invitation }) =>
-      JSON.stringify(conversation ? versionOf(conversation, state, refused) : [_("Join"), invitation.from]),
+      JSON.stringify(conversation ? itemVersion(conversation, state, refused) : [_("Join"), invitation.from]),
     make: ({ conversation, invitation }) =>
       conversation ? itemView(conversation, state, refused, onOpen) : invitationView(invitation, onJoin, onDecline),
   });
 }
 
-function versionOf(conversation, state, refused) {
+function itemVersion(conversation, state, refused) {
   const { name, unread, mentions, time, preview, draft, isClosed } = conversation;
   const isRefused = refused.has(conversation.key);
   const { status } = conversation.isRoom ? { status: "" } : state.statusOf(name);

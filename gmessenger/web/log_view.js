@@ -110,7 +110,8 @@ export class LogView {
     const { scrollTop, scrollHeight, clientHeight } = this._scroller;
     const conversation = this._conversation;
     if (!conversation) return;
-    this._isAtEnd = scrollHeight - scrollTop - clientHeight < AT_END && conversation.atEnd;
+    const isNear = scrollHeight - scrollTop - clientHeight < AT_END;
+    if (conversation.isLoaded) this._isAtEnd = isNear && conversation.atEnd; // before, it is to be opened at its end
     this._onScrolled(this._isAtEnd);
     this.watchReading();
     if (!conversation.isLoaded) return;

@@ -13,16 +13,16 @@ const MODES = {
 
 /**
  * Draw the screen into `host`. `name` and `invite` fill in its fields, `response` is a refusal to be shown;
- * `onEnter({ name, password, invite, isNew })` is called.
+ * `onEnter({ name, password, invite, isNew })` is called, and before it `onType()` with each key.
  */
 export function renderLogin(
   host,
-  { name = "", invite = "", mode = invite ? "register" : "login", response, note, footer, onEnter },
+  { name = "", invite = "", mode = invite ? "register" : "login", response, note, footer, onEnter, onType },
 ) {
   const error = response ? errorText(response) : "";
   const choose = (next) => {
     const typed = Object.fromEntries(new FormData(host.querySelector("form")));
-    renderLogin(host, { name: typed.name, invite: typed.invite ?? invite, mode: next, note, footer, onEnter });
+    renderLogin(host, { name: typed.name, invite: typed.invite ?? invite, mode: next, note, footer, onEnter, onType });
     host.querySelector(`[data-mode=${next}]`).focus();
   };
   const tabs = Object.entries(MODES).map(([key, [label]]) =>
@@ -31,7 +31,7 @@ export function renderLogin(
   const submit = async (values) => onEnter({ ...values, isNew: mode === "register" });
   const card = element(
     "div",
-    { class: "card" },
+    { class: "card", on: { input: onType } },
     element("h1", {}, "gmessenger"),
     note && element("p", { class: "note-box" }, note),
     element("div", { class: "tabs", role: "group", "aria-label": _("How to come in") }, tabs),

@@ -7,7 +7,7 @@ import { ROLES } from "./room_rules.js";
 import { sanitize } from "./sanitize.js";
 import { N_, _, formatNumber, ngettext } from "./translations.js";
 
-const MAX_SHOWN = 300;
+const MAX_LISTED = 300;
 const HOOK = N_("hook");
 const STATUSES = { online: N_("online"), offline: N_("offline"), away: N_("away") };
 
@@ -28,7 +28,7 @@ export function sortedMembers(conversation, state) {
 /** Draw the members; `onPerson(name)` is called for one. */
 export function renderMembers(host, conversation, state, onPerson) {
   const members = sortedMembers(conversation, state);
-  const items = members.slice(0, MAX_SHOWN).map((member) => element("li", {}, memberButton(member, state, onPerson)));
+  const items = members.slice(0, MAX_LISTED).map((member) => element("li", {}, memberButton(member, state, onPerson)));
   const rest = members.length - items.length;
   host.replaceChildren(
     element("h2", {}, ngettext("{count} member", "{count} members", members.length)),

@@ -2,15 +2,16 @@
 
 import { showUnread } from "./attention.js";
 import { renderBanner } from "./banner.js";
-import { runCommand } from "./commands.js";
 import { Composer } from "./composer.js";
 import { now } from "./connection.js";
 import { toast } from "./dialogs.js";
 import { bdi } from "./dom.js";
 import { EntryActions } from "./entry_actions.js";
+import { openFind } from "./find_dialog.js";
 import { renderList, shownName, statusDot } from "./list_view.js";
 import { LogView, forgetVersions } from "./log_view.js";
 import { renderMembers, statusText } from "./members_view.js";
+import { loadModule } from "./modules.js";
 import { isSame } from "./names.js";
 import { recallOpen } from "./preferences.js";
 import { sanitize } from "./sanitize.js";
@@ -110,7 +111,7 @@ export class Messenger {
   /** Send what was written, or run it as a command; returns whether it was taken. */
   async submit(text, composed) {
     const { current } = this.state;
-    if (!composed && /^\/[a-z]/i.test(text)) return runCommand(this, text);
+    if (!composed && /^\/[a-z]/i.test(text)) return (await loadModule("commands"))?.runCommand(this, text) ?? false;
     const plain = text.startsWith("//") ? text.slice(1) : text;
     if (composed?.isEdit) {
       if (plain !== composed.text)
@@ -217,10 +218,14 @@ export class Messenger {
     if (!COARSE.matches) this.composer.focus();
   }
 
+  /** Open the dialog to find conversations and messages. It is loaded with the page: what is typed next is for it. */
+  find({ within = "", words = "" } = {}) {
+    openFind(this, within, words);
+  }
+
   /** Open a dialog of another module, which is loaded when it is needed first. */
   async dialog(name, ...values) {
-    const { show } = await import(`./${name}.js`);
-    return show(this, ...values);
+    (await loadModule(name))?.show(this, ...values);
   }
 
   onLogin(response) {
@@ -250,8 +255,8 @@ export class Messenger {
 
   _shellActions() {
     return {
-      find: () => this.dialog("find_dialog"),
-      search: () => this.dialog("find_dialog", this.state.current.name),
+      find: () => this.find(),
+      search: () => this.find({ within: this.state.current.name }),
       start: () => this.dialog("start_dialog"),
       settings: () => this.dialog("settings_dialog"),
       help: () => this.dialog("help_dialog"),
@@ -264,8 +269,7 @@ export class Messenger {
 
   /** Show what one may know, and do, about a conversation or a person. */
   showDetails(name = this.state.current.name) {
-    if (name.startsWith("#")) this.dialog("room_dialog", name);
-    else this.dialog("person_dialog", name);
+    this.dialog(name.startsWith("#") ? "room_dialog" : "person_dialog", name);
   }
 
   _current(call) {

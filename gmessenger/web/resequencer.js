@@ -6,7 +6,7 @@ import { Position } from "./positions.js";
 const MAX_BUFFERED = 1000; // messages that may wait after a gap; with more, the gap is given up
 const GAP_PAGE = 200; // messages requested at one time
 const RETRY_DELAY = 1; // seconds, if the server did not request a delay
-const MAX_DELAY = 60;
+const MAX_RETRY_DELAY = 60;
 /** A hole of more messages than this, found by the list of conversations, is not filled; what is before it goes. */
 const MAX_HOLE = 1000;
 
@@ -151,7 +151,7 @@ export class Resequencer {
     } catch (error) {
       if (epoch !== this._epoch || error.code === "disconnected") return undefined;
       if (!error.isRetryable) return null;
-      const delay = Math.min(Math.max(error.retry_after ?? RETRY_DELAY, RETRY_DELAY / 10), MAX_DELAY);
+      const delay = Math.min(Math.max(error.retry_after ?? RETRY_DELAY, RETRY_DELAY / 10), MAX_RETRY_DELAY);
       this._schedule(delay, () => {
         if (epoch === this._epoch) position.buffered.length ? this._fill(position) : this._fetch(position, until);
       });

@@ -5,7 +5,7 @@ import { makeEntry, mentionFinder } from "./entries.js";
 import { conversationOf, fold, isRoom, isSame } from "./names.js";
 
 const DEFAULT_SETTINGS = { notify: {}, highlights: [], joins: "shown" };
-const MAX_CONVERSATIONS = 1000; // that are kept; the server has the others
+const MAX_KNOWN = 1000; // that are kept; the server has the others
 
 /** `onChange(topic)` is called with `list`, `log`, `members` or `account` after a change; several are one step. */
 export class State {
@@ -59,7 +59,7 @@ export class State {
   open(name) {
     const key = fold(name);
     if (!this.conversations.has(key)) {
-      if (this.conversations.size >= MAX_CONVERSATIONS) this._evict();
+      if (this.conversations.size >= MAX_KNOWN) this._evict();
       this.conversations.set(key, new Conversation(name));
       this._onChange("list");
     }

@@ -71,7 +71,7 @@ class Storage {
     await this._run(["messages", "outbox", "conversations"], (stores) => {
       for (const key of emptied) stores.messages.delete(rangeOf(key));
       for (const { conversation, order, entry } of entries) stores.messages.put({ conversation, order, entry });
-      for (const { conversation, message } of amendments) amendRow(stores.messages, conversation, message);
+      for (const ofOne of groupByRow(amendments)) amendRow(stores.messages, ofOne);
       for (const id of answered) stores.outbox.delete(id);
       for (const record of conversations) stores.conversations.put(record);
     });
@@ -147,11 +147,18 @@ function rangeOf(key) {
   return IDBKeyRange.bound([key, -Infinity], [key, Infinity]);
 }
 
-function amendRow(messages, conversation, message) {
+function groupByRow(amendments) {
+  return Map.groupBy(amendments, ({ conversation, message }) => `${message.about} ${conversation}`).values();
+}
+
+// All amendments of one message at once: what is read next may have been read before what is written here.
+function amendRow(messages, amendments) {
+  const [{ conversation, message }] = amendments;
   const reading = messages.get([conversation, message.about]);
   reading.onsuccess = () => {
     const row = reading.result;
-    if (row) messages.put({ ...row, entry: amend(row.entry, message) });
+    const amended = (entry, each) => amend(entry, each.message);
+    if (row) messages.put({ ...row, entry: amendments.reduce(amended, row.entry) });
   };
 }
 

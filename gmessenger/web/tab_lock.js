@@ -1,6 +1,6 @@
 /** One tab at a time has the connection: a Web Lock, which another tab can take over. */
 
-const NAME = "gmessenger-connection";
+const LOCK = "gmessenger-connection";
 
 /**
  * Ask for the lock. `onHeld()` is called when this tab has it, `onTaken()` when another tab has it: at once, or because
@@ -10,7 +10,7 @@ export async function holdLock({ isStealing = false, onHeld, onTaken }) {
   if (!navigator.locks) return onHeld();
   const options = isStealing ? { steal: true } : { ifAvailable: true };
   try {
-    await navigator.locks.request(NAME, options, (lock) => {
+    await navigator.locks.request(LOCK, options, (lock) => {
       if (!lock) return onTaken();
       onHeld();
       return new Promise(() => {}); // held until the tab is closed, or the lock is stolen

@@ -16,6 +16,7 @@ from gmessenger.chat import admin
 from gmessenger.chat.admin import AdminService
 from gmessenger.chat.admin_results import InviteRow
 from gmessenger.server.snapshot import status_report
+from gmessenger.server_urls import parse_server_url
 from tests.conftest import FAST
 from tests.support.admin_cli import PASSWORD, StoreDirectory
 from tests.support.tls import CertificateAuthority
@@ -123,6 +124,24 @@ def test_with_tls_the_line_to_type_has_the_pin(start_server: Callable[..., Any],
     assert command == (
         f"    gmessenger-client {certificate.host} --port {server.app.tls_port} --tls --pin {certificate.pin}"
     )
+
+
+def test_where_there_is_a_page_the_link_to_it_has_the_invite(start_server: Callable[..., Any], tmp_path: Path) -> None:
+    authority = CertificateAuthority(tmp_path)
+    server = start_server(
+        tls_certificate=str(authority.issue()), tls_port=0, web="127.0.0.1:0", web_url="https://chat.lan"
+    )
+    lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
+    assert "    https://chat.lan/#invite=secret" in lines
+    assert parse_server_url("https://chat.lan/#invite=secret").invite == "secret"
+    assert lines[-2].startswith(f"    gmessenger-client chat.lan --port {server.app.tls_port} --tls")
+
+
+def test_behind_a_proxy_that_encrypts_the_link_is_for_the_terminal_too(start_server: Callable[..., Any]) -> None:
+    server = start_server(registration="invite", web="127.0.0.1:0", web_url="https://chat.lan")
+    lines = list(describe_invite("secret", [ROW], status_report(server.app), None, 1))
+    assert not lines[0].startswith("This server has no TLS")
+    assert lines[-2] == "    gmessenger-client 'https://chat.lan/#invite=secret'"
 
 
 def test_without_a_server_the_line_has_the_port_of_the_options() -> None:

@@ -1,9 +1,9 @@
 /** Every screen in both languages and themes, on a phone and a desktop: axe finds nothing, nothing is cut off. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { PASSWORD, Server, Window, launchBrowser, until } from "./support.js";
+import { PASSWORD, Window, setUp, until } from "./support.js";
 
 const SCREENS = [
   ["en", "light", 1280],
@@ -11,12 +11,13 @@ const SCREENS = [
   ["ru", "light", 320],
   ["en", "dark", 320],
 ];
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server("--greeting", "Welcome! Добро пожаловать!").start();
-  await server.register("alice", "bob", "Борис");
+const { browser, server } = setUp({
+  accounts: ["alice", "bob", "Борис"],
+  options: ["--greeting", "Welcome! Добро пожаловать!"],
+  prepare: converse,
+});
+
+async function converse() {
   await server.talkAs(
     "alice",
     { action: "join", room: "#dev" },
@@ -44,11 +45,7 @@ before(async () => {
     { action: "msg", to: "#dev", message: "on it" },
     { action: "msg", to: "bob", message: "lunch?" },
   );
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+}
 
 for (const [language, theme, width] of SCREENS) {
   test(`${language}, ${theme}, ${width} px`, async () => {
@@ -139,6 +136,18 @@ test("with the keyboard alone: log in, find a room, write, edit, read the help, 
   await keyboard.press("Escape");
   await window.page.waitForSelector("dialog", { state: "detached" });
   assert.notEqual(await window.page.evaluate(() => document.activeElement), "BODY");
+  await window.close();
+});
+
+test("keys that follow Ctrl+K at once are for the search", async () => {
+  const window = await Window.open(browser, server);
+  await window.enter("alice");
+  const focused = await window.page.evaluate(() => {
+    const key = { key: "k", code: "KeyK", ctrlKey: true, bubbles: true };
+    document.body.dispatchEvent(new KeyboardEvent("keydown", key));
+    return document.activeElement.getAttribute("role");
+  });
+  assert.equal(focused, "searchbox");
   await window.close();
 });
 

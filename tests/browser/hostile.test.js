@@ -1,24 +1,14 @@
 /** Hostile text in every field that others can fill: it is text, it is visible, and the page stays what it is. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Server, Window, launchBrowser, until } from "./support.js";
+import { Window, setUp, until } from "./support.js";
 
 const MARKUP = `<img src=x onerror="alert(1)"><script>alert(2)</script><svg onload=alert(3)>`;
 const BIDI = "\u202eevil\u2066\u200b";
 const HOSTILE = `${MARKUP} ${BIDI} javascript:alert(4) https://example.org/"><b>x</b> \`<i>\` \u0007\u009b31m`;
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server("--greeting", MARKUP).start();
-  await server.register("alice", "mallory");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { browser, server } = setUp({ accounts: ["alice", "mallory"], options: ["--greeting", MARKUP] });
 
 // Elements that no text may make, and characters that no text may show.
 async function checkPage(window) {

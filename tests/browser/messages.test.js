@@ -1,21 +1,11 @@
 /** Messages between a page and terminal clients, and what happens to them when the server is killed. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Server, Window, launchBrowser, until } from "./support.js";
+import { Window, setUp, until } from "./support.js";
 
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server().start();
-  await server.register("alice", "bob", "carol", "dave", "frank", "grace");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { browser, server } = setUp({ accounts: ["alice", "bob", "carol", "dave", "frank", "grace"] });
 
 test("a page and a terminal write to each other", async () => {
   const listener = server.listen("bob");

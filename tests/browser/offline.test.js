@@ -1,21 +1,11 @@
 /** Without a server, without a network, in two tabs: what is written is kept, and sent once. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Server, Window, launchBrowser, until } from "./support.js";
+import { Window, setUp, until } from "./support.js";
 
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server().start();
-  await server.register("alice", "bob", "carol");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { browser, server } = setUp({ accounts: ["alice", "bob", "carol"] });
 
 test("offline one reads, writes and reloads; all is sent when the server is back", async () => {
   const window = await Window.open(browser, server);
@@ -39,6 +29,20 @@ test("offline one reads, writes and reloads; all is sent when the server is back
   const listener = server.listen("bob");
   await until(() => listener.messages.some(({ message }) => message === "three"), "the message");
   assert.deepEqual(await window.texts(), ["one", "two", "three"]);
+  await window.close();
+});
+
+test("reactions that came while one was away are all there, and an edit beside them", async () => {
+  const message = { action: "msg", to: "#dev" };
+  for (const name of ["alice", "carol", "bob"]) await server.talkAs(name, { action: "join", room: "#dev" });
+  await server.talkAs("bob", { ...message, id: "b1", message: "frist" });
+  await server.talkAs("alice", { ...message, id: "a1", message: "👍", about: 1, what: "react" });
+  await server.talkAs("carol", { ...message, id: "c1", message: "👍", about: 1, what: "react" });
+  await server.talkAs("bob", { ...message, id: "b2", message: "first", about: 1, what: "edit" });
+  const window = await Window.open(browser, server);
+  await window.enter("alice");
+  await window.open("#dev");
+  await window.page.waitForSelector(".entry:has-text('first') .reaction:has-text('2')");
   await window.close();
 });
 

@@ -1,21 +1,11 @@
 /** Rooms and accounts: all that one can do by the page's buttons. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { PASSWORD, Server, Window, launchBrowser, until } from "./support.js";
+import { PASSWORD, Server, Window, setUp, until } from "./support.js";
 
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server().start();
-  await server.register("alice", "bob", "carol");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { browser, server } = setUp({ accounts: ["alice", "bob", "carol"] });
 
 const dialog = (window, text) => window.page.locator(`dialog :is(button, summary):text-is("${text}")`);
 const details = (window) => window.page.click("[aria-label='About this conversation']");

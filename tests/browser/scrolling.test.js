@@ -1,23 +1,15 @@
 /** A long history: loaded in pages, cut at the far end, and hanging on an entry. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Server, Window, launchBrowser, until } from "./support.js";
+import { Window, setUp, until } from "./support.js";
 
 const TOTAL = 10_000;
-let browser;
-let server;
-before(async () => {
-  browser = await launchBrowser();
-  server = await new Server().start();
-  await server.register("alice", "bob");
-  const lines = Array.from({ length: TOTAL }, (_, index) => `message ${index + 1}`);
-  await server.say("bob", "alice", ...lines);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
+const LINES = Array.from({ length: TOTAL }, (_, index) => `message ${index + 1}`);
+const { browser, server } = setUp({
+  accounts: ["alice", "bob"],
+  prepare: () => server.say("bob", "alice", ...LINES),
 });
 
 const numbers = async (window) => (await window.texts()).map((text) => Number(text.split(" ")[1]));
@@ -43,9 +35,24 @@ test("10,000 messages are scrolled to the first and back, without a hole", async
     await scroll(0);
     await until(async () => (await numbers(window))[0] < shown[0], `what is before ${shown[0]}`);
   }
-  assert.equal(await window.page.evaluate(() => globalThis.seen.size), TOTAL);
+  const seen = new Set(await window.page.evaluate(() => [...globalThis.seen].map(Number)));
+  const missing = LINES.map((_, index) => index + 1).filter((number) => !seen.has(number));
+  assert.deepEqual(missing, []);
   await window.page.click(".jump");
   await until(async () => (await numbers(window)).at(-1) === TOTAL, "the newest message again");
+  await window.close();
+});
+
+test("a conversation is opened at its end, also where it is drawn before it is loaded", async () => {
+  const window = await Window.open(browser, server);
+  await window.enter("alice");
+  await window.page.evaluate(() => {
+    globalThis.requestAnimationFrame = (draw) => (queueMicrotask(draw), 1);
+  });
+  await window.open("bob");
+  await until(async () => (await numbers(window)).at(-1) === TOTAL, "the newest message");
+  const distance = await window.page.$eval(".log", (log) => log.scrollHeight - log.scrollTop - log.clientHeight);
+  assert.ok(distance < 40, `${distance} pixels from the end`);
   await window.close();
 });
 

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { after, before } from "node:test";
 
 const require = createRequire(join(process.cwd(), ".browser", "package.json"));
 const { chromium } = require("playwright-core");
@@ -27,12 +28,39 @@ export async function until(find, what = find.toString(), timeout = TIMEOUT) {
   }
 }
 
+/**
+ * Return a free port outside of the range from which the system takes ports: while a server is down that is to come back
+ * on its port, no other connection gets it.
+ */
 async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const listener = createServer();
+    const isFree = await new Promise((resolve) => {
+      listener.once("error", () => resolve(false));
+      listener.listen(port, "127.0.0.1", () => listener.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+}
+
+/**
+ * Start a browser, and a server with accounts, for the tests of a file; `options` are of the server, `prepare()` is
+ * called when it has started. One hook: node does not wait for the first one before it begins the second.
+ */
+export function setUp({ accounts, options = [], prepare = () => {} }) {
+  const browser = new Browser();
+  const server = new Server(...options);
+  before(async () => {
+    await Promise.all([browser.start(), server.start()]);
+    await server.register(...accounts);
+    await prepare();
+  });
+  after(async () => {
+    await browser.close();
+    await server.stop();
+  });
+  return { browser, server };
 }
 
 /** `python -m gmessenger server`, on the same ports and store each time that it is started. */
@@ -130,9 +158,10 @@ export class Server {
     return answer.headers.get("Location").split("/")[2];
   }
 
-  /** The same as `talkAs`, and stay connected until the server stops. */
+  /** The same as `talkAs`, and stay connected until the server stops; return the socket. */
   async stayAs(name, ...frames) {
-    await this._exchange([presenceOf(name, "staying"), ...frames]);
+    const { socket } = await this._exchange([presenceOf(name, "staying"), ...frames]);
+    return socket;
   }
 
   /** `gmessenger-client --listen --json` of an account; `messages` are the frames that it has printed. */
@@ -153,7 +182,7 @@ export class Server {
   async say(name, to, ...lines) {
     const child = this._client(name, "--to", to, "--device", "sender");
     child.stdin.end(`${lines.join("\n")}\n`);
-    await until(() => child.exitCode !== null, "the client's end");
+    await until(() => child.exitCode !== null, "the client's end", TIMEOUT + lines.length * 20);
     assert.equal(child.exitCode, 0);
   }
 
@@ -193,8 +222,19 @@ function cleanEnvironment() {
   return { ...Object.fromEntries(entries), LC_ALL: "C.UTF-8" };
 }
 
-export function launchBrowser() {
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+/** A headless Chromium. */
+export class Browser {
+  async start() {
+    this._browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+  }
+
+  newContext(options) {
+    return this._browser.newContext(options);
+  }
+
+  async close() {
+    await this._browser?.close();
+  }
 }
 
 /** A browser's window with a profile of its own, and the page in it. `harm`: what broke the policy, or failed. */

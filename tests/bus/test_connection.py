@@ -20,6 +20,7 @@ from gmessenger.launcher.services import LOOPBACK, Redis
 from tests import ROOT
 from tests.bus.conftest import SHORT, BusGroup
 from tests.support.bus import RecordingListener, forward
+from tests.support.ports import free_port
 from tests.support.tls import CertificateAuthority
 
 Events = Callable[[str], list[dict[str, Any]]]
@@ -191,7 +192,7 @@ def test_a_user_needs_no_more_rights_than_documented(private_redis: Redis, start
 def test_a_redis_may_speak_tls(start_group: StartGroup, authority: CertificateAuthority, events: Events) -> None:
     certificate = str(authority.issue())
     tls = {"tls-cert-file": certificate, "tls-key-file": certificate, "tls-ca-cert-file": str(authority.file)}
-    with Redis(settings=tls | {"tls-auth-clients": "no", "port": "0", "tls-port": str(_free_port())}) as server:
+    with Redis(settings=tls | {"tls-auth-clients": "no", "port": "0", "tls-port": str(free_port())}) as server:
         server.start()
         url = f"rediss://localhost:{server.settings['tls-port']}"
         group, listener = start_group(f"{url}?ssl_ca_certs={authority.file}"), RecordingListener()
@@ -207,12 +208,6 @@ def test_a_redis_may_speak_tls(start_group: StartGroup, authority: CertificateAu
 @pytest.fixture
 def authority(tmp_path: Any) -> CertificateAuthority:
     return CertificateAuthority(tmp_path)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((LOOPBACK, 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests import ROOT
+from tests.support.ports import free_port
 from tests.support.server import TEST_TIMEOUT
 
 HOST: Final = "127.0.0.1"
@@ -33,9 +33,7 @@ class WebAddress:
     @classmethod
     def free(cls) -> WebAddress:
         """Return one with a port that nothing listens on."""
-        with socket.socket() as sock:
-            sock.bind((HOST, 0))
-            return cls(HOST, sock.getsockname()[1])
+        return cls(HOST, free_port())
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import socket
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gevent.event import Event
 
 from gmessenger.store import open_store
 from tests.support.admin_cli import StoreDirectory
+from tests.support.ports import free_port
 from tests.support.server import ServerProcess
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -51,12 +51,6 @@ class HookClient:
         with gevent.Timeout(TEST_TIMEOUT):
             while len(self.stored) < count:
                 gevent.sleep(0.01)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def test_what_was_answered_ok_survives_every_kill_and_is_there_once(tmp_path: Path) -> None:

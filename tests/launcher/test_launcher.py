@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import shlex
 import shutil
 import signal
@@ -19,6 +18,7 @@ import pytest
 from gmessenger.launcher import services, supervise, windows
 from gmessenger.launcher.poll import poll_until
 from tests import ROOT
+from tests.support.ports import free_port
 from tests.support.timeouts import TEST_TIMEOUT
 
 LAUNCHER = ROOT / "launcher.py"
@@ -37,13 +37,16 @@ def listens(port: int) -> bool:
     return False
 
 
+PORTS = 5
+"""Of two servers and their pages."""
+
+
 class Sandbox:
-    """A free port and a directory for one test, and an environment variable that marks all processes it starts."""
+    """Free ports and a directory for one test, and an environment variable that marks all processes it starts."""
 
     def __init__(self, home: Path) -> None:
         self.home, self.mark = home, f"LAUNCHER_TEST={uuid.uuid4()}"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port(count=PORTS)
         ours = ("TMUX", "TMUX_PANE", "DISPLAY", "WAYLAND_DISPLAY")
         self.env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MESSENGER_")}
         self.env |= {"TMUX_TMPDIR": str(home), "TERM": "screen", "MESSENGER_LOG_FILE": str(home / "log")}
@@ -54,13 +57,16 @@ class Sandbox:
         argv = [sys.executable, str(LAUNCHER), "--port", str(self.port), *options]
         with Path(self.home, "output").open("wb") as output:
             marked = self.env | env | dict([self.mark.split("=")])
-            return subprocess.Popen(argv, env=marked, stdin=subprocess.PIPE, stdout=output, stderr=output)
+            self.started = subprocess.Popen(argv, env=marked, stdin=subprocess.PIPE, stdout=output, stderr=output)
+            return self.started
 
     def output(self) -> str:
         return Path(self.home, "output").read_text("utf-8")
 
     def wait_for_output(self, text: str) -> None:
-        until(lambda: text in self.output(), f"{text!r} in the output")
+        """Wait for a text in the output of the launcher, which must not end without it."""
+        until(lambda: self.started.poll() is not None or text in self.output(), f"{text!r} in the output")
+        assert text in self.output(), self.output()
 
     def wait_for_exit(self, started: subprocess.Popen[bytes]) -> int:
         """Wait until the launcher and all its processes have ended; return its exit code."""
@@ -236,10 +242,7 @@ def test_a_signal_ends_everything(number: signal.Signals, sandbox: Sandbox) -> N
 
 @pytest.fixture
 def cluster(sandbox: Sandbox, postgres: object, redis_server: object) -> Sandbox:
-    """A sandbox with two adjacent free ports, outside of the range from which the system takes ports."""
-    while listens(port := random.randrange(20_000, 30_000)) or listens(port + 1):
-        pass
-    sandbox.port = port
+    """A sandbox where PostgreSQL and Redis are installed."""
     return sandbox
 
 
@@ -294,6 +297,15 @@ def test_port_in_use(window: str, sandbox: Sandbox) -> None:
     (line,) = sandbox.output().splitlines()
     assert str(sandbox.port) in line
     assert "server" in line and f"MESSENGER_PORT={sandbox.port + 1}" in line
+
+
+def test_the_page_is_elsewhere_where_another_program_has_its_port(sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", sandbox.port + 3)):
+        started = sandbox.start("--window", "none", "--clients", "0")
+        sandbox.wait_for_output(f"In a browser: http://127.0.0.1:{sandbox.port + 4}/")
+    assert listens(sandbox.port + 4)
+    type_line(started, "q")
+    assert sandbox.wait_for_exit(started) == 0
 
 
 @posix

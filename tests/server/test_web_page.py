@@ -89,9 +89,9 @@ def test_all_that_the_files_name_is_there() -> None:
             imported = re.findall(r'(?:from|import) "\./([^"]+)"', asset.body.decode())
             assert all(f"{base}/{name}" in ASSETS for name in imported), path
     worker = ASSETS["/sw.js"].body.decode()
-    names = re.search('FILES = "([^"]*)"', worker)
+    names = re.search('FILES="([^"]*)"', worker)
     assert names and {f"{base}/{name}" for name in names[1].split()} == {path for path in ASSETS if path[:3] == "/a/"}
-    assert f'ASSETS = "{base}"' in worker
+    assert f'ASSETS="{base}"' in worker
 
 
 def test_a_change_of_any_file_changes_all_urls(tmp_path: Path) -> None:

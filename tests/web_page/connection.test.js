@@ -15,8 +15,8 @@ beforeEach(() => {
 });
 afterEach(() => mock.timers.reset());
 
-function connect(login = new Login({ onLogin: () => {} })) {
-  const connection = new Connection({
+function make(login) {
+  return new Connection({
     url: "ws://test/jim",
     handshake: login,
     onFrame: (frame) => frames.push(frame),
@@ -29,9 +29,40 @@ function connect(login = new Login({ onLogin: () => {} })) {
       return socket;
     },
   });
+}
+
+function connect(login = new Login({ onLogin: () => {} })) {
+  const connection = make(login);
   connection.start();
   return connection;
 }
+
+test("a connection that was opened while one typed is used for the login", () => {
+  const connection = make(new Login({ onLogin: () => {} }));
+  connection.prepare();
+  connection.prepare();
+  assert.equal(sockets.length, 1);
+  last().readyState = 1;
+  connection.start();
+  assert.deepEqual([sockets.length, last().sent.length], [1, 1]);
+  last().receive(WELCOME);
+  assert.equal(connection.phase, "online");
+  connection.prepare();
+  assert.equal(sockets.length, 1);
+});
+
+test("a prepared connection that is not open yet logs in when it is; one that was closed is not used", () => {
+  const connection = make(new Login({ onLogin: () => {} }));
+  connection.prepare();
+  last().readyState = 3;
+  last().onclose();
+  connection.prepare();
+  last().readyState = 0;
+  connection.start();
+  assert.deepEqual([sockets.length, last().sent.length], [2, 0]);
+  last().onopen();
+  assert.equal(last().sent.length, 1);
+});
 
 function logIn(login) {
   const connection = connect(login);

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from rjsmin import jsmin
 
+from gmessenger.server.web.modules import join_modules
 from gmessenger.server.web.routes import Route, WebRequest
 from gmessenger.wire.http import HttpError, HttpResponse
 
@@ -31,8 +33,8 @@ COMPRESSIBLE: Final = frozenset(CONTENT_TYPES) - {".png"}
 ROOT_FILES: Final = {"index.html": "/", "sw.js": "/sw.js", "manifest.webmanifest": "/manifest.webmanifest"}
 """Files whose URL never changes: they name the others, and browsers ask each time whether they are new."""
 ASSETS_ROOT: Final = "/a/"
-LAZY_SUFFIXES: Final = ("_dialog.js", "_dialogs.js")
-"""Of modules that are loaded when they are needed, and not with the page."""
+NO_MODULES: Final = frozenset({"sw.js"})
+"""Scripts that import nothing, and that nothing imports."""
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 REVALIDATED: Final = "no-cache"
 CONTENT_SECURITY_POLICY: Final = (
@@ -59,9 +61,10 @@ def load_assets(folder: Path = PAGE_FOLDER) -> dict[str, Asset]:
     All but a few have a URL with a digest over all of them: browsers keep them, and no two releases are mixed.
     """
     files = dict(_read_files(folder))
-    names = sorted(files.keys() - ROOT_FILES.keys())
     base = f"{ASSETS_ROOT}{_digest(files)}"
-    values = {b"{assets}": base, b"{files}": " ".join(names), b"{preloads}": _preloads(base, names)}
+    files = _serve_modules(files)
+    names = sorted(files.keys() - ROOT_FILES.keys())
+    values = {b"{assets}": base, b"{files}": " ".join(names)}
     assets = {f"{base}/{name}": _make_asset(name, files[name], IMMUTABLE) for name in names}
     for name, path in ROOT_FILES.items():
         assets[path] = _make_asset(name, _fill(files[name], values), REVALIDATED)
@@ -105,10 +108,13 @@ def _digest(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _preloads(base: str, names: Sequence[str]) -> str:
-    """Return links by which a browser asks for all modules at once, and not for one after it has read another."""
-    modules = [name for name in names if name.endswith(".js") and not name.endswith(LAZY_SUFFIXES)]
-    return "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in modules)
+def _serve_modules(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files with the modules as they are served: fewer, and without comments."""
+    sources = {name: body.decode() for name, body in files.items() if name.endswith(".js")}
+    scripts = {name: sources.pop(name) for name in NO_MODULES}
+    served = join_modules(sources) | {name: jsmin(source) for name, source in scripts.items()}
+    others = {name: body for name, body in files.items() if not name.endswith(".js")}
+    return others | {name: source.encode() for name, source in served.items()}
 
 
 def _fill(body: bytes, values: Mapping[bytes, str]) -> bytes:
