@@ -114,24 +114,60 @@ BARE_MARKERS: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers that no segment follows."""
 FILL: Final = 0xFF
 START_OF_SCAN: Final = 0xDA
+APPLICATION_1: Final = 0xE1
+EXIF: Final = b"Exif\0\0"
+ORIENTATION_TAG: Final = 0x0112
+SHORT: Final = 3  # the type of a number of 16 bits in an entry of TIFF
+ENTRY_BYTES: Final = 12
+TURNED: Final = frozenset({5, 6, 7, 8})
+"""Orientations that are turned by a quarter (Exif 2.3, section 4.6.4): browsers show such a picture upright."""
 
 
 def _jpeg_size(head: bytes) -> PictureSize | None:
+    """Return the size of a picture as it is shown: one that Exif says is to be turned is measured after the turn."""
+    is_turned: bool | None = None
+    for marker, position in _jpeg_segments(head):
+        if marker in FRAME_MARKERS and position + 9 <= len(head):
+            height, width = struct.unpack_from(">HH", head, position + 5)
+            return (height, width) if is_turned else (width, height)
+        if marker == APPLICATION_1 and is_turned is None and head.startswith(EXIF, position + 4):
+            is_turned = _exif_orientation(head[position + 4 + len(EXIF) :]) in TURNED
+    return None
+
+
+def _jpeg_segments(head: bytes) -> Iterator[tuple[int, int]]:
+    """Yield marker and position of each segment before the data of the picture."""
     position = 2
     for _ in range(MAX_STEPS):
-        if position + 9 > len(head) or head[position] != FILL:
-            return None
+        if position + 4 > len(head) or head[position] != FILL:
+            return
         marker = head[position + 1]
         if marker == FILL or marker in BARE_MARKERS:
             position += 1 if marker == FILL else 2
             continue
-        if marker in FRAME_MARKERS:
-            height, width = struct.unpack_from(">HH", head, position + 5)
-            return width, height
         if marker == START_OF_SCAN:
-            return None
+            return
+        yield marker, position
         position += 2 + struct.unpack_from(">H", head, position + 2)[0]
-    return None
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """Return the orientation in the first directory of Exif's data, which have the form of TIFF; 0 if it has none."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None or len(tiff) < 8:
+        return 0
+    start: int = struct.unpack_from(f"{order}I", tiff, 4)[0]
+    if start + 2 > len(tiff):
+        return 0
+    count: int = struct.unpack_from(f"{order}H", tiff, start)[0]
+    for number in range(min(count, MAX_STEPS)):
+        entry = start + 2 + number * ENTRY_BYTES
+        if entry + ENTRY_BYTES > len(tiff):
+            return 0
+        tag, type = struct.unpack_from(f"{order}HH", tiff, entry)
+        if tag == ORIENTATION_TAG:
+            return int(struct.unpack_from(f"{order}H", tiff, entry + 8)[0]) if type == SHORT else 0
+    return 0
 
 
 def _avif_size(head: bytes) -> PictureSize | None:

@@ -42,6 +42,16 @@ SOF: bytes = segment(0xC2, struct.pack(">BHHB", 8, 480, 640, 3) + bytes(9))
 EXIF = segment(0xE1, b"Exif\0\0" + bytes(20_000))
 
 
+def exif(orientation: int, order: str = ">", type: int = 3, tag: int = 0x0112, start: int = 8) -> bytes:
+    """Return a segment that says how the camera was held; the other arguments are for what is unusual, or damaged."""
+    mark = {">": b"MM\0*", "<": b"II*\0"}[order]
+    model = struct.pack(f"{order}HHII", 0x0110, 2, 4, 0)
+    entry = struct.pack(f"{order}HHIHH", tag, type, 1, orientation, 0)
+    directory = struct.pack(f"{order}H", 2) + model + entry + bytes(4)
+    tiff = mark + struct.pack(f"{order}I", start) + bytes(max(0, start - 8)) + directory
+    return segment(0xE1, b"Exif\0\0" + tiff)
+
+
 def box(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data) + 8) + kind + data
 
@@ -75,6 +85,32 @@ def test_a_picture_has_its_size(name: str) -> None:
     for end in range(len(content)):
         cut = recognize(content[:end])
         assert cut is None or cut.type == type
+
+
+@pytest.mark.parametrize(
+    ("segments", "size"),
+    [
+        ((exif(1), SOF), (640, 480)),
+        ((exif(3), SOF), (640, 480)),
+        ((exif(6), SOF), (480, 640)),
+        ((exif(8, "<"), SOF), (480, 640)),
+        ((exif(5, start=20), SOF), (480, 640)),
+        ((segment(0xE0, b"JFIF"), exif(7), SOF), (480, 640)),
+        ((exif(1), exif(6), SOF), (640, 480)),  # the first counts
+        ((segment(0xE1, b"http://ns.adobe.com/xap/1.0/"), exif(6), SOF), (480, 640)),
+        ((exif(6, type=4), SOF), (640, 480)),
+        ((exif(6, tag=0x0111), SOF), (640, 480)),
+        ((exif(9), SOF), (640, 480)),
+        ((segment(0xE1, b"Exif\0\0II*\0\xff\xff\xff\xff"), SOF), (640, 480)),
+        ((segment(0xE1, b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"), SOF), (640, 480)),
+        ((segment(0xE1, b"Exif\0\0PNG"), SOF), (640, 480)),
+    ],
+)
+def test_a_photo_is_measured_as_it_is_shown(segments: tuple[bytes, ...], size: tuple[int, int]) -> None:
+    content = jpeg(*segments)
+    assert recognize(content) == FileFormat("image/jpeg", *size)
+    for end in range(len(content)):
+        assert (found := recognize(content[:end])) is None or found.width in (None, *size)
 
 
 OTHERS = {
