@@ -16,6 +16,7 @@ from gmessenger.chat.peers import Reservation
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.quotas import QuotaReservation, StorageQuotas
 from gmessenger.chat.records import About, Account, FileInfo, NewMessage
+from gmessenger.chat.results import SentMessage, file_entry
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
@@ -361,7 +362,8 @@ class MessageDispatcher:
             session.outbox.push(Response(error.status, message.id, self._clock(), error=error.to_fields()))
             return
         if message.id is not None or session.answers_all:
-            session.outbox.push(Response(200, message.id, self._clock(), seq=seq))
+            result = SentMessage(seq, file_entry(message.file)) if message.file is not None else None
+            session.outbox.push(Response(200, message.id, self._clock(), result, seq=seq))
         if room is not None:
             room.head = max(room.head, seq)
         if duplicate:

@@ -130,18 +130,26 @@ def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
         kind=stored.kind or UNSET,
         edited=_or_unset(stored.edited),
         reactions=stored.reactions or UNSET,
-        file=_file_entry(stored.file) if stored.file is not None else UNSET,
+        file=file_entry(stored.file) if stored.file is not None else UNSET,
         **about,
         **extra,
     )
 
 
-def _file_entry(file: FileInfo) -> FileEntry:
+def file_entry(file: FileInfo) -> FileEntry:
+    """Return a file as a message in a page or a response has it."""
     return FileEntry(file_path(file.id, file.name), file.name, file.type, file.size, file.width, file.height)
 
 
 def _or_unset(value: Any) -> Any:
     return UNSET if value is None else value
+
+
+class SentMessage(Result):
+    """What the sender of a message with a file is told besides its seq: what the file is, as the server sees it."""
+
+    seq: int
+    file: FileEntry
 
 
 class HistoryPage(Page):

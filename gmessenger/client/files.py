@@ -12,7 +12,7 @@ from gmessenger.client.local_file import FileContent, LocalFile
 from gmessenger.client.message_sender import MessageSender
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.errors import FilesRefused, FileTooLong
-from gmessenger.wire.events import MessageEvent
+from gmessenger.wire.events import MessageEvent, ResponseFrame
 
 if TYPE_CHECKING:
     from gmessenger.client.uploads import FileUploader, ProgressCallback, UploadedFile
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 FILE_FEATURE: Final = "file"
 
 
-def resolve_file_url(delivery: MessageEvent, files_url: str) -> None:
-    """Make the URL of a message's file, if it has one, absolute: a server sends a path."""
-    if delivery.file:
-        delivery.file.url = urljoin(files_url, delivery.file.url)
+def resolve_file_url(message: MessageEvent | ResponseFrame, files_url: str) -> None:
+    """Make the URL of a message's file, if it has one, absolute: a server sends a path.
+
+    Of a message that was sent, the response has the file.
+    """
+    if message.file:
+        message.file.url = urljoin(files_url, message.file.url)
 
 
 class FileSender(MessageSender):

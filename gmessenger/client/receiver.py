@@ -32,6 +32,7 @@ from gmessenger.client.events import (
     Synced,
     TopicChanged,
 )
+from gmessenger.client.files import resolve_file_url
 from gmessenger.client.heartbeat import MIN_SUSPEND, Heartbeat, Liveness, suspended_seconds
 from gmessenger.client.request_retry import MIN_RETRY_DELAY
 from gmessenger.client.requests import PendingRequests
@@ -261,6 +262,7 @@ class Receiver:
             self._send_queue.resolve(message.id)
             if response.seq is not None and 0 < response.seq <= MAX_SEQ and not is_error(response):
                 self._resequencer.on_sent(message.to, response.seq)
+            resolve_file_url(response, self._resequencer.files_url)
             self._event_queue.put((Rejected if is_error(response) else Accepted)(message, response))
             self._on_resolved(message)
         self._sender.wake()

@@ -56,13 +56,14 @@ def test_a_file_is_sent(connect: Callable[..., Client], server: RunningServer, t
     file.write_bytes(png(640, 480))
     progress: list[tuple[int, int]] = []
     hank.send_file("dale", file, "the graph", on_progress=lambda *state: progress.append(state))
-    assert next_event(hank, Accepted).message.text == "the graph"
+    accepted = next_event(hank, Accepted)
+    assert accepted.message.text == "the graph"
     delivery = next_event(dale, MessageReceived).delivery
     assert (delivery.message, delivery.file.name, delivery.file.width) == ("the graph", "gr\u00e4ph 1.png", 640)
     assert delivery.file.url.startswith(f"http://127.0.0.1:{server.app.web_port}/file/")
     assert ask(server.app.web_port or 0, "GET", "/" + delivery.file.url.split("/", 3)[3]).body == png(640, 480)
     assert progress[0] == (0, len(png(640, 480))) and progress[-1][0] == progress[-1][1]
-    assert dale.history("hank", 10)[0].file == delivery.file
+    assert accepted.response.file == dale.history("hank", 10)[0].file == delivery.file
     assert dale.search("graph")[0].delivery.file == delivery.file
 
 

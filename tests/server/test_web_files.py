@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from unittest.mock import ANY
 
 import gevent
 import pytest
@@ -141,8 +142,11 @@ def test_a_file_is_what_its_first_bytes_are(
 def test_a_message_has_the_file(office: Office) -> None:
     dale = office.register("dale")
     answer = office.upload(png(640, 480), name="graph 1.png")
-    assert office.send(answer, "dale", message="the graph")["response"] == 200
+    sent = office.send(answer, "dale", message="the graph", id="m1")
+    assert (sent["response"], sent["seq"]) == (200, 1)
     file = dale.next_event("msg")["file"]
+    assert sent["file"] == file
+    assert office.send(answer, "dale", message="the graph", id="m1") == {**sent, "time": ANY}
     assert file == {
         "url": answer.headers["Location"],
         "name": "graph 1.png",

@@ -29,7 +29,7 @@ from gmessenger.client.sender import make_message
 from gmessenger.terminal.tui import model as model_module
 from gmessenger.terminal.tui.conversation import MAX_ENTRIES, Conversation, Entry, MessageState
 from gmessenger.terminal.tui.model import EVENT_REDUCERS, ConnectionPhase, Model
-from gmessenger.wire.events import ResponseFrame
+from gmessenger.wire.events import ResponseFrame, SentFile
 
 NOW = 1_763_800_000.0
 
@@ -52,6 +52,14 @@ def texts(conversation: Conversation | None) -> list[str]:
 @pytest.fixture
 def model() -> Model:
     return Model("hank")
+
+
+def test_a_file_is_shown_with_the_message_that_was_sent_once_the_server_has_it(model: Model) -> None:
+    message = make_message("dale", "graph.png", file="f1")
+    entry = model.add_sent(message, NOW)
+    file = SentFile("https://chat.example.org/file/f1/graph.png", "graph.png", "image/png", 100, 640, 480)
+    assert not model.apply(Accepted(message, ResponseFrame(200, message.id, seq=1, file=file)), NOW)
+    assert entry.file == "https://chat.example.org/file/f1/graph.png (image/png, 100 B, 640 \u00d7 480)"
 
 
 def test_what_comes_opens_a_conversation_and_is_unread_until_it_is_looked_at(model: Model) -> None:

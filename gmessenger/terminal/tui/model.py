@@ -17,6 +17,7 @@ from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
 from gmessenger.terminal.amendment_handlers import OutgoingFile
 from gmessenger.terminal.attention import Attention
+from gmessenger.terminal.format_messages import format_file
 from gmessenger.terminal.i18n import is_pruned
 from gmessenger.terminal.tui import amendments
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
@@ -298,6 +299,8 @@ class Model:
         if event.response.seq is not None:
             conversation.assign_seq(entry, event.response.seq)
             conversation.recount_after_own_message()
+        if event.response.file:  # the client knew its type by its name only
+            entry.file = format_file(event.response.file)
         return entry.set_state(MessageState.STORED if event.response.seq is not None else MessageState.RELAYED)
 
     def _on_rejected(self, event: events.Rejected, now: float) -> bool:

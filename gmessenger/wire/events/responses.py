@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from gmessenger.account_settings import AccountSettings
-from gmessenger.wire.events.common import UserInfo
+from gmessenger.wire.events.common import SentFile, UserInfo
 
 
 class ResponseFrame(Struct, omit_defaults=True):
@@ -34,6 +34,7 @@ class ResponseFrame(Struct, omit_defaults=True):
     features: list[str] | None = None
     alert: str | None = None
     seq: int | None = None
+    file: SentFile | None = None
     user: UserInfo | None = None
     since: float | None = None
     users: list[UserInfo] | None = None
