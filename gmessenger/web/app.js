@@ -41,6 +41,8 @@ class App {
         onRefused: (message, response) => toast(errorText(response)),
         onSynced: () => this.messenger && (this.messenger.isCaughtUp = true),
         onEvent: (event) => this.messenger?.onEvent(event),
+        onUploading: (id, share) => this.messenger?.intake.useLoaded((files) => files.showShare(id, share)),
+        onFileSent: (id, file) => this.messenger?.intake.useLoaded((files) => files.onSent(id, file)),
         onStorageError: () => this.messenger?.showStorageError(),
       },
     });

@@ -1,7 +1,7 @@
 /** The messenger without its appearance: what is received, sent, kept and logged in. It knows no DOM. */
 
 import { Connection, now } from "./connection.js";
-import { makeAccepted, makePending, amend } from "./entries.js";
+import { makeAccepted, makeAmendment } from "./entries.js";
 import { Loader } from "./loader.js";
 import { Login, identityOf, newDevice } from "./login.js";
 import { fold, isSame } from "./names.js";
@@ -9,6 +9,7 @@ import { Outbox, randomId } from "./outbox.js";
 import { Persistence } from "./persistence.js";
 import { Refresher } from "./refresher.js";
 import { Resequencer } from "./resequencer.js";
+import { shownEntries } from "./shown_entries.js";
 import { State } from "./state.js";
 
 const DRAFT_DELAY = 0.3; // seconds after a key, until a draft is kept
@@ -16,11 +17,13 @@ const DRAFT_DELAY = 0.3; // seconds after a key, until a draft is kept
 /**
  * `hooks` are told what happens: `onChange(topic)`, `onPhase(phase, details)`, `onMessage(conversation, entry)` for
  * each message of another user, `onLost(conversation, count)`, `onRefused(message, response)` for amendments,
- * `onStorageError(error)`.
+ * `onUploading(id, share)` with how much of a file was uploaded, `onFileSent(id, file)`, `onStorageError(error)`.
  */
 export class Client {
-  constructor({ storage, url, hooks, makeSocket }) {
+  constructor({ storage, url, hooks, makeSocket, post }) {
     this.hooks = hooks;
+    this._post = post; // of uploads, where it is not the browser's
+    this._uploader = null;
     this._storage = storage;
     this.state = new State((topic) => hooks.onChange(topic));
     this.outbox = new Outbox();
@@ -57,14 +60,16 @@ export class Client {
     this._makeResequencer(session.name ?? "");
     this.state.ownName = session.name ?? "";
     this.state.isAccount = Boolean(session.isAccount);
+    this.state.limits = session.limits ?? {};
+    this.state.features = session.features ?? [];
     for (const record of conversations) this.state.open(record.name).restore(record);
     const positions = conversations.filter(({ last }) => last !== null && last !== undefined);
     this.resequencer.restore(
       positions.map(({ name, last }) => [name, last]),
       session.identity,
     );
-    for (const message of outbox) this.outbox.add(message);
     this._nextOrder = (outbox.at(-1)?.order ?? 0) + 1;
+    for (const message of outbox) this.outbox.add(message);
     for (const message of outbox) this.state.open(message.to);
     this._storage.trim().catch((error) => this.hooks.onStorageError(error));
     return facts;
@@ -120,31 +125,38 @@ export class Client {
     return this._refresher.requestAll(frame, field, key);
   }
 
-  /** Put a message into the outbox; it is kept before it is sent. */
-  async send({ to, text, about, what, kind }) {
-    const message = { id: randomId(), to, text, time: now(), order: (this._nextOrder += 1) };
-    for (const [name, value] of Object.entries({ about, what, kind })) if (value) message[name] = value;
+  /**
+   * Put a message into the outbox; it is kept before it is sent. Those that are put there in one step keep their order.
+   *
+   * `file` is one of the draft, whose id the message gets.
+   */
+  async send({ to, text, about, what, kind, file }) {
+    const message = { id: file?.id ?? randomId(), to, text, time: now(), order: (this._nextOrder += 1) };
+    const more = { about, what, kind, attachment: file?.info, content: file?.content };
+    for (const [name, value] of Object.entries(more)) if (value) message[name] = value;
     this.state.open(to);
     await this._storage.putOutgoing(message).catch((error) => this.hooks.onStorageError(error));
     this.outbox.add(message);
     this.hooks.onChange("log");
-    this._pump();
+    this.pump();
     return message;
   }
 
   /** Send a refused message again. */
   async retry(id) {
     this.outbox.retry(id);
-    await this._storage.putOutgoing(this.outbox.find(id)).catch(() => {});
+    await this.keepOutgoing(this.outbox.find(id));
     this.hooks.onChange("log");
-    this._pump();
+    this.pump();
   }
 
   /** Give a message up that the server has not accepted; returns it. */
   discard(id) {
     const message = this.outbox.resolve(id);
+    this._uploader?.cancel(id);
     this.persistence.addAnswered(id, fold(message.to));
     this.hooks.onChange("log");
+    this.pump();
     return message;
   }
 
@@ -155,13 +167,7 @@ export class Client {
 
   /** Return the entries of a conversation as they are shown: with what is in the outbox. */
   shownEntries(conversation) {
-    const queued = [...this.outbox].filter(({ to }) => fold(to) === conversation.key);
-    const amendments = queued.filter(({ what, refusal }) => what && !refusal);
-    const entries = conversation.entries
-      .filter((entry) => !(conversation.isRoom && entry.sender && !entry.isOwn && this.state.isBlocked(entry.sender)))
-      .map((entry) => this._withQueued(entry, amendments));
-    if (!conversation.atEnd) return entries;
-    return [...entries, ...queued.filter(({ what }) => !what).map((each) => makePending(each, this.state.ownName))];
+    return shownEntries(conversation, this.outbox, this.state);
   }
 
   /** Note that the open conversation was read up to a seq, and tell the server. */
@@ -198,7 +204,7 @@ export class Client {
     if (phase === "waiting" || phase === "stopped") this.outbox.requeueAll(this.state.isAccount);
     if (phase !== "online") return;
     for (const [key, seq] of this._acked) this._ack(key, seq, true);
-    this._pump();
+    this.pump();
     this.refresh();
   }
 
@@ -220,28 +226,22 @@ export class Client {
     const outcome = this.outbox.onResponse(response, now());
     if (outcome === "accepted") this._onAccepted(message, response);
     else if (outcome === "refused") this._onRefused(message, response);
+    else if (outcome === "fileless") this.keepOutgoing(message);
     this.hooks.onChange("log");
-    this._pump();
+    this.pump();
   }
 
   _onAccepted(message, response) {
-    const { to, text, about, what, id } = message;
+    const { to, what, id } = message;
     const key = fold(to);
     if (response.seq !== undefined) this.resequencer.onSent(to, response.seq);
     if (what) {
-      const amendment = {
-        from: this.state.ownName,
-        to,
-        message: text,
-        about,
-        what,
-        seq: response.seq,
-        time: response.time,
-      };
+      const amendment = makeAmendment(message, this.state.ownName, response);
       this.state.amend(amendment);
       this.persistence.addAmendment(key, amendment);
     } else {
       const entry = makeAccepted(message, this.state.ownName, response);
+      if (entry.file) this.hooks.onFileSent?.(id, entry.file);
       this.state.addOwn(to, entry);
       if (to !== "#all") this.persistence.addEntry(key, entry);
     }
@@ -253,8 +253,13 @@ export class Client {
       this.discard(message.id);
       this.hooks.onRefused(message, response);
     } else {
-      this._storage.putOutgoing(message).catch(() => {});
+      this.keepOutgoing(message);
     }
+  }
+
+  /** Keep a queued message as it is now. */
+  keepOutgoing(message) {
+    return this._storage.putOutgoing(message).catch(() => {});
   }
 
   _deliver(message, name) {
@@ -274,25 +279,26 @@ export class Client {
     this.connection.send({ action: "ack", with: this.state.find(key)?.name ?? key, seq });
   }
 
-  _pump() {
+  /** Send what may be sent now. */
+  pump() {
     if (!this.connection.isOnline || this.connection.isClosing) return;
+    this._upload();
     for (const frame of this.outbox.nextBatch(now())) this.connection.send(frame);
     clearTimeout(this._sendTimer);
     const due = this.outbox.nextSendAt(now());
-    if (due !== null) this._sendTimer = setTimeout(() => this._pump(), Math.max(10, (due - now()) * 1000));
+    if (due !== null) this._sendTimer = setTimeout(() => this.pump(), Math.max(10, (due - now()) * 1000));
+  }
+
+  // What uploads files is loaded when it is needed first; where it cannot be, with the next message or login.
+  async _upload() {
+    if (!this.outbox.nextUpload()) return;
+    const loaded = await import("./uploads.js").catch(() => null);
+    if (loaded) (this._uploader ??= new loaded.Uploader(this, this._post)).pump();
   }
 
   _onSynced() {
     this._refresher.onSynced();
     this.hooks.onSynced?.();
-  }
-
-  _withQueued(entry, amendments) {
-    const own = amendments.filter(({ about }) => about === entry.seq && entry.seq !== undefined);
-    return own.reduce(
-      (changed, { what, text, time }) => amend(changed, { what, message: text, from: this.state.ownName, time }),
-      entry,
-    );
   }
 
   _makeResequencer(ownName) {
@@ -319,9 +325,9 @@ export class Client {
 
   _keepSession() {
     const { name, device, token } = this.login;
-    const { isAccount } = this.state;
+    const { isAccount, limits, features } = this.state;
     const identity = identityOf({ account: isAccount, store: this._store, session: token });
-    const session = { name, device, token, isAccount, identity };
+    const session = { name, device, token, isAccount, identity, limits, features };
     return this._storage.setFact("session", session).catch((error) => this.hooks.onStorageError(error));
   }
 
@@ -334,7 +340,7 @@ export class Client {
 
   // Somebody else logs in: what is kept of who was here before goes.
   async _forgetOther() {
-    for (const { id } of [...this.outbox]) this.outbox.resolve(id);
+    for (const { id } of [...this.outbox]) this.discard(id);
     this.state.conversations.clear();
     this.state.current = null;
     this._acked.clear();

@@ -9,12 +9,13 @@ import { shownName } from "./list_view.js";
 const WARN_BELOW = 500; // characters that are left
 const MAX_ROWS = 8;
 
-/** `onSubmit(text)` returns whether the text was taken; `onEditLast()` is called by ↑ in an empty box. */
+/** `onSubmit(text, …)` returns whether it was taken; `onEditLast()` is called by ↑ in an empty box. */
 export class Composer {
-  constructor(form, { client, onSubmit, onEditLast, isEnterSend }) {
+  constructor(form, { client, intake, onSubmit, onEditLast, isEnterSend }) {
     Object.assign(this, {
       _form: form,
       _client: client,
+      _intake: intake,
       _onSubmit: onSubmit,
       _onEditLast: onEditLast,
       _isEnterSend: isEnterSend,
@@ -22,14 +23,18 @@ export class Composer {
     this._conversation = null;
     this._box = element("textarea", { rows: "1", dir: "auto", id: "message", autocomplete: "off" });
     this._context = element("div", { class: "composer-context", hidden: true });
+    this._files = element("div", { class: "composer-files", hidden: true });
+    this._attach = iconButton("attach", "", () => intake.choose());
     this._count = element("span", { class: "composer-count", role: "status" });
     this._send = iconButton("send", "", () => this._submit(), { class: "icon-button send" });
     this._label = element("label", { for: "message", class: "hidden-text" });
     form.append(
       this._context,
-      element("div", { class: "composer-row" }, this._label, this._box, this._count, this._send),
+      this._files,
+      element("div", { class: "composer-row" }, this._attach, this._label, this._box, this._count, this._send),
     );
     form.addEventListener("submit", (event) => event.preventDefault());
+    intake.bind(this._box, form.parentElement);
     this._box.addEventListener("input", () => this._onInput());
     this._box.addEventListener("keydown", (event) => this._onKey(event));
   }
@@ -50,9 +55,22 @@ export class Composer {
     const label = _("Message {name}", { name: shownName(conversation.name) });
     this._label.textContent = label;
     setAttribute(this._box, "placeholder", label);
-    for (const name of ["aria-label", "title"]) setAttribute(this._send, name, _("Send"));
+    for (const name of ["aria-label", "title"]) {
+      setAttribute(this._send, name, _("Send"));
+      setAttribute(this._attach, name, _("Attach files"));
+    }
     setAttribute(this._box, "enterkeyhint", this._isEnterSend() ? "send" : "enter");
     this._showContext();
+  }
+
+  /** Show the files that go with the text; with an edit none does. */
+  showFiles() {
+    const { _conversation: conversation, _files: files } = this;
+    const isEdit = Boolean(conversation.composed?.isEdit);
+    this._attach.hidden = isEdit || !this._intake.isOffered(conversation);
+    files.hidden = isEdit || !conversation.attachments.length;
+    if (files.hidden) return files.replaceChildren();
+    return this._intake.use((view) => conversation === this._conversation && view.render(files, conversation));
   }
 
   /** Write about an earlier entry: a reply, or its new text. */
@@ -89,8 +107,11 @@ export class Composer {
 
   // The box is empty at once, so that one can write on; the draft is dropped when the message is in the outbox.
   async _submit() {
-    const { text, _conversation: conversation } = this;
-    if (!text.trim() || !this._showCount()) return this.focus();
+    const conversation = this._conversation;
+    while (conversation.preparing) await conversation.preparing;
+    const { text } = this;
+    const hasFiles = conversation.attachments.length && !conversation.composed?.isEdit;
+    if (conversation !== this._conversation || (!text.trim() && !hasFiles) || !this._showCount()) return this.focus();
     const { composed } = conversation;
     const after = composed?.isEdit ? composed.savedDraft : "";
     conversation.composed = null;
@@ -99,6 +120,7 @@ export class Composer {
     this.focus();
     const isTaken = await this._onSubmit(text, composed);
     const isShown = conversation === this._conversation;
+    if (isShown) this.showFiles();
     if (!isTaken && isShown && this.text === after) {
       conversation.composed = composed;
       this._setText(text);
@@ -145,6 +167,7 @@ export class Composer {
 
   _showContext() {
     const { composed } = this._conversation;
+    this.showFiles();
     this._context.replaceChildren();
     this._context.hidden = !composed;
     if (!composed) return;

@@ -7,7 +7,7 @@ import { fold, isRoom } from "./names.js";
 export const MAX_ENTRIES = 400;
 const STORED = [
   ...["name", "read", "head", "first", "time", "preview", "delivered", "topic", "absences", "unread", "mentions"],
-  ...["draft", "isListed"],
+  ...["draft", "isListed", "attachments"],
 ];
 
 export class Conversation {
@@ -25,6 +25,8 @@ export class Conversation {
     this.topic = "";
     this.absences = [];
     this.draft = "";
+    this.attachments = []; // { id, info, content }: files that go with the draft
+    this.preparing = null; // a promise: of files that are being prepared
     this.composed = null; // { seq, isEdit }: what the text that is being written is about
     this.members = new Map(); // folded name → { name, role }
     this.rules = null;
@@ -44,9 +46,16 @@ export class Conversation {
     this.marked = null; // the key of the entry that a search has found
   }
 
+  /** Whether something is being written. */
+  get hasDraft() {
+    return Boolean(this.draft || this.attachments.length);
+  }
+
   /** Return what is kept of the conversation in the browser. */
   toRecord() {
-    return Object.fromEntries([["key", this.key], ...STORED.map((name) => [name, this[name]])]);
+    const record = Object.fromEntries([["key", this.key], ...STORED.map((name) => [name, this[name]])]);
+    const prepared = this.attachments.filter(({ content }) => content);
+    return { ...record, attachments: prepared.map(({ id, info }) => ({ id, info })) };
   }
 
   /** Take over what was kept. */

@@ -1,6 +1,7 @@
 /** Entries of the log: messages and notices. An entry is never changed, but replaced. Pure. */
 
 import { isSame } from "./names.js";
+import { needsUpload } from "./outbox.js";
 
 /** Return the entry of a received message. */
 export function makeEntry(message, ownName, isMention = false) {
@@ -17,7 +18,7 @@ export function makeEntry(message, ownName, isMention = false) {
 
 /** Return the entry of a message of one's own, as it stands in the outbox. */
 export function makePending(message, ownName) {
-  const { id, to, text, kind, about, time, refusal, reason, isResent } = message;
+  const { id, to, text, kind, about, time, refusal, reason, isResent, attachment } = message;
   const state = refusal ? "refused" : "waiting";
   return {
     key: `id ${id}`,
@@ -33,17 +34,25 @@ export function makePending(message, ownName) {
     refusal,
     reason,
     isResent,
+    attachment,
+    isUploading: needsUpload(message),
   };
 }
 
 /** Return the entry of a queued message that the server has accepted. */
 export function makeAccepted(message, ownName, response) {
-  const { id, text, kind, about, isResent } = message;
-  const { seq, time } = response;
+  const { id, kind, about, isResent } = message;
+  const { seq, time, file } = response;
+  const text = message.text || (file?.name ?? ""); // as the server has it
   const entry = { key: seq === undefined ? `id ${id}` : `seq ${seq}`, id, sender: ownName, text, time, isOwn: true };
-  for (const [name, value] of Object.entries({ seq, kind, about, isResent }))
+  for (const [name, value] of Object.entries({ seq, kind, about, isResent, file }))
     if (value !== undefined) entry[name] = value;
   return { ...entry, state: seq === undefined ? "relayed" : "stored" };
+}
+
+/** Return an amendment of one's own that the server has accepted, as others get it. */
+export function makeAmendment({ to, text, about, what }, ownName, { seq, time }) {
+  return { from: ownName, to, message: text, about, what, seq, time };
 }
 
 /** Return the entry of something that has happened; `kind` names the sentence. */

@@ -50,9 +50,17 @@ export class EntryActions {
   }
 
   editRefused(entry) {
-    this._client.discard(entry.id);
+    const message = this._client.discard(entry.id);
+    if (message.attachment) this._messenger.intake.use((files) => files.restore(this._conversation, message));
     this._messenger.composer.setText(entry.text);
     this._messenger.composer.focus();
+  }
+
+  /** Return the file of a message in the outbox as an element, which is filled once what draws it is loaded. */
+  pendingFile(entry) {
+    const host = element("div", { class: "pending-file" });
+    this._messenger.intake.use((files) => files.renderPending(host, entry));
+    return host;
   }
 
   react(entry) {

@@ -1,7 +1,7 @@
 /** One entry of the log as an element: a message with its state, reply and reactions, or a notice. */
 
 import { bdi, button, element, iconButton } from "./dom.js";
-import { fileView } from "./file_view.js";
+import { fileView, pathOf } from "./file_view.js";
 import { isSame } from "./names.js";
 import { noticeParts } from "./notices.js";
 import { sanitize } from "./sanitize.js";
@@ -51,8 +51,9 @@ export function entryView(entry, { isFirst, isMarked, ownName, canReact, quoteOf
     isFirst ? avatar(entry.sender || "?") : null,
     headView(entry, isFirst),
     entry.about && !entry.erased ? quoteView(entry, quoteOf, actions) : null,
-    bodyView(entry, ownName),
+    isNamedOnly(entry) ? null : bodyView(entry, ownName),
     entry.erased ? null : fileView(entry.file),
+    entry.attachment ? actions.pendingFile(entry) : null,
     reactionsView(entry, ownName, canReact, actions),
     entry.refusal || entry.reason ? refusalView(entry, actions) : null,
     entry.seq !== undefined && !entry.erased ? toolsView(entry, canReact, actions) : null,
@@ -78,6 +79,11 @@ function headView(entry, isFirst) {
     entry.isResent && element("span", { class: "note" }, _("perhaps sent twice")),
     mark && element("span", { class: "state", role: "img", "aria-label": _(label), title: _(label) }, mark),
   );
+}
+
+// A file without a text has its name in place of one, which is shown with the file anyway.
+function isNamedOnly({ text, file, attachment, erased }) {
+  return !erased && (attachment ? !text : file && text === file.name && pathOf(file.url));
 }
 
 function bodyView(entry, ownName) {

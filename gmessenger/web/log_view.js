@@ -142,7 +142,7 @@ function versionOf(entry, isFirst, isMarked, isAccount, quoted) {
 // Of a message in the outbox there is a new entry at each drawing: what it looks like is its version.
 function numberOf(entry) {
   if (entry.seq === undefined && !entry.notice)
-    return `${entry.key} ${entry.state} ${entry.refusal?.code} ${entry.reason?.code}`;
+    return `${entry.key} ${entry.state} ${entry.refusal?.code} ${entry.reason?.code} ${entry.isUploading}`;
   if (!versions.has(entry)) versions.set(entry, (versionCount += 1));
   return versions.get(entry);
 }

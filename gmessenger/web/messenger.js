@@ -7,6 +7,7 @@ import { now } from "./connection.js";
 import { toast } from "./dialogs.js";
 import { bdi } from "./dom.js";
 import { EntryActions } from "./entry_actions.js";
+import { FileIntake } from "./file_intake.js";
 import { openFind } from "./find_dialog.js";
 import { renderList, shownName, statusDot } from "./list_view.js";
 import { LogView, forgetVersions } from "./log_view.js";
@@ -16,6 +17,7 @@ import { isSame } from "./names.js";
 import { recallOpen } from "./preferences.js";
 import { sanitize } from "./sanitize.js";
 import { buildShell, showPhase } from "./shell.js";
+import { submit } from "./submission.js";
 import { _, errorText, formatNumber } from "./translations.js";
 
 const NARROW = window.matchMedia("(max-width: 799px)");
@@ -30,6 +32,7 @@ export class Messenger {
     this.isCaughtUp = false;
     this._listeners = new AbortController();
     window.addEventListener("popstate", (event) => this._onHistory(event), { signal: this._listeners.signal });
+    this.intake = new FileIntake(this, this._listeners.signal);
     this.rebuild();
     const open = recallOpen();
     if (open && this.state.find(open)) this.open(open);
@@ -49,7 +52,8 @@ export class Messenger {
     });
     this.composer = new Composer(this.parts.composer, {
       client: this.client,
-      onSubmit: (text, composed) => this.submit(text, composed),
+      intake: this.intake,
+      onSubmit: (text, composed) => submit(this, text, composed),
       onEditLast: () => this.editLast(),
       isEnterSend: () => !COARSE.matches,
     });
@@ -108,25 +112,12 @@ export class Messenger {
     if (!this.log.reveal(key)) toast(_("This message cannot be loaded now."));
   }
 
-  /** Send what was written, or run it as a command; returns whether it was taken. */
-  async submit(text, composed) {
-    const { current } = this.state;
-    if (!composed && /^\/[a-z]/i.test(text)) return (await loadModule("commands"))?.runCommand(this, text) ?? false;
-    const plain = text.startsWith("//") ? text.slice(1) : text;
-    if (composed?.isEdit) {
-      if (plain !== composed.text)
-        await this.client.send({ to: current.name, text: plain, about: composed.seq, what: "edit" });
-      return true;
-    }
-    await this.send({ to: current.name, text: plain, about: composed?.seq });
-    return true;
-  }
-
-  /** Send a message to the open conversation, and show it. */
-  async send(message) {
+  /** Send messages to the open conversation, and show them. */
+  async send(...messages) {
     const { current } = this.state;
     current.newAfter = null;
-    await this.client.send(message);
+    await Promise.all(messages.map((message) => this.client.send(message)));
+    if (current !== this.state.current) return;
     if (!current.atEnd) await this.client.loader.open(current);
     this._draw(["log"]);
     this.log.scrollToEnd();
@@ -228,8 +219,16 @@ export class Messenger {
     (await loadModule(name))?.show(this, ...values);
   }
 
+  /** Give up an upload, and the message with it; its text can be written on. */
+  cancelUpload(id) {
+    const { text } = this.client.discard(id);
+    if (text && !this.composer.text) this.composer.setText(text);
+    this.composer.focus();
+  }
+
   onLogin(response) {
     this.isCaughtUp = false;
+    if (this.state.current) this.composer.showFiles();
     for (const topic of ["list", "log", "account", "banner"]) this.invalidate(topic);
     if (response.password_until) this.dialog("account_dialogs", "password");
   }

@@ -8,6 +8,7 @@ const MAX_IN_FLIGHT_BYTES = 262_144; // so that responses come soon on a slow co
 const DEFAULT_DELAY = 1;
 const MIN_DELAY = 0.1;
 const MAX_DELAY = 60;
+const MAX_UPLOADS = 3; // of the file of one message, until it is refused
 /** Refusals of a recipient who is not here; after a reconnection he may be reconnecting, too. */
 const ABSENT_CODES = ["never_seen", "not_here"];
 export const ABSENCE_GRACE = 30; // seconds after a reconnection
@@ -19,19 +20,28 @@ export function randomId(random = (bytes) => crypto.getRandomValues(bytes)) {
 }
 
 /** Return the frame of a queued message. */
-export function frameOf({ id, to, text, about, what, kind }) {
+export function frameOf({ id, to, text, about, what, kind, file }) {
   const frame = { action: "msg", id, to, message: text };
   if (about) frame.about = about;
   if (what) frame.what = what;
   if (kind) frame.kind = kind;
+  if (file) frame.file = file;
   return frame;
+}
+
+/** Return whether a message has a file that the server has not got yet. */
+export function needsUpload({ attachment, file, refusal }) {
+  return Boolean(attachment && !file && !refusal);
 }
 
 /**
  * Messages to one recipient keep their order: while one is deferred, those after it wait, and from then on they are
  * sent one at a time. One that is refused stays, with its `refusal`, until it is discarded or sent again.
  *
- * A message has: id, to, text, perhaps about, what and kind; `order`, by which it is sorted; `refusal`, `isResent`.
+ * A message has: id, to, text, perhaps about, what and kind; `order`, by which it is sorted; `refusal`, `isResent`. One
+ * with a file has its `attachment` (name, type, size, of a picture width and height) and `content`, and waits until it
+ * has the id of the uploaded `file`. Those after it wait for its answer, as the file may have to be uploaded anew; but
+ * not amendments: they change what is there already.
  */
 export class Outbox {
   constructor() {
@@ -70,11 +80,16 @@ export class Outbox {
   }
 
   /** Return whether a message of the history may be one of these, whose response was lost. */
-  isQueued({ to, message, about, what }) {
-    return [...this].some(
-      (queued) =>
-        fold(queued.to) === fold(to) && queued.text === message && queued.about === about && queued.what === what,
-    );
+  isQueued({ to, message, about, what, file }) {
+    return [...this].some((queued) => {
+      if (fold(queued.to) !== fold(to) || queued.about !== about || queued.what !== what) return false;
+      return queued.attachment ? Boolean(queued.file && file?.url.includes(queued.file)) : queued.text === message;
+    });
+  }
+
+  /** Return the first message whose file has to be uploaded. */
+  nextUpload() {
+    return [...this].find(needsUpload);
   }
 
   /** Return the frames to send now; they are in flight until `resolve`, `defer`, `refuse` or `requeueAll`. */
@@ -82,11 +97,15 @@ export class Outbox {
     this.rateLimiter.refill(now);
     const frames = [];
     const blocked = new Set();
+    const hasFile = new Set(); // recipients
     let bytes = [...this._inFlight.values()].reduce((sum, each) => sum + each, 0);
     for (const message of this) {
       if (this._inFlight.size >= MAX_IN_FLIGHT || bytes >= MAX_IN_FLIGHT_BYTES) break;
       if (message.refusal) continue;
       const recipient = fold(message.to);
+      const isBehindFile = hasFile.has(recipient) && !message.what;
+      if (message.attachment) hasFile.add(recipient);
+      if (isBehindFile || needsUpload(message)) continue;
       const isReady = !this._inFlight.has(message.id) && (this._dueAt.get(message.id) ?? 0) <= now;
       if (isReady && !blocked.has(recipient)) {
         const frame = frameOf(message);
@@ -118,15 +137,21 @@ export class Outbox {
   }
 
   /**
-   * Take the response to a message. Return `accepted`, `deferred` or `refused`; `accepted` removes it.
+   * Take the response to a message. Return `accepted`, `deferred`, `refused` or `fileless`; `accepted` removes it.
    *
-   * A refusal that may end is waited for. It is kept as `reason` of the message meanwhile.
+   * A refusal that may end is waited for. It is kept as `reason` of the message meanwhile. `fileless`: the server has
+   * dropped the file, as it has waited for a day, and it has to be uploaded anew.
    */
   onResponse(response, now) {
     const message = this._messages.get(response.id);
     if (response.response < 400) {
       this.resolve(message.id);
       return "accepted";
+    }
+    if (response.code === "no_such_file" && message.attachment && (message.uploads ?? 0) < MAX_UPLOADS) {
+      this._land(message.id);
+      delete message.file;
+      return "fileless";
     }
     const isAbsent = ABSENT_CODES.includes(response.code) && now < this._absenceFinalAt;
     if (!isAbsent && response.response !== 429 && response.response < 500) {
@@ -153,7 +178,7 @@ export class Outbox {
   retry(id) {
     const message = this._messages.get(id);
     this._messages.delete(id);
-    delete message.refusal;
+    for (const name of ["refusal", "reason", "uploads"]) delete message[name];
     this._messages.set(id, message);
   }
 

@@ -74,7 +74,7 @@ export class State {
   /** Return the conversations as they are listed: those with the newest messages first. */
   listed() {
     return [...this.conversations.values()]
-      .filter((each) => each.isListed || each === this.current || each.draft)
+      .filter((each) => each.isListed || each === this.current || each.hasDraft)
       .sort((one, other) => other.time - one.time || one.key.localeCompare(other.key));
   }
 
@@ -184,7 +184,7 @@ export class State {
 
   _evict() {
     const oldest = this.listed().findLast(
-      (each) => !each.isRoom && !each.draft && !each.unread && each !== this.current,
+      (each) => !each.isRoom && !each.hasDraft && !each.unread && each !== this.current,
     );
     if (oldest) this.conversations.delete(oldest.key);
   }

@@ -3,7 +3,14 @@
 import { amend } from "./entries.js";
 
 const NAME = "gmessenger";
-const STORES = { facts: "name", outbox: "id", conversations: "key", messages: ["conversation", "order"] };
+const VERSION = 2; // with a store more
+const STORES = {
+  facts: "name",
+  outbox: "id",
+  contents: "id",
+  conversations: "key",
+  messages: ["conversation", "order"],
+};
 export const MAX_KEPT = 200; // messages of a conversation
 const MAX_CONVERSATIONS = 50; // whose messages are kept
 const TRIM_AFTER = 200; // more messages of a conversation
@@ -19,9 +26,11 @@ export async function openStorage() {
 
 function openDatabase() {
   return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(NAME, 1);
+    const opening = indexedDB.open(NAME, VERSION);
     opening.onupgradeneeded = () => {
-      for (const [name, keyPath] of Object.entries(STORES)) opening.result.createObjectStore(name, { keyPath });
+      const { result: database } = opening;
+      for (const [name, keyPath] of Object.entries(STORES))
+        if (!database.objectStoreNames.contains(name)) database.createObjectStore(name, { keyPath });
     };
     opening.onsuccess = () => resolve(opening.result);
     opening.onerror = opening.onblocked = () => reject(opening.error);
@@ -39,6 +48,7 @@ class Storage {
   constructor(database) {
     this._database = database;
     this._added = new Map(); // conversation → messages that were written since it was trimmed
+    this._contents = new Set(); // ids of the contents that are kept
     database.onversionchange = () => database.close();
   }
 
@@ -46,14 +56,20 @@ class Storage {
     return true;
   }
 
-  /** Return all but the messages: `{ facts, outbox, conversations }`. */
+  /** Return all but the messages: `{ facts, outbox, conversations }`, and the `unused` ids of contents. */
   async load() {
-    const transaction = this._database.transaction(["facts", "outbox", "conversations"]);
-    const rows = await Promise.all(
-      ["facts", "outbox", "conversations"].map((name) => settle(transaction.objectStore(name).getAll())),
-    );
+    const names = ["facts", "outbox", "conversations", "contents"];
+    const transaction = this._database.transaction(names);
+    const rows = await Promise.all(names.map((name) => settle(transaction.objectStore(name).getAll())));
     const facts = Object.fromEntries(rows[0].map(({ name, value }) => [name, value]));
-    return { facts, outbox: rows[1].sort((one, other) => one.order - other.order), conversations: rows[2] };
+    const contents = new Map(rows[3].map(({ id, content }) => [id, content]));
+    this._contents = new Set(contents.keys());
+    const outbox = rows[1].sort((one, other) => one.order - other.order).map((row) => withContent(contents, row));
+    const conversations = rows[2].map(({ attachments = [], ...record }) => {
+      const found = attachments.map((row) => withContent(contents, row)).filter(({ content }) => content);
+      return { ...record, attachments: found };
+    });
+    return { facts, outbox, conversations, unused: [...contents.keys()] };
   }
 
   /** Keep a value under a name. */
@@ -62,17 +78,35 @@ class Storage {
   }
 
   /** Keep a message that the server has not answered; it is on disk when this returns. */
-  putOutgoing(message) {
-    return this._run(["outbox"], ({ outbox }) => outbox.put(message), "strict");
+  async putOutgoing({ content, ...message }) {
+    const isNew = content && !this._contents.has(message.id);
+    const change = ({ outbox, contents }) => {
+      outbox.put(message);
+      if (isNew) contents.put({ id: message.id, content });
+    };
+    await this._run(isNew ? ["outbox", "contents"] : ["outbox"], change, "strict");
+    if (isNew) this._contents.add(message.id);
+  }
+
+  /** Keep the content of a file that goes with a draft, in place of the one before. */
+  async setContent(id, content) {
+    await this._run(["contents"], ({ contents }) => contents.put({ id, content }));
+    this._contents.add(id);
+  }
+
+  /** Drop the contents of files. */
+  async dropContents(ids) {
+    if (ids.length) await this._run(["contents"], ({ contents }) => ids.forEach((id) => contents.delete(id)));
+    for (const id of ids) this._contents.delete(id);
   }
 
   /** Keep a step: received entries, amendments, answered messages and conversations, all of them or nothing. */
   async write({ entries = [], amendments = [], answered = [], conversations = [], emptied = [] }) {
-    await this._run(["messages", "outbox", "conversations"], (stores) => {
+    await this._run(["messages", "outbox", "contents", "conversations"], (stores) => {
       for (const key of emptied) stores.messages.delete(rangeOf(key));
       for (const { conversation, order, entry } of entries) stores.messages.put({ conversation, order, entry });
       for (const ofOne of groupByRow(amendments)) amendRow(stores.messages, ofOne);
-      for (const id of answered) stores.outbox.delete(id);
+      for (const id of answered) for (const name of ["outbox", "contents"]) stores[name].delete(id);
       for (const record of conversations) stores.conversations.put(record);
     });
     for (const { conversation } of entries) {
@@ -109,7 +143,11 @@ class Storage {
 
   /** Drop the messages that the server has not answered: somebody else logs in. */
   clearOutbox() {
-    return this._run(["outbox"], ({ outbox }) => outbox.clear());
+    this._contents.clear();
+    return this._run(["outbox", "contents"], (stores) => {
+      stores.outbox.clear();
+      stores.contents.clear();
+    });
   }
 
   /** Delete everything. */
@@ -118,9 +156,10 @@ class Storage {
     return settle(indexedDB.deleteDatabase(NAME)).catch(() => {});
   }
 
-  /** Drop the messages of all but the newest conversations. */
+  /** Drop the messages of all but the newest conversations, and contents of files that nothing has. */
   async trim() {
-    const { conversations } = await this.load();
+    const { conversations, unused } = await this.load();
+    await this.dropContents(unused);
     const old = conversations.sort((one, other) => other.time - one.time).slice(MAX_CONVERSATIONS);
     if (!old.length) return;
     await this._run(["messages"], ({ messages }) => old.forEach(({ key }) => messages.delete(rangeOf(key))));
@@ -141,6 +180,13 @@ class Storage {
       change(Object.fromEntries(names.map((name) => [name, transaction.objectStore(name)])));
     });
   }
+}
+
+// A file that goes with a message is no draft's any more: its content is taken out.
+function withContent(contents, row) {
+  const content = contents.get(row.id);
+  contents.delete(row.id);
+  return content ? { ...row, content } : row;
 }
 
 function rangeOf(key) {
@@ -179,6 +225,10 @@ export class MemoryStorage {
   async setFact() {}
 
   async putOutgoing() {}
+
+  async setContent() {}
+
+  async dropContents() {}
 
   async write({ entries = [], amendments = [], emptied = [] }) {
     for (const key of emptied) this._messages.delete(key);

@@ -1,6 +1,7 @@
 /** The page's languages: the English sentences are the keys of a catalog, which is `words/LANGUAGE.json`. */
 
 const LANGUAGES = ["en", "ru"];
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte"];
 let catalog = { messages: {}, errors: {} };
 let language = "en";
 let locale = "en"; // as the browser has it, for dates: en-GB, say
@@ -85,6 +86,13 @@ export function formatNumber(count) {
   return new Intl.NumberFormat(language).format(count);
 }
 
+/** Return a number of bytes as people read it. */
+export function formatSize(size) {
+  const power = Math.min(Math.floor(Math.log2(Math.max(size, 1)) / 10), UNITS.length - 1);
+  const style = { style: "unit", unit: UNITS[power], unitDisplay: "short", maximumSignificantDigits: 2 };
+  return new Intl.NumberFormat(language, style).format(size / 1024 ** power);
+}
+
 /** Return the time of day. `time` in Unix seconds; nothing for an unknown time. */
 export function formatTime(time) {
   return time ? formatDate(time, { hour: "2-digit", minute: "2-digit" }) : "";
@@ -140,6 +148,8 @@ const LIMIT_SENTENCES = {
     ngettext("A message has at most {count} character.", "A message has at most {count} characters.", limit),
   frame_too_long: (limit) =>
     ngettext("A message may have at most {count} byte.", "A message may have at most {count} bytes.", limit),
+  file_too_large: (limit) =>
+    _("The file is too large: this server takes at most {size}.", { size: formatSize(limit) }),
   room_full: (limit) =>
     ngettext("The room is full: it can have {count} member.", "The room is full: it can have {count} members.", limit),
 };

@@ -89,6 +89,31 @@ test("what is larger than a frame may be is refused here: the server would close
   assert.equal(outbox.find("a").refusal.code, "frame_too_long");
 });
 
+test("what is behind a file is sent when that is answered; amendments are not behind it", () => {
+  const attachment = { name: "graph.png", type: "image/png", size: 3 };
+  const about = { about: 1, what: "react" };
+  const outbox = make(["a", "bob", { attachment }], ["b"], ["c", "bob", about], ["d", "dale"], ["e", "BOB", { attachment }]);
+  assert.deepEqual(ids(outbox.nextBatch(0)), ["c", "d"]);
+  assert.equal(outbox.nextUpload().id, "a");
+  outbox.find("a").file = outbox.find("e").file = "file1";
+  const [frame, ...others] = outbox.nextBatch(1);
+  assert.deepEqual([frame.id, frame.file, others], ["a", "file1", []]);
+  assert.equal(outbox.onResponse({ id: "a", response: 404, code: "no_such_file" }, 1), "fileless");
+  assert.deepEqual(outbox.nextBatch(2), []);
+  outbox.find("a").file = "file2";
+  assert.deepEqual(ids(outbox.nextBatch(3)), ["a"]);
+  outbox.onResponse({ id: "a", response: 200 }, 3);
+  assert.deepEqual(ids(outbox.nextBatch(4)), ["b", "e"]);
+});
+
+test("an own message of the history is one that waits if it has its file", () => {
+  const outbox = make(["a", "bob", { attachment: {}, text: "", file: "file1" }]);
+  const message = { to: "bob", message: "graph.png", file: { url: "/file/file1/graph.png" } };
+  assert.ok(outbox.isQueued(message));
+  assert.ok(!outbox.isQueued({ ...message, file: { url: "/file/file2/graph.png" } }));
+  assert.ok(!outbox.isQueued({ to: "bob", message: "" }));
+});
+
 test("ids are random and have 22 characters", () => {
   const some = new Set(Array.from({ length: 100 }, () => randomId()));
   assert.equal(some.size, 100);

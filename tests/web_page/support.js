@@ -46,6 +46,9 @@ export class FakeServer {
     this.losesResponses = false;
     this.store = "s1";
     this.catchUp = []; // frames sent after a login
+    this.files = new Map(); // id → { name, size, message }
+    this.uploads = []; // requests, as they came
+    this.onUpload = () => null; // an answer in place of the ordinary one
   }
 
   get socket() {
@@ -61,6 +64,30 @@ export class FakeServer {
     const stored = { action: "msg", time: 1000 + messages.length, ...message, seq: messages.length + 1 };
     messages.push(stored);
     return stored;
+  }
+
+  /** Take an upload, as the page sends it. `onUpload` may return an answer, or `later`: then the test gives it. */
+  post(content, headers, onProgress) {
+    const upload = { content, headers, isAborted: false };
+    this.uploads.push(upload);
+    const answer = new Promise((resolve) => {
+      upload.respond = (status, fields = {}) =>
+        resolve({ status, text: fields.text ?? "", header: (name) => fields[name] ?? "" });
+    });
+    upload.onProgress = onProgress;
+    upload.keep = () => {
+      const id = `file${this.uploads.length}`;
+      this.files.set(id, { size: content.size });
+      upload.respond(201, { Location: `/file/${id}/name` });
+    };
+    const refusal = this.onUpload(upload);
+    if (Array.isArray(refusal)) upload.respond(...refusal);
+    else if (refusal !== "later") upload.keep();
+    const abort = () => {
+      upload.isAborted = true;
+      upload.respond(0);
+    };
+    return { answer, abort };
   }
 
   receive(socket, frame) {
@@ -86,7 +113,10 @@ export class FakeServer {
   }
 
   _msg(frame, respond, socket) {
+    const file = frame.file && { url: `/file/${frame.file}/name`, name: "name", type: "image/png", size: 3 };
+    if (file && !this.files.has(frame.file)) return respond({ response: 404, code: "no_such_file" });
     const { seq, time } = this.store_(frame.to, {
+      ...(file ? { file } : {}),
       from: "alice",
       to: frame.to,
       message: frame.message,
@@ -95,7 +125,7 @@ export class FakeServer {
       what: frame.what,
     });
     if (this.losesResponses) return socket.close();
-    return respond({ seq, time });
+    return respond({ seq, time, ...(file ? { file } : {}) });
   }
 
   _ack({ with: name, seq }) {
@@ -175,18 +205,22 @@ export class DurableStorage extends MemoryStorage {
 
 /** Return a client on a server and a storage, that collects what it was told. */
 export function makeClient(server, storage = new DurableStorage()) {
-  const seen = { messages: [], phases: [], lost: [], refused: [] };
+  const seen = { messages: [], phases: [], lost: [], refused: [], sent: [], shares: [] };
   const hooks = {
     onChange: () => {},
     onPhase: (phase) => seen.phases.push(phase),
     onMessage: (conversation, entry) => seen.messages.push(entry.text),
     onLost: (name, count) => seen.lost.push([name, count]),
     onRefused: (message, response) => seen.refused.push(response.code),
+    onFileSent: (id, file) => seen.sent.push(file.url),
+    onUploading: (id, share) => seen.shares.push(share),
     onStorageError: (error) => {
       throw error;
     },
   };
-  const client = new Client({ storage, url: "ws://test/jim", hooks, makeSocket: () => new FakeSocket(server) });
+  const makeSocket = () => new FakeSocket(server);
+  const post = (...upload) => server.post(...upload);
+  const client = new Client({ storage, url: "ws://test/jim", hooks, makeSocket, post });
   return { client, seen, storage };
 }
 
