@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 CLIENTS ?= 2
 NODES   ?= 1
 SECONDS ?= 60
+WIRE    ?= plain
 SUITE   ?= trixie
 
 # With RERUN_FAILED, what has failed beside other tests is run once more, alone.
@@ -33,9 +34,10 @@ RANDOM_TESTS := $(addprefix tests/protocol/test_,random_sessions.py private_room
 faults: $(VENV)/installed-tests
 	FAULTS=long $(BIN)/python -m pytest tests/chaos $(RANDOM_TESTS) -n 0
 
-# What is promised of one server, asked of two that are one messenger: people of a test are dealt to them in turn.
+# What is promised of one server, asked of two that are one messenger: people of a test are dealt to them in turn. With
+# WIRE=web they come over WebSocket.
 cluster: $(VENV)/installed-tests
-	$(BIN)/python -m pytest tests/protocol tests/cluster --cluster
+	$(BIN)/python -m pytest tests/protocol tests/cluster --cluster --wire $(WIRE)
 
 # What is promised over TCP, asked over WebSocket.
 web: $(VENV)/installed-tests

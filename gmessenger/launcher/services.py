@@ -157,6 +157,7 @@ class Postgres(Service):
         super().__init__("postgres", port, host, settings or {})
         self._data = self.folder / "data"
         self._databases = self._copies = 0
+        self._spare_databases: list[str] = []
         if (user := self.user()) is not None:
             shutil.chown(self.folder, user, user)
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8")
@@ -172,11 +173,13 @@ class Postgres(Service):
 
     def database(self) -> str:
         """Create an empty database and return its URL."""
-        if self._databases % SPARE_DATABASES == 0:
-            names = [f"fresh{self._databases + number}" for number in range(SPARE_DATABASES)]
+        if not self._spare_databases:
+            first = self._databases
+            self._databases += SPARE_DATABASES  # before they are made: where that fails, some of them may be there
+            names = [f"fresh{number}" for number in range(first, self._databases)]
             self.run(*[f"CREATE DATABASE {name}" for name in names])
-        self._databases += 1
-        return self.url(f"fresh{self._databases - 1}")
+            self._spare_databases = names
+        return self.url(self._spare_databases.pop(0))
 
     def copy(self, template: str) -> str:
         """Copy a database that has no connections, given by its URL; return the URL of the copy."""

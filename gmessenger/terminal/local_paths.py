@@ -43,7 +43,7 @@ def unquote_path(typed: str) -> str:
     return words[0] if len(words) == 1 else typed
 
 
-class PartialPath(NamedTuple):
+class PathDraft(NamedTuple):
     """The beginning of a path.
 
     folder: up to the last slash, which it includes; empty for the working directory.
@@ -60,7 +60,7 @@ class PartialPath(NamedTuple):
         return self.folder + self.prefix
 
 
-def parse_beginning(typed: str) -> PartialPath | None:
+def parse_beginning(typed: str) -> PathDraft | None:
     """Return the path that is being typed; None where its quote was closed already."""
     typed, quote = typed.lstrip(), ""
     if typed.startswith(QUOTES):
@@ -75,7 +75,7 @@ def parse_beginning(typed: str) -> PartialPath | None:
     else:
         path = typed
     folder, slash, prefix = path.rpartition("/")
-    return PartialPath(folder + slash, prefix, quote)
+    return PathDraft(folder + slash, prefix, quote)
 
 
 def _unquote(text: str, quote: str) -> str | None:
@@ -110,7 +110,7 @@ class FoundName(NamedTuple):
     is_folder: bool
 
 
-def find_names(beginning: PartialPath, limit: int, deadline: float) -> list[FoundName]:
+def find_names(beginning: PathDraft, limit: int, deadline: float) -> list[FoundName]:
     """Return the first files and folders, by name, that a typed beginning of a path stands for.
 
     Blocks, at most until the monotonic time `deadline` unless the file system hangs; of a folder that is too large to

@@ -112,12 +112,13 @@ def test_a_server_of_another_kind_that_closes_without_a_newline(fake: FakeServer
     assert "does not speak JIM 2; it answered HTTP/1.1 400 Bad Request" in str(failure(starting))
 
 
-def test_a_slow_server_may_send_its_newline_later(fake: FakeServer, make: Any) -> None:
+def test_a_slow_server_may_send_its_newline_later(fake: FakeServer, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gmessenger.client.handshake.NEWLINE_TIMEOUT", 0.1)
     starting = started(make())
     connection = fake.accept()
     connection.expect("presence")
     connection.send_bytes(b'{"response":200,"jim":2,"account":false,"session":"s","server":"fake/1","time":1.0')
-    gevent.sleep(1.2)  # half a frame may take as long as it likes
+    gevent.sleep(0.2)  # half a frame may take as long as it likes
     connection.send_bytes(b',"limits":{"frame":65536,"text":16384}}\n')
     starting.get(timeout=TIMEOUT)
 

@@ -244,7 +244,8 @@ def test_a_ban_that_ends_some_time_is_not_waited_for(fake: FakeServer, begin: Be
     reader, connection = begin()
     connection.close()
     for _ in range(2):  # with the token, and without
-        fake.accept().reject_login(403, "banned", "You are banned.", retry_after=0.01)
+        (refusing := fake.accept()).reject_login(403, "banned", "You are banned.", retry_after=0.01)
+        refusing.close()
     error = reader.wait_for_end()
     assert isinstance(error, Refused) and str(error) == "You are banned."
 

@@ -37,6 +37,22 @@ def test_every_database_is_another_and_keeps_what_is_in_it(postgres: Postgres) -
         postgres.run("SELECT * FROM kept", database=names[1])
 
 
+def test_a_database_whose_making_failed_is_not_made_again(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer may have been lost: then every further one of that name would fail, and every test after it."""
+    run = postgres.run
+
+    def lose_answer(*statements: str) -> str:
+        run(*statements)
+        raise subprocess.TimeoutExpired("psql", 1)
+
+    monkeypatch.setattr(postgres, "_spare_databases", [])
+    monkeypatch.setattr(postgres, "run", lose_answer)
+    with pytest.raises(subprocess.TimeoutExpired):
+        postgres.database()
+    monkeypatch.setattr(postgres, "run", run)
+    assert postgres.database()
+
+
 def test_it_answers(redis_server: Redis) -> None:
     assert redis_server.answers()
 

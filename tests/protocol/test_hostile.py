@@ -111,7 +111,7 @@ def test_who_asks_and_never_reads_the_answers_holds_up_nobody(server: Address, c
 
 
 def test_who_reads_nothing_for_too_long_is_closed(start_server: Callable[..., Address], connector: Connector) -> None:
-    server = start_server(write_timeout=0.5, outbox_frames=20)
+    server = start_server(write_timeout=0.5, outbox_frames=5)
     connector.open_native(server, "deaf", receive_buffer=4096)
     hank = connector.open_native(server, "hank")
     responses = set()

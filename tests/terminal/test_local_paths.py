@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gmessenger.terminal import local_paths
 from gmessenger.terminal.local_paths import (
     FoundName,
-    PartialPath,
+    PathDraft,
     find_names,
     parse_beginning,
     parse_path,
@@ -50,20 +50,20 @@ def test_anything_may_be_typed(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "beginning"),
     [
-        ("", PartialPath("", "", "")),
-        ("gra", PartialPath("", "gra", "")),
-        ("my pho", PartialPath("", "my pho", "")),
-        ("  /tmp/my pho", PartialPath("/tmp/", "my pho", "")),
-        ("'/tmp/my pho", PartialPath("/tmp/", "my pho", "'")),
-        ('"/tmp/a \\"b', PartialPath("/tmp/", 'a "b', '"')),
-        ("/tmp/my\\ pho", PartialPath("/tmp/", "my pho", "\\")),
-        ("~/", PartialPath("~/", "", "")),
+        ("", PathDraft("", "", "")),
+        ("gra", PathDraft("", "gra", "")),
+        ("my pho", PathDraft("", "my pho", "")),
+        ("  /tmp/my pho", PathDraft("/tmp/", "my pho", "")),
+        ("'/tmp/my pho", PathDraft("/tmp/", "my pho", "'")),
+        ('"/tmp/a \\"b', PathDraft("/tmp/", 'a "b', '"')),
+        ("/tmp/my\\ pho", PathDraft("/tmp/", "my pho", "\\")),
+        ("~/", PathDraft("~/", "", "")),
         ("'/tmp/done'", None),
         ('"/tmp/done"', None),
         ("'/tmp/done' and more", None),
     ],
 )
-def test_the_beginning_of_a_path_is_parsed(typed: str, beginning: PartialPath | None) -> None:
+def test_the_beginning_of_a_path_is_parsed(typed: str, beginning: PathDraft | None) -> None:
     assert parse_beginning(typed) == beginning
 
 
@@ -81,7 +81,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def find(folder: Path | str, prefix: str, limit: int = 50, seconds: float = 60.0) -> list[FoundName]:
-    return find_names(PartialPath(f"{folder}/", prefix, ""), limit, time.monotonic() + seconds)
+    return find_names(PathDraft(f"{folder}/", prefix, ""), limit, time.monotonic() + seconds)
 
 
 def test_files_and_folders_are_found_whatever_their_case(folder: Path) -> None:

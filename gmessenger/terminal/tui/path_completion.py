@@ -12,7 +12,7 @@ from gevent.threadpool import ThreadPool
 from prompt_toolkit.completion import Completion
 
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.local_paths import HOME, FoundName, PartialPath, find_names, parse_beginning, quote_path
+from gmessenger.terminal.local_paths import HOME, FoundName, PathDraft, find_names, parse_beginning, quote_path
 
 MAX_READING: Final = 2
 """Folders that may be read at a time; while so many hang, no path is completed."""
@@ -38,7 +38,7 @@ class PathCompleter:
             return [_completion(FoundName(HOME, is_folder=True), beginning, -len(typed))]
         return [_completion(found, beginning, -len(typed)) for found in await self._find(beginning)]
 
-    async def _find(self, beginning: PartialPath) -> list[FoundName]:
+    async def _find(self, beginning: PathDraft) -> list[FoundName]:
         """Return what the folder has; nothing if that is not known within READ_TIMEOUT seconds."""
         if self._reading_count >= MAX_READING:
             return []
@@ -65,7 +65,7 @@ class PathCompleter:
             loop.call_soon_threadsafe(lambda: None if found.done() else found.set_result(names))
 
 
-def _completion(found: FoundName, beginning: PartialPath, start: int) -> Completion:
+def _completion(found: FoundName, beginning: PathDraft, start: int) -> Completion:
     folder, slash = beginning.folder, "/" if found.is_folder else ""
     if not folder and found.name.startswith(HOME) and beginning.path != HOME:
         folder = "./"  # else it would be somebody's home folder
