@@ -230,7 +230,10 @@ def test_with_a_certificate_other_hosts_than_loopback_are_encrypted(
 @pytest.mark.parametrize(
     ("module", "unused"),
     [
-        ("gmessenger.server.server", ["h11", "websockets", "gmessenger.server.web.endpoint", "gmessenger.wire.http"]),
+        (
+            "gmessenger.server.server",
+            ["h11", "rjsmin", "websockets", "gmessenger.server.web.endpoint", "gmessenger.wire.http"],
+        ),
         ("gmessenger.server.web.endpoint", ["websockets", "importlib.metadata"]),
         ("gmessenger.server.web.hooks", ["websockets", "gmessenger.wire.hook_payloads.senders"]),
     ],
