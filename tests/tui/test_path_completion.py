@@ -11,6 +11,7 @@ import pytest
 from gevent.monkey import get_original
 
 from gmessenger.terminal.tui import path_completion
+from tests.support.timeouts import TEST_TIMEOUT
 from tests.support.tui import TuiSession
 
 CLEAR = "\x15"
@@ -25,6 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "graph.png").touch()
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(path_completion, "READ_TIMEOUT", TEST_TIMEOUT)  # whatever else the machine does
     return folder
 
 
@@ -134,6 +136,7 @@ def test_a_mount_that_does_not_answer_holds_up_nothing(screen: TuiSession, monke
     finally:
         answers.set()
     assert 1 <= len(hanging) <= path_completion.MAX_READING
+    monkeypatch.setattr(path_completion, "READ_TIMEOUT", TEST_TIMEOUT)
     completer = screen.ui._input_line.buffer.completer._path_completer  # type: ignore[attr-defined]
     screen.wait_until(lambda: completer._reading_count == 0)
     type_text(screen, f"{CLEAR}/file g")
