@@ -137,6 +137,25 @@ def test_up_edits_the_last_message_and_then_brings_the_input_history(chat: tuple
     tui.wait_for("a typo (edited)")
 
 
+def test_no_older_message_is_edited_while_the_last_one_waits(
+    chat: tuple[TuiClient, Reader], server: RunningServer
+) -> None:
+    """Found by typing a line and `/edit` at once: the edit replaced the message before."""
+    tui, dale = chat
+    tui.type_lines("first")
+    assert dale.next(MessageReceived).delivery.message == "first"
+    tui.wait_until(lambda: tui.model.current.last_own_message() is not None)
+    server.stop()
+    tui.wait_for("offline, next try in")
+    tui.type_lines("second")
+    tui.wait_until(lambda: tui.model.current.is_last_own_waiting)
+    tui.type_lines("/edit third")
+    tui.wait_for("not stored yet")
+    tui.type("\x1be")
+    tui.wait_until(lambda: tui.model.current.composed is None)
+    assert not any(entry.is_edited for entry in tui.model.current.entries)
+
+
 def test_a_marked_message_is_replied_to_reacted_to_and_erased(chat: tuple[TuiClient, Reader]) -> None:
     tui, dale = chat
     dale.client.send("#dev", "shall we?")

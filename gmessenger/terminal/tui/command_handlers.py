@@ -26,7 +26,7 @@ from gmessenger.terminal.room_handlers import made_notice
 from gmessenger.terminal.tui.amendments import quote_of
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.jobs import JobQueue
-from gmessenger.terminal.tui.keybindings import format_key_help
+from gmessenger.terminal.tui.keybindings import NOT_STORED_YET, format_key_help
 from gmessenger.terminal.tui.model import Model, find_by_text
 from gmessenger.terminal.tui.panes import display_name
 
@@ -158,6 +158,8 @@ class TuiCommandHandlers(CommandHandlers):
         entry = current.marked or (current.last_own_message() if own else None)
         if number is not None:
             self.refuse(_("messages have no numbers here: Alt-m marks one"))
+        elif own and current.marked is None and current.is_last_own_waiting:
+            self.refuse(_(NOT_STORED_YET))
         elif entry is None:
             self.refuse(_("which message? Alt-m marks one"))
         elif not entry.is_message or entry.seq is None:

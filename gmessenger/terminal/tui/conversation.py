@@ -240,6 +240,19 @@ class Conversation:
         """Return the newest message of the user that the server has stored."""
         return next((entry for entry in reversed(self.entries) if entry.is_own and entry.is_message), None)
 
+    @property
+    def is_last_own_waiting(self) -> bool:
+        """Whether the user has sent a message after `last_own_message`: whoever says "my last" means that one."""
+        last = next(
+            (
+                entry
+                for entry in reversed(self.entries)
+                if entry.is_own and (entry.is_message or entry.state is MessageState.WAITING)
+            ),
+            None,
+        )
+        return last is not None and last.state is MessageState.WAITING
+
     def last_message_of_others(self) -> Entry | None:
         """Return the newest message of another user."""
         return next((entry for entry in reversed(self.entries) if not entry.is_own and entry.is_message), None)

@@ -18,6 +18,7 @@ from gmessenger.terminal.tui.input_line import InputLine
 from gmessenger.terminal.tui.model import Model
 from gmessenger.terminal.tui.scrollback import Scrollback
 
+NOT_STORED_YET: Final = N_("your last message is not stored yet: edit it when it is, or mark another one")
 MAX_INPUT: Final = 100_000
 """Characters of the input line; no server accepts as many in a message."""
 
@@ -191,6 +192,8 @@ class KeyActions:
         current = self._model.current
         if current.marked is None and (text := self._actions.take_back_rejected()) is not None:
             return self._input_line.set_text(text)
+        if current.marked is None and current.is_last_own_waiting:
+            return self._show(_(NOT_STORED_YET))
         entry = current.marked or current.last_own_message()
         if entry is None or not (entry.is_own and entry.is_message):
             return self._show(_("only messages of yours can be edited"))
