@@ -11,9 +11,9 @@ import { after, before } from "node:test";
 
 const require = createRequire(join(process.cwd(), ".browser", "package.json"));
 const { chromium } = require("playwright-core");
-const PYTHON = resolve(process.env.PYTHON ?? ".venv/bin/python");
+export const PYTHON = resolve(process.env.PYTHON ?? ".venv/bin/python");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const SCREENSHOTS = join(".browser", "screenshots");
+export const SCREENSHOTS = join(".browser", "screenshots");
 export const TIMEOUT = 60_000; // milliseconds: what hangs fails, however busy the machine
 export const PASSWORD = "correct horse battery";
 
@@ -217,7 +217,7 @@ function presenceOf(name, device) {
   return { action: "presence", jim: 2, user: { account_name: name, password: PASSWORD, device } };
 }
 
-function cleanEnvironment() {
+export function cleanEnvironment() {
   const entries = Object.entries(process.env).filter(([name]) => !name.startsWith("MESSENGER_"));
   return { ...Object.fromEntries(entries), LC_ALL: "C.UTF-8" };
 }
