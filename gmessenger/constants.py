@@ -30,5 +30,12 @@ STORE_RETRY_DELAY: Final = 1.0
 """Seconds before a store that was unavailable is tried again."""
 MAX_HISTORY_PAGE: Final = 500
 """Messages in one response to a history or search request."""
+DEFAULT_PUSH_HOSTS: Final = (
+    "googleapis.com",  # Chromium, and what is built on it
+    "push.services.mozilla.com",
+    "push.apple.com",
+    "notify.windows.com",
+)
+"""Hosts of the push services of browsers."""
 LEASE_TTL: Final = 30.0
 """Seconds after the last renewal for which the names of guests that a node holds are not given to another node."""

@@ -24,6 +24,10 @@ MAX_REASON: Final = 200
 MAX_DEVICE: Final = 128
 MAX_QUERY: Final = 4096
 MAX_PATH: Final = 4096
+MAX_ENDPOINT: Final = 1024
+"""Characters of the URL of a push subscription; those of the known push services have at most 600."""
+MAX_PUSH_KEY: Final = 128
+"""Characters of a key of a push subscription, of which base64url needs 88."""
 MAX_INVITE_USES: Final = 10_000
 MAX_ID: Final = 64
 """Bytes of the id of a request."""
@@ -53,6 +57,10 @@ Query: TypeAlias = Annotated[str, Meta(max_length=MAX_QUERY)]
 Id: TypeAlias = Annotated[str, Meta(max_length=MAX_ID)]
 FileId: TypeAlias = Annotated[str, Meta(max_length=64)]
 """Of a file that was uploaded."""
+Endpoint: TypeAlias = Annotated[str, Meta(max_length=MAX_ENDPOINT)]
+"""The URL of a push subscription."""
+PushKey: TypeAlias = Annotated[str, Meta(max_length=MAX_PUSH_KEY)]
+"""A key of a push subscription."""
 FilePath: TypeAlias = Annotated[str, Meta(max_length=MAX_PATH)]
 
 InviteUses: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_INVITE_USES)]

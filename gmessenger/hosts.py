@@ -13,6 +13,7 @@ MAX_PORT: Final = 65_535
 IPV6_SITE_PREFIX: Final = 64
 """The prefix of an IPv6 address that its user cannot choose: one site has all addresses with the same prefix."""
 HOST_PORT_PATTERN: Final = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+HOST_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 FORBIDDEN_IN_HOST: Final = re.compile(r"[\x00-\x20\x7f-\xa0:/@\[\]]")
 """Characters that no host name has, and that would change the meaning of a URL."""
 
@@ -50,6 +51,13 @@ def strip_brackets(host: str) -> str:
 def is_certainly_address(text: str) -> bool:
     """Return whether a text can only be an address or a network: names have no `:` or `/`, but may be `203.0.113.7`."""
     return ":" in text or "/" in text
+
+
+def is_host_name(text: str) -> bool:
+    """Return whether a text is the name of a host in lower case and ASCII, and cannot be an address."""
+    labels = text.split(".")
+    is_name = all(map(HOST_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+    return is_name and len(text) <= MAX_HOST_NAME
 
 
 def ascii_host(host: str) -> str:

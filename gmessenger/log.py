@@ -77,6 +77,7 @@ EVENTS: Final[dict[str, EventSpec]] = {
     "certificate_expires": _spec(logging.WARNING, "file", "expires", "days"),
     "greenlet_failed": _spec(logging.ERROR, "what", "address"),
     "notification_failed": _spec(logging.WARNING, "name", "reason"),
+    "push_failed": _spec(logging.WARNING, "name", "host", "reason", "attempt"),
     "notifications_dropped": _spec(logging.WARNING, "count"),
     "registered": _spec(logging.INFO, "name", "address", "invite"),
     "invite_made": _spec(logging.INFO, "invite"),

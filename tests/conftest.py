@@ -18,6 +18,7 @@ from hypothesis import settings
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.config.options import ServerOptions
 from gmessenger.launcher.services import Postgres, Redis, missing
+from gmessenger.server.push.client import PushNetwork
 from gmessenger.server.server import Server
 from tests.support.scripted_server import FakeServer
 
@@ -55,7 +56,8 @@ class RunningServer:
 
     host = "127.0.0.1"
 
-    def __init__(self, wire: str = "plain", **options: Any) -> None:
+    def __init__(self, wire: str = "plain", push_network: PushNetwork | None = None, **options: Any) -> None:
+        """`push_network`: how push services are reached."""
         self.wire = wire
         if wire == "web":
             options["web"] = f"{self.host}:0"
@@ -63,7 +65,7 @@ class RunningServer:
         shipped = ServerOptions(
             ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0, message_rate=0, request_rate=0
         )
-        self.app = Server(replace(shipped, **options), FAST)
+        self.app = Server(replace(shipped, **options), FAST, push_network)
         self.app.start()
 
     @property

@@ -70,8 +70,7 @@ class CredentialService:
         account = session.require_account()
         devices = self._store.devices(account.id, self._authenticator.token_horizon())
         own = session.device_id
-        here = {one.device.id for one in self._router.sessions(account.key) if one.device is not None}
-        here.update(self._router.peers.devices_of(account.key))
+        here = self._router.devices(account.key)
         return DeviceList(
             [DeviceEntry(each.name, each.used, each.id in here, each.id == own or UNSET) for each in devices]
         )

@@ -261,8 +261,8 @@ class FanOut:
         self._committed: dict[str, list[CommittedMessage]] = {}
         self._sequencer: CommittedHandler = self.deliver
         self._on_deliver: CommittedHandler | None = None
-        self.on_committed: CommittedHandler | None = None
-        """Called with the messages of one conversation that this server has committed, if anything is set."""
+        self.listeners: list[CommittedHandler] = []
+        """Each is called with the messages of one conversation that this server has committed, after delivery."""
 
     def attach(self, sequencer: CommittedHandler, on_deliver: CommittedHandler | None = None) -> None:
         """Pass what is committed to `sequencer` instead of `deliver`, and call `on_deliver` before each delivery.
@@ -280,9 +280,9 @@ class FanOut:
         """Deliver what was collected. Where that raises, call it again for the rest."""
         while self._committed:
             committed = self._committed.pop(next(iter(self._committed)))
-            if self.on_committed is not None:
-                self.on_committed(committed)
             self._sequencer(committed)
+            for listener in self.listeners:
+                listener(committed)
 
     def deliver(self, committed: list[CommittedMessage], sessions: Sequence[Session] | None = None) -> None:
         """Deliver messages of one conversation, ordered by seq, to these sessions, or to all recipients of this server.

@@ -42,6 +42,7 @@ from gmessenger.chat.session import Session
 from gmessenger.chat.settings_service import SettingsService
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
+from gmessenger.chat.subscriptions import SubscriptionService
 from gmessenger.chat.tasks import ChangeRunner
 from gmessenger.chat.throttle import Throttle, WeightedNetworks
 from gmessenger.chat.whois import WhoisService
@@ -169,6 +170,7 @@ class Messenger:
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
         self.settings_service = SettingsService(store, router, clock)
+        self.subscriptions = SubscriptionService(store)
         self.hooks = HookService(
             store,
             router,

@@ -260,6 +260,24 @@ class FileUsage(Struct):
     size: int = 0
 
 
+class PushSubscription(Struct, frozen=True):
+    """Where push messages for a device are sent, and the keys with which they are encrypted, as the browser made them.
+
+    `endpoint`: the URL, which is a secret. `p256dh`, `auth`: in base64url.
+    """
+
+    endpoint: str
+    p256dh: str
+    auth: str
+
+
+class Unread(Struct):
+    """Up to where an account has read a conversation, and how many messages of others it has not, up to a limit."""
+
+    read_seq: int
+    count: int
+
+
 UPLOAD_TTL: Final = 86_400.0  # seconds after which a file that no message has got is dropped
 FILE_BLOCK: Final = 4096
 """Bytes that a file counts at least, and a multiple of which it counts: many small files take room, too."""

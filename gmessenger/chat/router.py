@@ -52,6 +52,11 @@ class Router:
         """Return the local sessions of a name, the earliest login first. Do not change the list."""
         return self._sessions.get(key, [])
 
+    def devices(self, key: str) -> set[int]:
+        """Return the ids of the devices with which an account is online, on any node."""
+        local = {session.device.id for session in self.sessions(key) if session.device is not None}
+        return local.union(self.peers.devices_of(key))
+
     def add(self, session: Session) -> None:
         """Add a session that has logged in; from now on it gets what is sent to its name."""
         self._sessions.setdefault(session.key, []).append(session)

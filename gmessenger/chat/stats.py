@@ -43,7 +43,7 @@ class MessengerStats(Struct):
     """Counters of the messenger.
 
     `deliveries`: messages that were put into outboxes, live or from the store. `refused`: messages, by error code.
-    `logins`: by result. `hook_posts`: by outcome.
+    `logins`: by result. `hook_posts`, `pushes` (push messages): by outcome.
     """
 
     stored: int = 0
@@ -53,6 +53,7 @@ class MessengerStats(Struct):
     refused: Counter[str] = field(default_factory=Counter)
     logins: Counter[str] = field(default_factory=lambda: Counter(ok=0, resumed=0))
     hook_posts: Counter[str] = field(default_factory=lambda: Counter(stored=0, silent=0))
+    pushes: Counter[str] = field(default_factory=Counter)
 
 
 class StoreStats(Struct):

@@ -28,6 +28,7 @@ from gmessenger.chat.records import (
     MessagePage,
     MessageTrace,
     NewMessage,
+    PushSubscription,
     ReadRange,
     RoomAccess,
     RoomRecord,
@@ -36,6 +37,7 @@ from gmessenger.chat.records import (
     Sanction,
     SearchResult,
     StoredFile,
+    Unread,
 )
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import WireError
@@ -285,6 +287,27 @@ class Store(Protocol):
 
     def note_alerts(self, hook: int, fingerprints: Sequence[str], seq: int, time: float) -> None:
         """Record with which message a hook, given by its account, has posted alerts; keep `MAX_ALERTS`, the newest."""
+
+    def vapid_key(self, new: str) -> str:
+        """Return the private key by which push services know this server; `new` becomes it if there was none."""
+
+    def push_devices(self, account: int | None = None) -> Sequence[tuple[int, int]]:
+        """Return account and device of each push subscription, of all or of one account."""
+
+    def find_push_subscription(self, device: int, used_after: float = 0.0) -> PushSubscription | None:
+        """Return the push subscription of a device, unless it has no token, or none that was used after that time."""
+
+    def set_push_subscription(self, account: int, device: int, subscription: PushSubscription) -> None:
+        """Store the push subscription of a device, in place of the one it had; no other device keeps the endpoint.
+
+        It goes with the device, and when the device's token is revoked. Raises `NoSuchDevice`.
+        """
+
+    def drop_push_subscription(self, account: int, device: int, endpoint: str | None = None) -> None:
+        """Remove the push subscription of a device; with `endpoint`, only if it has that one."""
+
+    def unread(self, account: int, conversation: str) -> Unread | None:
+        """Return what an account has not read of a conversation; None if it may read nothing there."""
 
     @property
     def files_id(self) -> str:

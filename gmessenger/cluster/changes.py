@@ -220,6 +220,7 @@ class ChangeApplier:
             self._update_account(id, accounts.get(id))
         self._end_outdated_sessions(accounts.values())
         self._resync_blocks(accounts)
+        self._messenger.subscriptions.load_all()
         self._resync_rooms_and_sanctions()
         self._resync_sessions()
 
@@ -371,6 +372,9 @@ class ChangeApplier:
         if account is not None:
             self._messenger.blocks.load(account.key, names)
 
+    def _handle_push(self, account: int, details: ChangeDetails) -> None:
+        self._messenger.subscriptions.load(account, self._read(lambda: self._store.push_devices(account)))
+
     def _handle_device(self, id: int, details: ChangeDetails) -> None:
         is_dropped = details.reason == DROPPED
         if self._session_on_device(id) is None:
@@ -446,6 +450,7 @@ CHANGE_HANDLERS: Final[dict[str, Callable[..., None]]] = {
     "sanction": ChangeApplier._handle_sanction,
     "blocks": ChangeApplier._handle_blocks,
     "device": ChangeApplier._handle_device,
+    "push": ChangeApplier._handle_push,
     "guest": ChangeApplier._handle_guest,
     "kick": ChangeApplier._handle_kick,
     "expel": ChangeApplier._handle_expel,

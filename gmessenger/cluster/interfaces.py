@@ -23,6 +23,7 @@ ChangeKind: TypeAlias = Literal[
     "sanction",
     "blocks",
     "device",
+    "push",
     "guest",
     "guest invitation",
     "kick",

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gmessenger.errors import BadRequest
-from gmessenger.hosts import MAX_PORT, ascii_host, split_host_port
+from gmessenger.hosts import MAX_PORT, ascii_host, is_host_name, split_host_port
 from gmessenger.room_rules import format_rules, parse_rules
 from gmessenger.server_urls import is_server_url, parse_server_url
 from gmessenger.text import Text
@@ -23,6 +23,10 @@ COMMENT_PATTERN: Final = re.compile(r"\s[#;]")
 """The beginning of a comment after a value in a config file."""
 TEXT_COMMENT_PATTERN: Final = re.compile(r"\s#(?=\s|$)")
 """The same after a text for people, which may contain `#dev` or `1 ; 2`."""
+CONTACT_URL: Final = re.compile(
+    r"mailto:[!-?A-~]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+[!-~]*"
+)
+"""Push services refuse addresses of hosts without a dot, such as localhost."""
 TRUE_WORDS = ("yes", "true", "on", "1")
 FALSE_WORDS = ("no", "false", "off", "0")
 
@@ -133,6 +137,31 @@ def networks() -> OptionType:
             ) from None
 
     return OptionType("ADDRESS,…", parse)
+
+
+def host_names() -> OptionType:
+    """Accept names of hosts, no addresses, separated by commas; the value is a tuple of them in lower case."""
+
+    def parse(value: str) -> tuple[str, ...]:
+        names = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        if not all(map(is_host_name, names)):
+            raise ArgumentTypeError(
+                f"expected names of hosts (push.example.org,example.net) with commas between, not {value!r}"
+            )
+        return names
+
+    return OptionType("HOST,…", parse)
+
+
+def contact_url() -> OptionType:
+    """Accept `mailto:` and an address of mail, or an https URL; may be empty."""
+
+    def parse(value: str) -> str:
+        if value and CONTACT_URL.fullmatch(value) is None:
+            raise ArgumentTypeError(f"expected mailto:NAME@HOST or https://HOST, not {value!r}")
+        return value
+
+    return OptionType("URL", parse)
 
 
 def printable_text(max_length: int) -> OptionType:

@@ -12,6 +12,7 @@
     │   │   ├── BadPassword            400  bad_password
     │   │   ├── AlreadyLoggedIn        400  already_logged_in
     │   │   ├── TlsRequired            400  tls_needed
+    │   │   ├── BadSubscription        400  bad_subscription
     │   │   └── NotStorable            400  not_storable
     │   ├── NotLoggedIn                401  not_logged_in
     │   ├── PasswordRequired           401  password_needed
@@ -43,6 +44,7 @@
     │   │   ├── RoomClosed             403  room_closed
     │   │   ├── QuotaExceeded          403  quota_exceeded
     │   │   ├── FilesRefused           403  files_refused
+    │   │   ├── PushRefused            403  push_refused
     │   │   ├── TooManyRooms           403  too_many_rooms
     │   │   ├── TooManySettings        403  too_many_settings
     │   │   ├── TooManyHooks           403  too_many_hooks

@@ -55,6 +55,11 @@ class TlsRequired(BadRequest):
     message = "This port speaks TLS: connect with TLS, or to the server's plain port."
 
 
+class BadSubscription(BadRequest):
+    code = "bad_subscription"
+    message = "This is no push subscription that the server can send to."
+
+
 class NotStorable(BadRequest):
     code = "not_storable"
     message = "The server cannot store this; sending it again does not help."

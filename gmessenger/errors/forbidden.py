@@ -152,6 +152,11 @@ class FilesRefused(Forbidden):
     message = "This server keeps no files."
 
 
+class PushRefused(Forbidden):
+    code = "push_refused"
+    message = "This server sends no push messages."
+
+
 class TooManyRooms(Forbidden):
     code = "too_many_rooms"
     message = "The limit on the number of rooms is reached."

@@ -23,7 +23,7 @@ from gmessenger.paths import STDERR, control_socket
 from gmessenger.sanitize import sanitize
 from gmessenger.server.net import descriptors
 from gmessenger.server.net.sockets import UNIX_PREFIX, find_listening_process, listen_tcp
-from gmessenger.server.settings import files_folder, keeps_files
+from gmessenger.server.settings import files_folder, keeps_files, push_subject
 from gmessenger.store import POSTGRES_PREFIXES, file_from_url, require_postgres_driver
 
 RESERVED_CONNECTIONS: Final = 5
@@ -163,6 +163,12 @@ def _check_files(options: ServerOptions) -> str:
     return f"{folder}, {'' if folder.exists() else 'to be made, '}{free / 2**30:.1f} GB free"
 
 
+def _check_push(options: ServerOptions) -> str:
+    """Describe Web Push. Raises `ConfigError` where push services would refuse the server."""
+    subject = push_subject(options)
+    return f"by {', '.join(options.push_hosts)}, from {subject}" if options.push else "none"
+
+
 def _check_health(options: ServerOptions) -> str:
     if options.health.startswith(UNIX_PREFIX):
         folder = Path(options.health.removeprefix(UNIX_PREFIX)).parent
@@ -239,6 +245,7 @@ CHECKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
     "TLS": _check_tls,
     "web": _check_web,
     "files": _check_files,
+    "push": _check_push,
     "health": _check_health,
     "log": _check_log,
     "descriptors": _check_file_limit,

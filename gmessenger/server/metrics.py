@@ -95,6 +95,26 @@ METRICS: Final = (
         ("outcome",),
     ),
     MetricSpec(
+        "pushes",
+        "counter",
+        "push messages by outcome: sent, deferred (tried again later), needless (read or erased by then, or told "
+        "before), gone (the push service has forgotten the subscription), failed, or dropped (too many waited)",
+        lambda server, _: server.messenger.stats.pushes,
+        ("outcome",),
+    ),
+    MetricSpec(
+        "pushes_waiting",
+        "gauge",
+        "push messages that wait to be sent",
+        lambda server, _: server.push_sender.waiting_count if server.push_sender is not None else 0,
+    ),
+    MetricSpec(
+        "push_subscriptions",
+        "gauge",
+        "devices with a push subscription",
+        lambda server, _: len(server.messenger.subscriptions),
+    ),
+    MetricSpec(
         "files",
         "gauge",
         "files kept, as counted last",

@@ -15,10 +15,12 @@ from gevent.event import Event
 
 from gmessenger import __version__, log
 from gmessenger.chat.admin import AdminService
+from gmessenger.chat.attention import AttentionPolicy
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.notifier import AbsenceNotifier
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.presence import CallLater
+from gmessenger.chat.push_notifier import PushNotifier
 from gmessenger.chat.storage import Store
 from gmessenger.cluster.interfaces import is_shared
 from gmessenger.config.options import ServerOptions
@@ -36,7 +38,7 @@ from gmessenger.server.net.tls import certificate_from_options
 from gmessenger.server.net.writer import FlushScheduler
 from gmessenger.server.notify_command import WORKERS as NOTIFY_WORKERS
 from gmessenger.server.notify_command import NotifyCommand
-from gmessenger.server.settings import files_folder, keeps_files, policy_from_options
+from gmessenger.server.settings import files_folder, keeps_files, policy_from_options, push_subject
 from gmessenger.server.snapshot import LoopLagMonitor, status_report
 from gmessenger.server.web_address import public_url
 from gmessenger.store import file_from_url, open_store
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
     from gmessenger.cluster.peers import ClusterPeers
     from gmessenger.server.health import HealthServer
+    from gmessenger.server.push.client import PushNetwork
+    from gmessenger.server.push.sender import PushSender
     from gmessenger.server.web.endpoint import WebEndpoint
     from gmessenger.server.web.files import FileRoutes
     from gmessenger.server.web.routes import Route
@@ -103,11 +107,19 @@ uniform = SystemRandom().uniform
 class Server:
     """A server: `start`, then `wait`; `stop` drains it. All methods are called in greenlets of one hub."""
 
-    def __init__(self, options: ServerOptions, password_verifier: PasswordVerifier | None = None) -> None:
+    def __init__(
+        self,
+        options: ServerOptions,
+        password_verifier: PasswordVerifier | None = None,
+        push_network: PushNetwork | None = None,
+    ) -> None:
         """Bind the ports, open the store, and create all parts; no connection is accepted before `start`.
+
+        `push_network`: how push services are reached; None for the Internet.
 
         Raises `ListenError`, `ConfigError`, `FileError` or `StoreLocked`; then ports and store are closed again.
         """
+        push_subject(options)
         self.options = options
         self.supervisor = Supervisor()
         self.certificate = certificate_from_options(options)
@@ -139,7 +151,7 @@ class Server:
             self.files = FileKeeper(self.store, files_folder(options)) if keeps_files(options) else None
             if self.files is not None:
                 on_failure.callback(self.files.close)
-            self._create_services(password_verifier or PasswordVerifier())
+            self._create_services(password_verifier or PasswordVerifier(), push_network)
             on_failure.pop_all()
 
     def _own(self, sockets: list[socket.socket], on_failure: ExitStack) -> list[socket.socket]:
@@ -148,7 +160,7 @@ class Server:
             on_failure.callback(sock.close)
         return sockets
 
-    def _create_services(self, password_verifier: PasswordVerifier) -> None:
+    def _create_services(self, password_verifier: PasswordVerifier, push_network: PushNetwork | None) -> None:
         password_verifier.warm_up()
         options = self.options
         limiter = ConnectionLimiter(lambda: self.options, time.monotonic)
@@ -171,7 +183,11 @@ class Server:
             if peers is not None
             else None
         )
+        self._attention = AttentionPolicy(
+            self.messenger.authenticator.accounts, self.messenger.blocks.is_hidden, time.time
+        )
         self.notify_command = self._create_notify_command()
+        self.push_sender = self._create_push_sender(push_network) if options.push else None
         self._context = self._create_context()
         self.acceptor = Acceptor(self._context, self.messenger, self.certificate, limiter, lambda: self.stopping)
         if options.web:
@@ -184,11 +200,27 @@ class Server:
             return None
         messenger = self.messenger
         command = NotifyCommand(self.options.notify_command, self.options.notify_timeout)
-        notifier = AbsenceNotifier(
-            messenger.authenticator.accounts, messenger.router.__contains__, command.put, time.monotonic, time.time
-        )
-        messenger.fan_out.on_committed = notifier.on_committed
+        notifier = AbsenceNotifier(self._attention, messenger.router.__contains__, command.put, time.monotonic)
+        messenger.fan_out.listeners.append(notifier.on_committed)
         return command
+
+    def _create_push_sender(self, network: PushNetwork | None) -> PushSender:
+        # Imported late: their libraries take long, and most servers send no push messages.
+        from gmessenger.server.push.client import PushClient, public_network
+        from gmessenger.server.push.message import PushSealer, check_subscription, make_vapid_key
+        from gmessenger.server.push.sender import PushSender
+
+        messenger = self.messenger
+        key = self.store.vapid_key(make_vapid_key())
+        sealer = PushSealer(key, lambda: push_subject(self.options))
+        client = PushClient(network or public_network(), lambda: self.options.push_timeout)
+        sender = PushSender(messenger, self.store, client, sealer, lambda: self.options, self.supervisor.spawn)
+        messenger.subscriptions.open(
+            sealer.public_key, lambda subscription: check_subscription(subscription, self.options.push_hosts)
+        )
+        notifier = PushNotifier(self._attention, messenger.subscriptions, messenger.router.devices, sender.offer)
+        messenger.fan_out.listeners.append(notifier.on_committed)
+        return sender
 
     def _create_context(self) -> ServerContext:
         hub = gevent.get_hub()
@@ -289,13 +321,16 @@ class Server:
         if self.notify_command is not None:
             for _ in range(NOTIFY_WORKERS):
                 spawn("notifications", self.notify_command.run, wait_stopped)
+        if self.push_sender is not None:
+            spawn("push messages", self.push_sender.run, wait_stopped)
         spawn("loop lag", self.loop_lag.run, wait_stopped)
 
     def apply_options(self, options: ServerOptions) -> None:
         """Replace those options that do not need a restart, also for open connections.
 
-        Raises `ConfigError` if the certificate cannot be used; then nothing has changed.
+        Raises `ConfigError` if the certificate cannot be used, or `push_subject` does; then nothing has changed.
         """
+        push_subject(options)
         if self.certificate is not None and not self.certificate.reload():
             raise ConfigError("The certificate cannot be used.")
         before, self.options, self._context.options = self.options, options, options

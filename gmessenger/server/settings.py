@@ -10,6 +10,7 @@ from gmessenger.chat.ratelimit import Limits, RateLimit
 from gmessenger.config.options import ServerOptions
 from gmessenger.config.options.table import default_files_folder
 from gmessenger.constants import MEMORY_URL
+from gmessenger.errors import ConfigError
 from gmessenger.room_rules import parse_rules
 from gmessenger.store import POSTGRES_PREFIXES
 
@@ -43,6 +44,16 @@ def files_folder(options: ServerOptions) -> Path | None:
     if options.files and options.store_url != MEMORY_URL:
         return Path(options.files)
     return default_files_folder(options.store_url)
+
+
+def push_subject(options: ServerOptions) -> str:
+    """Return how push services can reach the operator; empty without `--push`. Raises `ConfigError` if they cannot."""
+    subject = options.push_contact or (options.web_url if options.web_url.startswith("https://") else "")
+    if options.push and not subject:
+        raise ConfigError(
+            "--push needs a way for push services to reach you: --push-contact mailto:NAME@HOST, or an https --web-url."
+        )
+    return subject if options.push else ""
 
 
 def policy_from_options(options: ServerOptions, web_url: str = "") -> Policy:

@@ -28,6 +28,7 @@ from gmessenger.urls import redact_url
 
 if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
+    from gmessenger.server.push.sender import PushSender
     from gmessenger.server.web.files import FileRoutes
 
 LAG_INTERVAL: Final = 0.25  # seconds between two measurements
@@ -61,6 +62,7 @@ class ServerView(Protocol):
     certificate: CertificateManager | None
     files: FileKeeper | None
     file_routes: FileRoutes | None
+    push_sender: PushSender | None
     store: Store
     node: ClusterNode | None
     messenger: Messenger

@@ -41,6 +41,7 @@ INVITE_ID_SIZE: Final = 8  # hexadecimal digits of the hash
 MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
 PAGE_SIZE: Final = 200  # messages read for a client at a time
 MAX_QUIET: Final = 1000  # amendments that are counted among the unread of a conversation
+MAX_UNREAD: Final = 1000  # unread messages of a conversation that are counted for a push message
 MAX_SENT_AS: Final = 20  # messages found by the id that their client gave them
 PAST_ID_TTL: Final = 30 * 86_400.0  # seconds; for so long the ids of pruned messages stay known
 
@@ -56,6 +57,7 @@ EXPORT_TEXT_COLUMN: Final = 5  # behind the message's place
 MAX_FAULTS: Final = 20  # of one kind that a verification lists
 
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
+VAPID_KEY: Final = "SELECT value FROM facts WHERE name = 'vapid key'"
 FILES_ID: Final = "SELECT value FROM facts WHERE name = 'files'"
 DIGEST_KEY: Final = "SELECT value FROM facts WHERE name = 'digest key'"
 SELECT_HOOKS: Final = (

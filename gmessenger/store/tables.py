@@ -20,7 +20,7 @@ class Table:
     autoincrement: bool = False
 
 
-SECRET_COLUMNS: Final = frozenset({"password", "password_by", "hash", "digest", "text"})
+SECRET_COLUMNS: Final = frozenset({"password", "password_by", "hash", "digest", "text", "endpoint", "p256dh", "auth"})
 MAX_VALUE_SHOWN: Final = 40  # characters of a value in the description of a row
 
 
@@ -89,6 +89,7 @@ TABLES: Final = (
             "time",
         ),
     ),
+    Table("push_subscriptions", ("device_id", "endpoint", "p256dh", "auth")),
 )
 """All that a transfer copies, beside the identity; each backend derives its indexes and counters from these."""
 
@@ -107,6 +108,10 @@ class TableSource(Protocol):
     @property
     def files_id(self) -> str:
         """Return what tells the files of this store from those of others."""
+
+    @property
+    def vapid_key(self) -> str:
+        """Return the private key by which push services know the server; empty where it has none."""
 
     def iter_rows(self, table: Table) -> Iterator[TableRow]:
         """Yield every row of a table; a batch at a time is in memory."""
@@ -135,6 +140,9 @@ class TableSink(TableSource, Protocol):
 
     def set_files_id(self, id: str) -> None:
         """Replace what tells the files of this store from those of others."""
+
+    def set_vapid_key(self, key: str) -> None:
+        """Set the private key by which push services know the server."""
 
     def set_identity(self, identity: str) -> None:
         """Replace the identity of the store."""

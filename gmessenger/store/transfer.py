@@ -125,6 +125,8 @@ def transfer(
             report.checksums[table.name] = _copy_table(table, reader, sink, report, on_progress, on_bad_row)
         sink.set_digest_key(reader.digest_key)
         sink.set_files_id(reader.files_id)
+        if reader.vapid_key:
+            sink.set_vapid_key(reader.vapid_key)
         sink.set_identity(reader.identity)
         for table in TABLES:
             _compare_table(table, report.checksums[table.name], sink)

@@ -1,4 +1,4 @@
-"""HTTP/1.1, the client's end of an upgrade: one request out, the head of its response in. `h11` reads and writes.
+"""HTTP/1.1, the client's end: one request out, the head of its response in. `h11` reads and writes.
 
 The body of a response is not read: the connection ends, or is no HTTP any more.
 """
@@ -22,7 +22,7 @@ class ResponseHead(HttpHead, frozen=True):
 
 
 class HttpClientCodec:
-    """One request of a client that asks for another protocol, and the response to it."""
+    """One request of a client, and the response to it."""
 
     __slots__ = ("_connection",)
 
@@ -33,6 +33,13 @@ class HttpClientCodec:
         """Return a GET request, which MUST ask for an upgrade."""
         request = self._connection.send(h11.Request(method="GET", target=target, headers=list(headers))) or b""
         return request + (self._connection.send(h11.EndOfMessage()) or b"")
+
+    def post(self, target: str, headers: HeaderList, body: bytes) -> bytes:
+        """Return a POST request with a body, after whose response the connection ends."""
+        all_headers = [*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
+        head = self._connection.send(h11.Request(method="POST", target=target, headers=all_headers)) or b""
+        data = self._connection.send(h11.Data(data=body)) or b""
+        return head + data + (self._connection.send(h11.EndOfMessage()) or b"")
 
     def receive(self, data: bytes) -> ResponseHead | None:
         """Return the response once its head is complete, else None. Preliminary ones (103) are skipped.

@@ -32,6 +32,10 @@ def example(kind: OptionType, default: Any) -> tuple[str, Any]:
         return "graph.png", ("graph.png",)
     if kind.metavar == "sha256:HEX":
         return DIGEST
+    if kind.metavar in ("SITE", "URL") and default == "":
+        return "https://chat.example.org", "https://chat.example.org"
+    if kind.metavar == "HOST,…":
+        return "Push.example.org,example.net", ("push.example.org", "example.net")
     if kind.metavar == "SITE":
         return "https://chat.example.org", "https://chat.example.org"
     if kind.metavar == "RULES":

@@ -41,6 +41,7 @@ REQUESTS: dict[str, Frame] = {
     "hook": {"room": "#dev", "name": "grafana"},
     "unhook": {"room": "#dev", "name": "grafana"},
     "hooks": {"room": "#dev"},
+    "push": {"endpoint": "https://push.example.org/x", "p256dh": "key", "auth": "secret"},
     "members": {"room": "#dev", "after": "dale", "limit": 5},
     "users": {"after": "dale", "limit": 5},
     "whois": {"user": "dale"},

@@ -11,7 +11,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from gmessenger.chat.records import Credential, DeviceLogin, FileInfo, NewMessage, Sanction, StoredFile
+from gmessenger.chat.records import (
+    Credential,
+    DeviceLogin,
+    FileInfo,
+    NewMessage,
+    PushSubscription,
+    Sanction,
+    StoredFile,
+)
 from gmessenger.chat.storage import Store
 from gmessenger.errors import ConfigError, FileError, IdReused, ServerRunning, StoreLocked, WireError
 from gmessenger.launcher.services import Postgres
@@ -80,6 +88,8 @@ def populate(store: Store) -> None:
     store.delete_room("#gone")
     hook = store.add_hook("grafana", "Grafana", "#dev", "a secret", 32.0, "Hank", hank).id
     store.note_alerts(hook, ["high load"], 20, 33.0)
+    store.set_push_subscription(hank, phone.id, PushSubscription("https://push.example.org/1", "key", "secret"))
+    store.vapid_key("a private key")
     store.prune(10.0)
     store.flush()
 
@@ -151,6 +161,7 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
     store = open_store(copy())
     try:
         assert store.identity == identity
+        assert store.vapid_key("another") == "a private key"  # else no subscription could be sent to
         assert store.create_account("new", "new", "hash", 50.0).id == 5  # not the id of who was deleted
         hank = next(account.id for account in store.accounts() if account.key == "hank")
         assert [item.seq for item in store.search(hank, "число 東京", "#dev", 5, 30.0).messages] == [20, 19, 18, 17, 16]

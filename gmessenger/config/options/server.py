@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from gmessenger.config.options.log import LogOptions
+from gmessenger.config.options.push import PushOptions
 from gmessenger.config.options.table import default_store_url, option
 from gmessenger.config.types import (
     boolean,
@@ -31,7 +31,7 @@ from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, RegistrationMod
 
 
 @dataclass(frozen=True, slots=True)
-class ServerOptions(LogOptions):
+class ServerOptions(PushOptions):
     """The options of `gmessenger-server`; sizes in bytes, times in seconds."""
 
     @property

@@ -90,9 +90,9 @@ def option(
 
 
 def option_rows(options_class: type[Any]) -> tuple[Option, ...]:
-    """Return the rows of a table in the order of its fields, but for the log's options, which come last."""
+    """Return the rows of a table in the order of its fields, but for those that it inherits, which come last."""
     rows = [Option(column.name, column.default, *column.metadata["row"]) for column in fields(options_class)]
-    return tuple(sorted(rows, key=lambda row: row.key.startswith("log_")))
+    return tuple(sorted(rows, key=lambda row: (row.key.startswith("log_"), row.key.startswith("push"))))
 
 
 def default_files_folder(store_url: str) -> Path | None:

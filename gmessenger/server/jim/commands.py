@@ -181,6 +181,12 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         lambda native, session, request: native.messenger.hooks.revoke(session, request.room, request.name)
     ),
     events.HooksRequest: _change(lambda native, session, request: native.messenger.hooks.list(session, request.room)),
+    events.PushRequest: _change(
+        lambda native, session, request: native.messenger.subscriptions.subscribe(
+            session, request.endpoint, request.p256dh, request.auth
+        ),
+        cost=2,
+    ),
     events.MembersRequest: Command(
         lambda native, session, request: native.messenger.room_service.members(session, request.room, request.after)
     ),

@@ -54,6 +54,7 @@ class LoginResult(Result, kw_only=True):
     store: str
     limits: dict[str, int]
     files: str | UnsetType = UNSET
+    vapid: str | UnsetType = UNSET
     features: tuple[str, ...] = FEATURES
     alert: str
 
@@ -316,6 +317,7 @@ class NativeHandler(ConnectionHandler):
             password_until=(session.device and session.device.password_until) or UNSET,
             store=messenger.store_identity,
             limits=messenger.policy.announced_limits(session) | {"id": MAX_ID},
+            vapid=messenger.subscriptions.public_key or UNSET,
             alert=messenger.greeting,
         )
         if messenger.policy.takes_files:

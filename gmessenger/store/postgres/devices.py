@@ -37,6 +37,11 @@ REVOKE: Final = (
 REVOKE_OTHERS: Final = (
     "DELETE FROM tokens WHERE account_id = %s AND device_id IS DISTINCT FROM %s::bigint RETURNING device_id"
 )
+DROP_PUSH_SUBSCRIPTIONS: Final = (
+    # Of devices that were logged out.
+    "DELETE FROM push_subscriptions WHERE device_id IN (SELECT d.id FROM devices d WHERE d.account_id = %s "
+    "AND NOT EXISTS (SELECT FROM tokens t WHERE t.device_id = d.id))"
+)
 COUNT_LOGIN: Final = "UPDATE devices SET entry = entry + 1 WHERE id = ANY(%s)"  # so that no session on it is the last
 NOTE_USE: Final = (
     "UPDATE devices SET used = greatest(used, %(time)s) WHERE id = %(device)s",
@@ -92,6 +97,7 @@ class DeviceStore(Database):
                 rows = db.execute(REVOKE, (account, device)).fetchall()
             else:
                 rows = db.execute(REVOKE_OTHERS, (account, kept)).fetchall()
+            db.execute(DROP_PUSH_SUBSCRIPTIONS, (account,))
             dropped = sorted(id for (id,) in rows)
             db.execute(COUNT_LOGIN, (dropped,))
             for id in dropped:

@@ -391,6 +391,16 @@ CREATE TRIGGER file_of_deleted AFTER DELETE ON messages FOR EACH ROW EXECUTE FUN
 INSERT INTO facts VALUES ('files', replace(gen_random_uuid()::text, '-', '')) ON CONFLICT DO NOTHING;
 """
 
+ADD_PUSH_SUBSCRIPTIONS: Final = """
+-- Where, and with which keys, push messages for a device are sent. Two devices never have the same endpoint.
+CREATE TABLE push_subscriptions (
+    device_id bigint PRIMARY KEY REFERENCES devices ON DELETE CASCADE,
+    endpoint text COLLATE "C" NOT NULL UNIQUE,
+    p256dh text NOT NULL,
+    auth text NOT NULL
+);
+"""
+
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
@@ -398,6 +408,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_OWNED_ROOMS + ADD_MESSAGES_ABOUT + ADD_ACCOUNT_CARE + ADD_MESSAGE_WORDS,
     ADD_HOOKS,
     ADD_FILES,
+    ADD_PUSH_SUBSCRIPTIONS,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)

@@ -7,12 +7,13 @@ from gmessenger.store.postgres.files import FileStore
 from gmessenger.store.postgres.hooks import HookStore
 from gmessenger.store.postgres.leases import NameLeases
 from gmessenger.store.postgres.messages import MessageStore
+from gmessenger.store.postgres.push import PushStore
 from gmessenger.store.postgres.reindex import IndexRebuild
 from gmessenger.store.postgres.room_access import RoomAccessStore
 from gmessenger.store.postgres.rooms import RoomStore
 
 
 class PostgresStore(
-    HookStore, FileStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild
+    HookStore, FileStore, PushStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild
 ):
     """A store in a PostgreSQL database that the nodes of a cluster share."""

@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import FileError, ServerRunning
-from gmessenger.store.common import DIGEST_KEY, FILES_ID, IDENTITY, bisect_bad, indexed_text
+from gmessenger.store.common import DIGEST_KEY, FILES_ID, IDENTITY, VAPID_KEY, bisect_bad, indexed_text
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
 from gmessenger.store.postgres.search_index import MARK_ALL_INDEXED
@@ -51,6 +51,9 @@ REFUSE_PROGRAMS_WITHOUT_HOOKS: Final = (
     "AND EXISTS (SELECT FROM hooks)"
 )
 SET_FILES_ID: Final = "UPDATE facts SET value = %s WHERE name = 'files'"
+SET_VAPID_KEY: Final = (
+    "INSERT INTO facts VALUES ('vapid key', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 SET_IDENTITY: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 SELECT_ROWS: Final = SQL("SELECT {} FROM {}")
 COUNT_ROWS: Final = SQL("SELECT count(*) FROM {}")
@@ -80,8 +83,16 @@ class TableIO:
     def files_id(self) -> str:
         return str(self._select_value(FILES_ID))
 
+    @property
+    def vapid_key(self) -> str:
+        row = self._db.execute(VAPID_KEY).fetchone()
+        return str(row[0]) if row else ""
+
     def set_files_id(self, id: str) -> None:
         self._db.execute(SET_FILES_ID, (id,))
+
+    def set_vapid_key(self, key: str) -> None:
+        self._db.execute(SET_VAPID_KEY, (key,))
 
     def set_digest_key(self, key: str) -> None:
         self._db.execute(SET_DIGEST_KEY, (key,))

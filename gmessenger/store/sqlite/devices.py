@@ -33,6 +33,11 @@ SELECT_TOKENS_OF_DEVICE: Final = (
     "SELECT d.id FROM devices d JOIN tokens t ON t.device_id = d.id WHERE d.account_id = ? AND d.name = ?"
 )
 SELECT_OTHER_TOKENS: Final = "SELECT device_id FROM tokens WHERE account_id = ? AND device_id IS NOT ?"
+DROP_PUSH_SUBSCRIPTIONS: Final = (
+    # Of devices that were logged out.
+    "DELETE FROM push_subscriptions WHERE device_id IN (SELECT d.id FROM devices d WHERE d.account_id = ? "
+    "AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.device_id = d.id))"
+)
 NOTE_USE: Final = (
     "UPDATE devices SET used = max(used, :time) WHERE id = :device",
     "UPDATE tokens SET used = max(used, :time) WHERE device_id = :device",
@@ -75,6 +80,7 @@ class DeviceStore(Database):
             else:
                 rows = db.execute(SELECT_OTHER_TOKENS, (account, kept)).fetchall()
             db.executemany(DROP_TOKENS_OF_DEVICE, rows)
+            db.execute(DROP_PUSH_SUBSCRIPTIONS, (account,))
             return [id for (id,) in rows]
 
         dropped = self.writer.execute(change)

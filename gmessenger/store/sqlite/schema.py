@@ -313,6 +313,21 @@ ADD_FILES: Final = (
     "INSERT OR IGNORE INTO facts VALUES ('files', lower(hex(randomblob(16))))",
 )
 
+ADD_PUSH_SUBSCRIPTIONS: Final = (
+    # Where, and with which keys, push messages for a device are sent. Two devices never have the same endpoint.
+    _table(
+        "push_subscriptions",
+        "device_id INTEGER NOT NULL",
+        "endpoint TEXT NOT NULL",
+        "p256dh TEXT NOT NULL",
+        "auth TEXT NOT NULL",
+        "PRIMARY KEY (device_id)",
+        "UNIQUE (endpoint)",
+    ),
+    "CREATE TRIGGER push_subscription_of_deleted AFTER DELETE ON devices BEGIN DELETE FROM push_subscriptions "
+    "WHERE device_id = old.id; END",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -323,6 +338,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_HOOKS,
     ADD_FILES,
     (STEADY_MERGES,),
+    ADD_PUSH_SUBSCRIPTIONS,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

@@ -11,7 +11,7 @@ from typing import Final
 
 from gmessenger.durability import sync_directory, sync_path
 from gmessenger.errors import FileError
-from gmessenger.store.common import DIGEST_KEY, FILES_ID, IDENTITY, indexed_text
+from gmessenger.store.common import DIGEST_KEY, FILES_ID, IDENTITY, VAPID_KEY, indexed_text
 from gmessenger.store.sqlite.database import FILE_SUFFIXES
 from gmessenger.store.sqlite.datafile import StoreLock
 from gmessenger.store.sqlite.schema import MARK_ALL_INDEXED
@@ -29,6 +29,7 @@ ROWID_TABLES: Final = ("messages",)
 """Tables without a sequence: the next id follows the highest."""
 SET_DIGEST_KEY: Final = "UPDATE facts SET value = ? WHERE name = 'digest key'"
 SET_FILES_ID: Final = "UPDATE facts SET value = ? WHERE name = 'files'"
+SET_VAPID_KEY: Final = "INSERT OR REPLACE INTO facts VALUES ('vapid key', ?)"
 SET_IDENTITY: Final = "UPDATE facts SET value = ? WHERE name = 'identity'"
 LAST_ID: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 SET_SEQUENCE: Final = (
@@ -59,8 +60,16 @@ class TableIO:
     def files_id(self) -> str:
         return str(self._db.execute(FILES_ID).fetchone()[0])
 
+    @property
+    def vapid_key(self) -> str:
+        row = self._db.execute(VAPID_KEY).fetchone()
+        return str(row[0]) if row else ""
+
     def set_files_id(self, id: str) -> None:
         self._db.execute(SET_FILES_ID, (id,))
+
+    def set_vapid_key(self, key: str) -> None:
+        self._db.execute(SET_VAPID_KEY, (key,))
 
     def set_digest_key(self, key: str) -> None:
         self._db.execute(SET_DIGEST_KEY, (key,))

@@ -208,6 +208,14 @@ class HooksRequest(Request, tag="hooks", kw_only=True):
     room: fields.Name
 
 
+class PushRequest(Request, tag="push", kw_only=True):
+    """Keeps a push subscription for the device; without any of the three fields, it is forgotten."""
+
+    endpoint: fields.Endpoint | None = None
+    p256dh: fields.PushKey | None = None
+    auth: fields.PushKey | None = None
+
+
 class MembersRequest(Request, tag="members", kw_only=True):
     room: fields.Name
     after: fields.Name | None = None
@@ -328,6 +336,7 @@ NativeRequest: TypeAlias = (
     | HookRequest
     | UnhookRequest
     | HooksRequest
+    | PushRequest
     | MembersRequest
     | RoomsRequest
     | UsersRequest
