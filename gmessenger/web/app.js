@@ -1,6 +1,6 @@
 /** The page: puts the client, the views and what the browser has together. */
 
-import { Announcer, notify } from "./attention.js";
+import { Announcer, notificationState, notify } from "./attention.js";
 import { Client } from "./client.js";
 import { now } from "./connection.js";
 import { toast } from "./dialogs.js";
@@ -19,14 +19,16 @@ import { isWorkerHere, startWorker } from "./updates.js";
 const URL_OF_SERVER = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/jim`;
 const INVITE = /^#invite=([\w-]{1,256})$/;
 const WORKER_DELAY = 2000; // milliseconds after the first login, which what the worker fetches would slow down
+const MAX_OPENED = 64; // characters, as it may be written
+const OPENED = /^#open=([^&]{1,400})$/; // by a notification
 /** Refusals of a login after which one has to log in anew. */
 const LOGIN_CODES = ["password_needed", "wrong_password", "guests_refused", "name_in_use", "bad_name", "name_taken"];
 
 class App {
-  constructor(storage, invite = "") {
+  constructor(storage, invite = "", opened = "") {
     this.storage = storage;
     this.host = document.getElementById("app");
-    this.invite = invite;
+    Object.assign(this, { invite, opened });
     this.announcer = new Announcer(document.getElementById("announcer"));
     this.isLoggedIn = false;
     this.onFirstLogin = () => {};
@@ -57,12 +59,15 @@ class App {
   async changeLanguage(language) {
     setPreferences({ language });
     await loadLanguage();
+    this.comparePush();
     this.messenger?.rebuild();
   }
 
   /** Log out; returns when the page is empty. Raises `RequestError`. */
   async logOut(isForced = false) {
     await this.client.logOut({ isForced });
+    setPreferences({ notifications: false }); // who comes next decides anew
+    await this.push?.end();
     location.reload();
   }
 
@@ -87,12 +92,15 @@ class App {
     window.addEventListener("focus", () => this._onLookedAt(), { signal });
     window.addEventListener("online", () => this.client.connection.check(), { signal });
     window.addEventListener("pagehide", () => this._onHidden(), { signal });
+    navigator.serviceWorker?.addEventListener("message", ({ data }) => this._onWorkerMessage(data), { signal });
   }
 
   _showMessenger() {
     if (this.messenger) return;
     this.host.removeAttribute("hidden");
     this.messenger = new Messenger(this.host, this.client, this);
+    if (this.opened) this.messenger.open(this.opened);
+    this.opened = "";
   }
 
   _showLogin({ response, note }) {
@@ -140,6 +148,23 @@ class App {
     this.session = { name: this.client.state.ownName, isAccount: this.client.state.isAccount, token: response.session };
     this._showMessenger();
     this.messenger.onLogin(response);
+    this.comparePush();
+  }
+
+  _onWorkerMessage({ open, renewed }) {
+    if (open) this.messenger?.open(open);
+    if (renewed && this.client.connection.isOnline) this.comparePush();
+  }
+
+  /** Have the browser's push subscription, the server's and the language of its words be as they should. */
+  async comparePush() {
+    const { vapid, isAccount } = this.client.state;
+    if (!vapid && !this.push) return;
+    const loaded = await import("./push.js").catch(() => null); // at the next login, where it cannot be fetched now
+    if (!loaded) return;
+    this.push ??= new loaded.PushSubscriber({ registration, request: (frame) => this.client.request(frame) });
+    const words = { news: _("New messages"), inRoom: _("{name} in {room}") };
+    await this.push.compare({ vapid, isWanted: isAccount && notificationState() === "on", words });
   }
 
   _onEntryFailed(phase, details) {
@@ -162,7 +187,7 @@ class App {
     this.messenger = null;
     this.host.className = "login";
     this._listeners?.abort();
-    const use = () => new App(this.storage, this.invite).start({ isStealing: true });
+    const use = () => new App(this.storage, this.invite, this.opened).start({ isStealing: true });
     this.host.replaceChildren(
       element(
         "div",
@@ -209,6 +234,23 @@ function takeInvite() {
   return found ? found[1] : "";
 }
 
+// A notification was clicked while no page was open.
+function takeOpened() {
+  const found = OPENED.exec(location.hash);
+  if (!found) return "";
+  history.replaceState(null, "", "/");
+  try {
+    return decodeURIComponent(found[1]).slice(0, MAX_OPENED);
+  } catch {
+    return ""; // it is no name
+  }
+}
+
+async function registration() {
+  const isRegistered = await navigator.serviceWorker?.getRegistration();
+  return isRegistered ? navigator.serviceWorker.ready : null;
+}
+
 async function loadLanguage() {
   const language = chooseLanguage([preferences.language, ...navigator.languages].filter(Boolean));
   if (language === "en") setLanguage("en");
@@ -223,7 +265,7 @@ function keepPage() {
 async function main() {
   applyTheme();
   await loadLanguage().catch(() => setLanguage("en"));
-  const app = new App(await openStorage(), takeInvite());
+  const app = new App(await openStorage(), takeInvite(), takeOpened());
   if (isWorkerHere()) keepPage();
   else app.onFirstLogin = () => setTimeout(keepPage, WORKER_DELAY);
   await app.start();

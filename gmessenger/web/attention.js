@@ -61,6 +61,7 @@ export async function notify(state, conversation, entry, onClick) {
     body: excerpt(entry.text, 200),
     tag: conversation.key,
     icon: new URL("icon-192.png", import.meta.url).href,
+    data: { with: conversation.name },
   };
   try {
     const shown = new Notification(title, options);

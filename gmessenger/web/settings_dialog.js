@@ -23,6 +23,7 @@ const NOTIFICATIONS = {
   impossible: N_("This browser shows no notifications here."),
   refused: N_("The browser refuses notifications of this page; its settings can allow them."),
   on: N_("You are notified of direct messages and mentions while the page is open elsewhere."),
+  push: N_("You are notified of direct messages and mentions, also while the page is closed."),
   off: N_("You are not notified of messages."),
 };
 
@@ -86,10 +87,12 @@ function browserPart(page, close) {
     element("h3", {}, _("This browser")),
     languageSelect(changeLanguage),
     choiceField(_("Colours"), THEMES, preferences.theme, changeTheme),
-    notificationsView(),
+    notificationsView(page),
   );
   if (isPhoneOfApple())
-    part.append(element("p", { class: "hint" }, _("To install: tap Share, then Add to Home Screen.")));
+    part.append(
+      element("p", { class: "hint" }, _("To install, and to be notified: tap Share, then Add to Home Screen.")),
+    );
   return part;
 }
 
@@ -103,18 +106,20 @@ function choiceField(label, choices, present, change) {
   );
 }
 
-function notificationsView() {
+function notificationsView(page) {
   const view = element("div", { class: "action-row" });
   const draw = () => {
     const state = notificationState();
     const turn = async () => {
       const isOn = state !== "on" && (await Notification.requestPermission()) === "granted";
       setPreferences({ notifications: isOn });
+      await page.app.comparePush();
       draw();
     };
     const label = state === "on" ? _("Turn off") : _("Turn on");
     const isPossible = ["on", "off"].includes(state);
-    view.replaceChildren(element("span", {}, _(NOTIFICATIONS[state])), isPossible ? button(label, turn) : "");
+    const text = NOTIFICATIONS[state === "on" && page.app.push?.isOn ? "push" : state];
+    view.replaceChildren(element("span", { role: "status" }, _(text)), isPossible ? button(label, turn) : "");
   };
   draw();
   return view;

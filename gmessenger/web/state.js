@@ -38,6 +38,7 @@ export class State {
     this.alert = response.alert ?? "";
     this.registration = response.registration ?? "";
     this.serverName = response.server ?? "";
+    this.vapid = response.vapid ?? "";
     this.mustChangePassword = Boolean(response.password_until);
     this.presence.clear();
     this.applySettings(response.settings ?? {});
