@@ -242,7 +242,7 @@ class Conversation:
 
     @property
     def is_last_own_waiting(self) -> bool:
-        """Whether the user has sent a message after `last_own_message`: whoever says "my last" means that one."""
+        """Whether the user has sent a newer message than `last_own_message`, which is not stored yet."""
         last = next(
             (
                 entry
