@@ -1,4 +1,4 @@
-"""Which devices are sent a push message: those with a subscription that are not connected."""
+"""Which devices may be sent a push message: those with a subscription."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class DevicePush(Struct, frozen=True):
     """That a device is to be told of a message.
 
     `conversation`: its key; `shown`: its name as the account sees it. `is_online`: the account is connected elsewhere.
+    `is_connected`: this device is, so it has to be told only if it does not acknowledge the message.
     """
 
     account: Account
@@ -24,6 +25,7 @@ class DevicePush(Struct, frozen=True):
     shown: str
     seq: int
     is_online: bool
+    is_connected: bool
 
 
 class PushNotifier:
@@ -49,11 +51,10 @@ class PushNotifier:
         """Have devices told of messages of one conversation that this node has committed."""
         for each in committed:
             for account, shown in self._attention.find(each, self._subscriptions.has_any):
-                self._push_to_absent(account, shown, each)
+                self._push_to_devices(account, shown, each)
 
-    def _push_to_absent(self, account: Account, shown: str, committed: CommittedMessage) -> None:
-        connected = self._connected_devices(account.key)
+    def _push_to_devices(self, account: Account, shown: str, committed: CommittedMessage) -> None:
+        connected, conversation = self._connected_devices(account.key), committed.message.conversation
         for device in self._subscriptions.devices(account):
-            if device not in connected:
-                conversation = committed.message.conversation
-                self._push(DevicePush(account, device, conversation, shown, committed.seq, bool(connected)))
+            is_online, is_connected = bool(connected - {device}), device in connected
+            self._push(DevicePush(account, device, conversation, shown, committed.seq, is_online, is_connected))

@@ -272,10 +272,14 @@ class PushSubscription(Struct, frozen=True):
 
 
 class Unread(Struct):
-    """Up to where an account has read a conversation, and how many messages of others it has not, up to a limit."""
+    """Up to where an account has read a conversation, and how many messages of others it has not, up to a limit.
+
+    `received_seq`: up to where one of its devices has acknowledged it.
+    """
 
     read_seq: int
     count: int
+    received_seq: int
 
 
 UPLOAD_TTL: Final = 86_400.0  # seconds after which a file that no message has got is dropped

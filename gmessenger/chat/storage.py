@@ -306,8 +306,11 @@ class Store(Protocol):
     def drop_push_subscription(self, account: int, device: int, endpoint: str | None = None) -> None:
         """Remove the push subscription of a device; with `endpoint`, only if it has that one."""
 
-    def unread(self, account: int, conversation: str) -> Unread | None:
-        """Return what an account has not read of a conversation; None if it may read nothing there."""
+    def unread(self, account: int, conversation: str, device: int) -> Unread | None:
+        """Return what an account has not read of a conversation, and what one of its devices has acknowledged there.
+
+        None if it may read nothing there.
+        """
 
     @property
     def files_id(self) -> str:

@@ -171,6 +171,11 @@ class PendingCursors:
             self.advance(device, conversation, seq)
         return bool(in_flight)
 
+    def find(self, device: int, conversation: str) -> int:
+        """Return the seq of a cursor that may not be on disk yet; 0 where there is none."""
+        key = (device, conversation)
+        return self._pending.get(key) or self._in_flight.get(key, 0)
+
     def uncommitted(self, conversation: str) -> dict[int, int]:
         """Return the seqs of a conversation that may not be on disk yet, by device."""
         cursors = self._in_flight | self._pending

@@ -41,6 +41,7 @@ OPTIONS = {
     "push_hosts": ("example.org",),
     "push_interval": 0.0,
     "push_delay": 0.0,
+    "push_ack_timeout": 2.0,
     "push_retry_limit": 0.05,
 }
 
@@ -201,15 +202,72 @@ def test_a_room_that_is_made_again_is_told_anew(chat: Chat, service: PushService
     service.wait_for(2)
 
 
-def test_a_device_that_is_connected_is_told_nothing(chat: Chat, service: PushService) -> None:
+def test_a_device_that_acknowledges_is_told_nothing(start_chat: Callable[..., Chat], service: PushService) -> None:
+    chat = start_chat()
     dale, hank = chat.register("dale"), chat.register("hank")
     subscribe(dale, Browser())
-    hank.send_messages("dale", "you see this")
-    assert dale.next_event("msg")["message"] == "you see this"
+    for text in ("you see this", "and this"):
+        (seq,) = hank.send_messages("dale", text)
+        dale.acknowledge("hank", seq)
+    chat.outcomes("needless", 1)
     chat.leave(dale)
     hank.send_messages("dale", "but not this")
     chat.outcomes("sent", 1)
-    assert (dict(chat.counts), len(service.posts)) == ({"sent": 1}, 1)
+    assert len(service.posts) == 1
+
+
+def test_each_message_is_given_time_to_be_acknowledged(start_chat: Callable[..., Chat], service: PushService) -> None:
+    chat = start_chat()
+    dale, hank = chat.register("dale"), chat.register("hank")
+    subscribe(dale, Browser())
+    (first, second) = hank.send_messages("dale", "one", "two")
+    dale.acknowledge("hank", first)
+    chat.outcomes("deferred", 1)
+    dale.acknowledge("hank", second)
+    chat.outcomes("needless", 1)
+    assert service.posts == []
+
+
+def test_a_device_whose_connection_only_looks_alive_is_told(
+    start_chat: Callable[..., Chat], service: PushService
+) -> None:
+    """A phone that sleeps acknowledges nothing, and its connection lives until the next probe is not answered."""
+    chat = start_chat(push_ack_timeout=0.1)
+    dale, hank, browser = chat.register("dale"), chat.register("hank"), Browser()
+    subscribe(dale, browser)
+    hank.send_messages("dale", "wake up")
+    (post,) = service.wait_for(1)
+    assert browser.read(post.body)["message"] == "wake up"
+
+
+def test_a_device_that_connects_before_it_is_told_has_time_to_acknowledge(
+    start_chat: Callable[..., Chat], service: PushService
+) -> None:
+    chat = start_chat(push_delay=2.0)
+    chat.absent("dale")
+    chat.log_in("dale", "laptop")
+    hank = chat.register("hank")
+    (seq,) = hank.send_messages("dale", "one")
+    dale = chat.log_in("dale", "phone")
+    chat.outcomes("deferred", 1)
+    dale.acknowledge("hank", seq)
+    chat.outcomes("needless", 1)
+    assert service.posts == []
+
+
+def test_devices_that_are_connected_fill_half_of_the_queue_at_most(
+    start_chat: Callable[..., Chat], service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "MAX_WAITING_CONNECTED", 1)
+    chat = start_chat(push_ack_timeout=3600.0)
+    hank = chat.register("hank")
+    for name in ("dale", "bobby"):
+        subscribe(chat.register(name), Browser(), name)
+        hank.send_messages(name, "one")
+    chat.outcomes("dropped", 1)
+    chat.absent("erin", path="erin")
+    hank.send_messages("erin", "one")
+    service.wait_for(1)
 
 
 def test_in_a_room_it_is_those_who_are_mentioned(chat: Chat, service: PushService) -> None:

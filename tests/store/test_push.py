@@ -100,20 +100,25 @@ def test_the_key_is_made_once(opened: Callable[[], Store], request: pytest.Fixtu
         assert opened().vapid_key("third") == "first"
 
 
-def test_what_is_unread(driver: StoreDriver) -> None:
+def test_what_is_unread(driver: StoreDriver, phone: int) -> None:
     store = driver.store
-    assert store.unread(driver.dale, DIRECT) is None
+    assert store.unread(driver.dale, DIRECT, phone) is None
     for text in ("one", "two", "three"):
         driver.append(driver.message(text))
-    assert store.unread(driver.dale, DIRECT) == Unread(0, 3)
-    assert store.unread(driver.hank, DIRECT) == Unread(0, 0)  # they are its own
+    assert store.unread(driver.dale, DIRECT, phone) == Unread(0, 3, 0)
+    assert store.unread(driver.hank, DIRECT, phone) == Unread(0, 0, 0)  # they are its own
     store.mark_read(driver.dale, DIRECT, 1)
+    store.acknowledge(phone, DIRECT, 2)
+    assert store.unread(driver.dale, DIRECT, phone) == Unread(1, 2, 2)  # before it is on disk, too
+    store.flush()
     driver.append(driver.message("", about=About(2, "erase")))
     driver.append(driver.message("👍", about=About(3, "react")))
-    assert store.unread(driver.dale, DIRECT) == Unread(1, 1)
+    assert store.unread(driver.dale, DIRECT, phone) == Unread(1, 1, 2)
 
 
-def test_what_was_said_before_one_has_joined_or_while_one_was_away_is_not_unread(driver: StoreDriver) -> None:
+def test_what_was_said_before_one_has_joined_or_while_one_was_away_is_not_unread(
+    driver: StoreDriver, phone: int
+) -> None:
     store = driver.store
     store.create_room("#dev", "#dev", driver.hank, 1.0)
     store.change_rules("#dev", {"history": "joined"})
@@ -122,15 +127,15 @@ def test_what_was_said_before_one_has_joined_or_while_one_was_away_is_not_unread
         driver.append(driver.message(text, "#dev"))
 
     say("before")
-    assert store.unread(driver.dale, "#dev") is None
+    assert store.unread(driver.dale, "#dev", phone) is None
     store.join("#dev", driver.dale, 2.0)
     say("heard")
     store.leave("#dev", driver.dale)
-    assert store.unread(driver.dale, "#dev") is None
+    assert store.unread(driver.dale, "#dev", phone) is None
     say("away")
     store.join("#dev", driver.dale, 3.0)
     say("again")
-    assert store.unread(driver.dale, "#dev") == Unread(0, 2)
+    assert store.unread(driver.dale, "#dev", phone) == Unread(0, 2, 0)
 
 
 def test_a_store_of_the_release_before_is_migrated(tmp_path: Path) -> None:

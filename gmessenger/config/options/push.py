@@ -48,6 +48,13 @@ class PushOptions(LogOptions):
         "is read there by then",
         "to be notified sooner, or less",
     )
+    push_ack_timeout: float = option(
+        10.0,
+        seconds(),
+        "how long a device that is connected has to acknowledge a message; if it does not, as a phone that sleeps, it "
+        "is sent a push message",
+        "where phones are slow to take what they are sent",
+    )
     push_interval: float = option(
         10.0,
         seconds_or_zero(),

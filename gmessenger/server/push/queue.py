@@ -11,6 +11,8 @@ from gmessenger.chat.push_notifier import DevicePush
 
 MAX_WAITING: Final = 1000
 """Devices and conversations with a push message that waits; a further one is not taken."""
+MAX_WAITING_CONNECTED: Final = MAX_WAITING // 2
+"""Beyond so many none is taken for a device that is connected, which nearly always acknowledges the message."""
 MAX_SEQS: Final = 8
 """Messages that a waiting push message can tell of; the newest that can be shown is told."""
 
@@ -21,13 +23,15 @@ PushKey: TypeAlias = tuple[int, str]
 class QueuedPush(Struct):
     """A push message that waits. `seqs`: of the messages that it can tell of, the newest last.
 
-    `due`: monotonic seconds. `attempts`: how often it was tried to be sent.
+    `due`: monotonic seconds. `attempts`: how often it was tried to be sent. `awaited_seq`: the message that the
+    device, while it is connected, has until `due` to acknowledge; 0 for none.
     """
 
     push: DevicePush
     seqs: tuple[int, ...]
     due: float
     attempts: int = 0
+    awaited_seq: int = 0
 
     @property
     def key(self) -> PushKey:
@@ -51,9 +55,9 @@ class PushQueue:
         if waiting is not None:
             waiting.seqs = (*waiting.seqs, push.seq)[-MAX_SEQS:]
             return True
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= (MAX_WAITING_CONNECTED if push.is_connected else MAX_WAITING):
             return False
-        self._put(QueuedPush(push, (push.seq,), due))
+        self._put(QueuedPush(push, (push.seq,), due, awaited_seq=push.seq if push.is_connected else 0))
         return True
 
     def put_back(self, waiting: QueuedPush) -> bool:

@@ -18,7 +18,7 @@ from gmessenger import log
 from gmessenger.chat.delivery import Spawn
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.push_notifier import DevicePush
-from gmessenger.chat.records import PushSubscription, StoredMessage
+from gmessenger.chat.records import PushSubscription, StoredMessage, Unread
 from gmessenger.chat.storage import Store
 from gmessenger.config.options import ServerOptions
 from gmessenger.errors import BadSubscription, StoreUnavailable
@@ -40,7 +40,7 @@ GONE: Final = frozenset({404, 410})
 OVERLOADED: Final = 429
 
 Outcome: TypeAlias = Literal["sent", "deferred", "needless", "gone", "failed", "dropped"]
-"""`deferred`: to be tried again. `needless`: read, erased or pushed before, or the device is connected or logged out.
+"""`deferred`: to be tried again. `needless`: read, acknowledged, erased or pushed before, or the device is logged out.
 `gone`: the push service knows the subscription no more. `dropped`: the queue was full."""
 
 
@@ -48,7 +48,8 @@ class PushSender:
     """Sends the push messages of one server. `offer` never blocks; `run` is a greenlet that starts one for each.
 
     A conversation is pushed to a device once until its account has read it; a device is sent one within
-    `--push-interval`. What was sent is remembered in memory only.
+    `--push-interval`. One that is connected is sent none if it acknowledges the message within `--push-ack-timeout`:
+    phones go to sleep, and their connections look alive for minutes. What was sent is remembered in memory only.
     """
 
     def __init__(
@@ -81,7 +82,9 @@ class PushSender:
     def offer(self, push: DevicePush) -> None:
         """Have a device told of a message, soon; drop it if too many wait. Never blocks."""
         options, now = self._options(), time.monotonic()
-        due = now + (options.push_delay if push.is_online else 0.0)
+        due = now + max(
+            options.push_delay if push.is_online else 0.0, options.push_ack_timeout if push.is_connected else 0.0
+        )
         looked_at = self._looked_at.peek((push.device, push.conversation))
         if looked_at is not None:
             due = max(due, looked_at + options.push_interval)
@@ -112,11 +115,14 @@ class PushSender:
             return self._defer(waiting, turn)
         try:
             subscription = self._find_subscription(waiting)
-            text = self._find_text(waiting) if subscription is not None else None
+            unread = self._find_unread(waiting) if subscription is not None else None
+            text = self._find_text(waiting, unread) if unread is not None else None
         except StoreUnavailable:
             return self._retry(waiting, None, "the store is not available")
-        if subscription is None or text is None or self._is_connected(waiting):
+        if subscription is None or unread is None or text is None:
             return "needless"
+        if self._is_connected(waiting) and unread.received_seq >= waiting.awaited_seq:
+            return self._await_acknowledgement(waiting, unread)
         if (turn := self._turn_of(waiting)) is not None:  # another conversation was quicker
             return self._defer(waiting, turn)
         self._sent_at[waiting.push.device] = time.monotonic()
@@ -130,29 +136,38 @@ class PushSender:
         return turn if turn > time.monotonic() else None
 
     def _find_subscription(self, waiting: QueuedPush) -> PushSubscription | None:
-        """Return the subscription of a device that is not connected; None if it has none any more."""
+        """Return the subscription of a device; None if it has none any more."""
         push = waiting.push
-        if self._is_connected(waiting):
-            return None
         horizon = self._messenger.authenticator.token_horizon()
         subscription = self._store.find_push_subscription(push.device, horizon)
         if subscription is None:
             self._messenger.subscriptions.discard(push.account.id, push.device)
         return subscription
 
-    def _find_text(self, waiting: QueuedPush) -> PushText | None:
-        """Return what to tell the device; None if it is read, erased, or was told of the conversation before."""
+    def _find_unread(self, waiting: QueuedPush) -> Unread | None:
+        """Return what is unread in the conversation; None if the account may not read there any more."""
         push = waiting.push
         self._looked_at[waiting.key] = time.monotonic()
         account = self._messenger.authenticator.accounts_by_id.get(push.account.id)
-        unread = self._store.unread(push.account.id, push.conversation)
-        if account is None or account.disabled or unread is None:
+        if account is None or account.disabled:
             return None
+        return self._store.unread(push.account.id, push.conversation, push.device)
+
+    def _await_acknowledgement(self, waiting: QueuedPush, unread: Unread) -> Outcome:
+        """Give a device that is connected time to acknowledge the oldest message that it has not yet."""
+        waiting.seqs = tuple(seq for seq in waiting.seqs if seq > unread.received_seq)
+        waiting.awaited_seq = min(waiting.seqs)
+        return self._defer(waiting, time.monotonic() + self._options().push_ack_timeout)
+
+    def _find_text(self, waiting: QueuedPush, unread: Unread) -> PushText | None:
+        """Return what to tell the device; None if all is read, received or erased, or it was told of that before."""
+        push = waiting.push
         told = self._pushed.peek(waiting.key)
         if told is not None and unread.read_seq < told < max(waiting.seqs):  # higher: of a room of that name before
             return None
         for seq in sorted(waiting.seqs, reverse=True):
-            if seq > unread.read_seq and (message := self._find_message(push, seq)) is not None:
+            is_new = seq > max(unread.read_seq, unread.received_seq)
+            if is_new and (message := self._find_message(push, seq)) is not None:
                 return PushText(push.shown, message.sender, message.text, seq, max(1, unread.count))
         return None
 

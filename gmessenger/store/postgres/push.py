@@ -30,7 +30,8 @@ DROP: Final = "DELETE FROM push_subscriptions WHERE device_id = %s AND endpoint 
 UNREAD: Final = (
     "SELECT p.read, (SELECT count(*) FROM (SELECT FROM messages m WHERE m.conversation_id = p.conversation_id"  # noqa: S608
     " AND m.seq > greatest(p.read, p.visible - 1) AND m.what = '' AND NOT m.erased"
-    f" AND m.account_id IS DISTINCT FROM p.account_id AND {NOT_ABSENT} LIMIT {MAX_UNREAD}) AS counted)"
+    f" AND m.account_id IS DISTINCT FROM p.account_id AND {NOT_ABSENT} LIMIT {MAX_UNREAD}) AS counted),"
+    " (SELECT u.seq FROM cursors u WHERE u.device_id = %s AND u.conversation_id = p.conversation_id)"
     " FROM participants p JOIN conversations c ON c.id = p.conversation_id"
     " WHERE p.account_id = %s AND c.key = %s AND p.left_seq IS NULL"
 )
@@ -77,6 +78,9 @@ class PushStore(Database):
 
         self.change(change)
 
-    def unread(self, account: int, conversation: str) -> Unread | None:
-        row = self.read(lambda db: db.execute(UNREAD, (account, conversation)).fetchone())
-        return Unread(*row) if row else None
+    def unread(self, account: int, conversation: str, device: int) -> Unread | None:
+        row = self.read(lambda db: db.execute(UNREAD, (device, account, conversation)).fetchone())
+        if row is None:
+            return None
+        read_seq, count, received_seq = row
+        return Unread(read_seq, count, max(received_seq or 0, self.writer.cursors.find(device, conversation)))

@@ -25,7 +25,9 @@ DROP: Final = "DELETE FROM push_subscriptions WHERE device_id = ? AND endpoint =
 UNREAD: Final = (
     "SELECT p.read, (SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.conversation_id = p.conversation_id"  # noqa: S608
     " AND m.seq > max(p.read, p.visible - 1) AND m.what = '' AND NOT m.erased AND m.account_id IS NOT p.account_id"
-    f" AND {NOT_ABSENT} LIMIT {MAX_UNREAD})) FROM participants p JOIN conversations c ON c.id = p.conversation_id"
+    f" AND {NOT_ABSENT} LIMIT {MAX_UNREAD})),"
+    " (SELECT u.seq FROM cursors u WHERE u.device_id = ? AND u.conversation_id = p.conversation_id)"
+    " FROM participants p JOIN conversations c ON c.id = p.conversation_id"
     " WHERE p.account_id = ? AND c.key = ? AND p.left_seq IS NULL"
 )
 ADD_VAPID_KEY: Final = "INSERT OR IGNORE INTO facts VALUES ('vapid key', ?)"
@@ -63,6 +65,9 @@ class PushStore(Database):
         self.writer.execute(lambda db: db.execute(DROP, (device, endpoint)))
         self.schedule_purge()
 
-    def unread(self, account: int, conversation: str) -> Unread | None:
-        row = self.read(lambda db: db.execute(UNREAD, (account, conversation)).fetchone())
-        return Unread(*row) if row else None
+    def unread(self, account: int, conversation: str, device: int) -> Unread | None:
+        row = self.read(lambda db: db.execute(UNREAD, (device, account, conversation)).fetchone())
+        if row is None:
+            return None
+        read_seq, count, received_seq = row
+        return Unread(read_seq, count, max(received_seq or 0, self.cursors.find(device, conversation)))
