@@ -163,7 +163,7 @@ class RandomSession:
         self.client.send(variant.message("guest", to, "hello"))
 
     def half_close(self) -> None:
-        self.is_leaving = True
+        self.is_leaving = self.has_begun = True  # no login is answered any more
         self.client.sock.shutdown(socket.SHUT_WR)
 
     def hang_up(self) -> None:

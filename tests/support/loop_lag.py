@@ -10,7 +10,7 @@ import gevent
 
 SAMPLE_INTERVAL: Final = 0.02
 MAX_LAG: Final = 0.04
-"""Seconds late that make two things which were far apart come together."""
+"""Seconds late, of three samples in a row, that make two things which were far apart come together."""
 
 
 class LoopLag:
@@ -28,9 +28,9 @@ class LoopLag:
     def has_lagged_since(self, since: float) -> bool:
         """Return whether the loop was, or is, late by more than `MAX_LAG` since then."""
         last = self._samples[-1][0]
-        return time.monotonic() - last - SAMPLE_INTERVAL > MAX_LAG or any(
-            lag > MAX_LAG for at, lag in self._samples if at >= since
-        )
+        lags = [lag for at, lag in self._samples if at >= since]
+        added_up = (sum(lags[start : start + 3]) for start in range(len(lags)))
+        return time.monotonic() - last - SAMPLE_INTERVAL > MAX_LAG or any(lag > MAX_LAG for lag in added_up)
 
     def _run(self) -> None:
         while True:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from gmessenger.chat.throttle import WeightedNetworks
@@ -22,6 +23,7 @@ from gmessenger.server.web.http_connection import Upgrade
 from gmessenger.server.web.origins import OriginPolicy
 from gmessenger.server.web.routes import Route, RouteTable, WebRequest
 from gmessenger.server.web.session import WebContext, WebSession, local_address_of
+from gmessenger.threads import run_in_thread
 from gmessenger.wire.encoder import encode_error
 
 if TYPE_CHECKING:
@@ -38,10 +40,21 @@ EVERY_INTERFACE: Final = frozenset({"", "0.0.0.0", "::"})
 
 
 def _accept_websocket(request: WebRequest) -> Upgrade:
-    # With `websockets` and what that imports, two megabytes: loaded for the first WebSocket, in 27 ms.
+    _load_websockets()
     from gmessenger.server.web.upgrade import accept_websocket
 
     return accept_websocket(request)
+
+
+@cache
+def _load_websockets() -> None:
+    """Import `websockets` and what that imports, two megabytes, for the first WebSocket. Blocks the greenlet."""
+    run_in_thread(_import_websockets)  # it takes 30 to 80 ms
+
+
+def _import_websockets() -> None:
+    import gmessenger.server.web.upgrade
+    import gmessenger.server.web.websocket_transport  # noqa: F401
 
 
 JIM_ROUTE: Final = Route("/jim", {"GET": _accept_websocket})
@@ -106,7 +119,7 @@ class WebEndpoint:
                 return None
         finally:
             self._sessions.discard(session)
-        from gmessenger.server.web.websocket_transport import WebSocketTransport  # with `websockets`, as above
+        from gmessenger.server.web.websocket_transport import WebSocketTransport  # which `_load_websockets` has loaded
 
         return WebSocketTransport(
             session.transport,
