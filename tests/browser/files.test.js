@@ -412,8 +412,8 @@ for (const [language, attach] of Object.entries({ en: "Attach files", ru: "Пр�
     assert.ok(await window.page.evaluate(() => document.body.scrollWidth <= 320));
     await window.page.locator(".attachment .icon-button").first().focus();
     await window.page.keyboard.press("Enter");
-    assert.equal(await window.page.locator(".attachment").count(), 2);
-    assert.equal(await window.page.evaluate(() => document.activeElement.id), "message");
+    await until(async () => (await window.page.locator(".attachment").count()) === 2, "two files");
+    await until(() => window.page.evaluate(() => document.activeElement.id === "message"), "the focus in the box");
     await window.page.keyboard.press("Enter");
     await window.page.waitForSelector(".entry:is(.stored, .delivered) .file >> nth=1");
     await window.screenshot(`files-phone-sent-${language}`);
