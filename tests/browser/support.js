@@ -264,7 +264,7 @@ export class Window {
     this.page.on("pageerror", (error) => this.harm.push(error.stack));
     this.page.on("console", (message) => {
       const text = message.text();
-      const isNetwork = /ERR_CONNECTION|ERR_INTERNET|WebSocket connection/.test(text);
+      const isNetwork = /ERR_CONNECTION|ERR_INTERNET|WebSocket connection|when fetching the script/.test(text);
       if (message.type() === "error" && !isNetwork) this.harm.push(text);
     });
     await this.page.goto(`${this.server.url}${path}`);
