@@ -274,6 +274,7 @@ test("without a server files wait, in the draft and to be sent, over a reload", 
   await window.page.waitForSelector(".banner:not([hidden])");
   await choose(window, file("sent.txt", "sent"));
   await window.write("offline");
+  await window.page.waitForSelector(".attachment", { state: "detached" }); // it is in the outbox
   await choose(window, file("draft.txt", "a draft"), file("removed.txt", "no draft"));
   await window.page.click("[aria-label='Remove removed.txt']");
   await window.page.fill("#message", "with it");
