@@ -66,7 +66,7 @@ class SubscriptionService:
         self._check(subscription)
         if self._store.find_push_subscription(device) != subscription:
             self._store.set_push_subscription(account.id, device, subscription)
-        self._devices.setdefault(account.id, set()).add(device)
+        self._add([(account.id, device)])
 
     def drop(self, account: int, device: int, endpoint: str | None = None) -> None:
         """Forget the subscription of a device; with `endpoint`, only if it has that one. Blocks on the store."""
@@ -83,8 +83,7 @@ class SubscriptionService:
     def load(self, account: int, rows: Iterable[tuple[int, int]]) -> None:
         """Take over which devices of an account have a subscription, as rows of account and device."""
         self._devices.pop(account, None)
-        for _, device in rows:
-            self._devices.setdefault(account, set()).add(device)
+        self._add(rows)
 
     def load_all(self) -> None:
         """Read from the store which devices have a subscription, if any are taken. Blocks."""
@@ -92,5 +91,8 @@ class SubscriptionService:
             return
         rows = self._store.push_devices()
         self._devices.clear()
+        self._add(rows)
+
+    def _add(self, rows: Iterable[tuple[int, int]]) -> None:
         for account, device in rows:
             self._devices.setdefault(account, set()).add(device)
