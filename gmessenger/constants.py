@@ -31,7 +31,7 @@ STORE_RETRY_DELAY: Final = 1.0
 MAX_HISTORY_PAGE: Final = 500
 """Messages in one response to a history or search request."""
 DEFAULT_PUSH_HOSTS: Final = (
-    "googleapis.com",  # Chromium, and what is built on it
+    "googleapis.com",  # Chromium and the browsers built on it
     "push.services.mozilla.com",
     "push.apple.com",
     "notify.windows.com",

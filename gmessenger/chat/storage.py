@@ -307,9 +307,9 @@ class Store(Protocol):
         """Remove the push subscription of a device; with `endpoint`, only if it has that one."""
 
     def unread(self, account: int, conversation: str, device: int) -> Unread | None:
-        """Return what an account has not read of a conversation, and what one of its devices has acknowledged there.
+        """Return the unread state of an account's conversation, with the last seq that one of its devices acknowledged.
 
-        None if it may read nothing there.
+        None if the account may not read the conversation.
         """
 
     @property

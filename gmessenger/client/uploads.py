@@ -54,7 +54,7 @@ ERRORS_BY_STATUS: Final[dict[int, type[WireError]]] = {
     504: StoreUnavailable,
     507: FilesFull,
 }
-"""What is said of an answer without a code of ours: it is from a proxy, as a page for a browser."""
+"""The errors of responses that have no JIM error code, such as the HTML error page of a proxy."""
 SESSION_ENDED: Final = Text("The server does not know this session any more: log in again.")
 MAX_DIGITS: Final = 15  # of numbers in headers
 MAX_ANSWER: Final = 4096  # bytes of an error that are read

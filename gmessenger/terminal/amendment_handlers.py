@@ -22,7 +22,7 @@ class MessageTarget:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFile:
-    """A file that was uploaded, by its id. line: tells where and what it is, sanitized; empty where that is unknown."""
+    """An uploaded file, by its id. line: its URL and description as displayed, sanitized; empty if they are unknown."""
 
     id: str
     line: str = ""

@@ -114,7 +114,8 @@ def find_names(beginning: PathDraft, limit: int, deadline: float) -> list[FoundN
     """Return the first files and folders, by name, that a typed beginning of a path stands for.
 
     Blocks, at most until the monotonic time `deadline` unless the file system hangs; of a folder that is too large to
-    be read by then, what was read. Hidden names are returned if the beginning is one. None if it cannot be read.
+    be read by then, what was read. Hidden names are returned if the prefix is hidden. Returns nothing if the folder
+    cannot be read.
     """
     folder = _expand(beginning.folder) or os.curdir
     try:

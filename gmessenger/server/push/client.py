@@ -59,7 +59,7 @@ class PushClient:
             return self._exchange(sock, endpoint, headers, body)
 
     def _connect(self, host: str) -> ssl.SSLSocket:
-        """Connect to the first address of a host that answers. What was resolved is what is connected to."""
+        """Connect to the first address of a host that accepts a connection. Resolves the host only once."""
         failure: OSError | None = None
         for family, address in self._network.resolve(host)[:MAX_ADDRESSES]:
             sock = socket.socket(family, socket.SOCK_STREAM)

@@ -93,7 +93,7 @@ class PushSender:
         self._wake.set()
 
     def run(self, wait_stopped: Callable[[float], bool]) -> None:
-        """Send what is due until the server stops. Runs in a greenlet."""
+        """Send the push messages that are due, until the server stops. Runs in a greenlet."""
         while not wait_stopped(0):
             due = self._queue.next_due()
             pause = POLL_INTERVAL if due is None else min(POLL_INTERVAL, due - time.monotonic())
@@ -145,7 +145,7 @@ class PushSender:
         return subscription
 
     def _find_unread(self, waiting: QueuedPush) -> Unread | None:
-        """Return what is unread in the conversation; None if the account may not read there any more."""
+        """Return the unread state of the conversation; None if the account may no longer read it."""
         push = waiting.push
         self._looked_at[waiting.key] = time.monotonic()
         account = self._messenger.authenticator.accounts_by_id.get(push.account.id)

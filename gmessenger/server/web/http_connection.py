@@ -97,7 +97,7 @@ class HttpConnection:
         A request that does not arrive in time, or is none, is answered, and ends the connection.
         """
         for left in range(MAX_REQUESTS, 0, -1):
-            if left < MAX_REQUESTS:  # requests that were sent together do not wait for anything, and each is dear
+            if left < MAX_REQUESTS:  # pipelined requests never block, and each is expensive
                 gevent.sleep(YIELD_DELAY)
             try:
                 answer = self._answer_next()

@@ -14,12 +14,12 @@ from typing import Final
 from rjsmin import jsmin
 
 ENTRY: Final = "app.js"
-"""The module that the page begins with; what it imports is served in it."""
+"""The entry point of the page. The modules that it imports are joined with it into one file."""
 IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(?P<module>[\w.]+)";\n', re.MULTILINE)
 
 
 def join_modules(sources: Mapping[str, str]) -> dict[str, str]:
-    """Return the modules that are served, by name: `app.js` with what it imports, and those that are loaded later."""
+    """Return the modules to serve, by name: `app.js`, joined with all that it imports, and those loaded on demand."""
     joined = list(dict.fromkeys(_imported_by(ENTRY, sources)))
     later = {name: _import_from_entry(source, joined) for name, source in sources.items() if name not in joined}
     served = {ENTRY: "".join(IMPORT.sub("", sources[name]) for name in joined), **later}
@@ -27,14 +27,14 @@ def join_modules(sources: Mapping[str, str]) -> dict[str, str]:
 
 
 def _imported_by(name: str, sources: Mapping[str, str]) -> Iterator[str]:
-    """Yield what a module imports, directly or not, each behind what it imports itself; at last the module."""
+    """Yield the modules that a module imports, directly or indirectly, in dependency order, and then the module."""
     for found in IMPORT.finditer(sources[name]):
         yield from _imported_by(found["module"], sources)
     yield name
 
 
 def _import_from_entry(source: str, joined: list[str]) -> str:
-    """Return a module that imports from `app.js` what is served in it."""
+    """Return a module whose imports of joined modules are changed into imports from `app.js`."""
 
     def change(found: re.Match[str]) -> str:
         return found[0].replace(found["module"], ENTRY) if found["module"] in joined else found[0]

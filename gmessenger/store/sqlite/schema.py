@@ -16,7 +16,7 @@ def _table(name: str, *columns: str, rowid: bool = True) -> str:
 # Merges nothing before there are sixteen segments of one size, and then all of them in one commit: the larger the
 # index, the longer that commit (0.5 s with 2.5 million messages, and every message waits).
 FEWER_MERGES: Final = "INSERT INTO words (words, rank) VALUES ('automerge', 0)"
-# Merges eight segments of one size, a part with every commit, in proportion to what was added.
+# Merges eight segments of one size incrementally: each commit does merge work in proportion to its own size.
 STEADY_MERGES: Final = "INSERT INTO words (words, rank) VALUES ('automerge', 8)"
 
 ID: Final = "id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"
