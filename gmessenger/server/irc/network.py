@@ -1,0 +1,110 @@
+"""What all IRC connections of a server share."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from gmessenger import __version__
+from gmessenger.chat.messenger import Messenger
+from gmessenger.config.options import ServerOptions
+from gmessenger.constants import MAX_HISTORY_PAGE
+from gmessenger.names import MAX_NAME, direct_key, fold, is_room
+from gmessenger.server.irc.users import MessageIds, UserDirectory
+
+SOFTWARE: Final = f"gmessenger-{__version__}"
+MAX_TARGETS: Final = 4
+"""Names that one message may be sent to."""
+MAX_AWAY: Final = 200
+MAX_KICK_REASON: Final = 200
+MAX_MONITORED: Final = 200
+MAX_TOPIC: Final = 400
+MAX_MASKS: Final = 100
+
+
+class IrcNetwork:
+    """The names of the server and its network, how users and messages are shown, and the messenger."""
+
+    def __init__(self, messenger: Messenger, options: Callable[[], ServerOptions], started_at: float) -> None:
+        """`options` returns the present ones; `started_at`: Unix seconds."""
+        self.messenger = messenger
+        self._options = options
+        self.started_at = started_at
+        self.users = UserDirectory(messenger)
+        self.ids = MessageIds(messenger.store_identity, self._room_id)
+        self._batches = itertools.count(1)
+        self._connections = itertools.count(1)
+        self._run_id = secrets.token_hex(4)
+
+    @property
+    def options(self) -> ServerOptions:
+        """The present options."""
+        return self._options()
+
+    @property
+    def server_name(self) -> str:
+        """The name of the server, which begins its own lines."""
+        return self.options.irc_name
+
+    @property
+    def name(self) -> str:
+        """The name of the network."""
+        return self.options.irc_network
+
+    def isupport(self) -> dict[str, str | None]:
+        """Return what numeric 005 announces."""
+        limits = self.messenger.policy.limits
+        tokens: dict[str, str | None] = {
+            "AWAYLEN": str(MAX_AWAY),
+            "BOT": "B",
+            "CASEMAPPING": "ascii",
+            "CHANLIMIT": f"#:{limits.max_rooms_joined or ''}",
+            "CHANMODES": "beI,k,l,imnst",
+            "CHANNELLEN": str(MAX_NAME + 1),
+            "CHANTYPES": "#",
+            "CHATHISTORY": str(MAX_HISTORY_PAGE),
+            "ELIST": "MNU",
+            "EXCEPTS": None,
+            "INVEX": None,
+            "KICKLEN": str(MAX_KICK_REASON),
+            "MAXLIST": f"beI:{MAX_MASKS}",
+            "MAXTARGETS": str(MAX_TARGETS),
+            "MODES": str(MAX_TARGETS),
+            "MONITOR": str(MAX_MONITORED),
+            "MSGREFTYPES": "msgid,timestamp",
+            "NETWORK": self.name,
+            "NICKLEN": str(MAX_NAME),
+            "PREFIX": "(qov)~@+",
+            "SAFELIST": None,
+            "TARGMAX": f"NAMES:,LIST:,KICK:{MAX_TARGETS},WHOIS:1,PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},MONITOR:",
+            "TOPICLEN": str(MAX_TOPIC),
+            "UTF8ONLY": None,
+            "WHOX": None,
+            "draft/CHATHISTORY": str(MAX_HISTORY_PAGE),
+        }
+        if not self.messenger.policy.guests:
+            tokens["draft/ACCOUNTREQUIRED"] = None
+        return tokens
+
+    def next_batch(self) -> str:
+        """Return a reference for a batch; each is used once."""
+        return f"b{next(self._batches)}"
+
+    def next_connection_id(self) -> str:
+        """Return a text that begins the ids of a connection's messages: no other connection has it, at any time."""
+        return f"{self._run_id}{next(self._connections)}"
+
+    def message_id(self, sender: str, to: str, seq: int) -> str:
+        """Return the id of a stored message, by its ends as they are shown."""
+        return self.ids.make(conversation_of(sender, to), seq)
+
+    def _room_id(self, conversation: str) -> int:
+        room = self.messenger.rooms.get(conversation) if is_room(conversation) else None
+        return room.id if room is not None else 0
+
+
+def conversation_of(sender: str, to: str) -> str:
+    """Return the key of the conversation of a message."""
+    return fold(to) if is_room(to) else direct_key(fold(sender), fold(to))
