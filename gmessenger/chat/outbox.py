@@ -7,7 +7,7 @@ protocol's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Literal, TypeAlias
 
 from gevent.event import Event
@@ -26,6 +26,9 @@ RESPONSE_SIZE: Final = 128
 MESSAGE_OVERHEAD: Final = 128
 """Characters that a message in an outbox counts besides its text."""
 
+EncodingCache: TypeAlias = dict[Hashable, Any]
+"""How protocols have encoded one event, each by a key of its own, with what of the session makes a difference to it."""
+
 
 class Message(Struct, gc=False):
     """A text for one session, or shared by several.
@@ -36,7 +39,7 @@ class Message(Struct, gc=False):
     `id`: the sender's own id of it; only for the sender's other devices.
     `erased`: the text was erased, and is empty. `edited`: when it was edited last, Unix seconds.
     `kind`, `about`, `what`, `file`: as in `StoredMessage`.
-    `encoded`: a cache of the protocol's: the message is encoded once for all its recipients.
+    `encoded`: the protocols' cache: the message is encoded once for all recipients to whom it looks the same.
     """
 
     sender: str
@@ -47,7 +50,7 @@ class Message(Struct, gc=False):
     seq: int | None = None
     id: str | None = None
     erased: bool = False
-    encoded: Any = None
+    encoded: EncodingCache | None = None
     kind: str = ""
     about: int | None = None
     what: str = ""
@@ -69,7 +72,7 @@ class MessageBatch(Struct):
     first_seq: int
     last_seq: int
     size: int
-    encoded: Any = None
+    encoded: EncodingCache | None = None
 
 
 class TextBatch(Struct):
@@ -80,7 +83,17 @@ class TextBatch(Struct):
     texts: list[str]
     time: float
     size: int
-    encoded: Any = None
+    encoded: EncodingCache | None = None
+
+
+class EncodedFrames(Struct):
+    """What the session's protocol has encoded itself, and is sent in turn with the other events.
+
+    Only the protocol that offers it to its own session knows how to send it.
+    """
+
+    data: bytes
+    size: int
 
 
 class Response(Struct, gc=False):
@@ -160,7 +173,7 @@ class PresenceUpdate(Struct):
     status: str
     note: str = ""
     size: int = 128
-    encoded: Any = None
+    encoded: EncodingCache | None = None
 
 
 class SettingsUpdate(Struct):
@@ -214,6 +227,7 @@ Outbound: TypeAlias = (
     Message
     | MessageBatch
     | TextBatch
+    | EncodedFrames
     | Response
     | DeliveryReceipt
     | ReadReceipt
