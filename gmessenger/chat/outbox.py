@@ -65,7 +65,7 @@ class Message(Struct, gc=False):
 class MessageBatch(Struct):
     """Messages of one conversation that were committed together, from `first_seq` to `last_seq`.
 
-    The session's own are left out. `encoded` as in `Message`.
+    The session's own are left out, unless it `hears_itself`. `encoded` as in `Message`.
     """
 
     messages: list[Message]
