@@ -141,6 +141,7 @@ class RoomEvent(Struct):
 
     Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
     gave the role. `reason`: of that, or of the closure. `until`: when it ends. `rules`: those that were set.
+    `quit`: a guest left all its rooms, since its session ended; `reason` is what it said then, if anything.
     """
 
     action: RoomAction
@@ -152,6 +153,7 @@ class RoomEvent(Struct):
     role: RoomRole | None = None
     rules: dict[str, RuleValue] | None = None
     until: float | None = None
+    quit: bool = False
     size: int = 160
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, json
 
 from gmessenger.chat.outbox import (
     EncodedFrames,
@@ -16,6 +16,7 @@ from gmessenger.chat.outbox import (
     Outbox,
     PresenceUpdate,
     Response,
+    RoomEvent,
     TextBatch,
 )
 from gmessenger.server.jim.encoder import CACHE_KEY, ENCODERS, encode_room_message
@@ -49,6 +50,14 @@ def test_a_message_that_was_encoded_alone_is_not_encoded_again_in_a_batch() -> N
     one.encoded = {CACHE_KEY: Raw(b'"encoded before"')}
     batch = encode(MessageBatch([one, two], 1, 2, 300))
     assert isinstance(batch, Raw) and bytes(batch).startswith(b'"encoded before"\n{') and two.encoded is not None
+
+
+def test_native_clients_are_told_that_a_guest_left_but_not_its_last_words() -> None:
+    left = RoomEvent("leave", "#dev", "gus")
+    quit = RoomEvent("leave", "#dev", "gus", reason="gone fishing", quit=True)
+    removed = RoomEvent("leave", "#dev", "gus", by="hank", reason="noise")
+    assert json.encode(encode(quit)) == json.encode(encode(left))
+    assert b"noise" in json.encode(encode(removed))
 
 
 def test_all_but_what_other_protocols_have_encoded_has_an_encoder() -> None:

@@ -111,7 +111,9 @@ def _encode_text_batch(batch: TextBatch) -> Encodable:
 
 ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
     "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
-    "leave": lambda change: events.LeaveEvent(change.room, UserInfo(change.name), change.by, change.reason),
+    "leave": lambda change: events.LeaveEvent(
+        change.room, UserInfo(change.name), change.by, None if change.quit else change.reason
+    ),
     "topic": lambda change: events.TopicEvent(change.room, UserInfo(change.name), change.topic or ""),
     "rule": lambda change: events.RuleEvent(change.room, UserInfo(change.name), change.rules or {}),
     "role": lambda change: events.RoleEvent(change.room, UserInfo(change.name), change.role or "member", change.by),
