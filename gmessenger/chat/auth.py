@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from gmessenger.chat.confusables import ConfusableIndex
+from gmessenger.chat.device_selector import DeviceSelector
 from gmessenger.chat.guests import GuestSessions
 from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
 from gmessenger.chat.passwords import PasswordVerifier
@@ -149,7 +150,11 @@ SECONDS_PER_DAY: Final = 86_400.0
 
 @dataclass(slots=True)
 class LoginRequest:
-    """A login: the name, how the client proves that it may use it, and where it comes from. Fields as in `Session`."""
+    """A login: the name, how the client proves that it may use it, and where it comes from. Fields as in `Session`.
+
+    `first_free_device`: an account that logs in with its password and names no device gets the first of this one, the
+    same with `-2`, and so on up to `MAX_DEVICES`, that has no session on any node; else the one unused the longest.
+    """
 
     name: str
     protocol: str
@@ -158,6 +163,7 @@ class LoginRequest:
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     device: str | None = None
+    first_free_device: str | None = None
 
 
 class Authenticator:
@@ -190,6 +196,7 @@ class Authenticator:
         self.accounts_by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
         self._logins_under_way: set[Session] = set()
         self._doubted_logins: set[Session] = set()
+        self._device_selector = DeviceSelector(store, router)
         self._account_names = ConfusableIndex(account.name for account in self.accounts.values())
 
     def log_in(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
@@ -271,20 +278,28 @@ class Authenticator:
         device_name, credential = self._authenticate(account, login, session)
         if account.disabled:
             raise AccountDisabled
+        with self._device_selector.select(account, device_name, login.first_free_device or DEFAULT_DEVICE) as name:
+            self._begin_on_device(session, account, name, credential)
+        return session, []
+
+    def _begin_on_device(self, session: Session, account: Account, name: str, credential: Credential) -> None:
+        """Begin the session of a login on a device, in place of the session there is on that.
+
+        The caller adds the session to the router before anything else runs.
+        """
         live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
         live += self._router.peers.devices_of(account.key)
-        device_login = DeviceLogin(device_name, session.token, live)
+        device_login = DeviceLogin(name, session.token, live)
         device = self._begin_session(session, account, device_login, credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
-        self._check_login(account.key, login.address)
+        self._check_login(account.key, session.address)
         session.bind_device(device)
         if device.generation < account.generation:  # the password was changed since, but the token is valid
             session.outlive_password_change(account.generation)
         for other in list(self._router.sessions(account.key)):
             if other.device is not None and other.device.id in (device.id, *device.evicted):
                 self.replace_session(other)
-        return session, []
 
     def note_password_change(self, account: Account, generation: int) -> None:
         """End the local sessions, and logins under way, of an account from before its password was changed.
@@ -327,8 +342,10 @@ class Authenticator:
             self._logins_under_way.discard(session)
             self._doubted_logins.discard(session)
 
-    def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str, Credential]:
+    def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str | None, Credential]:
         """Check a login's token or password. Returns the device's name, and what proved it; keeps a valid token.
+
+        The name is None where the first free device is to be selected.
 
         Raises `PasswordRequired`, `WrongPassword`, and as `LoginThrottle.verify`.
         """
@@ -344,7 +361,8 @@ class Authenticator:
         password_hash = self._store.password_hash(account.id) if not account.is_bot else None
         if not self._login_throttle.verify(account.key, login.address, password_hash, login.password):
             raise WrongPassword
-        return login.device or DEFAULT_DEVICE, Credential(password_hash=password_hash)
+        device = login.device or (DEFAULT_DEVICE if login.first_free_device is None else None)
+        return device, Credential(password_hash=password_hash)
 
     def replace_session(self, session: Session) -> None:
         """End a session because another has replaced it."""

@@ -68,20 +68,25 @@ class DeliveryService:
     def deliver(self, committed: CommittedMessage, sessions: Iterable[Session]) -> None:
         """Deliver a committed message to these sessions, its sender's own included.
 
-        The session that sent it is sent nothing: it has the message. The sender's other sessions get its id with it.
+        The session that sent it is sent nothing, unless it `hears_itself`: it has the message. The sender's other
+        sessions get its id with it.
         """
         shared = message_from_committed(committed)
         conversation, seq, sent = committed.message.conversation, committed.seq, 0
         for session in sessions:
-            message = shared
+            message, is_own = shared, False
             if session.key == committed.sender_key:
-                if is_sender_session(session, committed):
+                is_own = is_sender_session(session, committed)
+                if is_own and not session.hears_itself:
                     self._count_own(session, conversation, seq)
                     continue
                 message = message_from_committed(committed, committed.message.id)
             sync = session.sync
             if sync.is_next(conversation, seq) and session.outbox.offer(message):
-                sync.advance(conversation, seq)
+                if is_own:
+                    self._acknowledge_own(session, conversation, (seq,))
+                else:
+                    sync.advance(conversation, seq)
                 sent += 1
             elif sync.fall_behind(conversation, seq):
                 self.start_catch_up(session)
@@ -93,7 +98,7 @@ class DeliveryService:
         """Deliver a whole batch to a session.
 
         Args:
-            own_seqs: seqs that are missing from the batch because the session sent them itself.
+            own_seqs: seqs that the session sent itself; they are missing from the batch, unless it `hears_itself`.
 
         Returns:
             False if nothing was delivered, and each message must be delivered by itself.
@@ -189,17 +194,20 @@ class DeliveryService:
                     sync.advance(conversation, head)
 
     def _wait_for_turn(self, session: Session, message: StoredMessage) -> bool:
-        """Block until there is room for a message, unless the session's device sent it. False: the pass is over."""
-        assert session.device is not None
-        is_from_device = message.device == session.device.id
-        return (is_from_device or session.outbox.wait_for_room()) and not session.sync.is_pass_stale
+        """Block until there is room for a message, if it is to be sent. Returns False if the pass is over."""
+        return (not _is_owed(session, message) or session.outbox.wait_for_room()) and not session.sync.is_pass_stale
 
     def _send_stored(self, session: Session, message: StoredMessage) -> None:
-        """Send a message for which there is room, unless the session's device sent it."""
-        if session.device is None or message.device != session.device.id:
+        """Send a message for which there is room, if it is to be sent."""
+        if _is_owed(session, message):
             session.outbox.push(message_from_stored(message, is_own=fold(message.sender) == session.key))
             self.stats.deliveries += 1
         session.sync.advance(message.conversation, message.seq)
+
+
+def _is_owed(session: Session, message: StoredMessage) -> bool:
+    """Return whether a catch-up sends a message: all but what the session's device sent, unless it `hears_itself`."""
+    return session.hears_itself or session.device is None or message.device != session.device.id
 
 
 def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
@@ -344,8 +352,10 @@ def _batch_for_sender(
     messages, own_seqs, size = batch.messages.copy(), [], batch.size
     for index in reversed(indexes):
         each = committed[index]
-        if session is each.sender_session or is_sender_session(session, each):
+        is_own = session is each.sender_session or is_sender_session(session, each)
+        if is_own:
             own_seqs.append(each.seq)
+        if is_own and not session.hears_itself:
             size -= len(messages.pop(index).text) + MESSAGE_OVERHEAD
         else:
             messages[index] = message_from_committed(each, each.message.id)

@@ -96,7 +96,7 @@ class RoomMembership:
         if namesake is not None and session.former_rooms is not None:
             return
         if namesake is not None:  # has left; its node has not told yet
-            self._rooms.notify(room, RoomEvent("leave", room.name, namesake), session)
+            self._rooms.notify(room, RoomEvent("leave", room.name, namesake, quit=True), session)
         self._notify_joined(room, session)
 
     def _notify_joined(self, room: Room, session: Session) -> None:
@@ -172,9 +172,10 @@ class RoomMembership:
         if new_owner is not None:
             self._rooms.set_role(room, new_owner, "owner", "", None)
 
-    def remove_session(self, session: Session) -> None:
+    def remove_session(self, session: Session, reason: str = "") -> None:
         """Remove a guest's ended session from its rooms, unless the guest is there from another node by now.
 
+        `reason`: what the guest has said about it, for the members.
         Sessions that it has replaced, directly or not, are removed from rooms that it did not join again.
         """
         live = self._router.sessions(session.key)
@@ -190,7 +191,8 @@ class RoomMembership:
             if room.key in self._router.peers.rooms_of(session.key):
                 room.remote_guests[session.key] = session.name
             else:
-                self._rooms.notify(room, RoomEvent("leave", room.name, session.name), session)
+                event = RoomEvent("leave", room.name, session.name, reason=reason or None, quit=True)
+                self._rooms.notify(room, event, session)
 
     def promote_guest(self, session: Session, rooms: Sequence[Room]) -> None:
         """Make a guest that has registered a member of its rooms. The store has the memberships already."""

@@ -308,15 +308,18 @@ class Messenger:
                 )
 
     @traced("session")
-    def logout(self, session: Session) -> bool:
-        """End a session and free its name. Returns True if it was logged in. Its outbox is left as it is."""
+    def logout(self, session: Session, reason: str = "") -> bool:
+        """End a session and free its name. Returns True if it was logged in. Its outbox is left as it is.
+
+        `reason`: what a guest says about it, at most `MAX_REASON` characters; rooms that it was in are told.
+        """
         self.authenticator.guests.remove(session)
         if session not in self.router.sessions(session.key):
             return False
         self.presence.before_change(session.key, session.name)
         self.router.remove(session)
         self.device_use.add(session)
-        self.membership.remove_session(session)
+        self.membership.remove_session(session, reason)
         if session.account is None:
             self.blocks.discard(session.key)
         return True

@@ -7,7 +7,7 @@ protocol's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Literal, TypeAlias
 
 from gevent.event import Event
@@ -26,6 +26,9 @@ RESPONSE_SIZE: Final = 128
 MESSAGE_OVERHEAD: Final = 128
 """Characters that a message in an outbox counts besides its text."""
 
+EncodingCache: TypeAlias = dict[Hashable, Any]
+"""How protocols have encoded one event, each by a key of its own, with what of the session makes a difference to it."""
+
 
 class Message(Struct, gc=False):
     """A text for one session, or shared by several.
@@ -36,7 +39,7 @@ class Message(Struct, gc=False):
     `id`: the sender's own id of it; only for the sender's other devices.
     `erased`: the text was erased, and is empty. `edited`: when it was edited last, Unix seconds.
     `kind`, `about`, `what`, `file`: as in `StoredMessage`.
-    `encoded`: a cache of the protocol's: the message is encoded once for all its recipients.
+    `encoded`: the protocols' cache: the message is encoded once for all recipients to whom it looks the same.
     """
 
     sender: str
@@ -47,7 +50,7 @@ class Message(Struct, gc=False):
     seq: int | None = None
     id: str | None = None
     erased: bool = False
-    encoded: Any = None
+    encoded: EncodingCache | None = None
     kind: str = ""
     about: int | None = None
     what: str = ""
@@ -62,14 +65,14 @@ class Message(Struct, gc=False):
 class MessageBatch(Struct):
     """Messages of one conversation that were committed together, from `first_seq` to `last_seq`.
 
-    The session's own are left out. `encoded` as in `Message`.
+    The session's own are left out, unless it `hears_itself`. `encoded` as in `Message`.
     """
 
     messages: list[Message]
     first_seq: int
     last_seq: int
     size: int
-    encoded: Any = None
+    encoded: EncodingCache | None = None
 
 
 class TextBatch(Struct):
@@ -80,7 +83,17 @@ class TextBatch(Struct):
     texts: list[str]
     time: float
     size: int
-    encoded: Any = None
+    encoded: EncodingCache | None = None
+
+
+class EncodedFrames(Struct):
+    """What the session's protocol has encoded itself, and is sent in turn with the other events.
+
+    Only the protocol that offers it to its own session knows how to send it.
+    """
+
+    data: bytes
+    size: int
 
 
 class Response(Struct, gc=False):
@@ -128,6 +141,7 @@ class RoomEvent(Struct):
 
     Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
     gave the role. `reason`: of that, or of the closure. `until`: when it ends. `rules`: those that were set.
+    `quit`: a guest left all its rooms, since its session ended; `reason` is what it said then, if anything.
     """
 
     action: RoomAction
@@ -139,6 +153,7 @@ class RoomEvent(Struct):
     role: RoomRole | None = None
     rules: dict[str, RuleValue] | None = None
     until: float | None = None
+    quit: bool = False
     size: int = 160
 
 
@@ -160,7 +175,7 @@ class PresenceUpdate(Struct):
     status: str
     note: str = ""
     size: int = 128
-    encoded: Any = None
+    encoded: EncodingCache | None = None
 
 
 class SettingsUpdate(Struct):
@@ -214,6 +229,7 @@ Outbound: TypeAlias = (
     Message
     | MessageBatch
     | TextBatch
+    | EncodedFrames
     | Response
     | DeliveryReceipt
     | ReadReceipt

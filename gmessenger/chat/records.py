@@ -14,6 +14,9 @@ MAX_PAGE_CHARACTERS: Final = 262_144
 """Characters of text after which a page ends: its size is bounded, however long the messages are."""
 
 
+MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
+
+
 class Account(Struct):
     """A registered name, with a password unless it is a hook.
 

@@ -28,6 +28,7 @@ class Session:
     `key`: the name folded.
     `protocol`: the protocol's name, for the log.
     `accepts_push`: push events may be sent; False for course clients, which are sent messages and responses only.
+    `hears_itself`: what it sends is delivered to it as well, in its place in the conversation, with the message's id.
     `account`, `device`: None for a guest.
     `must_change_password`: it logged in with a one-time password, and may do nothing else before.
     `sync`: what the session was sent and has acknowledged.
@@ -53,6 +54,7 @@ class Session:
         "buckets",
         "device",
         "former_rooms",
+        "hears_itself",
         "key",
         "must_change_password",
         "name",
@@ -78,6 +80,7 @@ class Session:
         self.address = address
         self.account: Account | None = None
         self.device: Device | None = None
+        self.hears_itself = False
         self.must_change_password = False
         self.sync = SyncState()
         self.pending_characters = 0

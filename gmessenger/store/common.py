@@ -38,7 +38,6 @@ CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 NO_PASSWORD: Final = ""
 """In place of the hash of a password, for an account that has none: no password is verified against it."""
 INVITE_ID_SIZE: Final = 8  # hexadecimal digits of the hash
-MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
 PAGE_SIZE: Final = 200  # messages read for a client at a time
 MAX_QUIET: Final = 1000  # amendments that are counted among the unread of a conversation
 MAX_UNREAD: Final = 1000  # unread messages of a conversation that are counted for a push message

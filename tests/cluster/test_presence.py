@@ -73,6 +73,21 @@ def test_a_guest_elsewhere_is_in_the_room(local_room: LocalRoom) -> None:
     assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])
 
 
+def test_a_guest_elsewhere_that_is_on_no_node_any_more_has_quit_and_one_that_has_left_a_room_has_not(
+    local_room: LocalRoom,
+) -> None:
+    for show in (lambda: local_room.show_guest("A"), lambda: local_room.presence_sync.on_presence("A", "gus", None)):
+        local_room.show_guest("A", "#dev")
+        show()
+    events = [each for each in drain_events(local_room.hank) if isinstance(each, RoomEvent)]
+    assert [(each.action, each.quit) for each in events] == [
+        ("join", False),
+        ("leave", False),
+        ("join", False),
+        ("leave", True),
+    ]
+
+
 def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(local_room: LocalRoom) -> None:
     local_room.show_guest("A", "#dev")
     local_room.show_guest("B", since=2.0)
