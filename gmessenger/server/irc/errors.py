@@ -14,7 +14,6 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.numerics import (
     ERR_ALREADYREGISTERED,
-    ERR_BADCHANNAME,
     ERR_BADCHANNELKEY,
     ERR_BANNEDFROMCHAN,
     ERR_CANNOTSENDTOCHAN,
@@ -103,9 +102,9 @@ OF_MESSAGES: Final[dict[str, Refusal]] = {
 """How they are said of a message."""
 OF_ROOMS: Final[dict[str, Refusal]] = {
     "accounts_only": _numeric(ERR_CHANOPRIVSNEEDED),
-    "bad_name": _numeric(ERR_BADCHANNAME),
+    "bad_name": _numeric(ERR_NOSUCHCHANNEL),
     "bad_request": _numeric(ERR_UNKNOWNERROR),
-    "name_confusable": _numeric(ERR_BADCHANNAME),
+    "name_confusable": _numeric(ERR_NOSUCHCHANNEL),
     "never_seen": _numeric(ERR_USERNOTINCHANNEL),
 }
 """How they are said where the target is a room, of another command than a message."""

@@ -79,6 +79,7 @@ class IrcHandler(ProtocolHandler):
         "multiline",
         "network",
         "nick",
+        "on_pong",
         "read_marks",
         "registration",
         "sent",
@@ -104,6 +105,8 @@ class IrcHandler(ProtocolHandler):
         self.multiline: MultilineBatch | None = None
         self._id_prefix = network.next_connection_id()
         self._sent_count = 0
+        self.on_pong: Callable[[str], None] = lambda token: None
+        """Takes the answer to a PING; set by the protocol."""
         self.start_output: Callable[[], None] = lambda: None
         """Has the lines of the session's outbox written from now on, in playback first; set by the protocol."""
 

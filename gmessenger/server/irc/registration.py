@@ -20,7 +20,7 @@ from gmessenger.errors import (
     WireError,
     WrongPassword,
 )
-from gmessenger.names import fold
+from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
 from gmessenger.server.irc.handler import UNKNOWN_NICK, IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
@@ -41,6 +41,7 @@ from gmessenger.wire.irc.numerics import (
     ERR_ERRONEUSNICKNAME,
     ERR_INVALIDCAPCMD,
     ERR_NICKNAMEINUSE,
+    ERR_NONICKCHANGE,
     ERR_NONICKNAMEGIVEN,
     ERR_PASSWDMISMATCH,
     ERR_SASLABORTED,
@@ -167,12 +168,21 @@ def set_nick(handler: IrcHandler, line: Line) -> None:
     complete(handler)
 
 
+def change_nick(handler: IrcHandler, line: Line) -> None:
+    """Handle NICK after 001."""
+    nick = line.params[0] if line.params else ""
+    if not nick:
+        handler.reply(ERR_NONICKNAMEGIVEN)
+    elif nick != handler.nick:
+        handler.reply(ERR_NONICKCHANGE, _shown_nick(nick), text="Your nick is your account's name")
+
+
 def nick_refusal(handler: IrcHandler, nick: str) -> str | None:
     """Return why a name cannot be a nick on IRC; None if it may be one."""
     if nick.isdecimal() and len(nick) == 1:
         return "A nick is not one digit."
     try:
-        handler.messenger.check_name(nick)
+        check_name(nick)
     except BadName as error:
         return str(error)
     return None

@@ -63,6 +63,11 @@ class ReplyBuffer:
         self.is_answered = True
         return label
 
+    def return_label(self, label: str | None) -> None:
+        """Take a label back: what was to come later was refused."""
+        if label is not None:
+            self._label, self.is_answered = label, False
+
     def add(self, reply: Reply) -> None:
         """Add a reply."""
         self._replies.append(reply)

@@ -13,7 +13,7 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.modes import role_prefix
 from gmessenger.server.irc.replies import Reply
-from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICWHOTIME
+from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICTIME
 
 
 
@@ -39,7 +39,7 @@ def topic_replies(handler: IrcHandler, room: Room) -> list[Reply]:
     replies = [handler.numeric(RPL_TOPIC, room.name, text=room.topic)]
     if room.topic_by and room.topic_at is not None:
         source = handler.network.users.source(room.topic_by)
-        replies.append(handler.numeric(RPL_TOPICWHOTIME, room.name, source, str(int(room.topic_at))))
+        replies.append(handler.numeric(RPL_TOPICTIME, room.name, source, str(int(room.topic_at))))
     return replies
 
 
