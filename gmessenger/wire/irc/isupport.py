@@ -10,7 +10,7 @@ MAX_TOKENS: Final = 13
 """Tokens of a line, which has at most 15 parameters: the first is the nick, and the last a sentence."""
 MAX_TOKEN_BYTES: Final = 360
 """Bytes of the tokens of a line with the spaces between them: nick, server and sentence need the rest of 510."""
-ESCAPED: Final = re.compile(r"[\x00-\x20\x7f\\=]")
+ESCAPED: Final = re.compile(r"[^!-~]|[\\=]")
 
 
 def isupport_lines(tokens: Mapping[str, str | None]) -> list[list[str]]:
@@ -28,5 +28,5 @@ def isupport_lines(tokens: Mapping[str, str | None]) -> list[list[str]]:
 
 
 def _escape(value: str) -> str:
-    r"""Return a value with `\x20` for a space and `\x3D` for an equals sign."""
-    return ESCAPED.sub(lambda found: f"\\x{ord(found[0]):02X}", value)
+    r"""Return a value with `\x20` for a space, `\x3D` for an equals sign, and the same for each byte beyond ASCII."""
+    return ESCAPED.sub(lambda found: "".join(f"\\x{byte:02X}" for byte in found[0].encode()), value)

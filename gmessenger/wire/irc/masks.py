@@ -19,11 +19,17 @@ def is_mask(text: str) -> bool:
 
 def normalize_mask(text: str) -> str:
     """Return a mask with all its three parts: `hank` is `hank!*@*`, and `user@host` is `*!user@host`."""
-    nick, bang, rest = text.partition("!")
-    if not bang and "@" in text:
-        nick, rest = "", text
-    user, _, host = rest.partition("@")
-    return STARS.sub(ANYTHING, "!".join((nick or ANYTHING, "@".join((user or ANYTHING, host or ANYTHING)))))
+    nick, user, host = split_source(text)
+    if "@" in text and "!" not in text:
+        nick, user = "", nick
+    return STARS.sub(ANYTHING, f"{nick or ANYTHING}!{user or ANYTHING}@{host or ANYTHING}")
+
+
+def split_source(source: str) -> tuple[str, str, str]:
+    """Return the nick, the user and the host of a source; those that it does not have are empty."""
+    rest, _, host = source.partition("@")
+    nick, _, user = rest.partition("!")
+    return nick, user, host
 
 
 def match_mask(mask: str, target: str) -> bool:
