@@ -12,7 +12,9 @@ from typing import TypeAlias
 from gevent.event import Event
 from msgspec import Struct
 
-from gmessenger.chat.outbox import MESSAGE_OVERHEAD, CatchUpDone, Message, MessageBatch
+from gmessenger.chat.backlog import ShortBacklog
+from gmessenger.chat.history import target_of
+from gmessenger.chat.outbox import MESSAGE_OVERHEAD, BacklogSkipped, CatchUpDone, Message, MessageBatch
 from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import REMOVES_TEXT, NewMessage, StoredMessage
 from gmessenger.chat.room import Room
@@ -116,12 +118,14 @@ class DeliveryService:
             self._acknowledge_own(session, conversation, own_seqs)
         return True
 
-    def start_catch_up(self, session: Session, then: Callable[[Session], object] = lambda session: None) -> None:
+    def start_catch_up(
+        self, session: Session, then: Callable[[Session], object] = lambda session: None, most: int | None = None
+    ) -> None:
         """Start the greenlet that sends a session its backlog, and calls `then`.
 
-        The session's state must say that it catches up.
+        The session's state must say that it catches up. `most`: as of `Messenger.start_delivery`.
         """
-        self._spawn("catching up", self._run_catch_up, session, then)
+        self._spawn("catching up", self._run_catch_up, session, then, most)
 
     def catch_up_if_behind(self, session: Session, conversation: str, head: int) -> None:
         """Start a catch-up if the session was not sent everything up to `head`, the last seq of the conversation.
@@ -150,19 +154,20 @@ class DeliveryService:
         if acknowledged and session.device is not None:
             self._store.acknowledge(session.device.id, conversation, acknowledged)
 
-    def _run_catch_up(self, session: Session, then: Callable[[Session], object]) -> None:
+    def _run_catch_up(self, session: Session, then: Callable[[Session], object], most: int | None) -> None:
         try:
-            self._catch_up(session)
+            self._catch_up(session, most)
             then(session)
         except Exception:
             session.outbox.close_after_drain()  # it would stay behind: the client reconnects, and catches up anew
             raise
 
-    def _catch_up(self, session: Session) -> None:
+    def _catch_up(self, session: Session, most: int | None) -> None:
+        shortened = ShortBacklog(self._store, most)
         while not session.outbox.closed:
             session.sync.begin_pass()
             try:
-                self._send_backlog(session)
+                self._send_backlog(session, shortened)
             except StoreUnavailable:
                 Event().wait(STORE_RETRY_DELAY)
                 continue
@@ -170,14 +175,16 @@ class DeliveryService:
                 session.outbox.push(CatchUpDone())
                 return
 
-    def _send_backlog(self, session: Session) -> None:
+    def _send_backlog(self, session: Session, shortened: ShortBacklog) -> None:
         """Send what the store has after what was sent, conversation by conversation.
 
         Stops early where the session is closed, or has left a conversation meanwhile: then its seqs may begin anew.
         """
         assert session.account is not None
-        sync = session.sync
-        for conversation, head in sorted(self._store.backlog(session.account.id).items()):
+        sync, heads = session.sync, self._store.backlog(session.account.id)
+        shortened.begin(heads)
+        for conversation, head in sorted(heads.items()):
+            shortened.skip_older(session, session.account, conversation)
             while sync.delivered(conversation) < head and not session.outbox.closed:
                 changes = self.changes.count
                 page = self._store.page(session.account.id, conversation, sync.delivered(conversation))
@@ -186,6 +193,8 @@ class DeliveryService:
                         return
                     if self.changes.is_outdated((message,), changes):
                         break  # edited or erased since: read it again
+                    if skipped := shortened.take_skipped(conversation):
+                        session.outbox.push(BacklogSkipped(target_of(session, conversation, message), skipped))
                     self._send_stored(session, message)
                 if sync.is_pass_stale:
                     return

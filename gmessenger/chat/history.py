@@ -113,6 +113,19 @@ class HistoryService:
         messages = [message_entry(message) for message in page.messages]
         return page_type(target, page.first_seq, messages, page.more, absences=page.absences or UNSET)
 
+    def seq_at(self, session: Session, target: str, time: float) -> int:
+        """Return the first seq of a conversation that may be read and is from `time` (Unix seconds) or later.
+
+        That of the next message if none is. Raises `AccountsOnly`, `NotMember`, `NotFound` or `NoSuchRoom`.
+        """
+        account = session.require_account()
+        conversation = conversation_key(session, target)
+        readable = self._store.read_range(account.id, conversation)
+        if readable is None:
+            self._check_readable(session, target)
+            return 1
+        return max(readable.visible_from, self._store.seq_at(conversation, time))
+
     def conversations(self, session: Session, after: str | None, limit: int) -> ConversationPage:
         """Return the conversations of a session by name, starting after `after`; of a guest, its rooms."""
         start = fold(after) if after else ""

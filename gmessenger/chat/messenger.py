@@ -255,8 +255,11 @@ class Messenger:
         self.recent_names.add(session.key, session.name, *widest_network)
         self.authenticator.guests.add(session)
 
-    def start_delivery(self, session: Session, undelivered: list[Outbound]) -> None:
+    def start_delivery(self, session: Session, undelivered: list[Outbound], most: int | None = None) -> None:
         """Send a session that has just logged in what it was not sent, then `CatchUpDone`, and its invitations.
+
+        `most`: of each conversation only so many of the newest messages; what is left out is acknowledged for its
+        device, and `BacklogSkipped` says how many, unless `most` is 0.
 
         An account's session catches up in a greenlet of its own. A guest has only what its predecessor was not sent.
         """
@@ -270,7 +273,7 @@ class Messenger:
             if not is_room(conversation):
                 one, _, other = conversation.partition(" ")
                 self.presence.link(one, other)
-        self.delivery.start_catch_up(session, self.invitations.announce)
+        self.delivery.start_catch_up(session, self.invitations.announce, most)
 
     @traced("session")
     def register(

@@ -191,6 +191,14 @@ class CatchUpDone(Struct):
     size: int = 64
 
 
+class BacklogSkipped(Struct):
+    """Of the backlog of a conversation, `count` messages are left out; the newest follow. `target`: as in a request."""
+
+    target: str
+    count: int
+    size: int = 96
+
+
 class LivenessProbe(Struct):
     """Asks the client to respond, to see whether the connection is alive."""
 
@@ -238,6 +246,7 @@ Outbound: TypeAlias = (
     | PresenceUpdate
     | SettingsUpdate
     | CatchUpDone
+    | BacklogSkipped
     | LivenessProbe
     | ServerMoving
     | SessionReplaced

@@ -134,6 +134,30 @@ def cut_page(rows: Iterable[RowT], limit: int, text_column: int = TEXT_COLUMN) -
     return page, False
 
 
+def bisect_time(
+    conversation: tuple[int, int, int] | None, time: float, find_next: Callable[[int, int], tuple[int, float] | None]
+) -> int:
+    """Return the smallest seq of a message that is not from before `time`, in Unix seconds; else the next one's seq.
+
+    Args:
+        conversation: its id, its head, and the first seq that is stored; None if there is none.
+        find_next: returns seq and time of the first message of a conversation, by its id, from a seq on; or None.
+    """
+    if conversation is None:
+        return 1
+    id, head, low = conversation
+    found = high = head + 1
+    while low < high:  # what is before `low` is too old, and `found` is the first message from `high` on
+        middle = (low + high) // 2
+        row = find_next(id, middle)
+        if row is not None and row[0] < high and row[1] < time:
+            low = row[0] + 1
+        else:
+            high = middle
+            found = min(found, row[0]) if row is not None else found
+    return found
+
+
 class PendingCursors:
     """Acknowledgements that are not on disk yet: those that wait, and those of the commit in flight.
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec import Raw, json
 
 from gmessenger.chat.outbox import (
+    BacklogSkipped,
     EncodedFrames,
     EndOfStream,
     Message,
@@ -62,7 +63,7 @@ def test_native_clients_are_told_that_a_guest_left_but_not_its_last_words() -> N
 
 def test_all_but_what_other_protocols_have_encoded_has_an_encoder() -> None:
     handled_by_the_connection = {Message, Response, EndOfStream}
-    assert set(get_args(Outbound)) - ENCODERS.keys() - handled_by_the_connection == {EncodedFrames}
+    assert set(get_args(Outbound)) - ENCODERS.keys() - handled_by_the_connection == {EncodedFrames, BacklogSkipped}
 
 
 def test_encoded_frames_keep_their_place_among_other_events_and_count_by_their_size() -> None:

@@ -536,6 +536,20 @@ def test_pruning_moves_first_and_never_the_seq(driver: StoreDriver) -> None:
     assert driver.find_texts("new") == ["new"]
 
 
+def test_the_first_message_from_a_time_on_is_found(driver: StoreDriver) -> None:
+    seq_at = driver.store.seq_at
+    assert seq_at(DIRECT, 0.0) == 1
+    driver.append(*[driver.message(time=time) for time in (2.0, 3.0, 3.0, 3.25, 9.0)])
+    times = (0.0, 2.0, 2.5, 3.0, 3.001, 9.0, 9.5)
+    assert [seq_at(DIRECT, time) for time in times] == [1, 1, 2, 2, 4, 5, 6]
+    driver.store.erase_messages(driver.hank)
+    assert [seq_at(DIRECT, time) for time in times] == [1, 1, 2, 2, 4, 5, 6]
+    driver.store.prune(3.1)
+    assert [seq_at(DIRECT, time) for time in times] == [4, 4, 4, 4, 4, 5, 6]
+    driver.store.prune(99.0)
+    assert [seq_at(DIRECT, time) for time in times] == [6] * len(times)
+
+
 def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(driver: StoreDriver) -> None:
     driver.create_room("#dev")
     driver.create_room("#other")

@@ -32,10 +32,12 @@ class InMemoryChat:
             Policy(**policy), self.store, lambda: NOW, lambda _, call: self.due.append(call), spawn, FAST
         )
 
-    def login(self, name: str, *, frames: int = 100, accepts_push: bool = True, **login: Any) -> Session:
+    def login(
+        self, name: str, *, frames: int = 100, accepts_push: bool = True, most: int | None = None, **login: Any
+    ) -> Session:
         outbox = Outbox(frames, 10_000, lambda: None, lambda: None, accepts_batches=accepts_push)
         session, undelivered = self.messenger.login(LoginRequest(name, "test", accepts_push, "here:1", **login), outbox)
-        self.messenger.start_delivery(session, undelivered)
+        self.messenger.start_delivery(session, undelivered, most)
         return session
 
     def run_timers(self) -> None:
