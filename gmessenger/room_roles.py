@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from gmessenger.errors import LastOwner, NotOwner
 
 RoomRole: TypeAlias = Literal["member", "speaker", "moderator", "owner"]
-"""A role in a room, the lowest first. Guests and most accounts have the lowest; a store keeps it as an empty string."""
+"""A role in a room, the lowest first. Most members have the lowest; a store keeps it as an empty string."""
 ROOM_ROLES: Final[tuple[RoomRole, ...]] = get_args(RoomRole)
 ROLE_RANKS: Final[dict[str, int]] = {role: rank for rank, role in enumerate(ROOM_ROLES)}
 GIVEN_BY: Final[dict[RoomRole, RoomRole]] = {
@@ -35,7 +35,13 @@ def may_give(actor: RoomRole, role: RoomRole) -> bool:
 
 
 def check_role_change(
-    actor: RoomRole | None, before: RoomRole, after: RoomRole, *, is_own: bool, owner_count: int
+    actor: RoomRole | None,
+    before: RoomRole,
+    after: RoomRole,
+    *,
+    is_own: bool,
+    owner_count: int,
+    needs_owner: bool = True,
 ) -> None:
     """Check whether a member's role may be changed.
 
@@ -43,6 +49,7 @@ def check_role_change(
         actor: the role of who changes it; None for an operator of the server, who may change any.
         is_own: it is the actor's own role, which may be lowered.
         owner_count: the number of owners before.
+        needs_owner: the room may not lose its last owner; a passing room may.
 
     Raises:
         NotOwner: the actor's role does not allow it.
@@ -51,5 +58,5 @@ def check_role_change(
     is_lowered_by_oneself = is_own and ROLE_RANKS[after] <= ROLE_RANKS[before]
     if actor is not None and not is_lowered_by_oneself and not (may_act_on(actor, before) and may_give(actor, after)):
         raise NotOwner
-    if before == "owner" != after and owner_count <= 1:
+    if needs_owner and before == "owner" != after and owner_count <= 1:
         raise LastOwner

@@ -26,7 +26,7 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import NameInUse, NameTaken, NoSuchHook, NotFound, RoomFull, TooManyHooks
+from gmessenger.errors import Forbidden, NameInUse, NameTaken, NoSuchHook, NotFound, RoomFull, TooManyHooks
 from gmessenger.names import check_name, fold
 
 SECRET_BYTES: Final = 24
@@ -74,10 +74,11 @@ class HookService:
     def add(self, session: Session, room: str, name: str) -> HookSecret:
         """Make a hook of a room, as its owner or an operator; return its secret, which is told this once.
 
-        It counts as a registration from the session's address. Raises `NoSuchRoom`, `NotOwner`, `Muted`,
-        `RegistrationThrottled`, and as `add_as`.
+        It counts as a registration from the session's address. Raises `AccountsOnly`, `NoSuchRoom`, `NotOwner`,
+        `Muted`, `RegistrationThrottled`, and as `add_as`.
         """
         self._check_not_muted(session.key)
+        session.require_account()
         found = self._rights.find_room(room, session, "owner")
         with self._login_throttle.registration(session.address):
             return self.add_as(RoomActor.of(session), found, name)
@@ -85,8 +86,11 @@ class HookService:
     def add_as(self, actor: RoomActor, room: Room, name: str) -> HookSecret:
         """Make a hook of a room; `HookPoster.open` says when it may post.
 
-        Raises `BadName`, `NameConfusable`, `NameTaken`, `NameInUse`, `RoomFull`, `TooManyHooks` or `Upgrading`.
+        Raises `BadName`, `NameConfusable`, `NameTaken`, `NameInUse`, `RoomFull`, `TooManyHooks`, `Upgrading`, or
+        `Forbidden` for a passing room, which a hook would keep from being deleted.
         """
+        if room.is_passing:
+            raise Forbidden("A room that a guest has made has no hooks.")
         shown = check_name(name)
         self._check_free(shown)
         self._check_place(room)

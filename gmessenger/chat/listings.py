@@ -68,7 +68,9 @@ class ListingService:
         """Return the rooms there are, without those hidden ones that the session is not in."""
         start = fold(after) if after else ""
         following = (
-            room for room in self._rooms if room.key > start and (not room.rules.hidden or room.has_member(session))
+            room
+            for room in self._rooms
+            if room.key > start and not room.is_being_deleted and (not room.rules.hidden or room.has_member(session))
         )
         rooms = heapq.nsmallest(ROOMS_PAGE + 1, following, key=lambda room: room.key)
         entries = [

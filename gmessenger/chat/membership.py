@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from gmessenger.chat.outbox import RoomEvent
+from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, ReadRange
 from gmessenger.chat.room import Room
@@ -16,7 +17,7 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import BadRequest, NoSuchRoom
+from gmessenger.errors import BadRequest, NoSuchRoom, WireError
 from gmessenger.names import check_name, fold, is_room
 from gmessenger.room_rules import RoomRules, with_changes
 
@@ -32,6 +33,8 @@ class RoomMembership:
         clock: Callable[[], float],
         rights: RoomRights,
         policy: Policy,
+        quotas: RoomQuotas,
+        passing_rooms: PassingRooms,
         network_of: Callable[[str], str | None] = lambda address: None,
     ) -> None:
         """`network_of` returns the network of an address by which guests may be kept out of a room, if any."""
@@ -42,10 +45,11 @@ class RoomMembership:
         self._rights = rights
         self._policy = policy
         self._network_of = network_of
-        self._quotas = RoomQuotas()
+        self._quotas = quotas
+        self._passing_rooms = passing_rooms
 
     def join(self, session: Session, name: str, rules: Mapping[str, Any] | None = None) -> tuple[Room, int, ReadRange]:
-        """Join a room, which an account creates if there is none.
+        """Join a room, which an account creates if there is none; a guest only with the policy's `guest_rooms`.
 
         Args:
             rules: set in the room by its owner; of a new room, in place of those of `Policy.new_room_rules`.
@@ -63,6 +67,7 @@ class RoomMembership:
         if not is_room(name):
             raise BadRequest("The name of a room begins with '#'.")
         new_rules = with_changes(self._policy.new_room_rules, rules or {})
+        self._passing_rooms.await_deletion(fold(name))
         self._router.peers.sync()  # the response lists the members
         room = self._rooms.get(fold(name))
         if room is None or not room.is_known_to(session):
@@ -79,8 +84,12 @@ class RoomMembership:
         if not room.has_place_for(session):
             self._check_not_shut_out(room, session)
             room.check_may_join(session)
-        with self._quotas.reserve_join(self._policy.limits, self._rooms, session, room):
-            readable = self._add_member(room, session)
+        try:
+            with self._quotas.reserve_join(self._policy.limits, self._rooms, session, room):
+                readable = self._add_member(room, session)
+        except WireError:  # all others may have left it meanwhile
+            self._passing_rooms.delete_if_deserted(room)
+            raise
         self._replace_remote_guest(room, session)
         return room, readable.start - 1, readable
 
@@ -124,19 +133,28 @@ class RoomMembership:
         return readable
 
     def _create(self, session: Session, name: str, rules: RoomRules) -> Room:
-        """Create a room whose owner the session's account is, or return one that another node has just created.
+        """Create a room that is the session's, or return one that another session or node has just created.
 
         There may be a private room of which the session may not know: then this is refused after the same checks.
         """
         key, account, limits = fold(name), session.account, self._policy.limits
-        if account is None:
-            raise NoSuchRoom("There is no such room, and only accounts may create one.")
         self._quotas.check_join_quota(limits, self._rooms, session)
+        if account is None:
+            return self._create_passing(session, name, rules)
         with self._rooms.reserve_name(name), self._quotas.reserve_room(limits, self._rooms, account.id):
             if self._rooms.get(key) is None:
                 self._rooms.load(self._store.create_room(key, name, account.id, self._clock(), rules))
         room = self._rooms.get(key)
         if room is None or room.is_being_deleted or not room.is_known_to(session):
+            raise NoSuchRoom
+        return room
+
+    def _create_passing(self, session: Session, name: str, rules: RoomRules) -> Room:
+        """Create a passing room for a guest, which is in it at once, or return one that was created meanwhile."""
+        room = self._passing_rooms.create(session, name, rules)
+        if room.is_passing and not room.size and not room.is_being_deleted:
+            self._add_member(room, session)
+        if room.is_being_deleted or not room.is_known_to(session):
             raise NoSuchRoom
         return room
 
@@ -154,9 +172,9 @@ class RoomMembership:
         peers = self._router.peers
         if key in room.remote_guests or (account is None and key in peers):
             peers.expel(room.key, key, actor.name, reason)
-        if (name := room.remote_guests.pop(key, None)) is not None:  # as the other nodes will, who has done it is told
+        if (name := room.remote_guests.get(key)) is not None:  # as the other nodes will, who has done it is told
             event = RoomEvent("leave", room.name, name, by=actor.name, reason=reason or None)
-            self._rooms.notify(room, event, actor.session)
+            self._rooms.remove_remote_guest(room, key, event, actor.session)
         if account is None and key not in room.guests:
             return
         shown = account.name if account is not None else room.guests[key].name
@@ -193,6 +211,7 @@ class RoomMembership:
             else:
                 event = RoomEvent("leave", room.name, session.name, reason=reason or None, quit=True)
                 self._rooms.notify(room, event, session)
+                self._rooms.on_left(room)
 
     def promote_guest(self, session: Session, rooms: Sequence[Room]) -> None:
         """Make a guest that has registered a member of its rooms. The store has the memberships already."""

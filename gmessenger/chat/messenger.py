@@ -23,6 +23,7 @@ from gmessenger.chat.listings import ListingService
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, ServerMoving
+from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.policy import Policy
@@ -31,6 +32,7 @@ from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.registration import RegistrationService
 from gmessenger.chat.results import Registration
+from gmessenger.chat.room_quotas import RoomQuotas
 from gmessenger.chat.room_rights import RoomRights
 from gmessenger.chat.room_sanctions import RoomSanctions
 from gmessenger.chat.room_service import RoomService
@@ -120,8 +122,10 @@ class Messenger:
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
         self.room_rights = room_rights = RoomRights(store, router, rooms)
+        room_quotas = RoomQuotas()
+        self.passing_rooms = PassingRooms(store, rooms, room_quotas, policy, clock, spawn, networks_of)
         self.membership = membership = RoomMembership(
-            store, router, rooms, clock, room_rights, policy, shut_out_network
+            store, router, rooms, clock, room_rights, policy, room_quotas, self.passing_rooms, shut_out_network
         )
         self.blocks = blocks = BlockList(store, accounts_by_id)
         self.recent_names = RecentNames(policy)

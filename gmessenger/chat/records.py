@@ -122,7 +122,7 @@ class RoomRecord(Struct):
 
     `members`: by account id, the first seq that the member's devices are sent (`ReadRange.start`). `roles`: by account
     id, those that are higher than `member`. `first_seq`: the oldest seq that is stored. `id`: tells it from earlier
-    rooms of its name.
+    rooms of its name. `passing`: a guest has made it, and it is deleted as soon as it is empty.
     """
 
     key: str
@@ -135,6 +135,7 @@ class RoomRecord(Struct):
     id: int = 0
     rules: RoomRules = OPEN_ROOM
     roles: dict[int, RoomRole] = field(default_factory=dict)
+    passing: bool = False
 
 
 RoomSanctionKind: TypeAlias = Literal["shut_out", "network", "silence"]

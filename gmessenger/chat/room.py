@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gevent.lock import RLock
 from msgspec import Struct, field
 
@@ -33,6 +35,7 @@ class Room(Struct):
     `access_lock`: held while a change of `access` is stored, so that changes are made here in the same order.
     `is_restricted`: not every member may write; kept up to date by `set_closure`, `set_rules` and `set_access`.
     `id`: tells it from earlier rooms of its name.
+    `is_passing`: a guest has made it, from the networks `made_from`; it is deleted as soon as it is empty.
     """
 
     key: str
@@ -52,6 +55,8 @@ class Room(Struct):
     access: RoomAccess = field(default_factory=RoomAccess)
     guest_invitations: dict[str, GuestInvitation] = field(default_factory=dict)
     access_lock: RLock = field(default_factory=RLock)
+    is_passing: bool = False
+    made_from: Sequence[str] = ()
 
     def set_closure(self, closure: Sanction | None) -> None:
         """Close the room, or reopen it with None."""

@@ -41,6 +41,8 @@ class RoomRegistry:
         self._find_closure = find_closure
         self._rooms: dict[str, Room] = {}
         self._room_names = ConfusableIndex()
+        self.on_left: Callable[[Room], None] = lambda room: None
+        """Called without blocking after somebody has left a room, on whatever node."""
         accesses = store.room_accesses()
         for record in store.rooms():
             self.load(record).set_access(accesses.get(record.key) or RoomAccess())
@@ -53,7 +55,7 @@ class RoomRegistry:
         """Add a room that the store has, unless there is one of its key. Returns the room of that key."""
         members = {id: self._accounts_by_id[id] for id in record.members if id in self._accounts_by_id}
         room = Room(record.key, record.name, record.topic, record.creator, record.head, members, id=record.id)
-        room.roles = dict(record.roles)
+        room.roles, room.is_passing = dict(record.roles), record.passing
         room.set_rules(record.rules)
         room.set_closure(self._find_closure(record.key))
         if not room.rules.is_private:
@@ -203,9 +205,11 @@ class RoomRegistry:
     def remove_account(self, account: Account, new_owners: Mapping[str, int]) -> None:
         """Remove an account that was deleted from all rooms; `new_owners` are those of its rooms, by key."""
         for room in self:
-            room.members.pop(account.id, None)
+            was_member = room.members.pop(account.id, None) is not None
             room.roles.pop(account.id, None)
             room.forget_access(account.key)
+            if was_member:
+                self.on_left(room)
         for key, owner in new_owners.items():
             if key in self._rooms:
                 self.set_role(self._rooms[key], owner, "owner", "", None)
@@ -222,6 +226,7 @@ class RoomRegistry:
                 self.notify(room, event, actor)
                 room.guests.pop(key).forget_former_room(room.key)
                 self._router.peers.presence_changed(key)
+                self.on_left(room)
             return
         if account.id not in room.members:
             return
@@ -230,6 +235,13 @@ class RoomRegistry:
         room.roles.pop(account.id, None)
         for session in self._router.sessions(account.key):  # should the account join again, it begins anew
             session.sync.forget(room.key)
+        self.on_left(room)
+
+    def remove_remote_guest(self, room: Room, key: str, event: RoomEvent, actor: Session | None) -> None:
+        """Remove a guest of another node, which is known to be in a room, and notify the room."""
+        del room.remote_guests[key]
+        self.notify(room, event, actor)
+        self.on_left(room)
 
     @contextmanager
     def reserve_name(self, name: str) -> Iterator[None]:

@@ -124,8 +124,9 @@ class RoomChangeApplier:
         if guest in room.guests:
             event = RoomEvent("leave", room.name, room.guests[guest].name, by=by, reason=reason or None)
             self._rooms.remove_member(room, guest, None, event, None)
-        elif (name := room.remote_guests.pop(guest, None)) is not None:
-            self._rooms.notify(room, RoomEvent("leave", room.name, name, by=by, reason=reason or None), None)
+        elif (name := room.remote_guests.get(guest)) is not None:
+            event = RoomEvent("leave", room.name, name, by=by, reason=reason or None)
+            self._rooms.remove_remote_guest(room, guest, event, None)
 
     def _merge_room(self, room: Room, stored: RoomRecord, by: str) -> None:
         room.head = max(room.head, stored.head)

@@ -135,8 +135,8 @@ class PresenceSync:
         A guest that moves to another node is shown by both for a while; that must not be notified as a leave and join.
         """
         for room in filter(None, map(self._rooms.get, left)):
-            if room.remote_guests.pop(key, None) is not None:  # else `expel` has notified them already
-                self._rooms.notify(room, RoomEvent("leave", room.name, name, quit=has_quit), None)
+            if key in room.remote_guests:  # else `expel` has notified them already
+                self._rooms.remove_remote_guest(room, key, RoomEvent("leave", room.name, name, quit=has_quit), None)
         for room in filter(None, map(self._rooms.get, joined)):
             if key not in room.remote_guests and key not in room.guests:
                 room.remote_guests[key] = name

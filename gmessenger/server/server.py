@@ -24,6 +24,7 @@ from gmessenger.chat.push_notifier import PushNotifier
 from gmessenger.chat.storage import Store
 from gmessenger.cluster.interfaces import is_shared
 from gmessenger.config.options import ServerOptions
+from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import ConfigError, FileError, StoreUnavailable
 from gmessenger.paths import control_socket
 from gmessenger.server.acceptor import Acceptor, ConnectionLimiter
@@ -313,6 +314,8 @@ class Server:
             spawn("certificate", self.certificate.watch, self.options.tls_check, wait_stopped)
         spawn("timeouts", self.acceptor.sweep, wait_stopped)
         spawn("deletions", self._finish_deletions)
+        presence_delay = LEASE_TTL if self.node is not None else 0.0
+        spawn("deserted rooms", self.messenger.passing_rooms.delete_leftovers, wait_stopped, presence_delay)
         spawn("device use", self.messenger.device_use.run, wait_stopped)
         self._reindex_greenlet = spawn("reindex", reindex, self.store, wait_stopped)
         spawn("store files", watch_store_files, self.store, wait_stopped)

@@ -61,6 +61,7 @@ def policy_from_options(options: ServerOptions, web_url: str = "") -> Policy:
     return Policy(
         guests=options.guests,
         broadcast=options.broadcast,
+        guest_rooms=options.irc_guest_rooms,
         guest_shut_out=options.guest_shut_out,
         registration=options.registration,
         greeting=options.greeting,

@@ -24,6 +24,7 @@ from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.dispatcher import OutboxReservations
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.outbox import EndOfStream, Outbox
+from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.passwords import MAX_PENDING_PER_NETWORK, PasswordVerifier
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import RecentNames
@@ -394,7 +395,9 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
     router = cast(Any, None)
     rooms = RoomRegistry(store, router, {account.id: account}, lambda _: None)
     policy = Policy(limits=Limits(max_rooms_created=9))
-    membership = RoomMembership(store, router, rooms, lambda: 1.0, RoomRights(store, router, rooms), policy)
+    quotas, rights = RoomQuotas(), RoomRights(store, router, rooms)
+    passing_rooms = PassingRooms(store, rooms, quotas, policy, lambda: 1.0, gevent.spawn, lambda address: ())
+    membership = RoomMembership(store, router, rooms, lambda: 1.0, rights, policy, quotas, passing_rooms)
     creators = [gevent.spawn(membership._create, session, name, OPEN_ROOM) for name in ("#Dev", "#DEV", "#dev")]
     gevent.joinall(creators, raise_error=True, timeout=TEST_TIMEOUT)
     (room,) = rooms

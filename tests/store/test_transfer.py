@@ -44,6 +44,7 @@ ROWS = (
     "INSERT INTO invitations SELECT id, 'dale', 'Dale', 'Hank', 9.0 FROM conversations WHERE key = '#dev'",
     "INSERT INTO reactions SELECT id, 12, '👍', 1 FROM conversations WHERE key = '#dev'",
     "INSERT INTO reaction_messages SELECT id, 12, 13 FROM conversations WHERE key = '#dev'",
+    "UPDATE conversations SET passing = 1 WHERE key = '#dev'",
 )
 """Rows of the tables that a store's methods do not fill here."""
 
@@ -180,7 +181,7 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
             None,
         )
         (room,) = store.rooms()
-        assert (room.topic, room.head, room.first_seq) == ("Ёжики и 東京都", 21, 10)
+        assert (room.topic, room.head, room.first_seq, room.passing) == ("Ёжики и 東京都", 21, 10, True)
     finally:
         store.close()
 

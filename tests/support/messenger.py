@@ -12,6 +12,7 @@ from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.session import Session
+from gmessenger.chat.throttle import WeightedNetworks
 from gmessenger.store import open_store
 from tests.conftest import FAST
 
@@ -25,18 +26,31 @@ def spawn(_: str, function: Callable[..., object], *args: Any) -> object:
 class InMemoryChat:
     """A messenger on a store in memory. Its clock stands still; `run_timers` calls what was passed to `call_later`."""
 
-    def __init__(self, **policy: Any) -> None:
+    def __init__(self, networks_of: Callable[[str], WeightedNetworks] = lambda address: (), **policy: Any) -> None:
         self.due: list[Callable[[], None]] = []
         self.store = open_store("memory:")
         self.messenger = Messenger(
-            Policy(**policy), self.store, lambda: NOW, lambda _, call: self.due.append(call), spawn, FAST
+            Policy(**policy),
+            self.store,
+            lambda: NOW,
+            lambda _, call: self.due.append(call),
+            spawn,
+            FAST,
+            networks_of=networks_of,
         )
 
     def login(
-        self, name: str, *, frames: int = 100, accepts_push: bool = True, most: int | None = None, **login: Any
+        self,
+        name: str,
+        *,
+        frames: int = 100,
+        accepts_push: bool = True,
+        address: str = "here:1",
+        most: int | None = None,
+        **login: Any,
     ) -> Session:
         outbox = Outbox(frames, 10_000, lambda: None, lambda: None, accepts_batches=accepts_push)
-        session, undelivered = self.messenger.login(LoginRequest(name, "test", accepts_push, "here:1", **login), outbox)
+        session, undelivered = self.messenger.login(LoginRequest(name, "test", accepts_push, address, **login), outbox)
         self.messenger.start_delivery(session, undelivered, most)
         return session
 

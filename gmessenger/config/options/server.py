@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from gmessenger.config.options.push import PushOptions
+from gmessenger.config.options.irc import IrcOptions
 from gmessenger.config.options.table import default_store_url, option
 from gmessenger.config.types import (
     boolean,
@@ -31,7 +31,7 @@ from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, RegistrationMod
 
 
 @dataclass(frozen=True, slots=True)
-class ServerOptions(PushOptions):
+class ServerOptions(IrcOptions):
     """The options of `gmessenger-server`; sizes in bytes, times in seconds."""
 
     @property
@@ -290,7 +290,10 @@ class ServerOptions(PushOptions):
     )
     max_rooms: int = option(10_000, count(0), "the most rooms on the server", "to limit memory use")
     max_rooms_made: int = option(
-        100, count(0), "the most rooms that one account may have created", "against squatting on room names"
+        100,
+        count(0),
+        "the most rooms that one account, or guests of one network, may have created",
+        "against squatting on room names",
     )
     max_rooms_joined: int = option(
         1000, count(0), "the most rooms that one name may be a member of", "to limit memory use"

@@ -16,7 +16,7 @@ from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json, rules_t
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.schema import FIRST_WITH_RULES
 
-LOCK_ROOM: Final = "SELECT id, rules FROM conversations WHERE key = %s FOR NO KEY UPDATE"
+LOCK_ROOM: Final = "SELECT id, rules, passing FROM conversations WHERE key = %s FOR NO KEY UPDATE"
 LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE id = %s FOR KEY SHARE"
 SET_RULES: Final = "UPDATE conversations SET rules = %s WHERE id = %s"
 ROLE: Final = "SELECT role FROM participants WHERE conversation_id = %s AND account_id = %s AND left_seq IS NULL"
@@ -31,7 +31,7 @@ COUNT_OWNERS: Final = (
 LOCK_OWNED: Final = (
     "SELECT c.id, c.key FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "WHERE p.account_id = %s AND p.role = 'owner' AND p.left_seq IS NULL AND c.key >= '#' AND c.key < '$' "
-    "ORDER BY c.key FOR NO KEY UPDATE OF c"
+    "AND NOT c.passing ORDER BY c.key FOR NO KEY UPDATE OF c"
 )
 FIND_ELDEST: Final = (
     # (Of those who joined before that was stored, who sees more is the elder.)
@@ -60,7 +60,7 @@ def require_upgraded(db: PgConnection, first: int = FIRST_WITH_RULES) -> None:
 
 def change_rules(db: PgConnection, room: str, changes: Mapping[str, Any], actor: int | None) -> RoomRules:
     """Set rules of a room. Raises as `Store.change_rules`."""
-    id, stored = _lock_room(db, room)
+    id, stored, _ = _lock_room(db, room)
     if actor is not None and find_role(db, id, actor) != "owner":
         raise NotOwner
     rules = with_changes(rules_from_json(stored), changes)
@@ -78,21 +78,23 @@ def set_rules(db: PgConnection, conversation: int, rules: RoomRules) -> None:
 def change_role(db: PgConnection, room: str, account: int, role: RoomRole, actor: int | None) -> None:
     """Change the role of a member. Raises as `Store.change_role`."""
     is_account = db.execute(LOCK_ACCOUNT, (account,)).fetchone() is not None
-    id, _ = _lock_room(db, room)
+    id, _, passing = _lock_room(db, room)
     before = find_role(db, id, account)
     if before is None or not is_account:
         raise NotFound("There is no member of that name in the room.")
     actor_role = None if actor is None else find_role(db, id, actor) or "member"
-    check_role_change(actor_role, before, role, is_own=actor == account, owner_count=_count_owners(db, id))
+    owners = _count_owners(db, id)
+    check_role_change(actor_role, before, role, is_own=actor == account, owner_count=owners, needs_owner=not passing)
     if role != "member":
         require_upgraded(db)
     db.execute(SET_ROLE, ("" if role == "member" else role, id, account))
 
 
 def lock_if_owner(db: PgConnection, room: str, account: int) -> int | None:
-    """Lock a room. Returns its id if the account is an owner of it, who is about to leave."""
+    """Lock a room. Returns its id if it needs an owner and the account is one, who is about to leave."""
     row = db.execute(LOCK_ROOM, (room,)).fetchone()
-    return int(row[0]) if row is not None and find_role(db, row[0], account) == "owner" else None
+    is_owner = row is not None and not row[2] and find_role(db, row[0], account) == "owner"
+    return int(row[0]) if row is not None and is_owner else None
 
 
 def replace_owner(db: PgConnection, conversation: int) -> int | None:
@@ -120,11 +122,12 @@ def find_role_in(db: PgConnection, room: str, account: int) -> RoomRole:
     return cast(RoomRole, row[0] or "member") if row is not None else "member"
 
 
-def _lock_room(db: PgConnection, room: str) -> tuple[int, str]:
-    row = db.execute(LOCK_ROOM, (room,)).fetchone()
+def _lock_room(db: PgConnection, room: str) -> tuple[int, str, bool]:
+    """Lock a room; return its id, its rules as stored, and whether it is a passing one."""
+    row: tuple[int, str, bool] | None = db.execute(LOCK_ROOM, (room,)).fetchone()
     if row is None:
         raise NoSuchRoom
-    return row[0], row[1]
+    return row
 
 
 def find_role(db: PgConnection, conversation: int, account: int) -> RoomRole | None:

@@ -19,7 +19,7 @@ from gmessenger.store.postgres.room_access import check_may_join
 
 ROOM_COLUMNS: Final = (
     "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.starts, m.having_role, "
-    "m.roles FROM conversations c, LATERAL ("
+    "m.roles, c.passing FROM conversations c, LATERAL ("
     " SELECT array_agg(account_id ORDER BY account_id) AS accounts, array_agg(start ORDER BY account_id) AS starts,"
     " array_agg(account_id ORDER BY account_id) FILTER (WHERE role <> '') AS having_role,"
     " array_agg(role ORDER BY account_id) FILTER (WHERE role <> '') AS roles"
@@ -30,7 +30,8 @@ ROOM_COLUMNS: Final = (
 SELECT_ROOMS: Final = f"{ROOM_COLUMNS} c.key >= '#' AND c.key < '$' ORDER BY c.id"
 FIND_ROOM: Final = f"{ROOM_COLUMNS} c.key = %s"
 INSERT_ROOM: Final = (
-    "INSERT INTO conversations (key, name, creator) VALUES (%s, %s, %s) ON CONFLICT (key) DO NOTHING RETURNING id"
+    "INSERT INTO conversations (key, name, creator, passing) VALUES (%s, %s, %s, %s) "
+    "ON CONFLICT (key) DO NOTHING RETURNING id"
 )
 ADD_OWNER: Final = (
     # Locked: nothing must be added to an account that is being deleted.
@@ -38,6 +39,8 @@ ADD_OWNER: Final = (
     "FROM accounts WHERE id = %s FOR KEY SHARE ON CONFLICT DO NOTHING"
 )
 SET_TOPIC: Final = "UPDATE conversations SET topic = %s WHERE key = %s"
+LOCK_PASSING: Final = "SELECT FROM conversations WHERE id = %s AND key = %s AND passing FOR UPDATE"
+HAS_MEMBERS: Final = "SELECT FROM participants WHERE conversation_id = %s AND left_seq IS NULL LIMIT 1"
 MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = %s"
 LIFT_CLOSE: Final = "DELETE FROM sanctions WHERE kind = 'close' AND target = %s"
 
@@ -53,11 +56,18 @@ class RoomStore(Pruner):
         return _room_from_row(row) if row else None
 
     def create_room(
-        self, key: str, name: str, creator: int | None, time: float, rules: RoomRules = OPEN_ROOM
+        self,
+        key: str,
+        name: str,
+        creator: int | None,
+        time: float,
+        rules: RoomRules = OPEN_ROOM,
+        *,
+        passing: bool = False,
     ) -> RoomRecord:
         def change(db: PgConnection) -> RoomRecord:
             for _ in range(MAX_ATTEMPTS):
-                if created := db.execute(INSERT_ROOM, (key, name, creator)).fetchone():
+                if created := db.execute(INSERT_ROOM, (key, name, creator, passing)).fetchone():
                     roles.set_rules(db, created[0], rules)
                     db.execute(ADD_OWNER, (created[0], time, creator))
                     self.record_change(db, "room", key)
@@ -119,22 +129,38 @@ class RoomStore(Pruner):
         self.change(change)
 
     def delete_room(self, room: str) -> None:
-        def change(db: PgConnection) -> None:
-            for account in drop_hooks(db, room):
-                self.record_change(db, "account", account)
-            # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
-            if db.execute(MARK_DELETED, (room,)).rowcount:
-                self.record_change(db, "room", room)
-            if db.execute(LIFT_CLOSE, (room,)).rowcount:
-                self.record_change(db, "sanction", "close", room)
-
-        self.change(change)
+        self.change(lambda db: self._mark_deleted(db, room))
         with suppress(StoreUnavailable):
             self.finish_deletions()
 
+    def drop_passing_room(self, room: str, id: int) -> bool:
+        def change(db: PgConnection) -> bool:
+            # Locked before the members are counted: who joins locks it, too.
+            is_passing = db.execute(LOCK_PASSING, (id, room)).rowcount > 0
+            if not is_passing or db.execute(HAS_MEMBERS, (id,)).rowcount:
+                return False
+            self._mark_deleted(db, room)
+            return True
+
+        is_dropped = self.change(change)
+        if is_dropped:
+            with suppress(StoreUnavailable):
+                self.finish_deletions()
+        return is_dropped
+
+    def _mark_deleted(self, db: PgConnection, room: str) -> None:
+        for account in drop_hooks(db, room):
+            self.record_change(db, "account", account)
+        # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
+        if db.execute(MARK_DELETED, (room,)).rowcount:
+            self.record_change(db, "room", room)
+        if db.execute(LIFT_CLOSE, (room,)).rowcount:
+            self.record_change(db, "sanction", "close", room)
+
 
 def _room_from_row(row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, role_names = row
+    id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, role_names, passing = row
     members = dict(zip(accounts or (), starts or (), strict=True))
     roles_by_id = dict(zip(having_role or (), role_names or (), strict=True))
-    return RoomRecord(key, name, topic, creator, head, first, members, id, rules_from_json(rules), roles_by_id)
+    parsed = rules_from_json(rules)
+    return RoomRecord(key, name, topic, creator, head, first, members, id, parsed, roles_by_id, passing)

@@ -401,6 +401,11 @@ CREATE TABLE push_subscriptions (
 );
 """
 
+ADD_PASSING_ROOMS: Final = """
+-- A room that a guest has made: it is deleted as soon as it is empty.
+ALTER TABLE conversations ADD COLUMN passing boolean NOT NULL DEFAULT false;
+"""
+
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
@@ -409,6 +414,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_HOOKS,
     ADD_FILES,
     ADD_PUSH_SUBSCRIPTIONS,
+    ADD_PASSING_ROOMS,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)

@@ -10,7 +10,7 @@ from gmessenger.errors import NoSuchRoom, NotFound, NotOwner
 from gmessenger.room_roles import RoomRole, check_role_change
 from gmessenger.room_rules import RoomRules, rules_from_json, rules_to_json, with_changes
 
-RULES: Final = "SELECT id, rules FROM conversations WHERE key = ?"
+RULES: Final = "SELECT id, rules, passing FROM conversations WHERE key = ?"
 SET_RULES: Final = "UPDATE conversations SET rules = ? WHERE id = ?"
 ROLE: Final = "SELECT role FROM participants WHERE conversation_id = ? AND account_id = ? AND left_seq IS NULL"
 SET_ROLE: Final = "UPDATE participants SET role = ? WHERE conversation_id = ? AND account_id = ?"
@@ -19,7 +19,8 @@ COUNT_OWNERS: Final = (
 )
 OWNED: Final = (
     "SELECT c.id, c.key FROM participants p JOIN conversations c ON c.id = p.conversation_id "
-    "WHERE p.account_id = ? AND p.role = 'owner' AND p.left_seq IS NULL AND c.key LIKE '#%'"
+    "WHERE p.account_id = ? AND p.role = 'owner' AND p.left_seq IS NULL AND c.key LIKE '#%' "
+    "AND NOT c.passing"
 )
 FIND_ELDEST: Final = (
     # (Of those who joined before that was stored, who sees more is the elder.)
@@ -34,7 +35,7 @@ def change_rules(db: sqlite3.Connection, room: str, changes: Mapping[str, Any], 
     row = db.execute(RULES, (room,)).fetchone()
     if row is None:
         raise NoSuchRoom
-    id, stored = row
+    id, stored, _ = row
     if actor is not None and find_role(db, id, actor) != "owner":
         raise NotOwner
     rules = with_changes(rules_from_json(stored), changes)
@@ -52,13 +53,13 @@ def change_role(db: sqlite3.Connection, room: str, account: int, role: RoomRole,
     row = db.execute(RULES, (room,)).fetchone()
     if row is None:
         raise NoSuchRoom
-    id = row[0]
+    id, _, passing = row
     before = find_role(db, id, account)
     if before is None:
         raise NotFound("There is no member of that name in the room.")
     actor_role = None if actor is None else find_role(db, id, actor) or "member"
     (owners,) = db.execute(COUNT_OWNERS, (id,)).fetchone()
-    check_role_change(actor_role, before, role, is_own=actor == account, owner_count=owners)
+    check_role_change(actor_role, before, role, is_own=actor == account, owner_count=owners, needs_owner=not passing)
     db.execute(SET_ROLE, ("" if role == "member" else role, id, account))
 
 
@@ -69,9 +70,10 @@ def find_role(db: sqlite3.Connection, conversation: int, account: int) -> RoomRo
 
 
 def find_owned(db: sqlite3.Connection, room: str, account: int) -> int | None:
-    """Return the id of a room if the account is an owner of it, who is about to leave."""
+    """Return the id of a room that needs an owner if the account is one, who is about to leave."""
     row = db.execute(RULES, (room,)).fetchone()
-    return int(row[0]) if row is not None and find_role(db, row[0], account) == "owner" else None
+    is_owner = row is not None and not row[2] and find_role(db, row[0], account) == "owner"
+    return int(row[0]) if is_owner else None
 
 
 def replace_owner(db: sqlite3.Connection, conversation: int) -> int | None:

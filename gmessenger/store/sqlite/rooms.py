@@ -18,8 +18,9 @@ from gmessenger.store.sqlite.membership import find_read_range, join_room, leave
 from gmessenger.store.sqlite.pruning import Pruner
 from gmessenger.store.sqlite.room_access import check_may_join
 
-ROOM: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key = ?"
-ROOMS: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key LIKE '#%'"
+COLUMNS: Final = "SELECT id, key, name, topic, creator, head, first, rules, passing FROM conversations WHERE "
+ROOM: Final = f"{COLUMNS} key = ?"
+ROOMS: Final = f"{COLUMNS} key LIKE '#%'"
 MEMBERS: Final = (
     "SELECT account_id, max(visible, joined_seq + 1), role FROM participants "
     "WHERE conversation_id = ? AND left_seq IS NULL"
@@ -28,6 +29,11 @@ ADD_OWNER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible, joined, role) VALUES (?,?,1,?,'owner')"
 )
 SET_TOPIC: Final = "UPDATE conversations SET topic = ? WHERE key = ?"
+SET_PASSING: Final = "UPDATE conversations SET passing = 1 WHERE id = ?"
+IS_DESERTED: Final = (
+    "SELECT 1 FROM conversations c WHERE id = ? AND key = ? AND passing "
+    "AND NOT EXISTS (SELECT 1 FROM participants p WHERE p.conversation_id = c.id AND left_seq IS NULL)"
+)
 MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"
 
 
@@ -38,13 +44,22 @@ class RoomStore(Pruner):
         return self.read(_select_rooms)
 
     def create_room(
-        self, key: str, name: str, creator: int | None, time: float, rules: RoomRules = OPEN_ROOM
+        self,
+        key: str,
+        name: str,
+        creator: int | None,
+        time: float,
+        rules: RoomRules = OPEN_ROOM,
+        *,
+        passing: bool = False,
     ) -> RoomRecord:
         def change(db: sqlite3.Connection) -> RoomRecord:
             is_new = db.execute(ROOM, (key,)).fetchone() is None
             conversation = self.inserter.conversation(db, key, name, creator)
             if is_new and conversation is not None:
                 roles.set_rules(db, conversation.id, rules)
+                if passing:
+                    db.execute(SET_PASSING, (conversation.id,))
                 if creator is not None:
                     db.execute(ADD_OWNER, (creator, conversation.id, time))
             return _room_from_row(db, db.execute(ROOM, (key,)).fetchone())
@@ -79,14 +94,29 @@ class RoomStore(Pruner):
         self.schedule_purge()
 
     def delete_room(self, room: str) -> None:
-        def change(db: sqlite3.Connection) -> None:
-            # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
-            drop_hooks(db, room)
-            db.execute(MARK_DELETED, (room,))
-            db.execute(LIFT, ("close", room))
-            self.inserter.reset_cache()
+        self.writer.execute(lambda db: self._mark_deleted(db, room))
+        self._finish_deletion()
 
-        self.writer.execute(change)
+    def drop_passing_room(self, room: str, id: int) -> bool:
+        def change(db: sqlite3.Connection) -> bool:
+            is_deserted = db.execute(IS_DESERTED, (id, room)).fetchone() is not None
+            if is_deserted:
+                self._mark_deleted(db, room)
+            return is_deserted
+
+        is_dropped = self.writer.execute(change)
+        if is_dropped:
+            self._finish_deletion()
+        return is_dropped
+
+    def _mark_deleted(self, db: sqlite3.Connection, room: str) -> None:
+        # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
+        drop_hooks(db, room)
+        db.execute(MARK_DELETED, (room,))
+        db.execute(LIFT, ("close", room))
+        self.inserter.reset_cache()
+
+    def _finish_deletion(self) -> None:
         self.schedule_purge()
         with suppress(StoreUnavailable):
             self.finish_deletions()
@@ -97,8 +127,9 @@ def _select_rooms(db: sqlite3.Connection) -> list[RoomRecord]:
 
 
 def _room_from_row(db: sqlite3.Connection, row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules = row
+    id, key, name, topic, creator, head, first, rules, passing = row
     members = db.execute(MEMBERS, (id,)).fetchall()
     starts = {account: start for account, start, _ in members}
     having_role = {account: role for account, _, role in members if role}
-    return RoomRecord(key, name, topic, creator, head, first, starts, id, rules_from_json(rules), having_role)
+    parsed, is_passing = rules_from_json(rules), bool(passing)
+    return RoomRecord(key, name, topic, creator, head, first, starts, id, parsed, having_role, is_passing)

@@ -328,6 +328,11 @@ ADD_PUSH_SUBSCRIPTIONS: Final = (
     "WHERE device_id = old.id; END",
 )
 
+ADD_PASSING_ROOMS: Final = (
+    # A room that a guest has made: it is deleted as soon as it is empty.
+    "ALTER TABLE conversations ADD COLUMN passing BOOLEAN DEFAULT 0 NOT NULL",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -339,6 +344,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_FILES,
     (STEADY_MERGES,),
     ADD_PUSH_SUBSCRIPTIONS,
+    ADD_PASSING_ROOMS,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
