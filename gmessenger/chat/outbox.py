@@ -140,7 +140,7 @@ class RoomEvent(Struct):
     """A user joined a room, left it, changed its topic or rules or got a role; or an operator closed or reopened it.
 
     Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
-    gave the role. `reason`: of that, or of the closure. `until`: when it ends. `rules`: those that were set.
+    gave the role; `former_role`: the one before it. `reason`: of that, or of the closure. `until`: when it ends. `rules`: those that were set.
     `quit`: a guest left all its rooms, since its session ended; `reason` is what it said then, if anything.
     """
 
@@ -151,6 +151,7 @@ class RoomEvent(Struct):
     by: str | None = None
     reason: str | None = None
     role: RoomRole | None = None
+    former_role: RoomRole | None = None
     rules: dict[str, RuleValue] | None = None
     until: float | None = None
     quit: bool = False

@@ -147,8 +147,10 @@ class RoomRegistry:
         member = room.members.get(account)
         if member is None or room.roles.get(account, "member") == role:
             return
+        former = room.roles.get(account, "member")
         room.set_role(account, role)
-        self.notify(room, RoomEvent("role", room.name, member.name, by=by or None, role=role), actor)
+        event = RoomEvent("role", room.name, member.name, by=by or None, role=role, former_role=former)
+        self.notify(room, event, actor)
 
     def update_access(self, room: Room, access: RoomAccess, by: str, now: float, actor: Session | None) -> None:
         """Replace who is kept out, silenced or invited in memory; tell those concerned. `by` has changed it.

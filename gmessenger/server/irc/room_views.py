@@ -37,7 +37,7 @@ def member_replies(handler: IrcHandler, room: Room) -> list[Reply]:
 def topic_replies(handler: IrcHandler, room: Room) -> list[Reply]:
     """Return the topic of a room, and who has set it."""
     replies = [handler.numeric(RPL_TOPIC, room.name, text=room.topic)]
-    if room.topic_by and room.topic_at is not None:
+    if getattr(room, "topic_by", ""):
         source = handler.network.users.source(room.topic_by)
         replies.append(handler.numeric(RPL_TOPICTIME, room.name, source, str(int(room.topic_at))))
     return replies
@@ -56,7 +56,7 @@ def name_replies(handler: IrcHandler, room: Room) -> list[Reply]:
 
 def role_in(room: Room, key: str) -> RoomRole:
     """Return the role of a folded name in a room."""
-    if (guest_role := room.guest_roles.get(key)) is not None:
+    if (guest_role := getattr(room, "guest_roles", {}).get(key)) is not None:
         return guest_role
     account = room.find_member(key)
     return room.roles.get(account.id, "member") if account is not None else "member"
@@ -67,7 +67,7 @@ def roles_by_key(room: Room) -> dict[str, RoomRole]:
     roles: dict[str, RoomRole] = {
         room.members[id].key: role for id, role in room.roles.items() if id in room.members
     }
-    return roles | room.guest_roles
+    return roles | getattr(room, "guest_roles", {})
 
 
 def _shown_names(handler: IrcHandler, room: Room) -> Iterator[str]:

@@ -67,7 +67,7 @@ def _join(handler: IrcHandler, name: str, key: str | None) -> None:
     def respond(state: RoomState) -> None:
         show_joined(handler, state.name)
 
-    messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None, key), respond)
+    messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None), respond)
 
 
 def show_joined(handler: IrcHandler, name: str) -> None:
