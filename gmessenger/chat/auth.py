@@ -106,6 +106,10 @@ class LoginThrottle:
                 charge.commit()
         return is_correct
 
+    def check_length(self, password: str) -> None:
+        """Raise `BadPassword` if a new password is too short or too long."""
+        self._passwords.check_length(password)
+
     def trust(self, key: str, address: str) -> None:
         """Record that an account logged in from an address, by a token."""
         networks = self._networks_of(address)
