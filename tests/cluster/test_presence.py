@@ -88,6 +88,18 @@ def test_a_guest_elsewhere_that_is_on_no_node_any_more_has_quit_and_one_that_has
     ]
 
 
+def test_watchers_are_told_of_who_comes_and_goes_on_other_nodes_once(local_room: LocalRoom) -> None:
+    seen: list[tuple[str, bool]] = []
+    local_room.chat.messenger.router.watchers.append(lambda key, name, is_online: seen.append((key, is_online)))
+    local_room.show_guest("A")
+    local_room.show_guest("A", "#dev", since=2.0)
+    local_room.show_guest("B", "#dev", since=3.0)
+    local_room.presence_sync.on_node_gone("A")
+    assert seen == [("gus", True)]
+    local_room.presence_sync.on_node_gone("B")
+    assert seen == [("gus", True), ("gus", False)]
+
+
 def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(local_room: LocalRoom) -> None:
     local_room.show_guest("A", "#dev")
     local_room.show_guest("B", since=2.0)
