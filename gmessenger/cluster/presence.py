@@ -110,6 +110,8 @@ class PresenceSync:
             if not by_node:
                 self._peers.presences.pop(key, None)
         self._router.notify_watchers(key, name, was_online)
+        if new is not None and old is not None and (new.status, new.note) != (old.status, old.note):
+            self._presence.announce_status(key)
         left, joined = _rooms_in(old) - self._peers.rooms_of(key), _rooms_in(new) - _rooms_in(old)
         self._update_rooms(key, name, left, joined, has_quit=key not in self._router)
 
