@@ -42,6 +42,7 @@ from gmessenger.chat.sanctions import SanctionRegistry
 from gmessenger.chat.sending import MessageService
 from gmessenger.chat.session import Session
 from gmessenger.chat.settings_service import SettingsService
+from gmessenger.chat.signals import SignalService
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.subscriptions import SubscriptionService
@@ -170,6 +171,7 @@ class Messenger:
             rooms, membership, room_rights, invitations, room_sanctions, delivery, listings, sanctions.check_not_muted
         )
         self.history_service = HistoryService(store, router, rooms, accounts, policy, delivery.changes)
+        self.signals = SignalService(throttle, sanctions, router, rooms, blocks, accounts, clock)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
