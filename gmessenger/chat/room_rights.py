@@ -40,10 +40,11 @@ class RoomActor:
 
     @classmethod
     def of(cls, session: Session) -> RoomActor:
-        """Return the actor of a session. Raises `NotOwner` for a guest's."""
-        if session.account is None:
+        """Return the actor of a session: the account that it acts as, or its own. Raises `NotOwner` for a guest's."""
+        account = session.authority
+        if account is None:
             raise NotOwner
-        return cls(session.name, None if session.role == OPERATOR_ROLE else session.account.id, session)
+        return cls(account.name, None if account.role == OPERATOR_ROLE else account.id, session)
 
 
 class RoomRights:
