@@ -106,6 +106,8 @@ class Messenger:
         self._clock = clock
         self._store = store
         self.stats = stats = MessengerStats()
+        self.registration_watchers: list[Callable[[Session], object]] = []
+        """Called with the session of a guest that has become an account. They must not block."""
         self.router = router = Router(peers)
         self.change_runner = ChangeRunner(spawn, policy.store_timeout)
         self.session_closer = session_closer = SessionCloser(router, self.logout, clock)
@@ -297,6 +299,8 @@ class Messenger:
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         self.invitations.promote_guest(session)
+        for watcher in self.registration_watchers:
+            watcher(session)
         return Registration(token=session.token)
 
     @traced("login")
