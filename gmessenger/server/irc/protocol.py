@@ -36,7 +36,16 @@ MAX_LABEL: Final = 64
 class IrcProtocol:
     """A connection that speaks IRC. Its methods never raise: an internal error is logged, and answered 400."""
 
-    __slots__ = ("_acks", "_bad_lines", "_connection", "_decoder", "_early_commands", "_encoder", "_handler", "_network")
+    __slots__ = (
+        "_acks",
+        "_bad_lines",
+        "_connection",
+        "_decoder",
+        "_early_commands",
+        "_encoder",
+        "_handler",
+        "_network",
+    )
 
     def __init__(self, connection: Connection, network: IrcNetwork) -> None:
         self._connection = connection
