@@ -120,7 +120,7 @@ class Messenger:
 
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
-        self.room_rights = room_rights = RoomRights(store, router, rooms)
+        self.room_rights = room_rights = RoomRights(store, router, rooms, clock)
         self.membership = membership = RoomMembership(
             store, router, rooms, clock, room_rights, policy, shut_out_network
         )

@@ -32,7 +32,7 @@ class Room(Struct):
     `access`: who is kept out, silenced or invited; set by `set_access`. `guest_invitations`: by folded name.
     `access_lock`: held while a change of `access` is stored, so that changes are made here in the same order.
     `is_restricted`: not every member may write; kept up to date by `set_closure`, `set_rules` and `set_access`.
-    `id`: tells it from earlier rooms of its name.
+    `id`: tells it from earlier rooms of its name. `topic_by`, `topic_at`: as in `RoomRecord`.
     """
 
     key: str
@@ -52,6 +52,8 @@ class Room(Struct):
     access: RoomAccess = field(default_factory=RoomAccess)
     guest_invitations: dict[str, GuestInvitation] = field(default_factory=dict)
     access_lock: RLock = field(default_factory=RLock)
+    topic_by: str = ""
+    topic_at: float | None = None
 
     def set_closure(self, closure: Sanction | None) -> None:
         """Close the room, or reopen it with None."""

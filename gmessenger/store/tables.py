@@ -58,7 +58,11 @@ TABLES: Final = (
     Table("devices", ("id", "account_id", "name", "used"), autoincrement=True),
     Table("tokens", ("hash", "account_id", "device_id", "created", "used")),
     Table("invites", ("hash", "created", "id", "by", "expires", "uses")),
-    Table("conversations", ("id", "key", "name", "topic", "creator", "head", "first", "rules"), autoincrement=True),
+    Table(
+        "conversations",
+        ("id", "key", "name", "topic", "creator", "head", "first", "rules", "topic_by", "topic_at"),
+        autoincrement=True,
+    ),
     Table(
         "participants", ("account_id", "conversation_id", "visible", "read", "role", "joined", "joined_seq", "left_seq")
     ),

@@ -394,7 +394,9 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
     router = cast(Any, None)
     rooms = RoomRegistry(store, router, {account.id: account}, lambda _: None)
     policy = Policy(limits=Limits(max_rooms_created=9))
-    membership = RoomMembership(store, router, rooms, lambda: 1.0, RoomRights(store, router, rooms), policy)
+    membership = RoomMembership(
+        store, router, rooms, lambda: 1.0, RoomRights(store, router, rooms, lambda: 1.0), policy
+    )
     creators = [gevent.spawn(membership._create, session, name, OPEN_ROOM) for name in ("#Dev", "#DEV", "#dev")]
     gevent.joinall(creators, raise_error=True, timeout=TEST_TIMEOUT)
     (room,) = rooms

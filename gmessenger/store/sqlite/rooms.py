@@ -18,8 +18,11 @@ from gmessenger.store.sqlite.membership import find_read_range, join_room, leave
 from gmessenger.store.sqlite.pruning import Pruner
 from gmessenger.store.sqlite.room_access import check_may_join
 
-ROOM: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key = ?"
-ROOMS: Final = "SELECT id, key, name, topic, creator, head, first, rules FROM conversations WHERE key LIKE '#%'"
+COLUMNS: Final = (
+    "SELECT id, key, name, topic, creator, head, first, rules, topic_by, topic_at FROM conversations WHERE "
+)
+ROOM: Final = f"{COLUMNS} key = ?"
+ROOMS: Final = f"{COLUMNS} key LIKE '#%'"
 MEMBERS: Final = (
     "SELECT account_id, max(visible, joined_seq + 1), role FROM participants "
     "WHERE conversation_id = ? AND left_seq IS NULL"
@@ -27,7 +30,7 @@ MEMBERS: Final = (
 ADD_OWNER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible, joined, role) VALUES (?,?,1,?,'owner')"
 )
-SET_TOPIC: Final = "UPDATE conversations SET topic = ? WHERE key = ?"
+SET_TOPIC: Final = "UPDATE conversations SET topic = ?, topic_by = ?, topic_at = ? WHERE key = ?"
 MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"
 
 
@@ -74,8 +77,8 @@ class RoomStore(Pruner):
     def change_role(self, room: str, account: int, role: RoomRole, by: str = "", actor: int | None = None) -> None:
         self.writer.execute(lambda db: roles.change_role(db, room, account, role, actor))
 
-    def set_topic(self, room: str, topic: str, by: str = "") -> None:
-        self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, room)))
+    def set_topic(self, room: str, topic: str, by: str = "", time: float | None = None) -> None:
+        self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, by, time, room)))
         self.schedule_purge()
 
     def delete_room(self, room: str) -> None:
@@ -97,8 +100,9 @@ def _select_rooms(db: sqlite3.Connection) -> list[RoomRecord]:
 
 
 def _room_from_row(db: sqlite3.Connection, row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules = row
+    id, key, name, topic, creator, head, first, rules, *topic_author = row
     members = db.execute(MEMBERS, (id,)).fetchall()
     starts = {account: start for account, start, _ in members}
     having_role = {account: role for account, _, role in members if role}
-    return RoomRecord(key, name, topic, creator, head, first, starts, id, rules_from_json(rules), having_role)
+    parsed = rules_from_json(rules)
+    return RoomRecord(key, name, topic, creator, head, first, starts, id, parsed, having_role, *topic_author)

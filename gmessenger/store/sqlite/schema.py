@@ -328,6 +328,12 @@ ADD_PUSH_SUBSCRIPTIONS: Final = (
     "WHERE device_id = old.id; END",
 )
 
+ADD_TOPIC_AUTHORS: Final = (
+    # Who has set the topic of a room, and when; empty and NULL where it was set before that was stored.
+    "ALTER TABLE conversations ADD COLUMN topic_by TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE conversations ADD COLUMN topic_at FLOAT",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -339,6 +345,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_FILES,
     (STEADY_MERGES,),
     ADD_PUSH_SUBSCRIPTIONS,
+    ADD_TOPIC_AUTHORS,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
