@@ -40,7 +40,7 @@ class RoomRow(Struct):
     """A room, as `rooms` lists it. `seq`: of its latest message, 0 if it has none.
 
     `creator`: once that account is deleted, one of the owners; None if it has none, as an empty room. `rules`: those
-    that differ from an open room's.
+    that differ from an open room's. `topic_by`, `topic_at`: who has set the topic, and when, in Unix seconds.
     """
 
     name: str
@@ -52,6 +52,8 @@ class RoomRow(Struct):
     closed: bool
     owners: list[str] = []
     rules: dict[str, RuleValue] = {}
+    topic_by: str = ""
+    topic_at: float | None = None
 
 
 class RoomDetails(Struct):
