@@ -81,10 +81,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.net": {"certificates", "config", "log", "paths", "wire", *GROUND},
     "contents": GROUND,
     "server.web": {"log", "config", "wire", "chat", "contents", "server.net", *STORAGE, *GROUND},
+    "server.irc": {"gmessenger", "log", "config", "wire", "chat", "server.net", *STORAGE, *GROUND},
     "server.push": {"log", "config", "wire", "chat", *STORAGE, *GROUND},
     "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", *STORAGE, *GROUND},
     "server": {
         *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net", "server.web"),
+        "server.irc",
         *("server.push", "contents"),
         *("store", "store.sqlite", "store.postgres", "bus", "cluster"),
         *(*STORAGE, *SHARED, *GROUND),
