@@ -32,9 +32,12 @@ class IrcProtocol:
                 return
             self._opening, data = None, passed
         for line in data.split(b"\n"):
-            if line := line.rstrip(b"\r"):
-                shown = str(len(line)) if len(line) > 510 else line.decode("utf-8", "replace")
-                self._connection.writer.write(f"ERROR :not yet {shown}\r\n".encode())
+            if len(line) > 512:
+                self._connection.writer.write(b":irc.local 417 * :Input line was too long\r\n")
+            elif line.startswith(b"CAP LS"):
+                self._connection.writer.write(b":irc.local CAP * LS :\r\n")
+            elif line.strip():
+                self._connection.writer.write(b"ERROR :not yet\r\n")
 
     def sweep(self, now: float) -> None:
         """Do nothing."""
