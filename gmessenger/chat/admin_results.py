@@ -174,6 +174,7 @@ class StatusReport(Struct):
     `registration`: who may register; `guests`: whether they may log in; `plain_passwords`: whether passwords are
     accepted from other machines without TLS; `tls_port`: None without TLS; `host`, `pin`: of the certificate, or empty;
     `web_url`: of the page, as people reach it, without a slash at the end; empty if there is none, or it is not known.
+    `irc_port`, `irc_tls_port`: None without; `irc_websocket`: the URL of IRC over WebSocket, empty without.
     `connections`: rows of labels and, last, a count; `waiting` and `longest`: frames in all outboxes, and in one.
     """
 
@@ -201,3 +202,6 @@ class StatusReport(Struct):
     pin: str = ""
     files: FilesReport | None = None
     web_url: str = ""
+    irc_port: int | None = None
+    irc_tls_port: int | None = None
+    irc_websocket: str = ""

@@ -65,7 +65,7 @@ from gmessenger.errors import (
     TooManyRooms,
 )
 from gmessenger.room_rules import OPEN_ROOM
-from gmessenger.server.acceptor import ConnectionLimiter
+from gmessenger.server.connection_limiter import ConnectionLimiter
 from gmessenger.store import open_store
 from tests.chat.test_passwords import RecordingHasher
 from tests.support.timeouts import TEST_TIMEOUT

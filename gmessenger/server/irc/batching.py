@@ -10,7 +10,7 @@ from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.chatting import CTCP, shown_name
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.messages import EVERYBODY
+from gmessenger.server.irc.messages import EVERYBODY, MAX_LINE
 from gmessenger.wire.irc.lines import BadLine, Line
 
 MESSAGE_BATCH: Final = 32
@@ -53,6 +53,9 @@ def send_batch(handler: IrcHandler, lines: list[Line | BadLine]) -> bool:
     if target[:1] != ROOM_PREFIX:
         target = shown_name(handler, target)
     texts = [line.params[1] for line in messages]
+    head = len(f":{handler.own_source} PRIVMSG {target} :".encode())
+    if any(head + len(text.encode()) > MAX_LINE for text in texts):
+        return False
     ids = _ids(handler, target, texts)
     sent = handler.messenger.message_service.send_batch(session, target, texts, ids, "msg")
     if not sent:
@@ -77,7 +80,9 @@ def _is_relayed(handler: IrcHandler, target: str) -> bool:
     """Return whether messages to a target are refused at once or not at all."""
     session = handler.session
     accounts = handler.messenger.authenticator.accounts
-    return session is not None and session.account is None and target[:1] != ROOM_PREFIX and target.lower() not in accounts
+    return (
+        session is not None and session.account is None and target[:1] != ROOM_PREFIX and target.lower() not in accounts
+    )
 
 
 def relay_now(handler: IrcHandler, data: bytes) -> bool:
@@ -99,10 +104,8 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         target, _, text = data[8:].decode().rstrip("\r\n").partition(" :")
     except UnicodeDecodeError:
         return False
-    if not text or not target.isalnum() or not text.isprintable() or len(data) > MAX_RELAYED:
+    if not text or not target.isalnum() or not text.isprintable() or text[0] == CTCP:
+        return False
+    if len(data) + len(handler.own_source) > MAX_LINE:
         return False
     return handler.messenger.message_service.relay_now(session, target, text, None)
-
-
-MAX_RELAYED: Final = 512
-"""Bytes of the longest line."""

@@ -46,7 +46,11 @@ def _left(handler: IrcHandler, event: RoomEvent) -> Lines:
         if handler.last_quit == event.name:  # from several rooms at once: one line for all
             return []
         handler.last_quit = event.name
-        return [Reply(users.source(event.name), "QUIT", (event.reason or "Quit",), is_text=True)]
+        return [
+            Reply(
+                users.source(event.name), "QUIT", (f"Quit: {event.reason}" if event.reason else "Quit",), is_text=True
+            )
+        ]
     if event.by is not None:
         source = users.source(event.by) if event.by != "server" else handler.network.server_name
         return [Reply(source, "KICK", (event.room, event.name, event.reason or event.by), is_text=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -230,11 +231,9 @@ class IrcHandler(ProtocolHandler):
         if self.session is None or not self.is_registered:
             self.connection.close_gracefully(reason)
             return
-        self.log_out(message or reason)
-        try:
+        self.log_out(reason, message)
+        with suppress(StoreUnavailable):  # messages in flight were answered
             self.messenger.flush_acknowledgements(self.session)
-        except StoreUnavailable:
-            pass  # messages in flight were answered
         self.session.outbox.close_after_drain()
 
     def connection_closed(self) -> None:

@@ -46,7 +46,7 @@ class IrcNetwork:
     @property
     def server_name(self) -> str:
         """The name of the server, which begins its own lines."""
-        return self.options.irc_name
+        return self.options.irc_server_name
 
     @property
     def name(self) -> str:

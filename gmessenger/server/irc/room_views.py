@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from gmessenger.chat.room import Room
 from gmessenger.names import fold
 from gmessenger.room_roles import RoomRole
@@ -14,7 +13,6 @@ from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.modes import role_prefix
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICTIME
-
 
 
 def join_replies(handler: IrcHandler, room: str, name: str) -> list[Reply]:
@@ -64,9 +62,7 @@ def role_in(room: Room, key: str) -> RoomRole:
 
 def roles_by_key(room: Room) -> dict[str, RoomRole]:
     """Return the roles of those in a room that have one, by folded name."""
-    roles: dict[str, RoomRole] = {
-        room.members[id].key: role for id, role in room.roles.items() if id in room.members
-    }
+    roles: dict[str, RoomRole] = {room.members[id].key: role for id, role in room.roles.items() if id in room.members}
     return roles | room.guest_roles
 
 

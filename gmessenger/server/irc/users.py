@@ -35,7 +35,9 @@ class Card(Struct):
 
 def make_user(text: str) -> str:
     """Return the user of a `USER` command as it is shown: its first letters and digits."""
-    kept = "".join(character for character in text if character.isascii() and (character.isalnum() or character in "-_"))
+    kept = "".join(
+        character for character in text if character.isascii() and (character.isalnum() or character in "-_")
+    )
     return f"~{kept[:MAX_USER] or 'u'}"
 
 
