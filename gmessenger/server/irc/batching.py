@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
+from gmessenger.constants import ONLINE
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.chatting import CTCP, shown_name
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
@@ -51,7 +52,10 @@ def send_batch(handler: IrcHandler, lines: list[Line | BadLine]) -> bool:
     messages = [line for line in lines if type(line) is Line]
     target = messages[0].params[0]
     if target[:1] != ROOM_PREFIX:
+        if is_away(handler, target):
+            return False
         target = shown_name(handler, target)
+    handler.card.active_at = handler.now()
     texts = [line.params[1] for line in messages]
     head = len(f":{handler.own_source} PRIVMSG {target} :".encode())
     if any(head + len(text.encode()) > MAX_LINE for text in texts):
@@ -108,4 +112,12 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         return False
     if len(data) + len(handler.own_source) > MAX_LINE:
         return False
+    if is_away(handler, target):
+        return False
+    handler.card.active_at = handler.now()
     return handler.messenger.message_service.relay_now(session, target, text, None)
+
+
+def is_away(handler: IrcHandler, name: str) -> bool:
+    """Return whether who writes to a name has to be told that it is away."""
+    return handler.messenger.presence.status(fold(name)).status != ONLINE

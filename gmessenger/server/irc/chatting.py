@@ -11,6 +11,7 @@ from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE, REPLY_TAG
 from gmessenger.server.irc.network import MAX_TARGETS, conversation_of
+from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import (
     ERR_CANNOTSENDTOCHAN,
@@ -34,6 +35,7 @@ def say(handler: IrcHandler, line: Line) -> None:
     if not text:
         handler.reply(ERR_NOTEXTTOSEND)
         return
+    handler.card.active_at = handler.now()
     targets = line.params[0].split(",")
     if len(targets) > MAX_TARGETS:
         handler.reply(ERR_TOOMANYTARGETS, line.params[0][:100])
@@ -64,6 +66,15 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
             return
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
     send(handler, command, target, text, kind, about_of(handler, target, tags))
+    if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
+        _say_if_away(handler, target)
+
+
+def _say_if_away(handler: IrcHandler, name: str) -> None:
+    """Say that who was written to is away."""
+    user = find_user(handler, name)
+    if user is not None and user.is_away and user.key != handler.key:
+        handler.add(away_reply(handler, user))
 
 
 def send(handler: IrcHandler, command: str, target: str, text: str, kind: str = "", about: About | None = None) -> None:

@@ -17,6 +17,7 @@ from gmessenger.chat.outbox import (
     SessionReplaced,
     SettingsUpdate,
 )
+from gmessenger.chat.presence import UserStatus
 from gmessenger.constants import OFFLINE, ONLINE
 from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
 from gmessenger.names import fold
@@ -36,7 +37,7 @@ def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
         return lines + member_replies(handler, room)
     status = handler.messenger.presence.status(fold(event.name))
     if Capability.AWAY_NOTIFY in handler.capabilities and status.status not in (ONLINE, OFFLINE):
-        lines.append(_away(users.source(event.name), status.status, status.note))
+        lines.append(handler.network.away_line(event.name, status))
     return lines
 
 
@@ -127,13 +128,7 @@ def _presence(handler: IrcHandler, event: PresenceUpdate) -> Lines:
     is_account = handler.network.users.account_name(event.name) is not None
     if event.status == OFFLINE and not is_account:  # its QUIT says so
         return []
-    return [_away(handler.network.users.source(event.name), event.status, event.note)]
-
-
-def _away(source: str, status: str, note: str) -> Reply:
-    if status == ONLINE:
-        return Reply(source, "AWAY")
-    return Reply(source, "AWAY", (note or status,), is_text=True)
+    return [handler.network.away_line(event.name, UserStatus(event.status, event.note))]
 
 
 def _moving(handler: IrcHandler, event: ServerMoving) -> Lines:
