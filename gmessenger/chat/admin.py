@@ -346,8 +346,8 @@ class AdminService:
 
 
 def _names_with_role(room: Room, role: RoomRole) -> list[str]:
-    """Return the names of a room's members who have a role that is higher than `member`, sorted."""
-    return sorted(room.members[id].name for id, each in room.roles.items() if each == role and id in room.members)
+    """Return the names of those in a room who have a role that is higher than `member`, sorted."""
+    return sorted(name for name, each in room.named_roles.items() if each == role)
 
 
 class ArgumentField(NamedTuple):

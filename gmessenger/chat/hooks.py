@@ -81,7 +81,7 @@ class HookService:
         session.require_account()
         found = self._rights.find_room(room, session, "owner")
         with self._login_throttle.registration(session.address):
-            return self.add_as(RoomActor.of(session), found, name)
+            return self.add_as(RoomActor.of(session, found), found, name)
 
     def add_as(self, actor: RoomActor, room: Room, name: str) -> HookSecret:
         """Make a hook of a room; `HookPoster.open` says when it may post.
@@ -148,7 +148,7 @@ class HookService:
         hook = self._find(name)
         if hook.room != found.key:
             raise NoSuchHook
-        self._revoke(RoomActor.of(session), hook)
+        self._revoke(RoomActor.of(session, found), hook)
 
     def add_for_owner(self, name: str, room: str) -> HookSecret:
         """Make a hook of a room for the owner of the server. Raises `NoSuchRoom`, and as `add_as`."""

@@ -60,12 +60,15 @@ class Invitations:
         """Who has invited a guest of another node, by the keys of room and guest, until that node shows it."""
 
     def invite(self, session: Session, name: str, user: str) -> None:
-        """Invite a user to a room that the session's account is in; where it is `invited`, as a moderator.
+        """Invite a user to a room that the session is in; where it is `invited`, as a moderator.
+
+        Guests invite to passing rooms only.
 
         Raises `NoSuchRoom`, `NotMember`, `AccountsOnly`, `NotOwner`, `RoomClosed`, `Muted`, `Blocked`, `NotFound`,
         `RecipientGone`, `AlreadyMember`, or `Forbidden` beyond `MAX_INVITATIONS`.
         """
-        session.require_account()
+        if not self._rooms.is_passing_for(name, session):
+            session.require_account()
         self._check_not_muted(session.key)
         room = self._rooms.require_member(name, session)
         room.check_open()
@@ -76,7 +79,7 @@ class Invitations:
             self._rights.require_role(room, session, "moderator")
         account = self._find_account(key)
         self._blocks.check(session.key, key)
-        self._invite(RoomActor.of(session), room, key, user, account)
+        self._invite(RoomActor.of(session, room), room, key, user, account)
 
     def invite_as(self, actor: RoomActor, room: Room, user: str) -> None:
         """Invite a user to a room for the owner of the server. Raises as `invite`."""
@@ -150,7 +153,7 @@ class Invitations:
         key = fold(user)
         if self._find_inviter(room, key) != session.name:
             self._rights.require_role(room, session, "moderator")
-        self._uninvite(RoomActor.of(session), room, key, user)
+        self._uninvite(RoomActor.of(session, room), room, key, user)
 
     def uninvite_as(self, actor: RoomActor, room: Room, user: str) -> None:
         """Take an invitation back for the owner of the server. Raises `NotFound`."""

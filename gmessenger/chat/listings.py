@@ -57,7 +57,7 @@ class ListingService:
         """Return the members of a room, and its topic."""
         page = self._user_page({fold(name): name for name in room.names}, viewer, after)
         page.topic = room.topic
-        roles = {fold(room.members[id].name): role for id, role in room.roles.items() if id in room.members}
+        roles = {fold(name): role for name, role in room.named_roles.items()}
         bots = {account.key for account in room.members.values() if account.is_bot}
         for user in page.users:
             user.role = roles.get(fold(user.name), UNSET)

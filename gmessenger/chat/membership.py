@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from gmessenger.chat.outbox import RoomEvent
@@ -119,6 +119,8 @@ class RoomMembership:
     def _add_member(self, room: Room, session: Session) -> ReadRange:
         """Store the membership, unless it is a guest's. Returns what may be read."""
         if session.account is None:
+            if not room.has_place_for(session):
+                room.guest_roles.pop(session.key, None)
             room.guests[session.key] = session
             room.guest_invitations.pop(session.key, None)
             session.sync.forget(room.key)  # what it was sent of an earlier room of this name
@@ -154,6 +156,7 @@ class RoomMembership:
         room = self._passing_rooms.create(session, name, rules)
         if room.is_passing and not room.size and not room.is_being_deleted:
             self._add_member(room, session)
+            room.guest_roles[session.key] = "owner"
         if room.is_being_deleted or not room.is_known_to(session):
             raise NoSuchRoom
         return room
@@ -206,6 +209,7 @@ class RoomMembership:
             if guest is not session and guest.account is not None:
                 continue  # it has registered meanwhile: `promote_guest` is about to make it a member
             del room.guests[session.key]
+            room.guest_roles.pop(session.key, None)
             if room.key in self._router.peers.rooms_of(session.key):
                 room.remote_guests[session.key] = session.name
             else:
@@ -214,12 +218,24 @@ class RoomMembership:
                 self._rooms.on_left(room)
 
     def promote_guest(self, session: Session, rooms: Sequence[Room]) -> None:
-        """Make a guest that has registered a member of its rooms. The store has the memberships already."""
+        """Make a guest that has registered a member of its rooms. The store has the memberships already.
+
+        It keeps its roles, as far as the store can: who has given one can give it again.
+        """
         account = session.account
         assert account is not None
         for room in rooms:
             if room.guests.get(session.key) is session:
                 del room.guests[session.key]
                 room.members[account.id] = account
+                self._promote_role(room, session.key, account)
             else:  # removed meanwhile
                 self._store.leave(room.key, account.id)
+
+    def _promote_role(self, room: Room, key: str, account: Account) -> None:
+        role = room.guest_roles.pop(key, None)
+        if role is None:
+            return
+        with suppress(WireError):
+            self._store.change_role(room.key, account.id, role, account.name)
+            room.set_role(account.id, role)

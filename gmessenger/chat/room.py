@@ -35,6 +35,7 @@ class Room(Struct):
     `access_lock`: held while a change of `access` is stored, so that changes are made here in the same order.
     `is_restricted`: not every member may write; kept up to date by `set_closure`, `set_rules` and `set_access`.
     `id`: tells it from earlier rooms of its name.
+    `guest_roles`: of guests of this node in a passing room, by folded name, those that are higher than `member`.
     `is_passing`: a guest has made it, from the networks `made_from`; it is deleted as soon as it is empty.
     """
 
@@ -57,6 +58,7 @@ class Room(Struct):
     access_lock: RLock = field(default_factory=RLock)
     is_passing: bool = False
     made_from: Sequence[str] = ()
+    guest_roles: dict[str, RoomRole] = field(default_factory=dict)
 
     def set_closure(self, closure: Sanction | None) -> None:
         """Close the room, or reopen it with None."""
@@ -74,6 +76,13 @@ class Room(Struct):
             self.roles.pop(account, None)
         else:
             self.roles[account] = role
+
+    def set_guest_role(self, key: str, role: RoomRole) -> None:
+        """Set the role of a guest of this node, by its folded name."""
+        if role == "member":
+            self.guest_roles.pop(key, None)
+        else:
+            self.guest_roles[key] = role
 
     def set_access(self, access: RoomAccess) -> None:
         """Replace who is kept out, silenced or invited."""
@@ -143,11 +152,24 @@ class Room(Struct):
         return next((account for account in self.members.values() if account.key == key), None)
 
     def role_of(self, session: Session) -> RoomRole:
-        """Return the role of the session's account; guests and who is not in the room have the lowest."""
-        return self.roles.get(session.account.id, "member") if session.account is not None else "member"
+        """Return the role of the session's account, or of this very session of a guest; else the lowest."""
+        if session.account is not None:
+            return self.roles.get(session.account.id, "member")
+        return self.guest_roles.get(session.key, "member") if self.guests.get(session.key) is session else "member"
+
+    def role_of_user(self, key: str) -> RoomRole:
+        """Return the role of the user of a folded name; the lowest for who is not in the room."""
+        account = self.find_member(key)
+        return self.roles.get(account.id, "member") if account is not None else self.guest_roles.get(key, "member")
+
+    @property
+    def named_roles(self) -> dict[str, RoomRole]:
+        """The roles that are higher than `member`, by name as shown."""
+        accounts = {self.members[id].name: role for id, role in self.roles.items() if id in self.members}
+        return accounts | {self.guests[key].name: role for key, role in self.guest_roles.items() if key in self.guests}
 
     def require_role(self, session: Session, least: RoomRole) -> None:
-        """Raise `NotOwner` unless the session's account has at least that role in the room."""
+        """Raise `NotOwner` unless the session's account, or this guest, has at least that role in the room."""
         if not has_rank(self.role_of(session), least):
             raise NotOwner
 

@@ -28,22 +28,36 @@ from gmessenger.room_rules import RoomRules, with_changes
 
 @dataclass(frozen=True, slots=True)
 class RoomActor:
-    """Who changes a room: the name that is announced, and the account whose role must allow it.
+    """Who changes a room: the name that is announced, and the account or guest whose role must allow it.
 
-    Without an account it is an operator, or the owner of the server, who may change any room. `session` gets a response
-    instead of the event.
+    Without either it is an operator, or the owner of the server, who may change any room. `session` gets a response
+    instead of the event. `guest`: its folded name; the store takes its changes as those of an operator.
     """
 
     name: str
     account: int | None = None
     session: Session | None = None
+    guest: str | None = None
 
     @classmethod
-    def of(cls, session: Session) -> RoomActor:
-        """Return the actor of a session. Raises `NotOwner` for a guest's."""
-        if session.account is None:
+    def of(cls, session: Session, room: Room) -> RoomActor:
+        """Return the actor of a session that changes a room. Raises `NotOwner` for a guest, but in a passing room."""
+        if session.account is not None:
+            return cls(session.name, None if session.role == OPERATOR_ROLE else session.account.id, session)
+        if not room.is_passing:
             raise NotOwner
-        return cls(session.name, None if session.role == OPERATOR_ROLE else session.account.id, session)
+        return cls(session.name, None, session, session.key)
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it may change any room."""
+        return self.account is None and self.guest is None
+
+    def role_in(self, room: Room) -> RoomRole | None:
+        """Return the actor's role in a room; None if it may change any room."""
+        if self.account is not None:
+            return room.roles.get(self.account, "member")
+        return room.guest_roles.get(self.guest, "member") if self.guest is not None else None
 
 
 class RoomRights:
@@ -70,14 +84,13 @@ class RoomRights:
         return room
 
     def require_role(self, room: Room, session: Session, least: RoomRole) -> None:
-        """Raise `NotOwner` unless the session's account has at least a role in the room. Operators need it, too."""
+        """Raise `NotOwner` unless the session has at least a role in the room. Operators need it, too."""
         self._check(lambda: room.require_role(session, least))
 
-    def check_may_act_on(self, room: Room, actor: RoomActor, account: int) -> None:
-        """Raise `NotOwner` unless the member has a lower role than the actor, or that is an operator."""
-        if actor.account is not None and not may_act_on(
-            room.roles.get(actor.account, "member"), room.roles.get(account, "member")
-        ):
+    def check_may_act_on(self, room: Room, actor: RoomActor, key: str) -> None:
+        """Raise `NotOwner` unless the user of a folded name has a lower role than the actor, or that is an operator."""
+        role = actor.role_in(room)
+        if role is not None and not may_act_on(role, room.role_of_user(key)):
             raise NotOwner
 
     def rules(self, session: Session, name: str) -> RoomRules:
@@ -88,13 +101,13 @@ class RoomRights:
     def change_rules(self, session: Session, name: str, changes: Mapping[str, Any]) -> RoomRules:
         """Set rules of a room; return all. Raises `NotOwner`, `BadRequest` or `Upgrading`: then nothing is changed."""
         room = self.find_room(name, session, "owner")
-        return self.change_rules_as(RoomActor.of(session), room, changes)
+        return self.change_rules_as(RoomActor.of(session, room), room, changes)
 
     def change_own_rules(self, room: Room, session: Session, changes: Mapping[str, Any]) -> None:
         """Set rules of a room that is the session's. Raises `NotOwner`, for operators too, and `Upgrading`."""
         self._check(lambda: room.require_role(session, "owner"))
         if with_changes(room.rules, changes) != room.rules:
-            self.change_rules_as(RoomActor.of(session), room, changes)
+            self.change_rules_as(RoomActor.of(session, room), room, changes)
 
     def change_rules_as(self, actor: RoomActor, room: Room, changes: Mapping[str, Any]) -> RoomRules:
         """Set rules of a room; return all. Raises as `change_rules`."""
@@ -107,17 +120,21 @@ class RoomRights:
     def change_role(self, session: Session, name: str, user: str, role: RoomRole) -> None:
         """Change the role of a member.
 
-        Raises `NotOwner`, `LastOwner`, `NotFound` if the user is not in the room, `AccountsOnly` for a guest,
-        `Forbidden` for a hook that would be more than a speaker, and `Upgrading`.
+        Raises `NotOwner`, `LastOwner`, `NotFound` if the user is not in the room, `AccountsOnly` for a guest, unless
+        the room is a passing one and the guest is connected to this server, `Forbidden` for a hook that would be more
+        than a speaker, and `Upgrading`.
         """
         is_own = fold(user) == session.key
         room = self.find_room(name, session, "member" if is_own else "moderator")
         if is_own and session.role != OPERATOR_ROLE and not room.has_member(session):
             raise NotOwner
-        self.change_role_as(RoomActor.of(session), room, user, role)
+        self.change_role_as(RoomActor.of(session, room), room, user, role)
 
     def change_role_as(self, actor: RoomActor, room: Room, user: str, role: RoomRole) -> None:
         """Change the role of a member. Raises as `change_role`."""
+        if room.is_passing and fold(user) in room.guests:
+            self._change_guest_role(actor, room, fold(user), role)
+            return
         member = self._find_member(room, user)
         if member.is_bot and has_rank(role, "moderator"):
             raise Forbidden("A hook can be a speaker or a member.")
@@ -126,14 +143,26 @@ class RoomRights:
         self._log(actor, "role", room)
         self._rooms.set_role(room, member.id, role, actor.name, actor.session)
 
+    def _change_guest_role(self, actor: RoomActor, room: Room, key: str, role: RoomRole) -> None:
+        """Change the role of a guest in a passing room, in memory only: it goes with the guest."""
+        before, is_own = room.guest_roles.get(key, "member"), actor.guest == key
+        self._check(
+            lambda: check_role_change(
+                actor.role_in(room), before, role, is_own=is_own, owner_count=0, needs_owner=False
+            )
+        )
+        self._log(actor, "role", room)
+        self._rooms.set_guest_role(room, key, role, actor.name, actor.session)
+
     def set_topic(self, session: Session, name: str, topic: str) -> None:
         """Set the topic of a room.
 
-        Raises `AccountsOnly` for a guest, `NotOwner` where it is for moderators, `BadRequest` if it is too long or
-        unprintable.
+        Raises `AccountsOnly` for a guest, but in a passing room, `NotOwner` where it is for moderators, `BadRequest` if
+        it is too long or unprintable.
         """
         room = self._rooms.require_member(name, session)
-        session.require_account()
+        if not room.is_passing:
+            session.require_account()
         room.check_open()
         if room.rules.topic == "moderators":
             self._check(lambda: room.require_role(session, "moderator"))
@@ -151,7 +180,8 @@ class RoomRights:
         if account is not None:
             return account
         if key in room.guests or key in room.remote_guests:
-            raise AccountsOnly("Only accounts have roles; this is a guest.")
+            where = " of another server" if room.is_passing else ""
+            raise AccountsOnly(f"Only accounts have roles; this is a guest{where}.")
         raise NotFound("There is no member of that name in the room.")
 
     def _check(self, check: Callable[[], None]) -> None:
@@ -164,7 +194,7 @@ class RoomRights:
             check()
 
     def _log(self, actor: RoomActor, method: str, room: Room) -> None:
-        if actor.account is None:
+        if actor.is_operator:
             log.log_event("moderated", by=actor.name, method=method, what=room.key, reason=None)
 
 
@@ -175,9 +205,10 @@ SERVER_ACTOR = RoomActor(SERVER_OWNER)
 def _check_role_change(room: Room, actor: RoomActor, member: Account, role: RoomRole) -> None:
     roles = room.roles
     check_role_change(
-        None if actor.account is None else roles.get(actor.account, "member"),
+        actor.role_in(room),
         roles.get(member.id, "member"),
         role,
         is_own=actor.account == member.id,
         owner_count=sum(each == "owner" for each in roles.values()),
+        needs_owner=not room.is_passing,
     )

@@ -67,7 +67,7 @@ class RoomSanctions:
         key = fold(user)
         if not _is_in(room, key) and not (self._router.peers.sync() and _is_in(room, key)):
             raise NotFound("There is no member of that name in the room.")
-        self._shut_out(RoomActor.of(session), room, key, user, None, "")
+        self._shut_out(RoomActor.of(session, room), room, key, user, None, "")
 
     def shut_out(self, session: Session, name: str, user: str, seconds: float | None, reason: str) -> None:
         """Keep a name out of a room, for so many seconds or until it is let in or invited; remove it if it is there.
@@ -76,7 +76,7 @@ class RoomSanctions:
         `MAX_ROOM_SANCTIONS`.
         """
         room = self._rights.find_room(name, session, "moderator")
-        self.shut_out_as(RoomActor.of(session), room, user, seconds, reason)
+        self.shut_out_as(RoomActor.of(session, room), room, user, seconds, reason)
 
     def shut_out_as(self, actor: RoomActor, room: Room, user: str, seconds: float | None, reason: str) -> None:
         """Keep a name out of a room. Raises as `shut_out`."""
@@ -85,7 +85,7 @@ class RoomSanctions:
     def silence(self, session: Session, name: str, user: str, seconds: float | None, reason: str) -> None:
         """Refuse what a name writes in a room. Raises as `shut_out`."""
         room = self._rights.find_room(name, session, "moderator")
-        self.silence_as(RoomActor.of(session), room, user, seconds, reason)
+        self.silence_as(RoomActor.of(session, room), room, user, seconds, reason)
 
     def silence_as(self, actor: RoomActor, room: Room, user: str, seconds: float | None, reason: str) -> None:
         """Refuse what a name writes in a room. Raises as `shut_out`."""
@@ -94,7 +94,7 @@ class RoomSanctions:
     def let_in(self, session: Session, name: str, user: str) -> None:
         """Let a name in again, and the network that was shut out with it. Raises `NotFound` if it is not shut out."""
         room = self._rights.find_room(name, session, "moderator")
-        self.let_in_as(RoomActor.of(session), room, user)
+        self.let_in_as(RoomActor.of(session, room), room, user)
 
     def let_in_as(self, actor: RoomActor, room: Room, user: str) -> None:
         """Let a name in again. Raises as `let_in`."""
@@ -103,7 +103,7 @@ class RoomSanctions:
     def unsilence(self, session: Session, name: str, user: str) -> None:
         """Let a name write again. Raises `NotFound` if it is not silenced."""
         room = self._rights.find_room(name, session, "moderator")
-        self.unsilence_as(RoomActor.of(session), room, user)
+        self.unsilence_as(RoomActor.of(session, room), room, user)
 
     def unsilence_as(self, actor: RoomActor, room: Room, user: str) -> None:
         """Let a name write again. Raises as `unsilence`."""
@@ -164,8 +164,7 @@ class RoomSanctions:
     ) -> None:
         if actor.session is not None and key == actor.session.key:
             raise BadRequest("You cannot do this to yourself.")
-        if (member := room.find_member(key)) is not None:
-            self._rights.check_may_act_on(room, actor, member.id)
+        self._rights.check_may_act_on(room, actor, key)
         now = self._clock()
         until = now + seconds if seconds is not None else None
         shown = self._find_name(room, key, user)
@@ -215,7 +214,7 @@ class RoomSanctions:
     def _log(
         self, actor: RoomActor, method: str, room: Room, user: str, seconds: float | None = None, reason: str = ""
     ) -> None:
-        if actor.account is None:
+        if actor.is_operator:
             fields: dict[str, Any] = {"method": method, "what": f"{user} {room.key}", "for": seconds}
             log.log_event("moderated", by=actor.name, reason=reason or None, **fields)
 

@@ -108,6 +108,11 @@ class RoomRegistry:
             raise NotMember
         return room
 
+    def is_passing_for(self, name: str, session: Session) -> bool:
+        """Return whether the room of that name is a passing one that the session is in. Never blocks."""
+        room = self._rooms.get(fold(name))
+        return room is not None and room.is_passing and room.has_member(session)
+
     def writable_by(self, key: str, session: Session) -> Room | None:
         """Return the room of that key if the session may send to it, else None. Never blocks."""
         room = self._rooms.get(key)
@@ -151,6 +156,12 @@ class RoomRegistry:
         room.set_role(account, role)
         event = RoomEvent("role", room.name, member.name, by=by or None, role=role, former_role=former)
         self.notify(room, event, actor)
+
+    def set_guest_role(self, room: Room, key: str, role: RoomRole, by: str, actor: Session | None) -> None:
+        """Set the role of a guest of this node, and notify the room, if it has another one. `by` has given it."""
+        if room.guest_roles.get(key, "member") != role:
+            room.set_guest_role(key, role)
+            self.notify(room, RoomEvent("role", room.name, room.guests[key].name, by=by, role=role), actor)
 
     def update_access(self, room: Room, access: RoomAccess, by: str, now: float, actor: Session | None) -> None:
         """Replace who is kept out, silenced or invited in memory; tell those concerned. `by` has changed it.
@@ -226,6 +237,7 @@ class RoomRegistry:
         if account is None:
             if key in room.guests:
                 self.notify(room, event, actor)
+                room.guest_roles.pop(key, None)
                 room.guests.pop(key).forget_former_room(room.key)
                 self._router.peers.presence_changed(key)
                 self.on_left(room)

@@ -296,7 +296,7 @@ def test_a_hook_is_in_the_room_but_not_online(ops: Ops) -> None:
 def test_an_actor_without_an_account_makes_hooks_that_stay(ops: Ops) -> None:
     messenger = ops.chat.messenger
     ops.admin.grant("dale")
-    actor = RoomActor.of(ops.reader)
+    actor = RoomActor.of(ops.reader, ops.chat.messenger.rooms.find("#ops"))
     assert actor.account is None
     ops.token = messenger.hooks.add(ops.reader, "#ops", "ci").token
     ops.admin.delete_account("dale")

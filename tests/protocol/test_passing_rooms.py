@@ -64,3 +64,25 @@ def test_a_passing_room_has_no_hook(open_to_guests: ChatServer) -> None:
     assert guest.request("hook", room="#tea", name="bot")["code"] == "accounts_only"
     join(hank, "#tea")
     assert hank.request("hook", room="#tea", name="bot")["code"] == "not_owner"
+
+
+def test_its_maker_gives_roles_and_removes(open_to_guests: ChatServer) -> None:
+    guest, hank, other = (
+        open_to_guests.log_in_guest("guest"),
+        open_to_guests.log_in("hank"),
+        open_to_guests.log_in_guest("other"),
+    )
+    assert join(guest, "#tea")["role"] == "owner"
+    for client in (hank, other):
+        assert "role" not in join(client, "#tea")
+    for user in ("other", "hank"):
+        assert guest.request("role", room="#tea", user=user, role="moderator")["response"] == 200
+        event = hank.next_event("role")
+        assert (event["user"]["account_name"], event["role"], event["by"]) == (user, "moderator", "guest")
+    roles = {user["account_name"]: user.get("role") for user in hank.request("members", room="#tea")["users"]}
+    assert roles == {"guest": "owner", "hank": "moderator", "other": "moderator"}
+    assert other.request("remove", room="#tea", user="hank")["code"] == "not_owner"
+    assert guest.request("rule", room="#tea", set={"moderated": True})["response"] == 200
+    assert guest.request("remove", room="#tea", user="hank")["response"] == 200
+    event = hank.next_event("leave")
+    assert (event["user"]["account_name"], event["by"]) == ("hank", "guest")
