@@ -6,6 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 DEFAULT_PORT: Final = 7777
 DEFAULT_TLS_PORT: Final = 7778
+MIN_PASSWORD_BYTES: Final = 8
+"""What a new password has at least, unless an option says otherwise."""
 ONLINE: Final = "online"
 """The status of a user who has set no other."""
 OFFLINE: Final = "offline"

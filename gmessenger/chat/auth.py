@@ -106,6 +106,10 @@ class LoginThrottle:
                 charge.commit()
         return is_correct
 
+    def check_length(self, password: str) -> None:
+        """Raise `BadPassword` if a new password is too short or too long."""
+        self._passwords.check_length(password)
+
     def trust(self, key: str, address: str) -> None:
         """Record that an account logged in from an address, by a token."""
         networks = self._networks_of(address)
@@ -365,8 +369,8 @@ class Authenticator:
         return device, Credential(password_hash=password_hash)
 
     def replace_session(self, session: Session) -> None:
-        """End a session because another has replaced it."""
-        self._router.remove(session)
+        """End a session because another replaces it, which is added to the router before anything else runs."""
+        self._router.remove(session, is_replaced=True)
         self.guests.remove(session)
         session.outbox.push(SessionReplaced(self._clock()))
         session.outbox.close_after_drain()

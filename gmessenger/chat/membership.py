@@ -18,7 +18,7 @@ from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import BadRequest, NoSuchRoom, WireError
-from gmessenger.names import check_name, fold, is_room
+from gmessenger.names import check_room_name, fold, is_room
 from gmessenger.room_rules import RoomRules, with_changes
 
 
@@ -71,7 +71,7 @@ class RoomMembership:
         self._router.peers.sync()  # the response lists the members
         room = self._rooms.get(fold(name))
         if room is None or not room.is_known_to(session):
-            room = self._create(session, f"#{check_name(name[1:])}", new_rules)
+            room = self._create(session, check_room_name(name), new_rules)
             if room.has_member(session):  # else another node has just created it
                 self._notify_joined(room, session)
         elif room.is_being_deleted:

@@ -343,6 +343,7 @@ class Messenger:
         self.sanctions.check_not_muted(session.key)
         self.presence.before_change(session.key, session.name)
         session.status, session.note, session.status_since = status, note, self._clock()
+        self.presence.announce_status(session.key)
         self.router.peers.presence_changed(session.key)
 
     def known_names(self) -> Iterator[str]:

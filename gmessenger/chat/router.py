@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
+from gmessenger import log
 from gmessenger.chat.outbox import Outbox, SessionClosed
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.session import Session
 from gmessenger.errors import PasswordRequired, WireError
+
+PresenceWatcher: TypeAlias = Callable[[str, str, bool], object]
+"""Called with the folded name, the name as shown, and whether it is online now. It must not block."""
 
 
 class Router:
@@ -15,13 +20,18 @@ class Router:
 
     `outboxes` and `shown_names`, those of the earliest sessions, are read by key for each message, so they are plain
     dicts; only the router changes them. Nothing here yields.
+
+    `watchers` are called at once when a name comes online or goes offline: with its first session on any node, and when
+    the last is gone. One session that replaces another is no change.
     """
 
     def __init__(self, peers: Peers | None = None) -> None:
         self.outboxes: dict[str, tuple[Outbox, ...]] = {}
         self.shown_names: dict[str, str] = {}
         self.peers = peers or Peers()
+        self.watchers: list[PresenceWatcher] = []
         self._sessions: dict[str, list[Session]] = {}
+        self._replaced: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
         """Whether a name is online, on any node."""
@@ -59,17 +69,36 @@ class Router:
 
     def add(self, session: Session) -> None:
         """Add a session that has logged in; from now on it gets what is sent to its name."""
-        self._sessions.setdefault(session.key, []).append(session)
-        self._refresh(session.key)
+        key, was_online = session.key, session.key in self
+        self._sessions.setdefault(key, []).append(session)
+        self._refresh(key)
+        if key in self._replaced:
+            self._replaced.remove(key)
+        else:
+            self.notify_watchers(key, session.name, was_online)
 
-    def remove(self, session: Session) -> bool:
-        """Remove a session. Returns True if it was there."""
+    def remove(self, session: Session, *, is_replaced: bool = False) -> bool:
+        """Remove a session. Returns True if it was there. `is_replaced`: another of its name is added right away."""
         sessions = self._sessions.get(session.key, [])
         if session not in sessions:
             return False
         sessions.remove(session)
         self._refresh(session.key)
+        if is_replaced and session.key not in self:
+            self._replaced.add(session.key)
+        else:
+            self.notify_watchers(session.key, session.name, was_online=True)
         return True
+
+    def notify_watchers(self, key: str, name: str, was_online: bool) -> None:
+        """Call the watchers if a name has come online or gone offline, on any node; a failure of theirs is logged."""
+        if not self.watchers or (key in self) == was_online:
+            return
+        for watcher in self.watchers:
+            try:
+                watcher(key, name, not was_online)
+            except Exception as error:
+                log.log_event("greenlet_failed", exception=error, what="watching who is online")
 
     def _refresh(self, key: str) -> None:
         sessions = self._sessions.get(key)

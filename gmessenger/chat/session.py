@@ -29,6 +29,7 @@ class Session:
     `protocol`: the protocol's name, for the log.
     `accepts_push`: push events may be sent; False for course clients, which are sent messages and responses only.
     `hears_itself`: what it sends is delivered to it as well, in its place in the conversation, with the message's id.
+    `wants_status_at_once`: it is sent a status as soon as that is set, not together with others a second later.
     `account`, `device`: None for a guest.
     `must_change_password`: it logged in with a one-time password, and may do nothing else before.
     `sync`: what the session was sent and has acknowledged.
@@ -69,6 +70,7 @@ class Session:
         "status_since",
         "sync",
         "token",
+        "wants_status_at_once",
     )
 
     def __init__(self, name: str, outbox: Outbox, *, protocol: str, accepts_push: bool, address: str) -> None:
@@ -81,6 +83,7 @@ class Session:
         self.account: Account | None = None
         self.device: Device | None = None
         self.hears_itself = False
+        self.wants_status_at_once = False
         self.must_change_password = False
         self.sync = SyncState()
         self.pending_characters = 0

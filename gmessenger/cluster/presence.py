@@ -96,6 +96,7 @@ class PresenceSync:
         if new == old:
             return
         name = (new or old or PeerPresence(key, "", 0.0, True, 0)).name
+        was_online = key in self._router
         self._presence.before_change(key, name)
         if new is not None:
             self._peers.presences.setdefault(key, by_node)[node] = new
@@ -108,6 +109,9 @@ class PresenceSync:
             by_node.pop(node, None)
             if not by_node:
                 self._peers.presences.pop(key, None)
+        self._router.notify_watchers(key, name, was_online)
+        if new is not None and old is not None and (new.status, new.note) != (old.status, old.note):
+            self._presence.announce_status(key)
         left, joined = _rooms_in(old) - self._peers.rooms_of(key), _rooms_in(new) - _rooms_in(old)
         self._update_rooms(key, name, left, joined, has_quit=key not in self._router)
 

@@ -163,6 +163,8 @@ class Server:
 
     def _create_services(self, password_verifier: PasswordVerifier, push_network: PushNetwork | None) -> None:
         password_verifier.warm_up()
+        password_verifier.min_bytes = self.options.min_password
+        self._password_verifier = password_verifier
         options = self.options
         limiter = ConnectionLimiter(lambda: self.options, time.monotonic)
         peers = create_peers(self.store, options, self.supervisor)
@@ -339,6 +341,7 @@ class Server:
         before, self.options, self._context.options = self.options, options, options
         self.messenger.policy.update_from(policy_from_options(options, self.public_url))
         self.store.erase_within = options.erase_within
+        self._password_verifier.min_bytes = options.min_password
         if options.retention_days != before.retention_days:
             self._restart_retention()
 

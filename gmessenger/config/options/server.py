@@ -27,7 +27,7 @@ from gmessenger.config.types import (
     text,
     web_url,
 )
-from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, RegistrationMode, WebTls
+from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, MIN_PASSWORD_BYTES, RegistrationMode, WebTls
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +271,12 @@ class ServerOptions(IrcOptions):
         count(0),
         "accounts that may be registered from one address per hour; 0 is no limit",
         "for a class or a club",
+    )
+    min_password: int = option(
+        MIN_PASSWORD_BYTES,
+        count(1, 64),
+        "the fewest bytes that a new password may have; passwords that are kept already go on being valid",
+        "to demand longer ones",
     )
     failures_per_ip: int = option(
         50,

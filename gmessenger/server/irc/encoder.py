@@ -75,10 +75,7 @@ class OutboxEncoder:
 
     def encode_texts(self, batch: TextBatch) -> bytes:
         """Return the lines of texts that are not stored."""
-        return b"".join(
-            self._formatter.text_line(batch.sender, batch.to, text, batch.time, self._handler.capabilities)
-            for text in batch.texts
-        )
+        return self._formatter.encode_texts(batch, self._handler.capabilities)
 
     def encode_response(self, response: Response) -> bytes:
         """Return what the sender of a message is told, of its success or failure."""

@@ -212,7 +212,7 @@ class IrcHandler(ProtocolHandler):
         """Have the session sent what the capabilities ask for."""
         if self.session is not None:
             self.session.hears_itself = Capability.ECHO_MESSAGE in self.capabilities
-            # self.session.wants_status_at_once = Capability.AWAY_NOTIFY in self.capabilities
+            self.session.wants_status_at_once = Capability.AWAY_NOTIFY in self.capabilities
 
     # -- the end
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from gmessenger.chat.outbox import Message
+from gmessenger.chat.outbox import Message, TextBatch
 from gmessenger.names import BROADCAST_TARGET
 from gmessenger.server.irc.capabilities import MESSAGE_FORM, Capability
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply, Tags
 from gmessenger.urls import file_path
+from gmessenger.wire.irc.lines import format_tags
 from gmessenger.wire.irc.text import split_pieces, split_text
 from gmessenger.wire.irc.timestamps import format_time
 
@@ -18,6 +19,8 @@ MAX_LINE: Final = 510
 ACTION_START: Final = "\x01ACTION "
 ACTION_END: Final = "\x01"
 EVERYBODY: Final = "$*"
+MAX_UTF8: Final = 4
+"""Bytes of a character."""
 EDIT_MARK: Final = "[edit] "
 REPLY_TAG: Final = "+draft/reply"
 REACT_TAG: Final = "+draft/react"
@@ -42,7 +45,10 @@ class MessageFormatter:
             cached = message.encoded = {}
         data: bytes | None = cached.get(key)
         if data is None:
-            cached[key] = data = b"".join([reply.encode() for reply in self.replies(message, form)])
+            data = None if form else self._encode_plain(message)
+            if data is None:
+                data = b"".join([reply.encode() for reply in self.replies(message, form)])
+            cached[key] = data
         return data
 
     def replies(self, message: Message, capabilities: Capability, label: str | None = None) -> list[Reply]:
@@ -65,9 +71,27 @@ class MessageFormatter:
             lines[0].tags |= first_tags
         return lines
 
-    def text_line(self, sender: str, to: str, text: str, time: float, capabilities: Capability) -> bytes:
-        """Return the lines of a text from one guest to another, which is not stored."""
-        return self.encode(Message(sender, to, text, time), capabilities)
+    def encode_texts(self, batch: TextBatch, capabilities: Capability) -> bytes:
+        """Return the lines of texts from one guest to another, which are not stored."""
+        tags: Tags = {"time": format_time(batch.time)} if Capability.SERVER_TIME in capabilities else {}
+        head = f":{self._network.users.source(batch.sender)} PRIVMSG {batch.to} :"
+        prefix, room = f"@{format_tags(tags)} {head}" if tags else head, (MAX_LINE - len(head.encode())) // MAX_UTF8
+        if not self._network.users.is_bot(batch.sender) and all(
+            len(text) <= room and text.isprintable() for text in batch.texts
+        ):
+            return "".join([f"{prefix}{text}\r\n" for text in batch.texts]).encode()
+        messages = (Message(batch.sender, batch.to, text, batch.time) for text in batch.texts)
+        return b"".join([self.encode(message, capabilities) for message in messages])
+
+    def _encode_plain(self, message: Message) -> bytes | None:
+        """Return the line of a short text for a client without capabilities: nearly always; None of any other."""
+        text = message.text
+        if len(text) > MAX_LINE or message.kind or message.what or message.erased or message.file is not None:
+            return None
+        if not text.isprintable() or message.to == BROADCAST_TARGET:
+            return None
+        line = f":{self._network.users.source(message.sender)} PRIVMSG {message.to} :{text}\r\n".encode()
+        return line if len(line) <= MAX_LINE + 2 else None
 
     def _redaction(self, message: Message, capabilities: Capability) -> list[Reply]:
         if Capability.REDACTION not in capabilities or message.about is None:

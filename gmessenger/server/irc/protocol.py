@@ -7,6 +7,7 @@ from typing import Any, Final
 from gmessenger import log
 from gmessenger.errors import InternalError, WireError
 from gmessenger.server.irc.acknowledgements import AckTracker
+from gmessenger.server.irc.batching import group_messages, relay_now, send_batch
 from gmessenger.server.irc.commands import COMMANDS, Command
 from gmessenger.server.irc.encoder import OutboxEncoder
 from gmessenger.server.irc.errors import command_refusal
@@ -68,16 +69,24 @@ class IrcProtocol:
         return session.outbox.pending_frames if session is not None else 0
 
     def receive_in_loop(self, data: bytes) -> Any:
-        """Leave everything to the connection's greenlet."""
-        return data
+        """Relay a message from guest to guest at once; leave everything else to the connection's greenlet."""
+        if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.pending:
+            return data
+        try:
+            return None if relay_now(self._handler, data) else data
+        except Exception as failure:  # the loop would only print it
+            self._handler.report("request", failure)
+            return None
 
     def data_received(self, received: bytes) -> None:
         """Handle lines. Blocks as their handlers do."""
         time_slice = TimeSlice()
-        for line in self._decoder.feed(received):
+        for lines in group_messages(self._decoder.feed(received)):
             if self._connection.is_closing or self._handler.is_closing:
                 return
-            self._receive(line)
+            if len(lines) == 1 or not send_batch(self._handler, lines):
+                for line in lines:
+                    self._receive(line)
             if self._handler.is_backlogged:
                 self._connection.writer.drain()
             time_slice.yield_if_expired()

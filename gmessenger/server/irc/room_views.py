@@ -56,7 +56,7 @@ def name_replies(handler: IrcHandler, room: Room) -> list[Reply]:
 
 def role_in(room: Room, key: str) -> RoomRole:
     """Return the role of a folded name in a room."""
-    if (guest_role := getattr(room, "guest_roles", {}).get(key)) is not None:
+    if (guest_role := room.guest_roles.get(key)) is not None:
         return guest_role
     account = room.find_member(key)
     return room.roles.get(account.id, "member") if account is not None else "member"
@@ -67,7 +67,7 @@ def roles_by_key(room: Room) -> dict[str, RoomRole]:
     roles: dict[str, RoomRole] = {
         room.members[id].key: role for id, role in room.roles.items() if id in room.members
     }
-    return roles | getattr(room, "guest_roles", {})
+    return roles | room.guest_roles
 
 
 def _shown_names(handler: IrcHandler, room: Room) -> Iterator[str]:

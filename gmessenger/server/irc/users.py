@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session
 from gmessenger.hosts import IPV6_SITE_PREFIX
 from gmessenger.lru_map import LruMap
@@ -49,6 +50,7 @@ class UserDirectory:
         self._secret = messenger.store_identity.encode()
         self._cards: dict[str, list[tuple[Session, Card]]] = {}
         self._hosts: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
+        self._sources: LruMap[str, tuple[Account | None, Card | None, str]] = LruMap(MAX_KNOWN_HOSTS)
 
     def add(self, session: Session, card: Card) -> None:
         """Add what a session has said of its user."""
@@ -87,7 +89,15 @@ class UserDirectory:
 
     def source(self, name: str) -> str:
         """Return `nick!user@host` of a name."""
-        return f"{name}!{self.user(name)}@{self.host(name)}"
+        key = fold(name)
+        account, cards = self._messenger.authenticator.accounts.get(key), self._cards.get(key)
+        card = cards[-1][1] if cards else None
+        known = self._sources.peek(name)
+        if known is not None and known[0] is account and known[1] is card and (account or card):
+            return known[2]
+        source = f"{name}!{card.user if card is not None else UNKNOWN_USER}@{self.host(name)}"
+        self._sources[name] = (account, card, source)
+        return source
 
     def account_name(self, name: str) -> str | None:
         """Return the account of a name as shown; None for a guest."""
