@@ -24,19 +24,22 @@ from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.chat.throttle import WeightedNetworks, charge_networks, charge_or_refuse
+from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import (
     AccountDisabled,
     GuestsDisabled,
     InvalidInvite,
     LoginThrottled,
     NameInUse,
+    OperatorsOnly,
+    PasswordChangeRequired,
     PasswordRequired,
     RegistrationThrottled,
     StoreUnavailable,
     WrongPassword,
 )
 from gmessenger.lru_map import LruMap
-from gmessenger.names import check_name, fold
+from gmessenger.names import check_name, fold, normalize_name
 
 MAX_TRUSTED_NETWORKS: Final = 16  # of an account
 MAX_TRUSTED_ACCOUNTS: Final = 10_000
@@ -220,6 +223,31 @@ class Authenticator:
             raise PasswordRequired("This name belongs to an account.")
         return self._log_in_account(account, login, outbox)
 
+    def verify_operator(self, name: str, address: str, password: str) -> Account:
+        """Return the operator's account of a name, if that is its password. Blocks; not after the last check.
+
+        Raises `BadName`, `WrongPassword`, `LoginThrottled`, `RateLimited`, `AccountDisabled`, `Banned`, `OperatorsOnly`
+        if it is no operator's, or `PasswordChangeRequired` if it is a one-time password.
+        """
+        account = self.accounts.get(fold(name))
+        if account is None and self._router.peers.sync():
+            account = self.accounts.get(fold(name))
+        key = account.key if account is not None else fold(normalize_name(name))
+        generation = account.generation if account is not None else 0
+        password_hash = self._store.password_hash(account.id) if account is not None and not account.is_bot else None
+        if not self._login_throttle.verify(key, address, password_hash, password) or account is None:
+            raise WrongPassword
+        if self._store.has_one_time_password(account.id):
+            raise PasswordChangeRequired
+        self._check_login(key, address)
+        if account.disabled:
+            raise AccountDisabled
+        if account.generation != generation:  # it has had another password since
+            raise WrongPassword
+        if account.role != OPERATOR_ROLE:
+            raise OperatorsOnly
+        return account
+
     def token_horizon(self) -> float:
         """Return the time, in Unix seconds, since when a token must have been used to be valid."""
         days = self._policy.token_days
@@ -312,6 +340,7 @@ class Authenticator:
         Blocks on the store.
         """
         account.generation = generation = max(account.generation, generation)
+        self._router.stop_acting(account.key)
         self.doubt_logins()
         error = PasswordRequired("The password has been changed: log in again.")
         for session in list(self._router.sessions(account.key)):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
+from gmessenger import log
 from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
 from gmessenger.chat.blocks import BlockList
@@ -345,6 +346,17 @@ class Messenger:
         session.status, session.note, session.status_since = status, note, self._clock()
         self.presence.announce_status(session.key)
         self.router.peers.presence_changed(session.key)
+
+    def act_as(self, session: Session, name: str, password: str) -> None:
+        """Have a session, also a guest's, act with the rights of an operator's account, whose password it knows.
+
+        That ends with the session, or when the account gets another role or password, is disabled, banned or deleted,
+        or its sessions are closed. Raises as `Authenticator.verify_operator`. Blocks.
+        """
+        account = self.authenticator.verify_operator(name, session.address, password)
+        if session in self.router.sessions(session.key):  # else it has ended meanwhile
+            self.router.act_as(session, account)
+            log.log_event("moderated", by=account.name, method="act", what=session.key, reason=None)
 
     def known_names(self) -> Iterator[str]:
         """Iterate over the names that are online, then those that were lately, the latest login first."""

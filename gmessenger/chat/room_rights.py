@@ -41,9 +41,13 @@ class RoomActor:
 
     @classmethod
     def of(cls, session: Session, room: Room) -> RoomActor:
-        """Return the actor of a session that changes a room. Raises `NotOwner` for a guest, but in a passing room."""
-        if session.account is not None:
-            return cls(session.name, None if session.role == OPERATOR_ROLE else session.account.id, session)
+        """Return the actor of a session that changes a room: the account that it acts as, or its own.
+
+        Raises `NotOwner` for a guest, but in a passing room.
+        """
+        account = session.authority
+        if account is not None:
+            return cls(account.name, None if account.role == OPERATOR_ROLE else account.id, session)
         if not room.is_passing:
             raise NotOwner
         return cls(session.name, None, session, session.key)

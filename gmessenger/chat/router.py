@@ -8,6 +8,7 @@ from typing import TypeAlias
 from gmessenger import log
 from gmessenger.chat.outbox import Outbox, SessionClosed
 from gmessenger.chat.peers import Peers
+from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session
 from gmessenger.errors import PasswordRequired, WireError
 
@@ -32,6 +33,7 @@ class Router:
         self.watchers: list[PresenceWatcher] = []
         self._sessions: dict[str, list[Session]] = {}
         self._replaced: set[str] = set()
+        self._acting: set[Session] = set()
 
     def __contains__(self, key: str) -> bool:
         """Whether a name is online, on any node."""
@@ -83,12 +85,24 @@ class Router:
         if session not in sessions:
             return False
         sessions.remove(session)
+        self._acting.discard(session)
         self._refresh(session.key)
         if is_replaced and session.key not in self:
             self._replaced.add(session.key)
         else:
             self.notify_watchers(session.key, session.name, was_online=True)
         return True
+
+    def act_as(self, session: Session, account: Account) -> None:
+        """Have a session act with the rights of an account, until that has other rights, or the session ends."""
+        session.acting = account
+        self._acting.add(session)
+
+    def stop_acting(self, key: str) -> None:
+        """Have no session act as the account of that folded name any more."""
+        for session in [each for each in self._acting if each.acting is None or each.acting.key == key]:
+            session.acting = None
+            self._acting.remove(session)
 
     def notify_watchers(self, key: str, name: str, was_online: bool) -> None:
         """Call the watchers if a name has come online or gone offline, on any node; a failure of theirs is logged."""
@@ -135,7 +149,8 @@ class SessionCloser:
         self.close(session, PasswordRequired("This device has been logged out: log in again with the password."))
 
     def close_all(self, key: str, error: WireError, except_session: Session | None = None) -> int:
-        """End the local sessions of a name, but one. Returns how many were ended."""
+        """End the local sessions of a name, but one, and have none act as it. Returns how many were ended."""
+        self._router.stop_acting(key)
         sessions = [session for session in self._router.sessions(key) if session is not except_session]
         for session in sessions:
             self.close(session, error)

@@ -31,6 +31,7 @@ class Session:
     `hears_itself`: what it sends is delivered to it as well, in its place in the conversation, with the message's id.
     `wants_status_at_once`: it is sent a status as soon as that is set, not together with others a second later.
     `account`, `device`: None for a guest.
+    `acting`: the operator's account that it has proven to be with its password, and with whose rights it acts.
     `must_change_password`: it logged in with a one-time password, and may do nothing else before.
     `sync`: what the session was sent and has acknowledged.
     `pending_characters`: the size of its messages that were handed to the store and are not committed.
@@ -50,6 +51,7 @@ class Session:
         "_progress",
         "accepts_push",
         "account",
+        "acting",
         "address",
         "answers_all",
         "buckets",
@@ -82,6 +84,7 @@ class Session:
         self.address = address
         self.account: Account | None = None
         self.device: Device | None = None
+        self.acting: Account | None = None
         self.hears_itself = False
         self.wants_status_at_once = False
         self.must_change_password = False
@@ -110,7 +113,13 @@ class Session:
     @property
     def role(self) -> str:
         """Empty, or `operator`."""
-        return self.account.role if self.account is not None else ""
+        account = self.authority
+        return account.role if account is not None else ""
+
+    @property
+    def authority(self) -> Account | None:
+        """The account whose rights the session has on the server: the one that it acts as, or its own."""
+        return self.acting or self.account
 
     @property
     def account_id(self) -> int | None:
