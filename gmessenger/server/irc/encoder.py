@@ -51,7 +51,10 @@ class OutboxEncoder:
         session = self._handler.session
         if session is None:
             return b""
-        return b"".join([self._encode(event) for event in session.outbox.drain()])
+        events = session.outbox.drain()
+        if len(events) == 1 and type(events[0]) is Message:  # nearly always
+            return self.encode_message(events[0])
+        return b"".join([self._encode(event) for event in events])
 
     def _encode(self, event: Any) -> bytes:
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
@@ -67,15 +70,18 @@ class OutboxEncoder:
                 return _join(self.playback.add(message, lines))
             if message.id is not None and (label := self._labels.pop(message.id, None)) is not None:
                 return self._labelled(message, label)
-        return self._formatter.encode(message, self._handler.capabilities)
+        return self._formatter.encode(message, self._handler.bits)
 
     def encode_batch(self, batch: MessageBatch) -> bytes:
         """Return the lines of messages that were committed together."""
-        return b"".join([self.encode_message(message) for message in batch.messages])
+        if self.playback.is_active or self._labels:
+            return b"".join([self.encode_message(message) for message in batch.messages])
+        self._acks.note_written(batch.messages[-1])
+        return self._formatter.encode_batch(batch, self._handler.bits)
 
     def encode_texts(self, batch: TextBatch) -> bytes:
         """Return the lines of texts that are not stored."""
-        return self._formatter.encode_texts(batch, self._handler.capabilities)
+        return self._formatter.encode_texts(batch, self._handler.bits)
 
     def encode_response(self, response: Response) -> bytes:
         """Return what the sender of a message is told, of its success or failure."""

@@ -71,6 +71,7 @@ class IrcHandler(ProtocolHandler):
     __slots__ = (
         "_id_prefix",
         "_sent_count",
+        "bits",
         "buffer",
         "capabilities",
         "card",
@@ -93,6 +94,8 @@ class IrcHandler(ProtocolHandler):
         self.nick = UNKNOWN_NICK
         self.card = Card()
         self.capabilities = Capability.NONE
+        self.bits = 0
+        """The capabilities as a number, with which a message each time is decided faster."""
         self.registration = Registration()
         self.is_registered = False
         self.buffer = ReplyBuffer(network.server_name, None, "")
@@ -217,7 +220,7 @@ class IrcHandler(ProtocolHandler):
 
     def set_capabilities(self, capabilities: Capability) -> None:
         """Replace what the client has negotiated."""
-        self.capabilities = capabilities
+        self.capabilities, self.bits = capabilities, int(capabilities)
         self.apply_capabilities()
 
     def apply_capabilities(self) -> None:

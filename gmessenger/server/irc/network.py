@@ -30,6 +30,8 @@ MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
+SERVICES: Final = frozenset({"nickserv"})
+"""The folded names of what the server itself answers as."""
 
 
 class IrcNetwork:
@@ -141,3 +143,8 @@ class IrcNetwork:
 def conversation_of(sender: str, to: str) -> str:
     """Return the key of the conversation of a message."""
     return fold(to) if is_room(to) else direct_key(fold(sender), fold(to))
+
+
+def is_service(name: str) -> bool:
+    """Return whether a name is that of a service, and not a user's."""
+    return fold(name) in SERVICES
