@@ -6,7 +6,7 @@ to a room of a thousand are a thousand events, not a hundred thousand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from gevent.event import Event
@@ -37,7 +37,7 @@ class CommittedMessage(Struct, gc=False):
     `action`: the sender's word for the request; see `Message`.
     `sender_key`: the sender's name folded. `sender_session`: the session that sent it, None if it is on another node.
     `room`, or `to_key` for a direct message: the recipient; exactly one is set.
-    `erased`: its text was erased since, and is empty. `edited`: as in `StoredMessage`.
+    `erased`: its text was erased since, and is empty. `edited`: as in `StoredMessage`. `tags`: as in `Message`.
     """
 
     message: NewMessage
@@ -49,6 +49,7 @@ class CommittedMessage(Struct, gc=False):
     to_key: str = ""
     erased: bool = False
     edited: float | None = None
+    tags: Mapping[str, str] | None = None
 
 
 CommittedHandler: TypeAlias = Callable[[list[CommittedMessage]], object]
@@ -70,7 +71,7 @@ class DeliveryService:
     def deliver(self, committed: CommittedMessage, sessions: Iterable[Session]) -> None:
         """Deliver a committed message to these sessions, its sender's own included.
 
-        The session that sent it is sent nothing, unless it `hears_itself`: it has the message. The sender's other
+        The session that sent it is sent nothing, unless it hears itself there: it has the message. The sender's other
         sessions get its id with it.
         """
         shared = message_from_committed(committed)
@@ -79,7 +80,7 @@ class DeliveryService:
             message, is_own = shared, False
             if session.key == committed.sender_key:
                 is_own = is_sender_session(session, committed)
-                if is_own and not session.hears_itself:
+                if is_own and not session.hears_itself_in(committed.to_key):
                     self._count_own(session, conversation, seq)
                     continue
                 message = message_from_committed(committed, committed.message.id)
@@ -216,7 +217,7 @@ class DeliveryService:
 
 def _is_owed(session: Session, message: StoredMessage) -> bool:
     """Return whether a catch-up sends a message: all but what the session's device sent, unless it `hears_itself`."""
-    return session.hears_itself or session.device is None or message.device != session.device.id
+    return session.device is None or message.device != session.device.id or session.hears_itself_in(fold(message.to))
 
 
 def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
@@ -238,8 +239,8 @@ def message_from_committed(committed: CommittedMessage, id: str | None = None) -
         message.kind = new.kind
     if committed.edited is not None:
         message.edited = committed.edited
-    if new.file is not None and not committed.erased:
-        message.file = new.file
+    if not committed.erased:
+        message.file, message.tags = new.file, committed.tags
     return message
 
 
@@ -364,7 +365,7 @@ def _batch_for_sender(
         is_own = session is each.sender_session or is_sender_session(session, each)
         if is_own:
             own_seqs.append(each.seq)
-        if is_own and not session.hears_itself:
+        if is_own and not session.hears_itself_in(each.to_key):
             size -= len(messages.pop(index).text) + MESSAGE_OVERHEAD
         else:
             messages[index] = message_from_committed(each, each.message.id)

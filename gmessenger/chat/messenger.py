@@ -43,6 +43,7 @@ from gmessenger.chat.sanctions import SanctionRegistry
 from gmessenger.chat.sending import MessageService
 from gmessenger.chat.session import Session
 from gmessenger.chat.settings_service import SettingsService
+from gmessenger.chat.signals import SignalService
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.subscriptions import SubscriptionService
@@ -105,6 +106,8 @@ class Messenger:
         self._clock = clock
         self._store = store
         self.stats = stats = MessengerStats()
+        self.registration_watchers: list[Callable[[Session], object]] = []
+        """Called with the session of a guest that has become an account. They must not block."""
         self.router = router = Router(peers)
         self.change_runner = ChangeRunner(spawn, policy.store_timeout)
         self.session_closer = session_closer = SessionCloser(router, self.logout, clock)
@@ -122,7 +125,7 @@ class Messenger:
 
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
-        self.room_rights = room_rights = RoomRights(store, router, rooms)
+        self.room_rights = room_rights = RoomRights(store, router, rooms, clock)
         room_quotas = RoomQuotas()
         self.passing_rooms = PassingRooms(store, rooms, room_quotas, policy, clock, spawn, networks_of)
         self.membership = membership = RoomMembership(
@@ -171,6 +174,7 @@ class Messenger:
             rooms, membership, room_rights, invitations, room_sanctions, delivery, listings, sanctions.check_not_muted
         )
         self.history_service = HistoryService(store, router, rooms, accounts, policy, delivery.changes)
+        self.signals = SignalService(throttle, sanctions, router, rooms, blocks, accounts, clock)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
@@ -295,6 +299,8 @@ class Messenger:
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         self.invitations.promote_guest(session)
+        for watcher in self.registration_watchers:
+            watcher(session)
         return Registration(token=session.token)
 
     @traced("login")

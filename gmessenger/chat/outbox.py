@@ -7,7 +7,7 @@ protocol's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from gevent.event import Event
@@ -40,6 +40,8 @@ class Message(Struct, gc=False):
     `erased`: the text was erased, and is empty. `edited`: when it was edited last, Unix seconds.
     `kind`, `about`, `what`, `file`: as in `StoredMessage`.
     `encoded`: the protocols' cache: the message is encoded once for all recipients to whom it looks the same.
+    `tags`: what the sender's client has said beside it, for who is online now; it is stored nowhere. The protocol that
+    takes it bounds its size, and what a key means is between its clients.
     """
 
     sender: str
@@ -56,6 +58,7 @@ class Message(Struct, gc=False):
     what: str = ""
     edited: float | None = None
     file: FileInfo | None = None
+    tags: Mapping[str, str] | None = None
 
     @property
     def size(self) -> int:
@@ -72,6 +75,23 @@ class MessageBatch(Struct):
     first_seq: int
     last_seq: int
     size: int
+    encoded: EncodingCache | None = None
+
+
+class Signal(Struct):
+    """What a client tells those who are online beside any message, such as that its user is writing. Not stored.
+
+    Only sessions that `accept_signals` are sent it, and none whose outbox is half full. `tags` as in `Message`.
+    `text`, `kind`: for a client's question to another client, which its user does not see.
+    """
+
+    sender: str
+    to: str
+    tags: Mapping[str, str]
+    time: float
+    text: str = ""
+    kind: str = ""
+    size: int = 512
     encoded: EncodingCache | None = None
 
 
@@ -124,10 +144,14 @@ class DeliveryReceipt(Struct):
 
 
 class ReadReceipt(Struct):
-    """Another device of this account has read everything up to `seq` of the conversation `name`."""
+    """Another device of this account has read everything up to `seq` of the conversation `name`.
+
+    `at`: the time up to which, in Unix seconds, where the reader has said it.
+    """
 
     name: str
     seq: int
+    at: float | None = None
     size: int = 96
 
 
@@ -240,6 +264,7 @@ Outbound: TypeAlias = (
     Message
     | MessageBatch
     | TextBatch
+    | Signal
     | EncodedFrames
     | Response
     | DeliveryReceipt
@@ -369,6 +394,12 @@ class Outbox(SimpleQueue[Outbound]):
         if len(waiting) == 1:
             self._on_ready()
         return True
+
+    def offer_if_roomy(self, event: Outbound) -> bool:
+        """Append an event that may be lost, unless the outbox is half full or closed. Returns True if it was."""
+        if self.closed or 2 * self._size > self._max_size or 2 * self.pending_frames > self._max_frames:
+            return False
+        return self.push(event)
 
     def push(self, event: Outbound, frames: int = 1) -> bool:
         """Append an event of so many frames, whatever the bound. Returns False if the outbox is closed.

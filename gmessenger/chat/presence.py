@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from gmessenger.chat.outbox import PresenceUpdate
 from gmessenger.chat.policy import Policy
@@ -79,6 +79,8 @@ class StatusUpdate(NamedTuple):
 
 
 ABSENT: Final = UserStatus(OFFLINE)
+StatusWatcher: TypeAlias = Callable[[str, UserStatus, Set[str]], object]
+"""Called with the folded name, its status now, and the folded names that were told already. It must not block."""
 
 
 class PresenceTracker:
@@ -99,6 +101,8 @@ class PresenceTracker:
         self._call_later = call_later
         self._roommates = roommates
         self._is_hidden = is_hidden
+        self.watchers: list[StatusWatcher] = []
+        """Called when a name has set a status, on any node; for protocols that tell others, too, such as guests."""
         self._links: dict[str, dict[str, None]] = {}
         self._changed: dict[str, tuple[str, UserStatus]] = {}
         self._announced: dict[str, UserStatus] = {}
@@ -138,16 +142,23 @@ class PresenceTracker:
 
         Called after `before_change`, and the change.
         """
+        told = self._announce_change(key)
+        for watcher in self.watchers:
+            watcher(key, self.status(key), told)
+
+    def _announce_change(self, key: str) -> set[str]:
+        """Send a status to sessions that want it at once, if it is another one. Returns who knows it now."""
         if key not in self._changed:  # nobody is to be told
-            return
+            return set()
         name, before = self._changed[key]
-        now = self.status(key)
+        now, told = self.status(key), set(self._recipients(key))
         if now == self._announced.get(key, before):
-            return
+            return told
         self._announced[key] = now
         update = PresenceUpdate(name, now.status, now.note)
-        for other in self._recipients(key):
+        for other in told:
             self._notify(other, (StatusUpdate(update, is_change=False, is_news=True),))
+        return told
 
     def _recipients(self, key: str) -> Iterator[str]:
         """Yield the keys of those who are told of changes of a name."""

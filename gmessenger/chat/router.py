@@ -54,6 +54,11 @@ class Router:
         remote = {key: next(iter(by_node.values())).name for key, by_node in self.peers.presences.items()}
         return remote | self.shown_names
 
+    def name(self, key: str) -> str | None:
+        """Return a folded name that is online, on any node, as shown; None if it is not."""
+        remote = self.peers.latest(key)
+        return self.shown_names.get(key) or (remote.name if remote is not None else None)
+
     def public_key(self, key: str) -> str:
         """Return the public key of a name on any node; empty if there is none."""
         local = next((session.public_key for session in self.sessions(key) if session.public_key), "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gmessenger.chat.amendments import is_erasure
 from gmessenger.chat.dispatcher import MessageDispatcher, MessageIds, OutgoingText
 from gmessenger.chat.files import FileService
@@ -64,10 +66,12 @@ class MessageService:
         kind: str = "",
         about: About | None = None,
         file: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Send a text to a name, a room, or `BROADCAST_TARGET`; with `about`, a reply or an amendment.
 
         `file`: the id of a file that the account has uploaded, whose name is the text where there is none.
+        `tags`: as in `Message`.
 
         The response is 200 with the seq once the message is on disk, or 202 if a session accepted it and it is not
         stored. Without an id there is none, unless the session `answers_all`, or the message is refused after this
@@ -94,7 +98,7 @@ class MessageService:
             self._wait_for_store(session)
         if about is not None and about.what == "erase":
             text = ""
-        outgoing = OutgoingText(text, id, action, kind, about)
+        outgoing = OutgoingText(text, id, action, kind, about, tags=tags)
         if file is not None:
             outgoing.file = self._files.find_own(session, file)
             outgoing.text = text if text.strip() else outgoing.file.name

@@ -29,6 +29,7 @@ class Session:
     `protocol`: the protocol's name, for the log.
     `accepts_push`: push events may be sent; False for course clients, which are sent messages and responses only.
     `hears_itself`: what it sends is delivered to it as well, in its place in the conversation, with the message's id.
+    `writes_to_itself`: so is what it sends to its own name. `accepts_signals`: it may be sent a `Signal`.
     `wants_status_at_once`: it is sent a status as soon as that is set, not together with others a second later.
     `account`, `device`: None for a guest.
     `acting`: the operator's account that it has proven to be with its password, and with whose rights it acts.
@@ -52,6 +53,7 @@ class Session:
         "_contacts",
         "_progress",
         "accepts_push",
+        "accepts_signals",
         "account",
         "acting",
         "address",
@@ -76,6 +78,7 @@ class Session:
         "sync",
         "token",
         "wants_status_at_once",
+        "writes_to_itself",
     )
 
     def __init__(self, name: str, outbox: Outbox, *, protocol: str, accepts_push: bool, address: str) -> None:
@@ -89,6 +92,8 @@ class Session:
         self.device: Device | None = None
         self.acting: Account | None = None
         self.hears_itself = False
+        self.writes_to_itself = False
+        self.accepts_signals = False
         self.wants_status_at_once = False
         self.must_change_password = False
         self.sync = SyncState()
@@ -147,6 +152,10 @@ class Session:
         if self.account is None:
             raise AccountsOnly
         return self.account
+
+    def hears_itself_in(self, to_key: str) -> bool:
+        """Return whether what it sends to a folded name, or, where that is empty, to a room, is delivered to it."""
+        return self.hears_itself or (self.writes_to_itself and to_key == self.key)
 
     def bind_account(self, account: Account) -> None:
         """Make it a session of an account. Nothing is sent to it live until it has caught up."""

@@ -18,6 +18,7 @@ from gmessenger.chat.outbox import (
     PresenceUpdate,
     Response,
     RoomEvent,
+    Signal,
     TextBatch,
 )
 from gmessenger.server.jim.encoder import CACHE_KEY, ENCODERS, encode_room_message
@@ -63,7 +64,11 @@ def test_native_clients_are_told_that_a_guest_left_but_not_its_last_words() -> N
 
 def test_all_but_what_other_protocols_have_encoded_has_an_encoder() -> None:
     handled_by_the_connection = {Message, Response, EndOfStream}
-    assert set(get_args(Outbound)) - ENCODERS.keys() - handled_by_the_connection == {EncodedFrames, BacklogSkipped}
+    assert set(get_args(Outbound)) - ENCODERS.keys() - handled_by_the_connection == {
+        EncodedFrames,
+        Signal,
+        BacklogSkipped,
+    }
 
 
 def test_encoded_frames_keep_their_place_among_other_events_and_count_by_their_size() -> None:

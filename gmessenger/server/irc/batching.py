@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
+from gmessenger.constants import ONLINE
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.chatting import CTCP, shown_name
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.messages import EVERYBODY
+from gmessenger.server.irc.messages import EVERYBODY, MAX_LINE
 from gmessenger.wire.irc.lines import BadLine, Line
 
 MESSAGE_BATCH: Final = 32
@@ -51,8 +52,14 @@ def send_batch(handler: IrcHandler, lines: list[Line | BadLine]) -> bool:
     messages = [line for line in lines if type(line) is Line]
     target = messages[0].params[0]
     if target[:1] != ROOM_PREFIX:
+        if is_away(handler, target):
+            return False
         target = shown_name(handler, target)
+    handler.card.active_at = handler.now()
     texts = [line.params[1] for line in messages]
+    head = len(f":{handler.own_source} PRIVMSG {target} :".encode())
+    if any(head + len(text.encode()) > MAX_LINE for text in texts):
+        return False
     ids = _ids(handler, target, texts)
     sent = handler.messenger.message_service.send_batch(session, target, texts, ids, "msg")
     if not sent:
@@ -77,7 +84,9 @@ def _is_relayed(handler: IrcHandler, target: str) -> bool:
     """Return whether messages to a target are refused at once or not at all."""
     session = handler.session
     accounts = handler.messenger.authenticator.accounts
-    return session is not None and session.account is None and target[:1] != ROOM_PREFIX and target.lower() not in accounts
+    return (
+        session is not None and session.account is None and target[:1] != ROOM_PREFIX and target.lower() not in accounts
+    )
 
 
 def relay_now(handler: IrcHandler, data: bytes) -> bool:
@@ -99,10 +108,16 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         target, _, text = data[8:].decode().rstrip("\r\n").partition(" :")
     except UnicodeDecodeError:
         return False
-    if not text or not target.isalnum() or not text.isprintable() or len(data) > MAX_RELAYED:
+    if not text or not target.isalnum() or not text.isprintable() or text[0] == CTCP:
         return False
+    if len(data) + len(handler.own_source) > MAX_LINE:
+        return False
+    if is_away(handler, target):
+        return False
+    handler.card.active_at = handler.now()
     return handler.messenger.message_service.relay_now(session, target, text, None)
 
 
-MAX_RELAYED: Final = 512
-"""Bytes of the longest line."""
+def is_away(handler: IrcHandler, name: str) -> bool:
+    """Return whether who writes to a name has to be told that it is away."""
+    return handler.messenger.presence.status(fold(name)).status != ONLINE

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from gmessenger.chat.records import About
-from gmessenger.errors import BroadcastDisabled, NotFound, WireError
+from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, REPLY_TAG
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE, REPLY_TAG
 from gmessenger.server.irc.network import MAX_TARGETS, conversation_of
+from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import (
     ERR_CANNOTSENDTOCHAN,
@@ -20,6 +21,8 @@ from gmessenger.wire.irc.numerics import (
 )
 
 CTCP: Final = "\x01"
+CERTAIN_TO_FIT: Final = 40
+"""Characters that fit a line whatever the names before them are."""
 REPLY_TAGS: Final = (REPLY_TAG, "+reply")
 
 
@@ -32,6 +35,7 @@ def say(handler: IrcHandler, line: Line) -> None:
     if not text:
         handler.reply(ERR_NOTEXTTOSEND)
         return
+    handler.card.active_at = handler.now()
     targets = line.params[0].split(",")
     if len(targets) > MAX_TARGETS:
         handler.reply(ERR_TOOMANYTARGETS, line.params[0][:100])
@@ -62,21 +66,35 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
             return
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
     send(handler, command, target, text, kind, about_of(handler, target, tags))
+    if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
+        _say_if_away(handler, target)
 
 
-def send(
-    handler: IrcHandler, command: str, target: str, text: str, kind: str = "", about: About | None = None
-) -> None:
+def _say_if_away(handler: IrcHandler, name: str) -> None:
+    """Say that who was written to is away."""
+    user = find_user(handler, name)
+    if user is not None and user.is_away and user.key != handler.key:
+        handler.add(away_reply(handler, user))
+
+
+def send(handler: IrcHandler, command: str, target: str, text: str, kind: str = "", about: About | None = None) -> None:
     """Send a text, whose answer comes later. Raises as `MessageService.send`."""
     session, id = handler.require_session(), handler.next_id()
     if target[:1] != ROOM_PREFIX:
         target = shown_name(handler, target)
+    check_fits(handler, command, target, text)
     handler.sent[id] = SentMessage(command, target, text, kind, handler.buffer.take_label(), is_echoed=True)
     try:
         handler.messenger.message_service.send(session, target, text, id, "msg", kind, about)
     except BaseException:
         handler.buffer.return_label(handler.sent.pop(id).label)
         raise
+
+
+def check_fits(handler: IrcHandler, command: str, target: str, text: str) -> None:
+    """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves."""
+    if len(text) > CERTAIN_TO_FIT and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_LINE:
+        raise TextTooLong("The line is longer than what others can be sent as one.")
 
 
 def shown_name(handler: IrcHandler, name: str) -> str:

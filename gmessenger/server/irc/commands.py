@@ -6,9 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gmessenger.server.irc import chatting, queries, registration, rooms
+from gmessenger.names import ROOM_PREFIX
+from gmessenger.server.irc import chatting, monitor, own_user, queries, registration, rooms, who, whois
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.wire.irc.lines import Line
+from gmessenger.wire.irc.lines import Line, quote_param
+from gmessenger.wire.irc.numerics import (
+    ERR_HELPNOTFOUND,
+    ERR_NOSUCHCHANNEL,
+    RPL_ENDOFHELP,
+    RPL_HELPSTART,
+    RPL_HELPTXT,
+)
+from gmessenger.wire.irc.text import split_text
+
+ALL_SUBJECTS: Final = "*"
+HELP_ROOM: Final = 350
+"""Bytes of the names of commands in a line."""
 
 CommandHandler = Callable[[IrcHandler, Line], None]
 
@@ -19,7 +32,7 @@ class Command:
 
     `handle`: after the registration. `before`: before it; None where that is refused. `least`: the parameters that it
     needs. `cost`: in requests of the rate limit; a message is charged by its size and recipients. `is_message`: it is
-    answered later, and what follows need not wait for that.
+    answered later, and what follows need not wait for that. `usage`: its parameters; `help`: what it does, in a line.
     """
 
     handle: CommandHandler
@@ -27,6 +40,8 @@ class Command:
     cost: float = 1.0
     before: CommandHandler | None = None
     is_message: bool = False
+    usage: str = ""
+    help: str = ""
 
 
 def _quit(handler: IrcHandler, line: Line) -> None:
@@ -37,6 +52,31 @@ def _pong(handler: IrcHandler, line: Line) -> None:
     handler.on_pong(line.params[-1] if line.params else "")
 
 
+def _mode(handler: IrcHandler, line: Line) -> None:
+    if line.params[0][:1] == ROOM_PREFIX:
+        handler.reply(ERR_NOSUCHCHANNEL, quote_param(line.params[0]))
+    else:
+        own_user.change_user_modes(handler, line)
+
+
+def _help(handler: IrcHandler, line: Line) -> None:
+    """Answer HELP from this table."""
+    subject = quote_param(line.params[0]).upper() if line.params else ""
+    if not subject:
+        handler.reply(RPL_HELPSTART, ALL_SUBJECTS, text="These are the commands; HELP <command> says more of one")
+        for names in split_text(" ".join(COMMANDS), HELP_ROOM):
+            handler.reply(RPL_HELPTXT, ALL_SUBJECTS, text=names.strip())
+        handler.reply(RPL_ENDOFHELP, ALL_SUBJECTS, text="End of HELP")
+        return
+    command = COMMANDS.get(subject)
+    if command is None:
+        handler.reply(ERR_HELPNOTFOUND, subject)
+        return
+    handler.reply(RPL_HELPSTART, subject, text=f"{subject} {command.usage}".rstrip())
+    handler.reply(RPL_HELPTXT, subject, text=command.help or "has no help")
+    handler.reply(RPL_ENDOFHELP, subject, text="End of HELP")
+
+
 def _ignore(handler: IrcHandler, line: Line) -> None:
     """Do nothing."""
 
@@ -44,14 +84,31 @@ def _ignore(handler: IrcHandler, line: Line) -> None:
 COMMANDS: Final[dict[str, Command]] = {
     "ADMIN": Command(queries.admin),
     "AUTHENTICATE": Command(registration.authenticate, 1, before=registration.authenticate),
+    "AWAY": Command(
+        own_user.away,
+        before=own_user.set_early_away,
+        usage="[:<message>]",
+        help="says that you are away; without a message, that you are back",
+    ),
     "CAP": Command(registration.negotiate, 1, 0.5, before=registration.negotiate),
+    "HELP": Command(_help, usage="[<command>]", help="lists the commands, or says what one does"),
+    "HELPOP": Command(_help, usage="[<command>]", help="is HELP"),
     "INFO": Command(queries.info),
     "INVITE": Command(rooms.invite, 2, 2),
+    "ISON": Command(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
     "JOIN": Command(rooms.join, 1, 0),
     "KICK": Command(rooms.kick, 2),
     "LINKS": Command(queries.links),
     "LIST": Command(rooms.list_rooms, 0, 2),
     "LUSERS": Command(queries.lusers),
+    "MODE": Command(_mode, 1, usage="<nick or #room> [<modes>]", help="shows or changes modes"),
+    "MONITOR": Command(
+        monitor.monitor,
+        1,
+        2,
+        usage="+|-|C|L|S [<nick>{,<nick>}]",
+        help="lists nicks of which you are told when they come and go",
+    ),
     "MOTD": Command(queries.motd),
     "NAMES": Command(rooms.names),
     "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
@@ -62,11 +119,21 @@ COMMANDS: Final[dict[str, Command]] = {
     "PONG": Command(_pong, 0, 0.01, before=_ignore),
     "PRIVMSG": Command(chatting.say, 0, 0, is_message=True),
     "QUIT": Command(_quit, 0, 0, before=_quit),
+    "SETNAME": Command(own_user.set_realname, 1, 5, usage=":<realname>", help="changes your realname"),
+    "SILENCE": Command(
+        own_user.silence,
+        usage="[+|-<nick>]",
+        help="blocks a nick, or lists those that are",
+    ),
     "STATS": Command(queries.stats),
     "TAGMSG": Command(chatting.say_tags, 0, 0.5, is_message=True),
     "TIME": Command(queries.time),
     "TOPIC": Command(rooms.topic, 1),
     "USER": Command(registration.set_user, 4, before=registration.set_user),
+    "USERHOST": Command(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
     "VERSION": Command(queries.version),
+    "WHO": Command(who.who, 0, 3, usage="[<nick, mask or #room> [<flags>]]", help="lists users"),
+    "WHOIS": Command(whois.whois, 0, 2, usage="<nick>", help="says what is known of a user"),
+    "WHOWAS": Command(whois.whowas, usage="<nick> [<count>]", help="says who had a nick and has left lately"),
 }
 """The commands. Any other is answered that it is unknown."""

@@ -17,6 +17,7 @@ from gmessenger.chat.outbox import (
     SessionReplaced,
     SettingsUpdate,
 )
+from gmessenger.chat.presence import UserStatus
 from gmessenger.constants import OFFLINE, ONLINE
 from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
 from gmessenger.names import fold
@@ -36,7 +37,7 @@ def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
         return lines + member_replies(handler, room)
     status = handler.messenger.presence.status(fold(event.name))
     if Capability.AWAY_NOTIFY in handler.capabilities and status.status not in (ONLINE, OFFLINE):
-        lines.append(_away(users.source(event.name), status.status, status.note))
+        lines.append(handler.network.away_line(event.name, status))
     return lines
 
 
@@ -46,7 +47,11 @@ def _left(handler: IrcHandler, event: RoomEvent) -> Lines:
         if handler.last_quit == event.name:  # from several rooms at once: one line for all
             return []
         handler.last_quit = event.name
-        return [Reply(users.source(event.name), "QUIT", (event.reason or "Quit",), is_text=True)]
+        return [
+            Reply(
+                users.source(event.name), "QUIT", (f"Quit: {event.reason}" if event.reason else "Quit",), is_text=True
+            )
+        ]
     if event.by is not None:
         source = users.source(event.by) if event.by != "server" else handler.network.server_name
         return [Reply(source, "KICK", (event.room, event.name, event.reason or event.by), is_text=True)]
@@ -123,13 +128,7 @@ def _presence(handler: IrcHandler, event: PresenceUpdate) -> Lines:
     is_account = handler.network.users.account_name(event.name) is not None
     if event.status == OFFLINE and not is_account:  # its QUIT says so
         return []
-    return [_away(handler.network.users.source(event.name), event.status, event.note)]
-
-
-def _away(source: str, status: str, note: str) -> Reply:
-    if status == ONLINE:
-        return Reply(source, "AWAY")
-    return Reply(source, "AWAY", (note or status,), is_text=True)
+    return [handler.network.away_line(event.name, UserStatus(event.status, event.note))]
 
 
 def _moving(handler: IrcHandler, event: ServerMoving) -> Lines:

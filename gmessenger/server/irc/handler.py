@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -115,6 +116,11 @@ class IrcHandler(ProtocolHandler):
         """The folded nick."""
         return self.session.key if self.session is not None else fold(self.nick)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody can read what is sent on the way."""
+        return self.connection.is_encrypted
+
     # -- replies to the command that is being handled
 
     def begin_command(self, label: str | None) -> None:
@@ -164,6 +170,12 @@ class IrcHandler(ProtocolHandler):
         if self.session is None:
             return f"{self.nick}!{self.card.user}@{self.network.users.guest_host(self.connection.address)}"
         return self.network.users.source(self.nick)
+
+    def offer(self, *replies: Reply) -> None:
+        """Send lines that nobody has asked for, unless the client reads too slowly. Never blocks."""
+        if self.session is not None and self.is_registered:
+            data = b"".join([reply.encode() for reply in replies])
+            self.session.outbox.offer(EncodedFrames(data, len(data)))
 
     def write(self, data: bytes) -> None:
         """Send lines: behind what waits in the outbox, or at once before the registration."""
@@ -230,15 +242,16 @@ class IrcHandler(ProtocolHandler):
         if self.session is None or not self.is_registered:
             self.connection.close_gracefully(reason)
             return
-        self.log_out(message or reason)
-        try:
+        self.log_out(reason, message)
+        with suppress(StoreUnavailable):  # messages in flight were answered
             self.messenger.flush_acknowledgements(self.session)
-        except StoreUnavailable:
-            pass  # messages in flight were answered
         self.session.outbox.close_after_drain()
 
     def connection_closed(self) -> None:
         """Release what only an open connection needs."""
         if self.session is not None:
             self.network.users.remove(self.session)
+            self.network.clients.remove(self, self.session.key)
+            for key in self.monitored:
+                self.network.clients.unmonitor(self, key)
             self.session.outbox.close()

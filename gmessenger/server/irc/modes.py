@@ -45,7 +45,10 @@ def room_modes(room: Room, *, with_key: bool) -> list[str]:
         if (found := getattr(rules, rule, unset)) != unset:
             letters += letter
             values.append(str(found) if letter != "k" or with_key else "*")
-    return [f"+{''.join(sorted(letters[: len(letters) - len(values)]))}{letters[len(letters) - len(values) :]}", *values]
+    return [
+        f"+{''.join(sorted(letters[: len(letters) - len(values)]))}{letters[len(letters) - len(values) :]}",
+        *values,
+    ]
 
 
 def rule_changes(changes: Mapping[str, RuleValue]) -> Iterator[tuple[str, str, str | None]]:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Set
 from typing import Final
 
 from gmessenger import __version__
+from gmessenger.chat.blocks import MAX_BLOCKED
 from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.presence import UserStatus
+from gmessenger.chat.session import Session
 from gmessenger.config.options import ServerOptions
-from gmessenger.constants import MAX_HISTORY_PAGE
+from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
 from gmessenger.names import MAX_NAME, direct_key, fold, is_room
+from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry
+from gmessenger.server.irc.departures import DepartureLog
+from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import MessageIds, UserDirectory
 
 SOFTWARE: Final = f"gmessenger-{__version__}"
@@ -19,7 +27,7 @@ MAX_TARGETS: Final = 4
 """Names that one message may be sent to."""
 MAX_AWAY: Final = 200
 MAX_KICK_REASON: Final = 200
-MAX_MONITORED: Final = 200
+MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
 
@@ -33,7 +41,12 @@ class IrcNetwork:
         self._options = options
         self.started_at = started_at
         self.users = UserDirectory(messenger)
+        self.clients = ClientRegistry(messenger, self.users.source)
+        self.departures = DepartureLog(self.users, time.time)
         self.ids = MessageIds(messenger.store_identity, self._room_id)
+        messenger.router.watchers.append(self.departures.note_presence)
+        messenger.presence.watchers.append(self._announce_status)
+        messenger.registration_watchers.append(self._announce_account)
         self._batches = itertools.count(1)
         self._connections = itertools.count(1)
         self._run_id = secrets.token_hex(4)
@@ -46,7 +59,7 @@ class IrcNetwork:
     @property
     def server_name(self) -> str:
         """The name of the server, which begins its own lines."""
-        return self.options.irc_name
+        return self.options.irc_server_name
 
     @property
     def name(self) -> str:
@@ -74,10 +87,12 @@ class IrcNetwork:
             "MODES": str(MAX_TARGETS),
             "MONITOR": str(MAX_MONITORED),
             "MSGREFTYPES": "msgid,timestamp",
+            "NAMELEN": str(MAX_REALNAME),
             "NETWORK": self.name,
             "NICKLEN": str(MAX_NAME),
             "PREFIX": "(qov)~@+",
             "SAFELIST": None,
+            "SILENCE": str(MAX_BLOCKED),
             "TARGMAX": f"NAMES:,LIST:,KICK:{MAX_TARGETS},WHOIS:1,PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},MONITOR:",
             "TOPICLEN": str(MAX_TOPIC),
             "UTF8ONLY": None,
@@ -87,6 +102,24 @@ class IrcNetwork:
         if not self.messenger.policy.guests:
             tokens["draft/ACCOUNTREQUIRED"] = None
         return tokens
+
+    def away_line(self, name: str, status: UserStatus) -> Reply:
+        """Return the line by which clients with `away-notify` are told of a status."""
+        source = self.users.source(name)
+        if status.status == ONLINE:
+            return Reply(source, "AWAY")
+        return Reply(source, "AWAY", (status.note or status.status,), is_text=True)
+
+    def _announce_status(self, key: str, status: UserStatus, told: Set[str]) -> None:
+        """Tell clients of a status that somebody has set; `told` are sent it by the messenger."""
+        name = self.messenger.router.name(key)
+        if name is not None:
+            self.clients.announce(key, self.away_line(name, status), Capability.AWAY_NOTIFY, {key, *told})
+
+    def _announce_account(self, session: Session) -> None:
+        """Tell clients that a guest has become an account."""
+        line = Reply(self.users.source(session.name), "ACCOUNT", (session.name,))
+        self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
 
     def next_batch(self) -> str:
         """Return a reference for a batch; each is used once."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-
-
 from gmessenger.chat.outbox import BacklogSkipped, Message
 from gmessenger.names import fold, is_room
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.timestamps import format_time
-
 
 
 class Playback:

@@ -15,20 +15,20 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.net.connection import Connection
+from gmessenger.server.net.foreign_protocol import OpeningReader
 from gmessenger.timeslice import TimeSlice
-from gmessenger.wire.irc.lines import BadLine, Line, LineDecoder
+from gmessenger.wire.irc.lines import MAX_PENDING, BadLine, Line, LineDecoder
 from gmessenger.wire.irc.numerics import (
     ERR_INPUTTOOLONG,
     ERR_NEEDMOREPARAMS,
     ERR_NOTREGISTERED,
     ERR_UNKNOWNCOMMAND,
 )
-from gmessenger.wire.protocol_detection import HTTP_METHODS
 
 MAX_EARLY_COMMANDS: Final = 50
 """Commands before the registration is complete, after which the connection is closed."""
 BAD_LINE_COST: Final = 1.0
-FOREIGN_COMMANDS: Final = frozenset(method.decode() for method in HTTP_METHODS)
+OPENING_WORDS: Final = frozenset(name.encode() for name, command in COMMANDS.items() if command.before is not None)
 LABEL: Final = "label"
 MAX_LABEL: Final = 64
 
@@ -36,7 +36,17 @@ MAX_LABEL: Final = 64
 class IrcProtocol:
     """A connection that speaks IRC. Its methods never raise: an internal error is logged, and answered 400."""
 
-    __slots__ = ("_acks", "_bad_lines", "_connection", "_decoder", "_early_commands", "_encoder", "_handler", "_network")
+    __slots__ = (
+        "_acks",
+        "_bad_lines",
+        "_connection",
+        "_decoder",
+        "_early_commands",
+        "_encoder",
+        "_handler",
+        "_network",
+        "_opening",
+    )
 
     def __init__(self, connection: Connection, network: IrcNetwork) -> None:
         self._connection = connection
@@ -47,6 +57,7 @@ class IrcProtocol:
         self._encoder = OutboxEncoder(self._handler, self._acks)
         self._handler.start_output = self._encoder.start
         self._handler.on_pong = self._acks.pong_received
+        self._opening: OpeningReader | None = OpeningReader(connection, OPENING_WORDS, MAX_PENDING)
         self._bad_lines = 0
         self._early_commands = 0
 
@@ -70,6 +81,8 @@ class IrcProtocol:
 
     def receive_in_loop(self, data: bytes) -> Any:
         """Relay a message from guest to guest at once; leave everything else to the connection's greenlet."""
+        if self._opening is not None:
+            return data
         if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.pending:
             return data
         try:
@@ -80,6 +93,11 @@ class IrcProtocol:
 
     def data_received(self, received: bytes) -> None:
         """Handle lines. Blocks as their handlers do."""
+        if self._opening is not None:
+            opening = self._opening.feed(received)
+            if opening is None:
+                return
+            self._opening, received = None, opening
         time_slice = TimeSlice()
         for lines in group_messages(self._decoder.feed(received)):
             if self._connection.is_closing or self._handler.is_closing:
@@ -153,8 +171,7 @@ class IrcProtocol:
         """Handle a command before the registration is complete."""
         handler = self._handler
         self._early_commands += 1
-        if line.command in FOREIGN_COMMANDS or self._early_commands > MAX_EARLY_COMMANDS:
-            self._connection.context.rejected_count["http"] += line.command in FOREIGN_COMMANDS
+        if self._early_commands > MAX_EARLY_COMMANDS:
             handler.close_gracefully("it does not register")
             return
         handler.charge(command.cost if command is not None else 1)

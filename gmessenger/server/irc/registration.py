@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from typing import Final
 
 from gmessenger.chat.auth import LoginRequest
@@ -15,6 +16,7 @@ from gmessenger.errors import (
     GuestsDisabled,
     InsecureTransport,
     LoginThrottled,
+    Muted,
     NameInUse,
     PasswordRequired,
     WireError,
@@ -24,6 +26,7 @@ from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
 from gmessenger.server.irc.handler import UNKNOWN_NICK, IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
+from gmessenger.server.irc.network import MAX_REALNAME
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import make_user
 from gmessenger.server.irc.welcome import greet, say_logged_in, say_visible_host, show_rooms
@@ -60,7 +63,6 @@ MAX_SASL: Final = 4 * SASL_CHUNK
 MAX_LOGIN_FAILURES: Final = 3
 """Wrong passwords before 001 after which the connection is closed."""
 DEFAULT_DEVICE: Final = "irc"
-MAX_REALNAME: Final = 150
 
 
 # -- capabilities
@@ -250,7 +252,7 @@ def _split_pass(handler: IrcHandler, nick: str, password: str | None) -> tuple[s
     if password is None:
         return nick, None, None
     account, colon, secret = password.partition(":")
-    name, at, device = account.partition("@")
+    name, _, device = account.partition("@")
     if colon and fold(name) in handler.messenger.authenticator.accounts:
         return name, device or None, secret
     # A password that is set for the network in many clients, where the nick is no account, is ignored.
@@ -278,9 +280,12 @@ def _begin(handler: IrcHandler, session: Session) -> None:
     """Greet, and have the session's events written from now on."""
     registration = handler.registration
     handler.nick, handler.is_registered = session.name, True
+    handler.card.signed_on = handler.card.active_at = handler.now()
     handler.network.users.add(session, handler.card)
+    handler.network.clients.add(handler)
     if registration.away is not None:
-        handler.messenger.set_status(session, "away", registration.away)
+        with suppress(Muted):
+            handler.messenger.set_status(session, "away", registration.away)
     greet(handler)
     if session.account is not None:
         say_visible_host(handler)

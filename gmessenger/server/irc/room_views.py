@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from gmessenger.chat.room import Room
 from gmessenger.names import fold
 from gmessenger.room_roles import RoomRole
@@ -14,7 +13,6 @@ from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.modes import role_prefix
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICTIME
-
 
 
 def join_replies(handler: IrcHandler, room: str, name: str) -> list[Reply]:
@@ -37,7 +35,7 @@ def member_replies(handler: IrcHandler, room: Room) -> list[Reply]:
 def topic_replies(handler: IrcHandler, room: Room) -> list[Reply]:
     """Return the topic of a room, and who has set it."""
     replies = [handler.numeric(RPL_TOPIC, room.name, text=room.topic)]
-    if getattr(room, "topic_by", ""):
+    if room.topic_by and room.topic_at is not None:
         source = handler.network.users.source(room.topic_by)
         replies.append(handler.numeric(RPL_TOPICTIME, room.name, source, str(int(room.topic_at))))
     return replies
@@ -64,9 +62,7 @@ def role_in(room: Room, key: str) -> RoomRole:
 
 def roles_by_key(room: Room) -> dict[str, RoomRole]:
     """Return the roles of those in a room that have one, by folded name."""
-    roles: dict[str, RoomRole] = {
-        room.members[id].key: role for id, role in room.roles.items() if id in room.members
-    }
+    roles: dict[str, RoomRole] = {room.members[id].key: role for id, role in room.roles.items() if id in room.members}
     return roles | room.guest_roles
 
 

@@ -26,16 +26,23 @@ HASH_BYTES: Final = 5
 
 
 class Card(Struct):
-    """What a connection has said of its user. `modes`: the letters of its user modes."""
+    """What a connection has said of its user. `modes`: the letters of its user modes.
+
+    `signed_on`: when it was registered; `active_at`: when it has said something last; both in Unix seconds.
+    """
 
     user: str = UNKNOWN_USER
     realname: str = ""
     modes: str = ""
+    signed_on: float = 0.0
+    active_at: float = 0.0
 
 
 def make_user(text: str) -> str:
     """Return the user of a `USER` command as it is shown: its first letters and digits."""
-    kept = "".join(character for character in text if character.isascii() and (character.isalnum() or character in "-_"))
+    kept = "".join(
+        character for character in text if character.isascii() and (character.isalnum() or character in "-_")
+    )
     return f"~{kept[:MAX_USER] or 'u'}"
 
 
@@ -70,6 +77,11 @@ class UserDirectory:
         """Return the card of the latest IRC session of a folded name on this node."""
         cards = self._cards.get(key)
         return cards[-1][1] if cards else None
+
+    def set_realname(self, key: str, realname: str) -> None:
+        """Set what a folded name says it is called, for all its IRC sessions on this node."""
+        for _, card in self._cards.get(key, ()):
+            card.realname = realname
 
     def realname(self, name: str) -> str:
         """Return what a name says it is called; the name itself where that is not known."""

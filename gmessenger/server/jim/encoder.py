@@ -147,5 +147,5 @@ ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
 }
 """Encoders of the items that are neither a message nor a response.
 
-There is none of `EncodedFrames`, which are made by another protocol for its own sessions, nor of `BacklogSkipped`:
-native sessions are sent their whole backlog."""
+There is none of `EncodedFrames`, which are made by another protocol for its own sessions, nor of `Signal`, which
+JIM has no frame for, nor of `BacklogSkipped`: native sessions are sent their whole backlog."""
