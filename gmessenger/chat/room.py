@@ -153,6 +153,10 @@ class Room(Struct):
         """Return the account of that folded name, if it is in the room."""
         return next((account for account in self.members.values() if account.key == key), None)
 
+    def has_name(self, key: str) -> bool:
+        """Return whether the user of a folded name is in the room, on whatever node."""
+        return key in self.guests or key in self.remote_guests or self.find_member(key) is not None
+
     def role_of(self, session: Session) -> RoomRole:
         """Return the role of the session's account, or of this very session of a guest; else the lowest."""
         if session.account is not None:

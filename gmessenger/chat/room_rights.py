@@ -93,9 +93,12 @@ class RoomRights:
         self._check(lambda: room.require_role(session, least))
 
     def check_may_act_on(self, room: Room, actor: RoomActor, key: str) -> None:
-        """Raise `NotOwner` unless the user of a folded name has a lower role than the actor, or that is an operator."""
+        """Raise `NotOwner` unless the user of a folded name has a lower role than the actor, or that is an operator.
+
+        In a passing room owners may act on each other.
+        """
         role = actor.role_in(room)
-        if role is not None and not may_act_on(role, room.role_of_user(key)):
+        if role is not None and not may_act_on(role, room.role_of_user(key), needs_owner=not room.is_passing):
             raise NotOwner
 
     def rules(self, session: Session, name: str) -> RoomRules:

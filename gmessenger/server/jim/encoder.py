@@ -113,7 +113,7 @@ def _encode_text_batch(batch: TextBatch) -> Encodable:
 ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
     "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
     "leave": lambda change: events.LeaveEvent(
-        change.room, UserInfo(change.name), change.by, None if change.quit else change.reason
+        change.room, UserInfo(change.name), change.by, change.reason if change.by is not None else None
     ),
     "topic": lambda change: events.TopicEvent(change.room, UserInfo(change.name), change.topic or ""),
     "rule": lambda change: events.RuleEvent(change.room, UserInfo(change.name), change.rules or {}),
