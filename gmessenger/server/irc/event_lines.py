@@ -31,7 +31,7 @@ Lines = list[Reply]
 
 
 def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
-    users, room = handler.network.users, handler.messenger.rooms.get(fold(event.room))
+    room = handler.messenger.rooms.get(fold(event.room))
     lines = join_replies(handler, event.room, event.name)
     if fold(event.name) == handler.key and room is not None:  # on another device
         return lines + member_replies(handler, room)
