@@ -20,13 +20,13 @@ MAX_UTF8: Final = 4
 
 def group_messages(messages: list[tuple[str, str]]) -> dict[str, list[str]] | None:
     """Return texts by target, each target's in their order; None where two spellings are of one target."""
+    targets, texts = zip(*messages, strict=True)
+    if targets.count(targets[0]) == len(targets):
+        return {targets[0]: list(texts)}
     by_target: dict[str, list[str]] = {}
     for target, text in messages:
-        if target in by_target:
-            by_target[target].append(text)
-        else:
-            by_target[target] = [text]
-    return by_target if len(by_target) == 1 or len({fold(target) for target in by_target}) == len(by_target) else None
+        by_target.setdefault(target, []).append(text)
+    return by_target if len({fold(target) for target in by_target}) == len(by_target) else None
 
 
 def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
@@ -97,7 +97,9 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         return False
     if not text or not target.isalnum() or not text.isprintable() or text[0] == CTCP:
         return False
-    if len(data) + len(handler.own_source) > MAX_LINE or is_away(handler, target) or is_service(target):
+    router = handler.messenger.router
+    receivers = router.sessions(target if target in router.outboxes else fold(target))
+    if not receivers or receivers[-1].status != ONLINE or len(data) + len(handler.own_source) > MAX_LINE:
         return False
     handler.card.active_at = handler.now()
     return handler.messenger.message_service.relay_now(session, target, text, None)
