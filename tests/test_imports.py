@@ -86,7 +86,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", "server.protocol", *STORAGE, *GROUND},
     "server.irc": {"gmessenger", "log", "config", "wire", "chat", "server.net", "server.protocol", *STORAGE, *GROUND},
     "server": {
-        *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.irc", "server.net", "server.web"),
+        *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net", "server.web"),
+        *("server.irc", "server.protocol"),
         *("server.push", "contents"),
         *("store", "store.sqlite", "store.postgres", "bus", "cluster"),
         *(*STORAGE, *SHARED, *GROUND),

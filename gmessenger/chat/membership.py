@@ -161,12 +161,11 @@ class RoomMembership:
             raise NoSuchRoom
         return room
 
-    def leave(self, session: Session, name: str) -> Room:
-        """Leave a room. Raises `NoSuchRoom` or `NotMember`."""
+    def leave(self, session: Session, name: str, reason: str = "") -> Room:
+        """Leave a room; `reason` is for the members. Raises `NoSuchRoom` or `NotMember`."""
         room = self._rooms.require_member(name, session)
-        self._remove_stored_member(
-            room, session.key, session.account, RoomEvent("leave", room.name, session.name), session
-        )
+        event = RoomEvent("leave", room.name, session.name, reason=reason or None)
+        self._remove_stored_member(room, session.key, session.account, event, session)
         return room
 
     def remove(self, room: Room, key: str, actor: RoomActor, reason: str = "") -> None:

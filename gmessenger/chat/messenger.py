@@ -125,7 +125,7 @@ class Messenger:
 
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
-        self.room_rights = room_rights = RoomRights(store, router, rooms)
+        self.room_rights = room_rights = RoomRights(store, router, rooms, clock)
         room_quotas = RoomQuotas()
         self.passing_rooms = PassingRooms(store, rooms, room_quotas, policy, clock, spawn, networks_of)
         self.membership = membership = RoomMembership(

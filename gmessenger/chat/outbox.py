@@ -169,8 +169,9 @@ class RoomEvent(Struct):
     """A user joined a room, left it, changed its topic or rules or got a role; or an operator closed or reopened it.
 
     Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
-    gave the role; `former_role`: the one before it. `reason`: of that, or of the closure. `until`: when it ends. `rules`: those that were set.
-    `quit`: a guest left all its rooms, since its session ended; `reason` is what it said then, if anything.
+    gave the role; `former_role`: the one before it. `reason`: of that, of the closure, or what the user said when it
+    left. `until`: when it ends. `rules`: those that were set. `is_removal`: who is shut out is in the room, and is
+    removed next. `quit`: a guest left all its rooms, since its session ended.
     """
 
     action: RoomAction
@@ -183,6 +184,7 @@ class RoomEvent(Struct):
     former_role: RoomRole | None = None
     rules: dict[str, RuleValue] | None = None
     until: float | None = None
+    is_removal: bool = False
     quit: bool = False
     size: int = 160
 

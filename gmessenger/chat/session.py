@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from gevent.event import Event
 
-from gmessenger.chat.outbox import Outbox
+from gmessenger.chat.outbox import Outbox, RoomEvent
 from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
 from gmessenger.chat.sync_state import SyncState
@@ -45,6 +45,8 @@ class Session:
     and may join again; None if it has come from no other node.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     `note`: what it says about the status, or empty.
+    `on_change_made`: called without blocking with the event of each change in a room that the session makes, which all
+    others there are sent; None for a protocol whose responses say what was changed.
     """
 
     __slots__ = (
@@ -65,6 +67,7 @@ class Session:
         "name",
         "network_buckets",
         "note",
+        "on_change_made",
         "outbox",
         "pending_characters",
         "protocol",
@@ -106,6 +109,7 @@ class Session:
         self.answers_all = False
         self.public_key = ""
         self.note = ""
+        self.on_change_made: Callable[[RoomEvent], None] | None = None
         self._contacts: LruMap[str, str] | None = None  # only course clients have any
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ import pytest
 from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.session import Session
 from gmessenger.errors import Kicked
-from tests.support.messenger import InMemoryChat, drain_events
+from tests.support.messenger import NOW, InMemoryChat, drain_events
 
 
 @pytest.fixture
@@ -58,6 +58,16 @@ def test_a_guest_that_leaves_a_room_has_not_quit(chat: InMemoryChat) -> None:
     chat.messenger.room_service.leave(gus, "#dev")
     chat.messenger.logout(gus, "gone fishing")
     assert room_events(hank) == [RoomEvent("leave", "#dev", "gus")]
+
+
+def test_a_room_knows_who_has_set_its_topic_and_when(chat: InMemoryChat) -> None:
+    register(chat, "hank", "#dev")
+    room, dale = chat.messenger.rooms.find("#dev"), register(chat, "Dale", "#dev")
+    assert (room.topic_by, room.topic_at) == ("", None)
+    chat.messenger.room_service.set_topic(dale, "#dev", "work")
+    assert (room.topic, room.topic_by, room.topic_at) == ("work", "Dale", NOW)
+    (stored,) = chat.store.rooms()
+    assert (stored.topic_by, stored.topic_at) == ("Dale", NOW)
 
 
 def test_of_an_account_that_logs_out_no_room_is_told(chat: InMemoryChat) -> None:

@@ -1032,6 +1032,17 @@ def owned(driver: StoreDriver) -> OwnedRoom:
     return OwnedRoom(driver)
 
 
+def test_it_is_kept_who_has_set_a_topic_and_when(opened: Callable[[], Store]) -> None:
+    store = opened()
+    room = store.create_room("#dev", "#Dev", None, 1.0)
+    assert (room.topic_by, room.topic_at) == ("", None)
+    store.set_topic("#dev", "work", "Hank", 2.5)
+    store.set_topic("#dev", "play", "Dale", 3.5)
+    (room,) = store.rooms()
+    assert (room.topic, room.topic_by, room.topic_at) == ("play", "Dale", 3.5)
+    assert store.create_room("#dev", "#Dev", None, 4.0) == room
+
+
 def test_rules_of_a_room_are_set_one_by_one_and_kept(driver: StoreDriver) -> None:
     store, private = driver.store, RoomRules(invited=True, hidden=True, most=3)
     assert store.create_room("#dev", "#Dev", driver.hank, 1.0, private).rules == private

@@ -10,7 +10,7 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.replies import Reply
 
 ACKNOWLEDGE_AFTER: Final = 5.0  # seconds
-ACK_TOKEN: Final = "gm"
+PING_PREFIX: Final = "gm"
 
 
 class AckTracker:
@@ -43,13 +43,13 @@ class AckTracker:
         elif now - self._since >= ACKNOWLEDGE_AFTER:
             self._pinged, self._written, self._since = self._written, {}, 0.0
             self._number += 1
-            ping = Reply("", "PING", (f"{ACK_TOKEN}{self._number}",)).encode()
+            ping = Reply("", "PING", (f"{PING_PREFIX}{self._number}",)).encode()
             session.outbox.push(EncodedFrames(ping, len(ping)))
 
     def pong_received(self, token: str) -> None:
         """Acknowledge what was written before the PING with that token."""
         session = self._handler.session
-        if self._pinged is None or session is None or token != f"{ACK_TOKEN}{self._number}":
+        if self._pinged is None or session is None or token != f"{PING_PREFIX}{self._number}":
             return
         pinged, self._pinged = self._pinged, None
         for target, seq in pinged.items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from gmessenger.chat.records import About
-from gmessenger.errors import BroadcastDisabled, NotFound, WireError
+from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.network import MAX_TARGETS
 from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
@@ -18,6 +18,8 @@ from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_
 
 CTCP: Final = "\x01"
 BATCH_TAG: Final = "batch"
+CERTAIN_TO_FIT: Final = 40
+"""Characters that fit a line whatever the names before them are."""
 
 
 def say(handler: IrcHandler, line: Line) -> None:
@@ -62,6 +64,7 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
             ask_client(handler, command, target, text, tags)
             return
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
+    check_fits(handler, command, target, text)
     about = about_of(handler, target, tags)
     send(handler, SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about)), about)
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
@@ -89,6 +92,12 @@ def send(handler: IrcHandler, message: SentMessage, about: About | None = None) 
     except BaseException:
         handler.buffer.return_label(handler.sent.pop(id).label)
         raise
+
+
+def check_fits(handler: IrcHandler, command: str, target: str, text: str) -> None:
+    """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves."""
+    if len(text) > CERTAIN_TO_FIT and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_LINE:
+        raise TextTooLong("The line is longer than what others can be sent as one.")
 
 
 def shown_name(handler: IrcHandler, name: str) -> str:

@@ -17,7 +17,7 @@ from gmessenger.chat.outbox import (
     Signal,
     TextBatch,
 )
-from gmessenger.names import fold
+from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import message_refusal, redaction_refusal
@@ -56,7 +56,10 @@ class OutboxEncoder:
         session = self._handler.session
         if session is None:
             return b""
-        return b"".join([self._encode(event) for event in session.outbox.drain()])
+        events = session.outbox.drain()
+        if len(events) == 1 and type(events[0]) is Message:  # nearly always
+            return self.encode_message(events[0])
+        return b"".join([self._encode(event) for event in events])
 
     def _encode(self, event: Any) -> bytes:
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
@@ -72,7 +75,7 @@ class OutboxEncoder:
             if self.playback.is_active:
                 lines = self._formatter.replies(message, self._handler.capabilities)
                 return _join(self.playback.add(message, lines))
-        return self._formatter.encode(message, self._handler.capabilities)
+        return self._formatter.encode(message, self._handler.bits)
 
     def _encode_own(self, message: Message, label: str | None) -> bytes:
         """Return the lines of a message of this connection: its echo, and what it has written to itself."""
@@ -80,16 +83,24 @@ class OutboxEncoder:
         if Capability.ECHO_MESSAGE in self._handler.capabilities:
             echo = self._labelled(message, label)
         if fold(message.to) == self._handler.key:
-            delivered = self._formatter.encode(message, self._handler.capabilities)
+            delivered = self._formatter.encode(message, self._handler.bits)
         return echo + delivered
 
     def encode_batch(self, batch: MessageBatch) -> bytes:
         """Return the lines of messages that were committed together."""
-        return b"".join([self.encode_message(message) for message in batch.messages])
+        if self.playback.is_active or self._labels or self._has_note(batch):
+            return b"".join([self.encode_message(message) for message in batch.messages])
+        self._acks.note_written(batch.messages[-1])
+        return self._formatter.encode_batch(batch, self._handler.bits)
+
+    def _has_note(self, batch: MessageBatch) -> bool:
+        """Return whether this connection has written some of the messages to its own name."""
+        messages, is_own = batch.messages, self._handler.is_own
+        return messages[0].to[:1] != ROOM_PREFIX and any(is_own(message.id) for message in messages)
 
     def encode_texts(self, batch: TextBatch) -> bytes:
         """Return the lines of texts that are not stored."""
-        return self._formatter.encode_texts(batch, self._handler.capabilities)
+        return self._formatter.encode_texts(batch, self._handler.bits)
 
     def note_receipt(self, receipt: ReadReceipt) -> bytes:
         """Have the client told, once it is known when that was written."""

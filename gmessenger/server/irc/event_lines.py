@@ -31,7 +31,7 @@ Lines = list[Reply]
 
 
 def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
-    users, room = handler.network.users, handler.messenger.rooms.get(fold(event.room))
+    room = handler.messenger.rooms.get(fold(event.room))
     lines = join_replies(handler, event.room, event.name)
     if fold(event.name) == handler.key and room is not None:  # on another device
         return lines + known_marks(handler, event.room) + member_replies(handler, room)
@@ -47,7 +47,11 @@ def _left(handler: IrcHandler, event: RoomEvent) -> Lines:
         if handler.last_quit == event.name:  # from several rooms at once: one line for all
             return []
         handler.last_quit = event.name
-        return [Reply(users.source(event.name), "QUIT", (event.reason or "Quit",), is_text=True)]
+        return [
+            Reply(
+                users.source(event.name), "QUIT", (f"Quit: {event.reason}" if event.reason else "Quit",), is_text=True
+            )
+        ]
     if event.by is not None:
         source = users.source(event.by) if event.by != "server" else handler.network.server_name
         return [Reply(source, "KICK", (event.room, event.name, event.reason or event.by), is_text=True)]

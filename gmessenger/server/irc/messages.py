@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gmessenger.chat.outbox import Message, Signal, TextBatch
-from gmessenger.names import BROADCAST_TARGET
+from gmessenger.chat.outbox import Message, MessageBatch, Signal, TextBatch
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.server.irc.capabilities import MESSAGE_FORM, Capability
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply, Tags
 from gmessenger.urls import file_path
-from gmessenger.wire.irc.lines import format_tags
 from gmessenger.wire.irc.text import split_pieces, split_text
 from gmessenger.wire.irc.timestamps import format_time
 
@@ -34,6 +33,11 @@ REASON: Final = "reason"
 """The same of an erase: why."""
 
 
+FORM: Final = int(MESSAGE_FORM | Capability.REDACTION)
+_KEYS: Final[dict[int, tuple[str, int]]] = {}
+"""The keys of cached forms: one for each combination of capabilities that is in use."""
+
+
 class MessageFormatter:
     """Writes messages for the receivers of a network. Never blocks.
 
@@ -43,19 +47,39 @@ class MessageFormatter:
     def __init__(self, network: IrcNetwork) -> None:
         self._network = network
 
-    def encode(self, message: Message, capabilities: Capability) -> bytes:
-        """Return the lines of a message; none for what the client has no word for."""
-        form = capabilities & (MESSAGE_FORM | Capability.REDACTION)
-        key = ("irc", form)
+    def encode(self, message: Message, bits: int) -> bytes:
+        """Return the lines of a message for a client with these capabilities; none where it has no word for it."""
+        form = bits & FORM
+        if message.to[:1] != ROOM_PREFIX:
+            return self._encode(message, form)
+        key = _KEYS.get(form) or _KEYS.setdefault(form, ("irc", form))
         cached = message.encoded
         if cached is None:
-            cached = message.encoded = {}
-        data: bytes | None = cached.get(key)
+            data = self._encode(message, form)
+            message.encoded = {key: data}
+            return data
+        found: bytes | None = cached.get(key)
+        if found is None:
+            cached[key] = found = self._encode(message, form)
+        return found
+
+    def _encode(self, message: Message, form: int) -> bytes:
+        data = None if form else self._encode_plain(message)
+        return (
+            data
+            if data is not None
+            else b"".join([reply.encode() for reply in self.replies(message, Capability(form))])
+        )
+
+    def encode_batch(self, batch: MessageBatch, bits: int) -> bytes:
+        """Return the lines of messages that were committed together."""
+        form = bits & FORM
+        key = _KEYS.get(form) or _KEYS.setdefault(form, ("irc", form))
+        if batch.encoded is None:
+            batch.encoded = {}
+        data: bytes | None = batch.encoded.get(key)
         if data is None:
-            data = None if form else self._encode_plain(message)
-            if data is None:
-                data = b"".join([reply.encode() for reply in self.replies(message, form)])
-            cached[key] = data
+            batch.encoded[key] = data = b"".join([self.encode(message, bits) for message in batch.messages])
         return data
 
     def replies(self, message: Message, capabilities: Capability) -> list[Reply]:
@@ -102,19 +126,17 @@ class MessageFormatter:
         data: bytes = signal.encoded[key]
         return data
 
-    def encode_texts(self, batch: TextBatch, capabilities: Capability) -> bytes:
+    def encode_texts(self, batch: TextBatch, bits: int) -> bytes:
         """Return the lines of texts from one guest to another, which are not stored."""
-        tags: Tags = {"time": format_time(batch.time)} if Capability.SERVER_TIME in capabilities else {}
         head = f":{self._network.users.source(batch.sender)} PRIVMSG {batch.to} :"
-        prefix, room = f"@{format_tags(tags)} {head}" if tags else head, (MAX_LINE - len(head.encode())) // MAX_UTF8
-        is_plain = Capability.MESSAGE_TAGS not in capabilities
-        if is_plain and all(len(text) <= room and text.isprintable() for text in batch.texts):
-            return "".join([f"{prefix}{text}\r\n" for text in batch.texts]).encode()
-        messages = (  # a time of its own for each, as their ids are made of it
+        texts, room = batch.texts, MAX_LINE - len(head.encode())
+        if not bits & FORM and "".join(texts).isprintable() and MAX_UTF8 * max(map(len, texts)) <= room:
+            return (head + f"\r\n{head}".join(texts) + "\r\n").encode()
+        messages = [  # a time of its own for each, as their ids are made of it
             Message(batch.sender, batch.to, text, batch.time + number * TEXT_INTERVAL)
-            for number, text in enumerate(batch.texts)
-        )
-        return b"".join([self.encode(message, capabilities) for message in messages])
+            for number, text in enumerate(texts)
+        ]
+        return b"".join([self.encode(message, bits) for message in messages])
 
     def _encode_plain(self, message: Message) -> bytes | None:
         """Return the line of a short text for a client without capabilities: nearly always; None of any other."""
@@ -193,7 +215,7 @@ class MessageFormatter:
         return pieces
 
     def _multiline(self, message: Message, pieces: list[tuple[str, bool]], tags: Tags) -> list[Reply]:
-        source, command, target = self._head(message)
+        source, _, target = self._head(message)
         batch = self._network.next_batch()
         lines = [Reply(source, "BATCH", (f"+{batch}", "draft/multiline", target), tags=tags)]
         for piece, continues in pieces:

@@ -35,6 +35,8 @@ MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
 MAX_READ_MARKS: Final = 10_000
+SERVICES: Final = frozenset({"nickserv"})
+"""The folded names of what the server itself answers as."""
 
 
 class ReadMark(Struct, frozen=True):
@@ -73,7 +75,7 @@ class IrcNetwork:
     @property
     def server_name(self) -> str:
         """The name of the server, which begins its own lines."""
-        return self.options.irc_name
+        return self.options.irc_server_name
 
     @property
     def name(self) -> str:
@@ -161,3 +163,8 @@ class IrcNetwork:
 def conversation_of(sender: str, to: str) -> str:
     """Return the key of the conversation of a message."""
     return fold(to) if is_room(to) else direct_key(fold(sender), fold(to))
+
+
+def is_service(name: str) -> bool:
+    """Return whether a name is that of a service, and not a user's."""
+    return fold(name) in SERVICES

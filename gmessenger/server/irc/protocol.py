@@ -15,20 +15,20 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.net.connection import Connection
+from gmessenger.server.net.foreign_protocol import OpeningReader
 from gmessenger.timeslice import TimeSlice
-from gmessenger.wire.irc.lines import BadLine, Line, LineDecoder
+from gmessenger.wire.irc.lines import MAX_PENDING, BadLine, Line, LineDecoder, split_messages
 from gmessenger.wire.irc.numerics import (
     ERR_INPUTTOOLONG,
     ERR_NEEDMOREPARAMS,
     ERR_NOTREGISTERED,
     ERR_UNKNOWNCOMMAND,
 )
-from gmessenger.wire.protocol_detection import HTTP_METHODS
 
 MAX_EARLY_COMMANDS: Final = 50
 """Commands before the registration is complete, after which the connection is closed."""
 BAD_LINE_COST: Final = 1.0
-FOREIGN_COMMANDS: Final = frozenset(method.decode() for method in HTTP_METHODS)
+OPENING_WORDS: Final = frozenset(name.encode() for name, command in COMMANDS.items() if command.before is not None)
 LABEL: Final = "label"
 MAX_LABEL: Final = 64
 
@@ -45,6 +45,7 @@ class IrcProtocol:
         "_encoder",
         "_handler",
         "_network",
+        "_opening",
     )
 
     def __init__(self, connection: Connection, network: IrcNetwork) -> None:
@@ -56,6 +57,7 @@ class IrcProtocol:
         self._encoder = OutboxEncoder(self._handler, self._acks)
         self._handler.start_output = self._encoder.start
         self._handler.on_pong = self._acks.pong_received
+        self._opening: OpeningReader | None = OpeningReader(connection, OPENING_WORDS, MAX_PENDING)
         self._bad_lines = 0
         self._early_commands = 0
 
@@ -79,6 +81,8 @@ class IrcProtocol:
 
     def receive_in_loop(self, data: bytes) -> Any:
         """Relay a message from guest to guest at once; leave everything else to the connection's greenlet."""
+        if self._opening is not None:
+            return data
         if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.pending:
             return data
         try:
@@ -89,16 +93,41 @@ class IrcProtocol:
 
     def data_received(self, received: bytes) -> None:
         """Handle lines. Blocks as their handlers do."""
+        if self._opening is not None:
+            opening = self._opening.feed(received)
+            if opening is None:
+                return
+            self._opening, received = None, opening
         time_slice = TimeSlice()
-        for lines in group_messages(self._decoder.feed(received)):
+        if received[:8] == b"PRIVMSG " and not self._decoder.pending:
+            received = self._send_batches(received, time_slice)
+        for line in self._decoder.feed(received):
             if self._connection.is_closing or self._handler.is_closing:
                 return
-            if len(lines) == 1 or not send_batch(self._handler, lines):
-                for line in lines:
-                    self._receive(line)
-            if self._handler.is_backlogged:
-                self._connection.writer.drain()
-            time_slice.yield_if_expired()
+            self._receive(line)
+            self._yield(time_slice)
+
+    def _send_batches(self, received: bytes, time_slice: TimeSlice) -> bytes:
+        """Send what is plain messages, those to one target together; return what is not."""
+        messages, rest = split_messages(received)
+        by_target = group_messages(messages) if len(messages) > 1 else None
+        if by_target is None:
+            return received
+        for target, texts in by_target.items():
+            if self._handler.is_closing:
+                return b""
+            if not send_batch(self._handler, target, texts):
+                for text in texts:
+                    self._receive(Line("PRIVMSG", [target, text]))
+                    self._yield(time_slice)
+            self._yield(time_slice)
+        return rest
+
+    def _yield(self, time_slice: TimeSlice) -> None:
+        """Write replies where they pile up, and let other greenlets run when it is time."""
+        if self._handler.is_backlogged:
+            self._connection.writer.drain()
+        time_slice.yield_if_expired()
 
     def send_probe(self) -> bool:
         """Ask the client to answer."""
@@ -162,8 +191,7 @@ class IrcProtocol:
         """Handle a command before the registration is complete."""
         handler = self._handler
         self._early_commands += 1
-        if line.command in FOREIGN_COMMANDS or self._early_commands > MAX_EARLY_COMMANDS:
-            self._connection.context.rejected_count["http"] += line.command in FOREIGN_COMMANDS
+        if self._early_commands > MAX_EARLY_COMMANDS:
             handler.close_gracefully("it does not register")
             return
         handler.charge(command.cost if command is not None else 1)

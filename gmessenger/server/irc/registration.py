@@ -252,7 +252,7 @@ def _split_pass(handler: IrcHandler, nick: str, password: str | None) -> tuple[s
     if password is None:
         return nick, None, None
     account, colon, secret = password.partition(":")
-    name, at, device = account.partition("@")
+    name, _, device = account.partition("@")
     if colon and fold(name) in handler.messenger.authenticator.accounts:
         return name, device or None, secret
     # A password that is set for the network in many clients, where the nick is no account, is ignored.

@@ -35,7 +35,7 @@ def member_replies(handler: IrcHandler, room: Room) -> list[Reply]:
 def topic_replies(handler: IrcHandler, room: Room) -> list[Reply]:
     """Return the topic of a room, and who has set it."""
     replies = [handler.numeric(RPL_TOPIC, room.name, text=room.topic)]
-    if getattr(room, "topic_by", ""):
+    if room.topic_by and room.topic_at is not None:
         source = handler.network.users.source(room.topic_by)
         replies.append(handler.numeric(RPL_TOPICTIME, room.name, source, str(int(room.topic_at))))
     return replies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from gmessenger.chat.results import RoomState
@@ -94,7 +95,7 @@ def part(handler: IrcHandler, line: Line) -> None:
 
         with refusing(handler, "PART", name):
             find_member_room(handler, name)
-            messenger.change_runner.run(lambda name=name: messenger.room_service.leave(session, name), respond)  # type: ignore[misc]
+            messenger.change_runner.run(partial(messenger.room_service.leave, session, name), respond)
 
 
 def find_member_room(handler: IrcHandler, name: str) -> Room:
@@ -188,8 +189,8 @@ def kick(handler: IrcHandler, line: Line) -> None:
                 handler.flush_replies()
 
             messenger.change_runner.run(
-                lambda user=user: messenger.room_sanctions.remove(session, name, user),
-                respond,  # type: ignore[misc]
+                partial(messenger.room_sanctions.remove, session, name, user),
+                respond,
             )
 
 

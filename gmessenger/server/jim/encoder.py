@@ -54,8 +54,9 @@ def _encode_shared(message: Message) -> Encodable:
 def _keep(event: Message | MessageBatch | TextBatch | PresenceUpdate, encoded: Raw) -> Encodable:
     """Keep what an event is encoded as, for other sessions, and return it."""
     if event.encoded is None:
-        event.encoded = {}
-    event.encoded[CACHE_KEY] = encoded
+        event.encoded = {CACHE_KEY: encoded}
+    else:
+        event.encoded[CACHE_KEY] = encoded
     return encoded
 
 
@@ -112,7 +113,7 @@ def _encode_text_batch(batch: TextBatch) -> Encodable:
 ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
     "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
     "leave": lambda change: events.LeaveEvent(
-        change.room, UserInfo(change.name), change.by, None if change.quit else change.reason
+        change.room, UserInfo(change.name), change.by, change.reason if change.by is not None else None
     ),
     "topic": lambda change: events.TopicEvent(change.room, UserInfo(change.name), change.topic or ""),
     "rule": lambda change: events.RuleEvent(change.room, UserInfo(change.name), change.rules or {}),

@@ -124,10 +124,13 @@ class ProtocolHandler:
         if not (connection.is_encrypted or is_local or connection.options.plain_passwords):
             raise InsecureTransport
 
-    def log_out(self, reason: str) -> None:
-        """End the session and free its name; what waits in its outbox may still be written."""
+    def log_out(self, reason: str, said: str = "") -> None:
+        """End the session and free its name; what waits in its outbox may still be written.
+
+        `said`: what the user has said of it.
+        """
         session = self.session
-        if session is not None and self.messenger.logout(session):
+        if session is not None and self.messenger.logout(session, said):
             log.log_event("session_ended", name=session.name, address=session.address, reason=reason)
 
     @contextmanager
