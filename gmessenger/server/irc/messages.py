@@ -215,7 +215,7 @@ class MessageFormatter:
         return pieces
 
     def _multiline(self, message: Message, pieces: list[tuple[str, bool]], tags: Tags) -> list[Reply]:
-        source, command, target = self._head(message)
+        source, _, target = self._head(message)
         batch = self._network.next_batch()
         lines = [Reply(source, "BATCH", (f"+{batch}", "draft/multiline", target), tags=tags)]
         for piece, continues in pieces:
