@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from gmessenger.names import ROOM_PREFIX
-from gmessenger.server.irc import chatting, monitor, own_user, queries, registration, rooms, who, whois
+from gmessenger.server.irc import (
+    chatting,
+    monitor,
+    own_user,
+    queries,
+    registration,
+    room_lists,
+    room_modes,
+    rooms,
+    who,
+    whois,
+)
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.numerics import (
     ERR_HELPNOTFOUND,
-    ERR_NOSUCHCHANNEL,
     RPL_ENDOFHELP,
     RPL_HELPSTART,
     RPL_HELPTXT,
@@ -54,7 +64,7 @@ def _pong(handler: IrcHandler, line: Line) -> None:
 
 def _mode(handler: IrcHandler, line: Line) -> None:
     if line.params[0][:1] == ROOM_PREFIX:
-        handler.reply(ERR_NOSUCHCHANNEL, quote_param(line.params[0]))
+        room_modes.change_room_modes(handler, line)
     else:
         own_user.change_user_modes(handler, line)
 
@@ -99,7 +109,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "JOIN": Command(rooms.join, 1, 0),
     "KICK": Command(rooms.kick, 2),
     "LINKS": Command(queries.links),
-    "LIST": Command(rooms.list_rooms, 0, 2),
+    "LIST": Command(room_lists.list_rooms, 0, 2),
     "LUSERS": Command(queries.lusers),
     "MODE": Command(_mode, 1, usage="<nick or #room> [<modes>]", help="shows or changes modes"),
     "MONITOR": Command(
@@ -110,7 +120,7 @@ COMMANDS: Final[dict[str, Command]] = {
         help="lists nicks of which you are told when they come and go",
     ),
     "MOTD": Command(queries.motd),
-    "NAMES": Command(rooms.names),
+    "NAMES": Command(room_lists.names),
     "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
     "NOTICE": Command(chatting.say, 0, 0, is_message=True),
     "PART": Command(rooms.part, 1),
