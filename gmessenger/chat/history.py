@@ -150,16 +150,19 @@ class HistoryService:
 
     def conversations(self, session: Session, after: str | None, limit: int) -> ConversationPage:
         """Return the conversations of a session by name, starting after `after`; of a guest, its rooms."""
+        found, more = self.rows(session, after, limit)
+        return ConversationPage([_conversation_entry(row) for row in found], more)
+
+    def rows(self, session: Session, after: str | None, limit: int) -> tuple[list[ConversationRow], bool]:
+        """Return what `conversations` does, as it is stored, and whether there are more."""
         start = fold(after) if after else ""
         if session.account is not None:
-            found, more = self._store.conversations(session.account.id, start, limit)
-        else:
-            rooms = sorted(
-                (room for room in self._rooms.guest_rooms(session) if room.key > start), key=lambda room: room.key
-            )
-            found = [ConversationRow(room.key, room.name, 0, room.head + 1, 0, None) for room in rooms[:limit]]
-            more = len(rooms) > limit
-        return ConversationPage([_conversation_entry(row) for row in found], more)
+            return self._store.conversations(session.account.id, start, limit)
+        rooms = sorted(
+            (room for room in self._rooms.guest_rooms(session) if room.key > start), key=lambda room: room.key
+        )
+        found = [ConversationRow(room.key, room.name, 0, room.head + 1, 0, None) for room in rooms[:limit]]
+        return found, len(rooms) > limit
 
     def search(self, session: Session, text: str, target: str | None, limit: int | None) -> SearchPage:
         """Find messages that contain all words of `text`, newest first, in one conversation or in all."""

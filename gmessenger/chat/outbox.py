@@ -30,6 +30,11 @@ EncodingCache: TypeAlias = dict[Hashable, Any]
 """How protocols have encoded one event, each by a key of its own, with what of the session makes a difference to it."""
 
 
+def tags_size(tags: Mapping[str, str]) -> int:
+    """Return how many characters tags have."""
+    return sum(len(key) + len(value) for key, value in tags.items())
+
+
 class Message(Struct, gc=False):
     """A text for one session, or shared by several.
 
@@ -62,7 +67,7 @@ class Message(Struct, gc=False):
 
     @property
     def size(self) -> int:
-        return len(self.text) + MESSAGE_OVERHEAD
+        return len(self.text) + MESSAGE_OVERHEAD + (tags_size(self.tags) if self.tags is not None else 0)
 
 
 class MessageBatch(Struct):
@@ -388,7 +393,10 @@ class Outbox(SimpleQueue[Outbound]):
         if self.closed:
             return False
         # The rest as `push` and `Message.size`, also without the calls.
-        self._size += len(event.text) + MESSAGE_OVERHEAD if type(event) is Message else event.size
+        if type(event) is Message and event.tags is None:
+            self._size += len(event.text) + MESSAGE_OVERHEAD
+        else:
+            self._size += event.size
         waiting = self.queue
         waiting.append(event)
         if len(waiting) == 1:

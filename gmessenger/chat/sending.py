@@ -8,6 +8,7 @@ from gmessenger.chat.amendments import is_erasure
 from gmessenger.chat.dispatcher import MessageDispatcher, MessageIds, OutgoingText
 from gmessenger.chat.files import FileService
 from gmessenger.chat.membership import RoomMembership
+from gmessenger.chat.outbox import tags_size
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
 from gmessenger.chat.ratelimit import CHARACTERS_PER_UNIT, message_cost
@@ -89,7 +90,8 @@ class MessageService:
             NotLoggedIn: the session was ended while this blocked.
         """
         recipients = self._recipient_count(session, to) if to[:1] == ROOM_PREFIX else 0
-        self._throttle.charge_message(session, len(text), recipients)
+        size = len(text) if tags is None else len(text) + tags_size(tags)
+        self._throttle.charge_message(session, size, recipients)
         if self._sanctions.muted:
             self._sanctions.check_not_muted(session.key)
         if len(text) > self._policy.max_text:

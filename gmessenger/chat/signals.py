@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from gmessenger.chat.blocks import BlockList
-from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Signal
+from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Signal, tags_size
 from gmessenger.chat.records import Account
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry
@@ -43,7 +43,7 @@ class SignalService:
 
         Blocks while the session is over its rate. Raises as `MessageService.send`, but for what is about storing.
         """
-        size = len(text) + sum(len(key) + len(value) for key, value in tags.items())
+        size = len(text) + tags_size(tags)
         in_room = is_room(to)
         self._throttle.charge_message(session, size, self._rooms.member_count(to, session) if in_room else 0)
         self._sanctions.check_not_muted(session.key)

@@ -2,64 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
 from typing import Final
 
 from gmessenger.constants import ONLINE
-from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
+from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.chatting import CTCP, shown_name
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.messages import EVERYBODY, MAX_LINE
-from gmessenger.wire.irc.lines import BadLine, Line
+from gmessenger.server.irc.messages import MAX_LINE
+from gmessenger.server.irc.network import is_service
 
-MESSAGE_BATCH: Final = 32
-"""Lines after which other greenlets may run."""
-ANSWERED: Final = Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE
+ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)
 """Capabilities with which a client is told of its messages."""
+MAX_UTF8: Final = 4
+"""Bytes of a character."""
 
 
-def group_messages(lines: list[Line | BadLine]) -> Iterator[list[Line | BadLine]]:
-    """Return lines in groups: consecutive plain messages to one target together, anything else alone."""
-    if len(lines) == 1:
-        yield lines
-        return
-    for target, group in groupby(lines, batch_target):
-        if target is None:
-            for line in group:
-                yield [line]
-        else:
-            found = list(group)
-            for start in range(0, len(found), MESSAGE_BATCH):
-                yield found[start : start + MESSAGE_BATCH]
+def group_messages(messages: list[tuple[str, str]]) -> dict[str, list[str]] | None:
+    """Return texts by target, each target's in their order; None where two spellings are of one target."""
+    targets, texts = zip(*messages, strict=True)
+    if targets.count(targets[0]) == len(targets):
+        return {targets[0]: list(texts)}
+    by_target: dict[str, list[str]] = {}
+    for target, text in messages:
+        by_target.setdefault(target, []).append(text)
+    return by_target if len({fold(target) for target in by_target}) == len(by_target) else None
 
 
-def batch_target(line: Line | BadLine) -> str | None:
-    """Return the target that a message may be batched for; None for anything else."""
-    if type(line) is not Line or line.command != "PRIVMSG" or line.tags or len(line.params) != 2:
-        return None
-    target, text = line.params
-    is_plain = text and not text.startswith(CTCP) and "," not in target
-    return target if is_plain and target not in (EVERYBODY, BROADCAST_TARGET) else None
-
-
-def send_batch(handler: IrcHandler, lines: list[Line | BadLine]) -> bool:
-    """Send plain messages to one target together; False, and nothing was done, where each must be sent by itself."""
+def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
+    """Send plain texts to one target together; False, and nothing was done, where each must be sent by itself."""
     session = handler.session
     if session is None or not handler.is_registered or session.outbox.closed:
         return False
-    messages = [line for line in lines if type(line) is Line]
-    target = messages[0].params[0]
     if target[:1] != ROOM_PREFIX:
-        if is_away(handler, target):
+        if is_away(handler, target) or is_service(target):
             return False
         target = shown_name(handler, target)
-    handler.card.active_at = handler.now()
-    texts = [line.params[1] for line in messages]
-    head = len(f":{handler.own_source} PRIVMSG {target} :".encode())
-    if any(head + len(text.encode()) > MAX_LINE for text in texts):
+    if not _fit(handler, target, texts):
         return False
+    handler.card.active_at = handler.now()
     ids = _ids(handler, target, texts)
     sent = handler.messenger.message_service.send_batch(session, target, texts, ids, "msg")
     if not sent:
@@ -68,9 +49,16 @@ def send_batch(handler: IrcHandler, lines: list[Line | BadLine]) -> bool:
     return sent
 
 
+def _fit(handler: IrcHandler, target: str, texts: list[str]) -> bool:
+    """Return whether each text can be sent to others as one line."""
+    room = MAX_LINE - len(f":{handler.own_source} PRIVMSG {target} :".encode())
+    longest = max(map(len, texts))
+    return MAX_UTF8 * longest <= room or max([len(text.encode()) for text in texts]) <= room
+
+
 def _ids(handler: IrcHandler, target: str, texts: list[str]) -> list[str | None]:
     """Return ids for messages, by which their answers are found; none between guests that want no answer."""
-    if _is_relayed(handler, target) and not handler.capabilities & ANSWERED:
+    if _is_relayed(handler, target) and not handler.bits & ANSWERED:
         return [None] * len(texts)
     ids: list[str | None] = []
     for text in texts:
@@ -82,10 +70,9 @@ def _ids(handler: IrcHandler, target: str, texts: list[str]) -> list[str | None]
 
 def _is_relayed(handler: IrcHandler, target: str) -> bool:
     """Return whether messages to a target are refused at once or not at all."""
-    session = handler.session
-    accounts = handler.messenger.authenticator.accounts
+    session, accounts = handler.session, handler.messenger.authenticator.accounts
     return (
-        session is not None and session.account is None and target[:1] != ROOM_PREFIX and target.lower() not in accounts
+        session is not None and session.account is None and target[:1] != ROOM_PREFIX and fold(target) not in accounts
     )
 
 
@@ -99,7 +86,7 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         session is None
         or not handler.is_registered
         or session.account is not None
-        or handler.capabilities & ANSWERED
+        or handler.bits & ANSWERED
         or session.outbox.closed
         or handler.connection.writer.is_blocked
     ):
@@ -110,9 +97,9 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         return False
     if not text or not target.isalnum() or not text.isprintable() or text[0] == CTCP:
         return False
-    if len(data) + len(handler.own_source) > MAX_LINE:
-        return False
-    if is_away(handler, target):
+    router = handler.messenger.router
+    receivers = router.sessions(target if target in router.outboxes else fold(target))
+    if not receivers or receivers[-1].status != ONLINE or len(data) + len(handler.own_source) > MAX_LINE:
         return False
     handler.card.active_at = handler.now()
     return handler.messenger.message_service.relay_now(session, target, text, None)

@@ -1,4 +1,4 @@
-"""PRIVMSG, NOTICE and TAGMSG: what a client says."""
+"""PRIVMSG and NOTICE: what a client says."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ from typing import Final
 from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
-from gmessenger.server.irc.errors import command_refusal
+from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
+from gmessenger.server.irc.errors import message_refusal
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE, REPLY_TAG
-from gmessenger.server.irc.network import MAX_TARGETS, conversation_of
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
+from gmessenger.server.irc.network import MAX_TARGETS
 from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
-from gmessenger.wire.irc.numerics import (
-    ERR_CANNOTSENDTOCHAN,
-    ERR_NORECIPIENT,
-    ERR_NOTEXTTOSEND,
-    ERR_TOOMANYTARGETS,
-)
+from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
 CTCP: Final = "\x01"
 CERTAIN_TO_FIT: Final = 40
 """Characters that fit a line whatever the names before them are."""
-REPLY_TAGS: Final = (REPLY_TAG, "+reply")
+BATCH_TAG: Final = "batch"
 
 
 def say(handler: IrcHandler, line: Line) -> None:
@@ -32,6 +28,9 @@ def say(handler: IrcHandler, line: Line) -> None:
         handler.reply(ERR_NORECIPIENT, text=f"No recipient given ({line.command})")
         return
     text = line.params[1] if len(line.params) > 1 else ""
+    if BATCH_TAG in line.tags:
+        handler.multiline.add(handler, line, text)
+        return
     if not text:
         handler.reply(ERR_NOTEXTTOSEND)
         return
@@ -51,7 +50,7 @@ def refuse_message(handler: IrcHandler, command: str, target: str, error: WireEr
     """Answer a message that was refused at once; a notice is not answered, unless it has a label."""
     handler.messenger.stats.refused[error.code] += 1
     if command != "NOTICE" or handler.buffer.label is not None:
-        handler.add(command_refusal(handler, command, target, error))
+        handler.add(message_refusal(handler, command, target, error.to_fields()))
 
 
 def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict[str, str]) -> None:
@@ -62,10 +61,12 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
     kind = "notice" if command == "NOTICE" else ""
     if text.startswith(CTCP):
         if not text.startswith(ACTION_START):
-            _refuse_ctcp(handler, target)
+            ask_client(handler, command, target, text, tags)
             return
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
-    send(handler, command, target, text, kind, about_of(handler, target, tags))
+    about = about_of(handler, target, tags)
+    check_fits(handler, command, target, text)
+    send(handler, SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about)), about)
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
         _say_if_away(handler, target)
 
@@ -77,15 +78,17 @@ def _say_if_away(handler: IrcHandler, name: str) -> None:
         handler.add(away_reply(handler, user))
 
 
-def send(handler: IrcHandler, command: str, target: str, text: str, kind: str = "", about: About | None = None) -> None:
-    """Send a text, whose answer comes later. Raises as `MessageService.send`."""
+def send(handler: IrcHandler, message: SentMessage, about: About | None = None) -> None:
+    """Send a message, whose answer comes later. Raises as `MessageService.send`."""
     session, id = handler.require_session(), handler.next_id()
-    if target[:1] != ROOM_PREFIX:
-        target = shown_name(handler, target)
-    check_fits(handler, command, target, text)
-    handler.sent[id] = SentMessage(command, target, text, kind, handler.buffer.take_label(), is_echoed=True)
+    if message.target[:1] != ROOM_PREFIX:
+        message.target = shown_name(handler, message.target)
+    message.label = handler.buffer.take_label()
+    handler.sent[id] = message
     try:
-        handler.messenger.message_service.send(session, target, text, id, "msg", kind, about)
+        handler.messenger.message_service.send(
+            session, message.target, message.text, id, "msg", message.kind, about, tags=message.tags or None
+        )
     except BaseException:
         handler.buffer.return_label(handler.sent.pop(id).label)
         raise
@@ -104,32 +107,12 @@ def shown_name(handler: IrcHandler, name: str) -> str:
     return account.name if account is not None else handler.messenger.router.shown_names.get(key, name)
 
 
-def about_of(handler: IrcHandler, target: str, tags: dict[str, str]) -> About | None:
-    """Return which message a message replies to, by its tags; None where that is none of the conversation."""
-    id = next((tags[tag] for tag in REPLY_TAGS if tag in tags), None)
-    if id is None:
-        return None
-    seq = handler.network.ids.find(conversation_of(handler.nick, target), id)
-    return About(seq) if seq is not None else None
-
-
 def _broadcast(handler: IrcHandler, command: str, text: str) -> None:
     session, id = handler.require_session(), handler.next_id()
     if not handler.messenger.policy.broadcast:
         raise BroadcastDisabled
     handler.sent[id] = SentMessage(command, BROADCAST_TARGET, text, "", handler.buffer.take_label())
     handler.messenger.message_service.send(session, BROADCAST_TARGET, text, id, "msg")
-
-
-def _refuse_ctcp(handler: IrcHandler, target: str) -> None:
-    """Refuse CTCP: it would be kept, and answered when it is read again."""
-    handler.reply(ERR_CANNOTSENDTOCHAN, target, text="No CTCP is passed on, but ACTION")
-
-
-def say_tags(handler: IrcHandler, line: Line) -> None:
-    """Handle TAGMSG: its tags are for those who are here, and kept nowhere."""
-    if not line.params or not line.params[0]:
-        handler.reply(ERR_NORECIPIENT, text="No recipient given (TAGMSG)")
 
 
 def check_target(handler: IrcHandler, target: str) -> None:

@@ -9,13 +9,19 @@ from typing import Final
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc import (
     chatting,
+    history,
     monitor,
+    multiline,
     own_user,
     queries,
+    read_marks,
+    redaction,
     registration,
     room_lists,
     room_modes,
     rooms,
+    searching,
+    tag_messages,
     who,
     whois,
 )
@@ -100,9 +106,30 @@ COMMANDS: Final[dict[str, Command]] = {
         usage="[:<message>]",
         help="says that you are away; without a message, that you are back",
     ),
+    "BATCH": Command(
+        multiline.batch,
+        1,
+        is_message=True,
+        usage="+<reference> draft/multiline <target> | -<reference>",
+        help="begins and ends a message of several lines",
+    ),
     "CAP": Command(registration.negotiate, 1, 0.5, before=registration.negotiate),
+    "CHATHISTORY": Command(
+        history.chathistory,
+        0,
+        5,
+        usage="LATEST|BEFORE|AFTER|AROUND|BETWEEN|TARGETS <parameters>",
+        help="lists what was said",
+    ),
     "HELP": Command(_help, usage="[<command>]", help="lists the commands, or says what one does"),
     "HELPOP": Command(_help, usage="[<command>]", help="is HELP"),
+    "HISTORY": Command(
+        history.show_history,
+        1,
+        5,
+        usage="<nick or #room> [<count>]",
+        help="shows the latest messages, also to clients without chathistory",
+    ),
     "INFO": Command(queries.info),
     "INVITE": Command(rooms.invite, 2, 2),
     "ISON": Command(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
@@ -111,6 +138,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "LINKS": Command(queries.links),
     "LIST": Command(room_lists.list_rooms, 0, 2),
     "LUSERS": Command(queries.lusers),
+    "MARKREAD": Command(
+        read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"
+    ),
     "MODE": Command(_mode, 1, usage="<nick or #room> [<modes>]", help="shows or changes modes"),
     "MONITOR": Command(
         monitor.monitor,
@@ -129,6 +159,10 @@ COMMANDS: Final[dict[str, Command]] = {
     "PONG": Command(_pong, 0, 0.01, before=_ignore),
     "PRIVMSG": Command(chatting.say, 0, 0, is_message=True),
     "QUIT": Command(_quit, 0, 0, before=_quit),
+    "REDACT": Command(
+        redaction.redact, 2, is_message=True, usage="<target> <msgid> [:<reason>]", help="removes a message"
+    ),
+    "SEARCH": Command(searching.search, 1, 5, usage="<attributes>", help="finds messages with words in them"),
     "SETNAME": Command(own_user.set_realname, 1, 5, usage=":<realname>", help="changes your realname"),
     "SILENCE": Command(
         own_user.silence,
@@ -136,7 +170,7 @@ COMMANDS: Final[dict[str, Command]] = {
         help="blocks a nick, or lists those that are",
     ),
     "STATS": Command(queries.stats),
-    "TAGMSG": Command(chatting.say_tags, 0, 0.5, is_message=True),
+    "TAGMSG": Command(tag_messages.say_tags, 0, 0, is_message=True),
     "TIME": Command(queries.time),
     "TOPIC": Command(rooms.topic, 1),
     "USER": Command(registration.set_user, 4, before=registration.set_user),

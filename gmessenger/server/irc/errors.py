@@ -114,6 +114,21 @@ OF_JOINS: Final[dict[str, Refusal]] = OF_ROOMS | {"accounts_only": _numeric(ERR_
 """How they are said of the command to join a room."""
 
 
+INVALID_TARGET: Final = "INVALID_TARGET"
+OF_HISTORY: Final = dict.fromkeys(
+    ("not_member", "no_such_room", "never_seen", "not_here", "accounts_only", "bad_name"), INVALID_TARGET
+)
+"""Codes of standard replies about conversations that cannot be read."""
+OF_REDACTIONS: Final = {
+    **dict.fromkeys(("not_member", "no_such_room", "never_seen", "not_here", "room_closed"), INVALID_TARGET),
+    **dict.fromkeys(("not_yours", "too_late", "forbidden", "muted", "accounts_only"), "REDACT_FORBIDDEN"),
+    "no_such_message": "UNKNOWN_MSGID",
+    "store_unavailable": "TEMPORARILY_UNAVAILABLE",
+    "too_fast": "RATE_LIMITED",
+}
+"""Codes of standard replies to the removal of a message; any other is the error's in capitals."""
+
+
 def command_refusal(handler: IrcHandler, command: str, target: str, error: WireError) -> Reply:
     """Return the reply to a command that was refused, about a target or none."""
     special = OF_JOINS if command == "JOIN" else OF_ROOMS if target[:1] == ROOM_PREFIX else {}
@@ -123,6 +138,14 @@ def command_refusal(handler: IrcHandler, command: str, target: str, error: WireE
 def message_refusal(handler: IrcHandler, command: str, target: str, error: ErrorFields) -> Reply:
     """Return the reply to a message that was refused."""
     return _refusal(handler, command, target, error, OF_MESSAGES)
+
+
+def redaction_refusal(handler: IrcHandler, target: str, id: str, error: ErrorFields) -> Reply:
+    """Return the reply to the removal of a message that was refused."""
+    code, sentence = str(error["code"]), str(error["error"])
+    shown = OF_REDACTIONS.get(code, code.upper())
+    context = (target,) if shown == INVALID_TARGET else (target, id)
+    return Reply(handler.network.server_name, "FAIL", ("REDACT", shown, *context, sentence), is_text=True)
 
 
 def _refusal(

@@ -10,7 +10,6 @@ from gmessenger.chat.outbox import (
     InvitationEvent,
     LivenessProbe,
     PresenceUpdate,
-    ReadReceipt,
     RoomEvent,
     ServerMoving,
     SessionClosed,
@@ -24,6 +23,7 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.modes import join_changes, role_changes, rule_changes, shown_role
+from gmessenger.server.irc.read_marks import known_marks
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.room_views import join_replies, member_replies
 
@@ -34,7 +34,7 @@ def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
     room = handler.messenger.rooms.get(fold(event.room))
     lines = join_replies(handler, event.room, event.name)
     if fold(event.name) == handler.key and room is not None:  # on another device
-        return lines + member_replies(handler, room)
+        return lines + known_marks(handler, event.room) + member_replies(handler, room)
     status = handler.messenger.presence.status(fold(event.name))
     if Capability.AWAY_NOTIFY in handler.capabilities and status.status not in (ONLINE, OFFLINE):
         lines.append(handler.network.away_line(event.name, status))
@@ -169,7 +169,6 @@ EVENT_LINES: Final[dict[type, Callable[[IrcHandler, Any], Lines]]] = {
     ServerMoving: _moving,
     SessionReplaced: _replaced,
     SessionClosed: _closed,
-    ReadReceipt: _nothing,
     DeliveryReceipt: _nothing,
     SettingsUpdate: _nothing,
 }

@@ -11,8 +11,10 @@ from msgspec import Struct
 from gmessenger.chat.outbox import EncodedFrames, LivenessProbe
 from gmessenger.chat.session import Session
 from gmessenger.errors import NotLoggedIn, StoreUnavailable
+from gmessenger.lru_map import LruMap
 from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.multiline_batches import MultilineReceiver
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply, ReplyBuffer
 from gmessenger.server.irc.users import Card
@@ -21,10 +23,14 @@ from gmessenger.server.protocol.handler import ProtocolHandler
 from gmessenger.wire.irc.numerics import Numeric
 
 UNKNOWN_NICK: Final = "*"
+MAX_READ_MARKS: Final = 100
 
 
 class SentMessage(Struct):
-    """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back."""
+    """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back.
+
+    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove.
+    """
 
     command: str
     target: str
@@ -32,18 +38,8 @@ class SentMessage(Struct):
     kind: str = ""
     label: str | None = None
     is_echoed: bool = True
-
-
-class MultilineBatch(Struct):
-    """A multiline message that is being received. `pieces`: texts, each with whether it continues the one before."""
-
-    reference: str
-    target: str
-    label: str | None
-    tags: dict[str, str]
-    pieces: list[tuple[str, bool]]
-    command: str = ""
-    size: int = 0
+    tags: dict[str, str] = {}
+    msgid: str = ""
 
 
 class Registration(Struct):
@@ -71,6 +67,7 @@ class IrcHandler(ProtocolHandler):
     __slots__ = (
         "_id_prefix",
         "_sent_count",
+        "bits",
         "buffer",
         "capabilities",
         "card",
@@ -93,6 +90,8 @@ class IrcHandler(ProtocolHandler):
         self.nick = UNKNOWN_NICK
         self.card = Card()
         self.capabilities = Capability.NONE
+        self.bits = 0
+        """The capabilities as a number, with which a message each time is decided faster."""
         self.registration = Registration()
         self.is_registered = False
         self.buffer = ReplyBuffer(network.server_name, None, "")
@@ -101,9 +100,9 @@ class IrcHandler(ProtocolHandler):
         """Whose end was told last: a guest leaves all rooms at once."""
         self.monitored: dict[str, str] = {}
         """Names of which it wants to know whether they are online, by folded name."""
-        self.read_marks: dict[str, str] = {}
-        """Read marks that are kept by the connection only, by folded target."""
-        self.multiline: MultilineBatch | None = None
+        self.read_marks: LruMap[str, float] = LruMap(MAX_READ_MARKS)
+        """Read marks that are kept by the connection only, in Unix seconds, by folded target."""
+        self.multiline = MultilineReceiver()
         self._id_prefix = network.next_connection_id()
         self._sent_count = 0
         self.on_pong: Callable[[str], None] = lambda token: None
@@ -188,6 +187,10 @@ class IrcHandler(ProtocolHandler):
 
     # -- messages that were sent and are not answered
 
+    def is_own(self, id: str | None) -> bool:
+        """Return whether a message with that id was sent by this connection."""
+        return id is not None and id.startswith(f"{self._id_prefix}-")
+
     def next_id(self) -> str:
         """Return an id for a message: no other message of this device has it."""
         self._sent_count += 1
@@ -217,13 +220,14 @@ class IrcHandler(ProtocolHandler):
 
     def set_capabilities(self, capabilities: Capability) -> None:
         """Replace what the client has negotiated."""
-        self.capabilities = capabilities
+        self.capabilities, self.bits = capabilities, int(capabilities)
         self.apply_capabilities()
 
     def apply_capabilities(self) -> None:
         """Have the session sent what the capabilities ask for."""
         if self.session is not None:
             self.session.hears_itself = Capability.ECHO_MESSAGE in self.capabilities
+            self.session.writes_to_itself = self.session.accepts_signals = True
             self.session.wants_status_at_once = Capability.AWAY_NOTIFY in self.capabilities
 
     # -- the end

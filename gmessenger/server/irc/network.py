@@ -8,13 +8,17 @@ import time
 from collections.abc import Callable, Set
 from typing import Final
 
+from msgspec import Struct
+
 from gmessenger import __version__
 from gmessenger.chat.blocks import MAX_BLOCKED
 from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.outbox import Message
 from gmessenger.chat.presence import UserStatus
 from gmessenger.chat.session import Session
 from gmessenger.config.options import ServerOptions
 from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
+from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, direct_key, fold, is_room
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry
@@ -32,6 +36,16 @@ MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
+SERVICES: Final = frozenset({"nickserv"})
+"""The folded names of what the server itself answers as."""
+MAX_READ_MARKS: Final = 10_000
+
+
+class ReadMark(Struct, frozen=True):
+    """Up to when an account has read a conversation, in Unix seconds, and the seq that this stands for."""
+
+    time: float
+    seq: int
 
 
 class IrcNetwork:
@@ -49,6 +63,8 @@ class IrcNetwork:
         messenger.router.watchers.append(self.departures.note_presence)
         messenger.presence.watchers.append(self._announce_status)
         messenger.registration_watchers.append(self._announce_account)
+        self.read_marks: LruMap[tuple[int, str], ReadMark] = LruMap(MAX_READ_MARKS)
+        """The exact times that clients have set, by account id and conversation."""
         self._batches = itertools.count(1)
         self._connections = itertools.count(1)
         self._run_id = secrets.token_hex(4)
@@ -135,6 +151,12 @@ class IrcNetwork:
         """Return the id of a stored message, by its ends as they are shown."""
         return self.ids.make(conversation_of(sender, to), seq)
 
+    def id_of(self, message: Message) -> str:
+        """Return the id of a message, whether it is stored or not."""
+        if message.seq is not None:
+            return self.message_id(message.sender, message.to, message.seq)
+        return self.ids.make_passing(message.sender, message.to, message.time, message.text)
+
     def _room_id(self, conversation: str) -> int:
         room = self.messenger.rooms.get(conversation) if is_room(conversation) else None
         return room.id if room is not None else 0
@@ -143,3 +165,8 @@ class IrcNetwork:
 def conversation_of(sender: str, to: str) -> str:
     """Return the key of the conversation of a message."""
     return fold(to) if is_room(to) else direct_key(fold(sender), fold(to))
+
+
+def is_service(name: str) -> bool:
+    """Return whether a name is that of a service, and not a user's."""
+    return fold(name) in SERVICES

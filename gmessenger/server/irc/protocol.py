@@ -17,7 +17,7 @@ from gmessenger.server.irc.replies import Reply
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.foreign_protocol import OpeningReader
 from gmessenger.timeslice import TimeSlice
-from gmessenger.wire.irc.lines import MAX_PENDING, BadLine, Line, LineDecoder
+from gmessenger.wire.irc.lines import MAX_PENDING, BadLine, Line, LineDecoder, split_messages
 from gmessenger.wire.irc.numerics import (
     ERR_INPUTTOOLONG,
     ERR_NEEDMOREPARAMS,
@@ -99,15 +99,35 @@ class IrcProtocol:
                 return
             self._opening, received = None, opening
         time_slice = TimeSlice()
-        for lines in group_messages(self._decoder.feed(received)):
+        if received[:8] == b"PRIVMSG " and not self._decoder.pending:
+            received = self._send_batches(received, time_slice)
+        for line in self._decoder.feed(received):
             if self._connection.is_closing or self._handler.is_closing:
                 return
-            if len(lines) == 1 or not send_batch(self._handler, lines):
-                for line in lines:
-                    self._receive(line)
-            if self._handler.is_backlogged:
-                self._connection.writer.drain()
-            time_slice.yield_if_expired()
+            self._receive(line)
+            self._yield(time_slice)
+
+    def _send_batches(self, received: bytes, time_slice: TimeSlice) -> bytes:
+        """Send what is plain messages, those to one target together; return what is not."""
+        messages, rest = split_messages(received)
+        by_target = group_messages(messages) if len(messages) > 1 else None
+        if by_target is None:
+            return received
+        for target, texts in by_target.items():
+            if self._handler.is_closing:
+                return b""
+            if not send_batch(self._handler, target, texts):
+                for text in texts:
+                    self._receive(Line("PRIVMSG", [target, text]))
+                    self._yield(time_slice)
+            self._yield(time_slice)
+        return rest
+
+    def _yield(self, time_slice: TimeSlice) -> None:
+        """Write replies where they pile up, and let other greenlets run when it is time."""
+        if self._handler.is_backlogged:
+            self._connection.writer.drain()
+        time_slice.yield_if_expired()
 
     def send_probe(self) -> bool:
         """Ask the client to answer."""

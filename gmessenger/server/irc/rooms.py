@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -14,7 +14,8 @@ from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import MAX_KICK_REASON, MAX_TARGETS
-from gmessenger.server.irc.replies import FLUSH_SIZE
+from gmessenger.server.irc.read_marks import marks_on_join
+from gmessenger.server.irc.replies import FLUSH_SIZE, Reply
 from gmessenger.server.irc.room_views import is_visible, join_replies, member_replies, topic_replies
 from gmessenger.server.irc.user_views import acts_as_operator, away_reply, find_user
 from gmessenger.wire.irc.lines import Line, quote_param
@@ -118,18 +119,19 @@ def _join(handler: IrcHandler, name: str, key: str | None) -> None:
     if room is not None and room.has_member(session):
         return
     handler.charge(JOIN_COST)
+    marks = marks_on_join(handler, name)
 
     def respond(state: RoomState) -> None:
-        show_joined(handler, state.name)
+        show_joined(handler, state.name, marks)
 
     messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None), respond)
 
 
-def show_joined(handler: IrcHandler, name: str) -> None:
-    """Say that the connection has joined a room, before any event of it."""
+def show_joined(handler: IrcHandler, name: str, marks: Sequence[Reply] = ()) -> None:
+    """Say that the connection has joined a room, before any event of it, and up to where it was read."""
     room = handler.messenger.rooms.get(fold(name))
     replies = join_replies(handler, name, handler.nick)
-    for reply in [*replies, *(member_replies(handler, room) if room is not None else ())]:
+    for reply in [*replies, *marks, *(member_replies(handler, room) if room is not None else ())]:
         handler.add(reply)
     handler.flush_replies()
 

@@ -23,6 +23,7 @@ MAX_USER: Final = 10
 UNKNOWN_USER: Final = "~u"
 MAX_KNOWN_HOSTS: Final = 10_000
 HASH_BYTES: Final = 5
+PASSING_BYTES: Final = 10
 
 
 class Card(Struct):
@@ -154,6 +155,12 @@ class MessageIds:
     def make(self, conversation: str, seq: int) -> str:
         """Return the id of a message."""
         return f"{self._prefix(conversation)}-{seq}"
+
+    def make_passing(self, sender: str, to: str, time: float, text: str) -> str:
+        """Return the id of a message that is not stored: the same for its sender and its recipient."""
+        content = f"{fold(sender)} {fold(to)} {time!r} {text}"
+        digest = hmac.digest(self._secret, content.encode("utf-8", "surrogatepass"), "sha256")
+        return f"g-{base64.b32encode(digest[:PASSING_BYTES]).decode()}"
 
     def find(self, conversation: str, id: str) -> int | None:
         """Return the seq of a message of that conversation; None if the id is of another."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import SOFTWARE
+from gmessenger.server.irc.read_marks import marks_on_join
 from gmessenger.server.irc.replies import FLUSH_SIZE
 from gmessenger.server.irc.room_views import join_replies, member_replies
 from gmessenger.wire.irc.isupport import isupport_lines
@@ -96,7 +97,9 @@ def show_rooms(handler: IrcHandler) -> None:
     session = handler.require_session()
     for room in handler.messenger.rooms:
         if room.has_member(session):
-            for reply in [*join_replies(handler, room.name, handler.nick), *member_replies(handler, room)]:
+            for reply in join_replies(handler, room.name, handler.nick):
+                handler.add(reply)
+            for reply in [*marks_on_join(handler, room.name), *member_replies(handler, room)]:
                 handler.add(reply)
         if handler.buffer.size > FLUSH_SIZE:
             handler.flush_replies()

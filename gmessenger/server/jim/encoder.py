@@ -54,8 +54,9 @@ def _encode_shared(message: Message) -> Encodable:
 def _keep(event: Message | MessageBatch | TextBatch | PresenceUpdate, encoded: Raw) -> Encodable:
     """Keep what an event is encoded as, for other sessions, and return it."""
     if event.encoded is None:
-        event.encoded = {}
-    event.encoded[CACHE_KEY] = encoded
+        event.encoded = {CACHE_KEY: encoded}
+    else:
+        event.encoded[CACHE_KEY] = encoded
     return encoded
 
 

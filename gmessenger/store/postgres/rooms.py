@@ -162,6 +162,4 @@ def _room_from_row(row: tuple[Any, ...]) -> RoomRecord:
     id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, role_names, *others = row
     members = dict(zip(accounts or (), starts or (), strict=True))
     roles_by_id = dict(zip(having_role or (), role_names or (), strict=True))
-    return RoomRecord(
-        key, name, topic, creator, head, first, members, id, rules_from_json(rules), roles_by_id, *others
-    )
+    return RoomRecord(key, name, topic, creator, head, first, members, id, rules_from_json(rules), roles_by_id, *others)
