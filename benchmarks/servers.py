@@ -165,6 +165,13 @@ PEERS: Final = (
         rooms=False,
     ),
     Peer(
+        "gmessenger-irc",
+        "gmessenger, IRC",
+        protocols.Irc(),
+        lambda folder, port: [*gmessenger(folder, 0), "--irc-port", str(port), "--irc-guest-rooms", "yes"],
+        [sys.executable, "-m", "gmessenger", "server", "--version"],
+    ),
+    Peer(
         "ngircd",
         "ngIRCd",
         protocols.Irc(),

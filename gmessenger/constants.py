@@ -6,6 +6,14 @@ from typing import Final, Literal, TypeAlias
 
 DEFAULT_PORT: Final = 7777
 DEFAULT_TLS_PORT: Final = 7778
+MIN_PASSWORD_BYTES: Final = 8
+"""What a new password has at least, unless an option says otherwise."""
+DEFAULT_IRC_TLS_PORT: Final = 6697
+"""The port for IRC over TLS beside `--irc-port` (RFC 7194)."""
+IRC_ON_WEB: Final = "web"
+"""The value of `--irc-websocket` for the place of `--web`."""
+IRC_PATH: Final = "/webirc"
+"""Where other IRC servers have their WebSockets, and clients on the web look for one."""
 ONLINE: Final = "online"
 """The status of a user who has set no other."""
 OFFLINE: Final = "offline"

@@ -49,7 +49,10 @@ def _spec(level: int, *fields: str) -> EventSpec:
 
 
 EVENTS: Final[dict[str, EventSpec]] = {
-    "server_started": _spec(logging.INFO, "version", "address", "port", "tls_port", "web_port", "pid"),
+    "server_started": _spec(
+        logging.INFO,
+        *("version", "address", "port", "tls_port", "web_port", "irc_port", "irc_tls_port", "irc_websocket", "pid"),
+    ),
     "server_stopping": _spec(logging.INFO, "reason", "connections"),
     "server_stopped": _spec(logging.INFO, "exit_code", "seconds", "undelivered"),
     "reloaded": _spec(logging.INFO, "changed"),

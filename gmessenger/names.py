@@ -24,10 +24,17 @@ MAX_NORMALIZED: Final = 4 * MAX_NAME
 MAX_RAW_NAME: Final = MAX_NORMALIZED + len(ROOM_PREFIX)
 """Characters of a name as it arrives, before normalisation, with a room's prefix."""
 RESERVED: Final = frozenset({"all", "server", "system"})
-RESERVED_SKELETONS: Final = frozenset(
-    skeleton(form) for word in RESERVED for form in (word, word.upper(), word.title())
-)
+SERVICE_NAMES: Final = frozenset({"chanserv", "global", "nickserv"})
+"""Names by which people know a server's own services elsewhere: no user may take one. (Somebody may have before.)"""
+
+
+def _skeletons(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(skeleton(form) for word in words for form in (word, word.upper(), word.title()))
+
+
+RESERVED_SKELETONS: Final = _skeletons(RESERVED)
 """The skeletons of the reserved words: no name may look like one of them."""
+SERVICE_SKELETONS: Final = _skeletons(SERVICE_NAMES)
 PUNCTUATION: Final = frozenset("_-.")
 MAX_STACKED_MARKS: Final = 4  # non-spacing marks on one letter
 INVISIBLE: Final = frozenset(
@@ -45,13 +52,22 @@ MIXABLE_SCRIPTS: Final = (
 
 
 def check_name(name: str) -> str:
-    """Return the displayed form (NFKC) of a name that is to be taken; every rule applies.
+    """Return the displayed form (NFKC) of a user's name that is to be taken; every rule applies.
 
     Raises:
         BadName: the message says which rule it breaks.
     """
+    return _check_new_name(name, RESERVED_SKELETONS | SERVICE_SKELETONS)
+
+
+def check_room_name(name: str) -> str:
+    """Return the displayed form of the name of a room that is to be created. Raises as `check_name`."""
+    return f"{ROOM_PREFIX}{_check_new_name(name.removeprefix(ROOM_PREFIX), RESERVED_SKELETONS)}"
+
+
+def _check_new_name(name: str, reserved: frozenset[str]) -> str:
     shown = normalize_name(name)
-    if {skeleton(shown), skeleton(fold(shown)), skeleton(shown.upper())} & RESERVED_SKELETONS:
+    if not reserved.isdisjoint((skeleton(shown), skeleton(fold(shown)), skeleton(shown.upper()))):
         raise BadName(f"The name {shown} is reserved.")
     if not shown.isascii():
         _check_security(shown)

@@ -24,9 +24,13 @@ def has_rank(role: RoomRole, least: RoomRole) -> bool:
     return ROLE_RANKS[role] >= ROLE_RANKS[least]
 
 
-def may_act_on(actor: RoomRole, other: RoomRole) -> bool:
-    """Return whether a role may remove members of another role, or change it: moderators and owners, lower ones."""
-    return has_rank(actor, "moderator") and ROLE_RANKS[actor] > ROLE_RANKS[other]
+def may_act_on(actor: RoomRole, other: RoomRole, *, needs_owner: bool = True) -> bool:
+    """Return whether a role may remove members of another role, or change it: moderators and owners, lower ones.
+
+    `needs_owner`: the room always has an owner, whom nobody removes. In another, owners may act on each other, too.
+    """
+    is_equal = actor == other == "owner" and not needs_owner
+    return is_equal or (has_rank(actor, "moderator") and ROLE_RANKS[actor] > ROLE_RANKS[other])
 
 
 def may_give(actor: RoomRole, role: RoomRole) -> bool:
@@ -49,14 +53,15 @@ def check_role_change(
         actor: the role of who changes it; None for an operator of the server, who may change any.
         is_own: it is the actor's own role, which may be lowered.
         owner_count: the number of owners before.
-        needs_owner: the room may not lose its last owner; a passing room may.
+        needs_owner: the room may not lose its last owner; a passing room may, and owners there act on each other.
 
     Raises:
         NotOwner: the actor's role does not allow it.
         LastOwner: the room would have no owner.
     """
     is_lowered_by_oneself = is_own and ROLE_RANKS[after] <= ROLE_RANKS[before]
-    if actor is not None and not is_lowered_by_oneself and not (may_act_on(actor, before) and may_give(actor, after)):
+    may_act = actor is None or (may_act_on(actor, before, needs_owner=needs_owner) and may_give(actor, after))
+    if not may_act and not is_lowered_by_oneself:
         raise NotOwner
     if needs_owner and before == "owner" != after and owner_count <= 1:
         raise LastOwner

@@ -81,7 +81,7 @@ class RunningServer:
 
     def limit_send_buffers(self, size: int) -> None:
         """Have the kernel take only so many bytes for clients that connect later, not some megabytes."""
-        for sock in (*self.app._sockets, *self.app._web_sockets):
+        for sock in (sock for port in self.app.ports for sock in port.sockets):
             sock.setsockopt(SOL_SOCKET, SO_SNDBUF, size)
 
     def stop(self) -> None:

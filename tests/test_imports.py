@@ -82,9 +82,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "contents": GROUND,
     "server.web": {"log", "config", "wire", "chat", "contents", "server.net", *STORAGE, *GROUND},
     "server.push": {"log", "config", "wire", "chat", *STORAGE, *GROUND},
-    "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", *STORAGE, *GROUND},
+    "server.protocol": {"log", "chat", "server.net", *STORAGE, *GROUND},
+    "server.jim": {"gmessenger", "log", "wire", "chat", "server.net", "server.protocol", *STORAGE, *GROUND},
+    "server.irc": {"gmessenger", "log", "config", "wire", "chat", "server.net", "server.protocol", *STORAGE, *GROUND},
     "server": {
         *("gmessenger", "log", "config", "patch", "paths", "chat", "wire", "server.jim", "server.net", "server.web"),
+        *("server.irc", "server.protocol"),
         *("server.push", "contents"),
         *("store", "store.sqlite", "store.postgres", "bus", "cluster"),
         *(*STORAGE, *SHARED, *GROUND),

@@ -212,7 +212,10 @@ def _export_lines(client: AdminClient) -> Iterator[dict[str, Any]]:
     for room in parse_result(client.call("rooms"), list[RoomRow]):
         creator = {"creator": room.creator} if room.creator is not None else {}
         ownership = {**creator, "owners": room.owners, "rules": room.rules}
-        yield {"kind": "room", "name": room.name, "topic": room.topic, **ownership, "seq": room.seq}
+        topic = {"topic": room.topic} | (
+            {"topic_by": room.topic_by, "topic_at": room.topic_at} if room.topic_by else {}
+        )
+        yield {"kind": "room", "name": room.name, **topic, **ownership, "seq": room.seq}
     after = 0
     while after is not None:
         page = client.call("messages", after=after)

@@ -31,6 +31,8 @@ def status(options: AdminOptions, args: Namespace) -> int:
 def _status_rows(report: StatusReport) -> Iterator[tuple[str, str]]:
     store, commits = report.store, report.commits
     yield "server", f"gmessenger {report.version}, process {report.pid}, port {report.port}"
+    if irc := _describe_irc(report):
+        yield "IRC", irc
     yield "up for", f"{_format_duration(report.uptime)}{', stopping now' if report.draining else ''}"
     total = sum(int(count) for *_, count in report.connections)
     yield "connections", f"{total} of at most {report.most_connections}"
@@ -49,6 +51,12 @@ def _status_rows(report: StatusReport) -> Iterator[tuple[str, str]]:
     if report.certificate is not None:
         yield "certificate", f"expires {_format_time(report.certificate)}"
     yield "failures", f"{report.failures}{'; the log has them' if report.failures else ''}"
+
+
+def _describe_irc(report: StatusReport) -> str:
+    """Say where IRC is spoken; empty for nowhere."""
+    places = {"port": report.irc_port, "with TLS port": report.irc_tls_port, "over WebSocket": report.irc_websocket}
+    return ", ".join(f"{what} {place}" for what, place in places.items() if place not in (None, ""))
 
 
 def _describe_files(report: FilesReport) -> str:

@@ -203,6 +203,8 @@ class AdminService:
                 closed=room.closure is not None,
                 owners=_names_with_role(room, "owner"),
                 rules=shown_changes(room.rules),
+                topic_by=room.topic_by,
+                topic_at=room.topic_at,
             )
             for room in sorted(self._rooms, key=lambda room: room.key)
         ]

@@ -40,7 +40,7 @@ class RoomRow(Struct):
     """A room, as `rooms` lists it. `seq`: of its latest message, 0 if it has none.
 
     `creator`: once that account is deleted, one of the owners; None if it has none, as an empty room. `rules`: those
-    that differ from an open room's.
+    that differ from an open room's. `topic_by`, `topic_at`: who has set the topic, and when, in Unix seconds.
     """
 
     name: str
@@ -52,6 +52,8 @@ class RoomRow(Struct):
     closed: bool
     owners: list[str] = []
     rules: dict[str, RuleValue] = {}
+    topic_by: str = ""
+    topic_at: float | None = None
 
 
 class RoomDetails(Struct):
@@ -172,6 +174,7 @@ class StatusReport(Struct):
     `registration`: who may register; `guests`: whether they may log in; `plain_passwords`: whether passwords are
     accepted from other machines without TLS; `tls_port`: None without TLS; `host`, `pin`: of the certificate, or empty;
     `web_url`: of the page, as people reach it, without a slash at the end; empty if there is none, or it is not known.
+    `irc_port`, `irc_tls_port`: None without; `irc_websocket`: the URL of IRC over WebSocket, empty without.
     `connections`: rows of labels and, last, a count; `waiting` and `longest`: frames in all outboxes, and in one.
     """
 
@@ -199,3 +202,6 @@ class StatusReport(Struct):
     pin: str = ""
     files: FilesReport | None = None
     web_url: str = ""
+    irc_port: int | None = None
+    irc_tls_port: int | None = None
+    irc_websocket: str = ""

@@ -48,6 +48,8 @@ def authorize(session: Session, about: About, conversation: str, room: Room | No
     about.is_own = session.has_said(conversation, about.seq)
     about.edit_for = policy.edit_for
     about.may_moderate = room is not None and may_moderate(session, room)
+    if session.acting is not None and about.may_moderate and is_erasure(about) and not about.is_own:
+        about.by = session.acting.name
 
 
 def may_moderate(session: Session, room: Room) -> bool:

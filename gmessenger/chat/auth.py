@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from gmessenger.chat.confusables import ConfusableIndex
+from gmessenger.chat.device_selector import DeviceSelector
 from gmessenger.chat.guests import GuestSessions
 from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
 from gmessenger.chat.passwords import PasswordVerifier
@@ -23,19 +24,22 @@ from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.chat.throttle import WeightedNetworks, charge_networks, charge_or_refuse
+from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import (
     AccountDisabled,
     GuestsDisabled,
     InvalidInvite,
     LoginThrottled,
     NameInUse,
+    OperatorsOnly,
+    PasswordChangeRequired,
     PasswordRequired,
     RegistrationThrottled,
     StoreUnavailable,
     WrongPassword,
 )
 from gmessenger.lru_map import LruMap
-from gmessenger.names import check_name, fold
+from gmessenger.names import check_name, fold, normalize_name
 
 MAX_TRUSTED_NETWORKS: Final = 16  # of an account
 MAX_TRUSTED_ACCOUNTS: Final = 10_000
@@ -105,6 +109,10 @@ class LoginThrottle:
                 charge.commit()
         return is_correct
 
+    def check_length(self, password: str) -> None:
+        """Raise `BadPassword` if a new password is too short or too long."""
+        self._passwords.check_length(password)
+
     def trust(self, key: str, address: str) -> None:
         """Record that an account logged in from an address, by a token."""
         networks = self._networks_of(address)
@@ -149,7 +157,11 @@ SECONDS_PER_DAY: Final = 86_400.0
 
 @dataclass(slots=True)
 class LoginRequest:
-    """A login: the name, how the client proves that it may use it, and where it comes from. Fields as in `Session`."""
+    """A login: the name, how the client proves that it may use it, and where it comes from. Fields as in `Session`.
+
+    `first_free_device`: an account that logs in with its password and names no device gets the first of this one, the
+    same with `-2`, and so on up to `MAX_DEVICES`, that has no session on any node; else the one unused the longest.
+    """
 
     name: str
     protocol: str
@@ -158,6 +170,7 @@ class LoginRequest:
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     device: str | None = None
+    first_free_device: str | None = None
 
 
 class Authenticator:
@@ -190,6 +203,7 @@ class Authenticator:
         self.accounts_by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
         self._logins_under_way: set[Session] = set()
         self._doubted_logins: set[Session] = set()
+        self._device_selector = DeviceSelector(store, router)
         self._account_names = ConfusableIndex(account.name for account in self.accounts.values())
 
     def log_in(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
@@ -208,6 +222,31 @@ class Authenticator:
         if not login.accepts_push:
             raise PasswordRequired("This name belongs to an account.")
         return self._log_in_account(account, login, outbox)
+
+    def verify_operator(self, name: str, address: str, password: str) -> Account:
+        """Return the operator's account of a name, if that is its password. Blocks; not after the last check.
+
+        Raises `BadName`, `WrongPassword`, `LoginThrottled`, `RateLimited`, `AccountDisabled`, `Banned`, `OperatorsOnly`
+        if it is no operator's, or `PasswordChangeRequired` if it is a one-time password.
+        """
+        account = self.accounts.get(fold(name))
+        if account is None and self._router.peers.sync():
+            account = self.accounts.get(fold(name))
+        key = account.key if account is not None else fold(normalize_name(name))
+        generation = account.generation if account is not None else 0
+        password_hash = self._store.password_hash(account.id) if account is not None and not account.is_bot else None
+        if not self._login_throttle.verify(key, address, password_hash, password) or account is None:
+            raise WrongPassword
+        if self._store.has_one_time_password(account.id):
+            raise PasswordChangeRequired
+        self._check_login(key, address)
+        if account.disabled:
+            raise AccountDisabled
+        if account.generation != generation:  # it has had another password since
+            raise WrongPassword
+        if account.role != OPERATOR_ROLE:
+            raise OperatorsOnly
+        return account
 
     def token_horizon(self) -> float:
         """Return the time, in Unix seconds, since when a token must have been used to be valid."""
@@ -271,20 +310,28 @@ class Authenticator:
         device_name, credential = self._authenticate(account, login, session)
         if account.disabled:
             raise AccountDisabled
+        with self._device_selector.select(account, device_name, login.first_free_device or DEFAULT_DEVICE) as name:
+            self._begin_on_device(session, account, name, credential)
+        return session, []
+
+    def _begin_on_device(self, session: Session, account: Account, name: str, credential: Credential) -> None:
+        """Begin the session of a login on a device, in place of the session there is on that.
+
+        The caller adds the session to the router before anything else runs.
+        """
         live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
         live += self._router.peers.devices_of(account.key)
-        device_login = DeviceLogin(device_name, session.token, live)
+        device_login = DeviceLogin(name, session.token, live)
         device = self._begin_session(session, account, device_login, credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
-        self._check_login(account.key, login.address)
+        self._check_login(account.key, session.address)
         session.bind_device(device)
         if device.generation < account.generation:  # the password was changed since, but the token is valid
             session.outlive_password_change(account.generation)
         for other in list(self._router.sessions(account.key)):
             if other.device is not None and other.device.id in (device.id, *device.evicted):
                 self.replace_session(other)
-        return session, []
 
     def note_password_change(self, account: Account, generation: int) -> None:
         """End the local sessions, and logins under way, of an account from before its password was changed.
@@ -293,6 +340,7 @@ class Authenticator:
         Blocks on the store.
         """
         account.generation = generation = max(account.generation, generation)
+        self._router.stop_acting(account.key)
         self.doubt_logins()
         error = PasswordRequired("The password has been changed: log in again.")
         for session in list(self._router.sessions(account.key)):
@@ -327,8 +375,10 @@ class Authenticator:
             self._logins_under_way.discard(session)
             self._doubted_logins.discard(session)
 
-    def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str, Credential]:
+    def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str | None, Credential]:
         """Check a login's token or password. Returns the device's name, and what proved it; keeps a valid token.
+
+        The name is None where the first free device is to be selected.
 
         Raises `PasswordRequired`, `WrongPassword`, and as `LoginThrottle.verify`.
         """
@@ -344,11 +394,12 @@ class Authenticator:
         password_hash = self._store.password_hash(account.id) if not account.is_bot else None
         if not self._login_throttle.verify(account.key, login.address, password_hash, login.password):
             raise WrongPassword
-        return login.device or DEFAULT_DEVICE, Credential(password_hash=password_hash)
+        device = login.device or (DEFAULT_DEVICE if login.first_free_device is None else None)
+        return device, Credential(password_hash=password_hash)
 
     def replace_session(self, session: Session) -> None:
-        """End a session because another has replaced it."""
-        self._router.remove(session)
+        """End a session because another replaces it, which is added to the router before anything else runs."""
+        self._router.remove(session, is_replaced=True)
         self.guests.remove(session)
         session.outbox.push(SessionReplaced(self._clock()))
         session.outbox.close_after_drain()

@@ -6,7 +6,6 @@ from msgspec import UNSET
 
 from gmessenger import log
 from gmessenger.chat.auth import Authenticator, LoginThrottle
-from gmessenger.chat.passwords import check_length
 from gmessenger.chat.records import Account
 from gmessenger.chat.results import DeviceEntry, DeviceList
 from gmessenger.chat.router import Router, SessionCloser
@@ -39,7 +38,7 @@ class CredentialService:
         Raises `AccountsOnly`, `BadPassword`, `WrongPassword`, `LoginThrottled` or `RateLimited`.
         """
         account = session.require_account()
-        check_length(new)
+        self._login_throttle.check_length(new)
         if session.must_change_password and new == old:
             raise BadPassword("The new password is the one-time password; choose another.")
         try:

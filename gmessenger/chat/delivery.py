@@ -6,13 +6,15 @@ to a room of a thousand are a thousand events, not a hundred thousand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from gevent.event import Event
 from msgspec import Struct
 
-from gmessenger.chat.outbox import MESSAGE_OVERHEAD, CatchUpDone, Message, MessageBatch
+from gmessenger.chat.backlog import ShortBacklog
+from gmessenger.chat.history import target_of
+from gmessenger.chat.outbox import MESSAGE_OVERHEAD, BacklogSkipped, CatchUpDone, Message, MessageBatch
 from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import REMOVES_TEXT, NewMessage, StoredMessage
 from gmessenger.chat.room import Room
@@ -35,7 +37,7 @@ class CommittedMessage(Struct, gc=False):
     `action`: the sender's word for the request; see `Message`.
     `sender_key`: the sender's name folded. `sender_session`: the session that sent it, None if it is on another node.
     `room`, or `to_key` for a direct message: the recipient; exactly one is set.
-    `erased`: its text was erased since, and is empty. `edited`: as in `StoredMessage`.
+    `erased`: its text was erased since, and is empty. `edited`: as in `StoredMessage`. `tags`: as in `Message`.
     """
 
     message: NewMessage
@@ -47,6 +49,7 @@ class CommittedMessage(Struct, gc=False):
     to_key: str = ""
     erased: bool = False
     edited: float | None = None
+    tags: Mapping[str, str] | None = None
 
 
 CommittedHandler: TypeAlias = Callable[[list[CommittedMessage]], object]
@@ -68,20 +71,25 @@ class DeliveryService:
     def deliver(self, committed: CommittedMessage, sessions: Iterable[Session]) -> None:
         """Deliver a committed message to these sessions, its sender's own included.
 
-        The session that sent it is sent nothing: it has the message. The sender's other sessions get its id with it.
+        The session that sent it is sent nothing, unless it hears itself there: it has the message. The sender's other
+        sessions get its id with it.
         """
         shared = message_from_committed(committed)
         conversation, seq, sent = committed.message.conversation, committed.seq, 0
         for session in sessions:
-            message = shared
+            message, is_own = shared, False
             if session.key == committed.sender_key:
-                if is_sender_session(session, committed):
+                is_own = is_sender_session(session, committed)
+                if is_own and not session.hears_itself_in(committed.to_key):
                     self._count_own(session, conversation, seq)
                     continue
                 message = message_from_committed(committed, committed.message.id)
             sync = session.sync
             if sync.is_next(conversation, seq) and session.outbox.offer(message):
-                sync.advance(conversation, seq)
+                if is_own:
+                    self._acknowledge_own(session, conversation, (seq,))
+                else:
+                    sync.advance(conversation, seq)
                 sent += 1
             elif sync.fall_behind(conversation, seq):
                 self.start_catch_up(session)
@@ -93,7 +101,7 @@ class DeliveryService:
         """Deliver a whole batch to a session.
 
         Args:
-            own_seqs: seqs that are missing from the batch because the session sent them itself.
+            own_seqs: seqs that the session sent itself; they are missing from the batch, unless it `hears_itself`.
 
         Returns:
             False if nothing was delivered, and each message must be delivered by itself.
@@ -111,12 +119,14 @@ class DeliveryService:
             self._acknowledge_own(session, conversation, own_seqs)
         return True
 
-    def start_catch_up(self, session: Session, then: Callable[[Session], object] = lambda session: None) -> None:
+    def start_catch_up(
+        self, session: Session, then: Callable[[Session], object] = lambda session: None, most: int | None = None
+    ) -> None:
         """Start the greenlet that sends a session its backlog, and calls `then`.
 
-        The session's state must say that it catches up.
+        The session's state must say that it catches up. `most`: as of `Messenger.start_delivery`.
         """
-        self._spawn("catching up", self._run_catch_up, session, then)
+        self._spawn("catching up", self._run_catch_up, session, then, most)
 
     def catch_up_if_behind(self, session: Session, conversation: str, head: int) -> None:
         """Start a catch-up if the session was not sent everything up to `head`, the last seq of the conversation.
@@ -145,19 +155,20 @@ class DeliveryService:
         if acknowledged and session.device is not None:
             self._store.acknowledge(session.device.id, conversation, acknowledged)
 
-    def _run_catch_up(self, session: Session, then: Callable[[Session], object]) -> None:
+    def _run_catch_up(self, session: Session, then: Callable[[Session], object], most: int | None) -> None:
         try:
-            self._catch_up(session)
+            self._catch_up(session, most)
             then(session)
         except Exception:
             session.outbox.close_after_drain()  # it would stay behind: the client reconnects, and catches up anew
             raise
 
-    def _catch_up(self, session: Session) -> None:
+    def _catch_up(self, session: Session, most: int | None) -> None:
+        shortened = ShortBacklog(self._store, most)
         while not session.outbox.closed:
             session.sync.begin_pass()
             try:
-                self._send_backlog(session)
+                self._send_backlog(session, shortened)
             except StoreUnavailable:
                 Event().wait(STORE_RETRY_DELAY)
                 continue
@@ -165,14 +176,16 @@ class DeliveryService:
                 session.outbox.push(CatchUpDone())
                 return
 
-    def _send_backlog(self, session: Session) -> None:
+    def _send_backlog(self, session: Session, shortened: ShortBacklog) -> None:
         """Send what the store has after what was sent, conversation by conversation.
 
         Stops early where the session is closed, or has left a conversation meanwhile: then its seqs may begin anew.
         """
         assert session.account is not None
-        sync = session.sync
-        for conversation, head in sorted(self._store.backlog(session.account.id).items()):
+        sync, heads = session.sync, self._store.backlog(session.account.id)
+        shortened.begin(heads)
+        for conversation, head in sorted(heads.items()):
+            shortened.skip_older(session, session.account, conversation)
             while sync.delivered(conversation) < head and not session.outbox.closed:
                 changes = self.changes.count
                 page = self._store.page(session.account.id, conversation, sync.delivered(conversation))
@@ -181,6 +194,8 @@ class DeliveryService:
                         return
                     if self.changes.is_outdated((message,), changes):
                         break  # edited or erased since: read it again
+                    if skipped := shortened.take_skipped(conversation):
+                        session.outbox.push(BacklogSkipped(target_of(session, conversation, message), skipped))
                     self._send_stored(session, message)
                 if sync.is_pass_stale:
                     return
@@ -189,17 +204,20 @@ class DeliveryService:
                     sync.advance(conversation, head)
 
     def _wait_for_turn(self, session: Session, message: StoredMessage) -> bool:
-        """Block until there is room for a message, unless the session's device sent it. False: the pass is over."""
-        assert session.device is not None
-        is_from_device = message.device == session.device.id
-        return (is_from_device or session.outbox.wait_for_room()) and not session.sync.is_pass_stale
+        """Block until there is room for a message, if it is to be sent. Returns False if the pass is over."""
+        return (not _is_owed(session, message) or session.outbox.wait_for_room()) and not session.sync.is_pass_stale
 
     def _send_stored(self, session: Session, message: StoredMessage) -> None:
-        """Send a message for which there is room, unless the session's device sent it."""
-        if session.device is None or message.device != session.device.id:
+        """Send a message for which there is room, if it is to be sent."""
+        if _is_owed(session, message):
             session.outbox.push(message_from_stored(message, is_own=fold(message.sender) == session.key))
             self.stats.deliveries += 1
         session.sync.advance(message.conversation, message.seq)
+
+
+def _is_owed(session: Session, message: StoredMessage) -> bool:
+    """Return whether a catch-up sends a message: all but what the session's device sent, unless it `hears_itself`."""
+    return session.device is None or message.device != session.device.id or session.hears_itself_in(fold(message.to))
 
 
 def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
@@ -221,8 +239,8 @@ def message_from_committed(committed: CommittedMessage, id: str | None = None) -
         message.kind = new.kind
     if committed.edited is not None:
         message.edited = committed.edited
-    if new.file is not None and not committed.erased:
-        message.file = new.file
+    if not committed.erased:
+        message.file, message.tags = new.file, committed.tags
     return message
 
 
@@ -344,8 +362,10 @@ def _batch_for_sender(
     messages, own_seqs, size = batch.messages.copy(), [], batch.size
     for index in reversed(indexes):
         each = committed[index]
-        if session is each.sender_session or is_sender_session(session, each):
+        is_own = session is each.sender_session or is_sender_session(session, each)
+        if is_own:
             own_seqs.append(each.seq)
+        if is_own and not session.hears_itself_in(each.to_key):
             size -= len(messages.pop(index).text) + MESSAGE_OVERHEAD
         else:
             messages[index] = message_from_committed(each, each.message.id)

@@ -71,7 +71,7 @@ class OutboxReservations:
 class OutgoingText(Struct, gc=False):
     """A text to be sent, and the fields of its request. `about`: the message that it replies to, or changes.
 
-    `file`: one of the account that sends it.
+    `file`: one of the account that sends it. `tags`: as in `Message`.
     """
 
     text: str
@@ -80,6 +80,7 @@ class OutgoingText(Struct, gc=False):
     kind: str = ""
     about: About | None = None
     file: FileInfo | None = None
+    tags: Mapping[str, str] | None = None
 
 
 MessageIds = Sequence[str | None]
@@ -210,6 +211,7 @@ class MessageDispatcher:
             raise NoSuchMessage("Messages between guests are not stored, so none can be about another.")
         id, kind = outgoing.id, outgoing.kind
         message = Message(session.name, name, outgoing.text, self._clock(), outgoing.action, kind=kind)
+        message.tags = outgoing.tags
         accepted = others = 0
         for outbox in self._router.outboxes.get(key, ()):
             if outbox is not session.outbox:
@@ -338,7 +340,7 @@ class MessageDispatcher:
             outgoing.about,
             outgoing.file,
         )
-        return PendingMessage(self, session, message, outgoing.action, to_key, room)
+        return PendingMessage(self, session, message, outgoing.action, to_key, room, tags=outgoing.tags)
 
     def _store_message(self, pending: PendingMessage) -> None:
         """Hand a message to the store, which calls `on_stored`."""
@@ -372,7 +374,9 @@ class MessageDispatcher:
         self._stats.stored += 1
         if session.account is None:
             session.note_said(message.conversation, seq)
-        self._fan_out.add(CommittedMessage(message, seq, pending.action, session.key, session, room, pending.to_key))
+        committed = CommittedMessage(message, seq, pending.action, session.key, session, room, pending.to_key)
+        committed.tags = pending.tags
+        self._fan_out.add(committed)
 
 
 class PendingMessage(Struct, gc=False):
@@ -389,6 +393,7 @@ class PendingMessage(Struct, gc=False):
     room: Room | None = None
     reservations: OutboxReservations | None = None
     quota: QuotaReservation | None = None
+    tags: Mapping[str, str] | None = None
 
     def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
         self.dispatcher.on_stored(self, seq, duplicate, error)

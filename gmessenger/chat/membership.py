@@ -18,7 +18,7 @@ from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import BadRequest, NoSuchRoom, WireError
-from gmessenger.names import check_name, fold, is_room
+from gmessenger.names import check_room_name, fold, is_room
 from gmessenger.room_rules import RoomRules, with_changes
 
 
@@ -74,7 +74,7 @@ class RoomMembership:
         self._router.peers.sync()  # the response lists the members
         room = self._rooms.get(fold(name))
         if room is None or not room.is_known_to(session):
-            room = self._create(session, f"#{check_name(name[1:])}", new_rules)
+            room = self._create(session, check_room_name(name), new_rules)
             if room.has_member(session):  # else another node has just created it
                 self._notify_joined(room, session)
         elif room.is_being_deleted:
@@ -108,7 +108,7 @@ class RoomMembership:
         if namesake is not None and session.former_rooms is not None:
             return
         if namesake is not None:  # has left; its node has not told yet
-            self._rooms.notify(room, RoomEvent("leave", room.name, namesake), session)
+            self._rooms.notify(room, RoomEvent("leave", room.name, namesake, quit=True), session)
         self._notify_joined(room, session)
 
     def _notify_joined(self, room: Room, session: Session) -> None:
@@ -164,12 +164,11 @@ class RoomMembership:
             raise NoSuchRoom
         return room
 
-    def leave(self, session: Session, name: str) -> Room:
-        """Leave a room. Raises `NoSuchRoom` or `NotMember`."""
+    def leave(self, session: Session, name: str, reason: str = "") -> Room:
+        """Leave a room; `reason` is for the members. Raises `NoSuchRoom` or `NotMember`."""
         room = self._rooms.require_member(name, session)
-        self._remove_stored_member(
-            room, session.key, session.account, RoomEvent("leave", room.name, session.name), session
-        )
+        event = RoomEvent("leave", room.name, session.name, reason=reason or None)
+        self._remove_stored_member(room, session.key, session.account, event, session)
         return room
 
     def remove(self, room: Room, key: str, actor: RoomActor, reason: str = "") -> None:
@@ -196,9 +195,10 @@ class RoomMembership:
         if new_owner is not None:
             self._rooms.set_role(room, new_owner, "owner", "", None)
 
-    def remove_session(self, session: Session) -> None:
+    def remove_session(self, session: Session, reason: str = "") -> None:
         """Remove a guest's ended session from its rooms, unless the guest is there from another node by now.
 
+        `reason`: what the guest has said about it, for the members.
         Sessions that it has replaced, directly or not, are removed from rooms that it did not join again.
         """
         live = self._router.sessions(session.key)
@@ -215,7 +215,8 @@ class RoomMembership:
             if room.key in self._router.peers.rooms_of(session.key):
                 room.remote_guests[session.key] = session.name
             else:
-                self._rooms.notify(room, RoomEvent("leave", room.name, session.name), session)
+                event = RoomEvent("leave", room.name, session.name, reason=reason or None, quit=True)
+                self._rooms.notify(room, event, session)
                 self._rooms.on_left(room)
 
     def promote_guest(self, session: Session, rooms: Sequence[Room]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
+from gmessenger import log
 from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
 from gmessenger.chat.blocks import BlockList
@@ -42,6 +43,7 @@ from gmessenger.chat.sanctions import SanctionRegistry
 from gmessenger.chat.sending import MessageService
 from gmessenger.chat.session import Session
 from gmessenger.chat.settings_service import SettingsService
+from gmessenger.chat.signals import SignalService
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.subscriptions import SubscriptionService
@@ -104,6 +106,8 @@ class Messenger:
         self._clock = clock
         self._store = store
         self.stats = stats = MessengerStats()
+        self.registration_watchers: list[Callable[[Session], object]] = []
+        """Called with the session of a guest that has become an account. They must not block."""
         self.router = router = Router(peers)
         self.change_runner = ChangeRunner(spawn, policy.store_timeout)
         self.session_closer = session_closer = SessionCloser(router, self.logout, clock)
@@ -121,7 +125,7 @@ class Messenger:
 
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
-        self.room_rights = room_rights = RoomRights(store, router, rooms)
+        self.room_rights = room_rights = RoomRights(store, router, rooms, clock)
         room_quotas = RoomQuotas()
         self.passing_rooms = PassingRooms(store, rooms, room_quotas, policy, clock, spawn, networks_of)
         self.membership = membership = RoomMembership(
@@ -170,6 +174,7 @@ class Messenger:
             rooms, membership, room_rights, invitations, room_sanctions, delivery, listings, sanctions.check_not_muted
         )
         self.history_service = HistoryService(store, router, rooms, accounts, policy, delivery.changes)
+        self.signals = SignalService(throttle, sanctions, router, rooms, blocks, accounts, clock)
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
@@ -259,8 +264,11 @@ class Messenger:
         self.recent_names.add(session.key, session.name, *widest_network)
         self.authenticator.guests.add(session)
 
-    def start_delivery(self, session: Session, undelivered: list[Outbound]) -> None:
+    def start_delivery(self, session: Session, undelivered: list[Outbound], most: int | None = None) -> None:
         """Send a session that has just logged in what it was not sent, then `CatchUpDone`, and its invitations.
+
+        `most`: of each conversation only so many of the newest messages; what is left out is acknowledged for its
+        device, and `BacklogSkipped` says how many, unless `most` is 0.
 
         An account's session catches up in a greenlet of its own. A guest has only what its predecessor was not sent.
         """
@@ -274,7 +282,7 @@ class Messenger:
             if not is_room(conversation):
                 one, _, other = conversation.partition(" ")
                 self.presence.link(one, other)
-        self.delivery.start_catch_up(session, self.invitations.announce)
+        self.delivery.start_catch_up(session, self.invitations.announce, most)
 
     @traced("session")
     def register(
@@ -291,6 +299,8 @@ class Messenger:
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         self.invitations.promote_guest(session)
+        for watcher in self.registration_watchers:
+            watcher(session)
         return Registration(token=session.token)
 
     @traced("login")
@@ -312,15 +322,18 @@ class Messenger:
                 )
 
     @traced("session")
-    def logout(self, session: Session) -> bool:
-        """End a session and free its name. Returns True if it was logged in. Its outbox is left as it is."""
+    def logout(self, session: Session, reason: str = "") -> bool:
+        """End a session and free its name. Returns True if it was logged in. Its outbox is left as it is.
+
+        `reason`: what a guest says about it, at most `MAX_REASON` characters; rooms that it was in are told.
+        """
         self.authenticator.guests.remove(session)
         if session not in self.router.sessions(session.key):
             return False
         self.presence.before_change(session.key, session.name)
         self.router.remove(session)
         self.device_use.add(session)
-        self.membership.remove_session(session)
+        self.membership.remove_session(session, reason)
         if session.account is None:
             self.blocks.discard(session.key)
         return True
@@ -337,7 +350,19 @@ class Messenger:
         self.sanctions.check_not_muted(session.key)
         self.presence.before_change(session.key, session.name)
         session.status, session.note, session.status_since = status, note, self._clock()
+        self.presence.announce_status(session.key)
         self.router.peers.presence_changed(session.key)
+
+    def act_as(self, session: Session, name: str, password: str) -> None:
+        """Have a session, also a guest's, act with the rights of an operator's account, whose password it knows.
+
+        That ends with the session, or when the account gets another role or password, is disabled, banned or deleted,
+        or its sessions are closed. Raises as `Authenticator.verify_operator`. Blocks.
+        """
+        account = self.authenticator.verify_operator(name, session.address, password)
+        if session in self.router.sessions(session.key):  # else it has ended meanwhile
+            self.router.act_as(session, account)
+            log.log_event("moderated", by=account.name, method="act", what=session.key, reason=None)
 
     def known_names(self) -> Iterator[str]:
         """Iterate over the names that are online, then those that were lately, the latest login first."""

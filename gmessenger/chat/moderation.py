@@ -27,10 +27,11 @@ SANCTIONS_PAGE: Final = 100
 
 
 def operator_name(session: Session) -> str:
-    """Return the name under which a session moderates. Raises `OperatorsOnly`."""
-    if session.account is None or session.account.role != OPERATOR_ROLE:
+    """Return the name under which a session moderates: of the account that it acts as. Raises `OperatorsOnly`."""
+    account = session.authority
+    if account is None or account.role != OPERATOR_ROLE:
         raise OperatorsOnly
-    return session.account.name
+    return account.name
 
 
 class Moderation:
@@ -131,6 +132,7 @@ class Moderation:
     def set_role(self, account: Account, role: str) -> None:
         """Make an account, whose stored role is changed already, an operator or an ordinary user."""
         account.role = role
+        self._router.stop_acting(account.key)
         self._log(SERVER_OWNER, "grant" if role else "revoke", account.name)
 
     def _ban_network(self, by: str, network: IpNetwork, seconds: float | None, reason: str) -> SessionCount:
@@ -159,9 +161,14 @@ class Moderation:
         return [session for session in self._router if any(networks.containing(session.address))]
 
     def _check_may_moderate(self, by: str, key: str) -> None:
+        if by == SERVER_OWNER:
+            return
         account = self._accounts.get(key)
-        if account is not None and account.role == OPERATOR_ROLE and by != SERVER_OWNER:
+        if account is not None and account.role == OPERATOR_ROLE:
             raise Forbidden(f"{account.name} is an operator too; only the owner of the server may do this.")
+        for session in self._router.sessions(key):
+            if session.role == OPERATOR_ROLE:
+                raise Forbidden(f"{session.name} acts as an operator; only the owner of the server may do this.")
 
     def _add_sanction(
         self, by: str, method: str, kind: SanctionKind, target: str, seconds: float | None, reason: str

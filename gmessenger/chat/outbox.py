@@ -7,7 +7,7 @@ protocol's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from gevent.event import Event
@@ -26,6 +26,14 @@ RESPONSE_SIZE: Final = 128
 MESSAGE_OVERHEAD: Final = 128
 """Characters that a message in an outbox counts besides its text."""
 
+EncodingCache: TypeAlias = dict[Hashable, Any]
+"""How protocols have encoded one event, each by a key of its own, with what of the session makes a difference to it."""
+
+
+def tags_size(tags: Mapping[str, str]) -> int:
+    """Return how many characters tags have."""
+    return sum(len(key) + len(value) for key, value in tags.items())
+
 
 class Message(Struct, gc=False):
     """A text for one session, or shared by several.
@@ -36,7 +44,9 @@ class Message(Struct, gc=False):
     `id`: the sender's own id of it; only for the sender's other devices.
     `erased`: the text was erased, and is empty. `edited`: when it was edited last, Unix seconds.
     `kind`, `about`, `what`, `file`: as in `StoredMessage`.
-    `encoded`: a cache of the protocol's: the message is encoded once for all its recipients.
+    `encoded`: the protocols' cache: the message is encoded once for all recipients to whom it looks the same.
+    `tags`: what the sender's client has said beside it, for who is online now; it is stored nowhere. The protocol that
+    takes it bounds its size, and what a key means is between its clients.
     """
 
     sender: str
@@ -47,29 +57,47 @@ class Message(Struct, gc=False):
     seq: int | None = None
     id: str | None = None
     erased: bool = False
-    encoded: Any = None
+    encoded: EncodingCache | None = None
     kind: str = ""
     about: int | None = None
     what: str = ""
     edited: float | None = None
     file: FileInfo | None = None
+    tags: Mapping[str, str] | None = None
 
     @property
     def size(self) -> int:
-        return len(self.text) + MESSAGE_OVERHEAD
+        return len(self.text) + MESSAGE_OVERHEAD + (tags_size(self.tags) if self.tags is not None else 0)
 
 
 class MessageBatch(Struct):
     """Messages of one conversation that were committed together, from `first_seq` to `last_seq`.
 
-    The session's own are left out. `encoded` as in `Message`.
+    The session's own are left out, unless it `hears_itself`. `encoded` as in `Message`.
     """
 
     messages: list[Message]
     first_seq: int
     last_seq: int
     size: int
-    encoded: Any = None
+    encoded: EncodingCache | None = None
+
+
+class Signal(Struct):
+    """What a client tells those who are online beside any message, such as that its user is writing. Not stored.
+
+    Only sessions that `accept_signals` are sent it, and none whose outbox is half full. `tags` as in `Message`.
+    `text`, `kind`: for a client's question to another client, which its user does not see.
+    """
+
+    sender: str
+    to: str
+    tags: Mapping[str, str]
+    time: float
+    text: str = ""
+    kind: str = ""
+    size: int = 512
+    encoded: EncodingCache | None = None
 
 
 class TextBatch(Struct):
@@ -80,7 +108,17 @@ class TextBatch(Struct):
     texts: list[str]
     time: float
     size: int
-    encoded: Any = None
+    encoded: EncodingCache | None = None
+
+
+class EncodedFrames(Struct):
+    """What the session's protocol has encoded itself, and is sent in turn with the other events.
+
+    Only the protocol that offers it to its own session knows how to send it.
+    """
+
+    data: bytes
+    size: int
 
 
 class Response(Struct, gc=False):
@@ -111,10 +149,14 @@ class DeliveryReceipt(Struct):
 
 
 class ReadReceipt(Struct):
-    """Another device of this account has read everything up to `seq` of the conversation `name`."""
+    """Another device of this account has read everything up to `seq` of the conversation `name`.
+
+    `at`: the time up to which, in Unix seconds, where the reader has said it.
+    """
 
     name: str
     seq: int
+    at: float | None = None
     size: int = 96
 
 
@@ -127,7 +169,9 @@ class RoomEvent(Struct):
     """A user joined a room, left it, changed its topic or rules or got a role; or an operator closed or reopened it.
 
     Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
-    gave the role. `reason`: of that, or of the closure. `until`: when it ends. `rules`: those that were set.
+    gave the role; `former_role`: the one before it. `reason`: of that, of the closure, or what the user said when it
+    left. `until`: when it ends. `rules`: those that were set. `is_removal`: who is shut out is in the room, and is
+    removed next. `quit`: a guest left all its rooms, since its session ended.
     """
 
     action: RoomAction
@@ -137,8 +181,11 @@ class RoomEvent(Struct):
     by: str | None = None
     reason: str | None = None
     role: RoomRole | None = None
+    former_role: RoomRole | None = None
     rules: dict[str, RuleValue] | None = None
     until: float | None = None
+    is_removal: bool = False
+    quit: bool = False
     size: int = 160
 
 
@@ -160,7 +207,7 @@ class PresenceUpdate(Struct):
     status: str
     note: str = ""
     size: int = 128
-    encoded: Any = None
+    encoded: EncodingCache | None = None
 
 
 class SettingsUpdate(Struct):
@@ -174,6 +221,14 @@ class CatchUpDone(Struct):
     """The session was sent its whole backlog; live messages follow."""
 
     size: int = 64
+
+
+class BacklogSkipped(Struct):
+    """Of the backlog of a conversation, `count` messages are left out; the newest follow. `target`: as in a request."""
+
+    target: str
+    count: int
+    size: int = 96
 
 
 class LivenessProbe(Struct):
@@ -214,6 +269,8 @@ Outbound: TypeAlias = (
     Message
     | MessageBatch
     | TextBatch
+    | Signal
+    | EncodedFrames
     | Response
     | DeliveryReceipt
     | ReadReceipt
@@ -222,6 +279,7 @@ Outbound: TypeAlias = (
     | PresenceUpdate
     | SettingsUpdate
     | CatchUpDone
+    | BacklogSkipped
     | LivenessProbe
     | ServerMoving
     | SessionReplaced
@@ -335,12 +393,21 @@ class Outbox(SimpleQueue[Outbound]):
         if self.closed:
             return False
         # The rest as `push` and `Message.size`, also without the calls.
-        self._size += len(event.text) + MESSAGE_OVERHEAD if type(event) is Message else event.size
+        if type(event) is Message and event.tags is None:
+            self._size += len(event.text) + MESSAGE_OVERHEAD
+        else:
+            self._size += event.size
         waiting = self.queue
         waiting.append(event)
         if len(waiting) == 1:
             self._on_ready()
         return True
+
+    def offer_if_roomy(self, event: Outbound) -> bool:
+        """Append an event that may be lost, unless the outbox is half full or closed. Returns True if it was."""
+        if self.closed or 2 * self._size > self._max_size or 2 * self.pending_frames > self._max_frames:
+            return False
+        return self.push(event)
 
     def push(self, event: Outbound, frames: int = 1) -> bool:
         """Append an event of so many frames, whatever the bound. Returns False if the outbox is closed.

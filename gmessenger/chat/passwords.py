@@ -17,9 +17,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from gevent.threadpool import ThreadPool
 
 from gmessenger.chat.ratelimit import in_flight
+from gmessenger.constants import MIN_PASSWORD_BYTES
 from gmessenger.errors import BadPassword, RateLimited
 
-MIN_PASSWORD_BYTES: Final = 8
 MAX_PASSWORD_BYTES: Final = 1024
 HASH_THREADS: Final = 2
 MAX_PENDING: Final = 64  # passwords in the queue: a few seconds' worth. A login by token does not wait
@@ -29,12 +29,16 @@ NICENESS: Final = 10  # of the hashing threads, each of which can use a core; th
 
 
 class PasswordVerifier:
-    """Hashes and verifies passwords in threads. Blocks the calling greenlet, never the loop."""
+    """Hashes and verifies passwords in threads. Blocks the calling greenlet, never the loop.
+
+    `min_bytes`: what a new password has at least.
+    """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._pool = ThreadPool(HASH_THREADS)
         self._pending_by_network: Counter[str | None] = Counter()
+        self.min_bytes = MIN_PASSWORD_BYTES
 
     def warm_up(self) -> None:
         """Make the hash that stands for unknown names before the first login, in a thread.
@@ -50,8 +54,13 @@ class PasswordVerifier:
 
     def hash(self, password: str, network: str | None = None) -> str:
         """Return a hash to store. Raises `BadPassword` for a length out of bounds, and `RateLimited` as `verify`."""
-        check_length(password)
+        self.check_length(password)
         return str(self._run_in_pool(network, self._hasher.hash, password))
+
+    def check_length(self, password: str) -> None:
+        """Raise `BadPassword` if a new password is too short or too long."""
+        if not self.min_bytes <= len(password.encode()) <= MAX_PASSWORD_BYTES:
+            raise BadPassword(f"A password is {self.min_bytes} to {MAX_PASSWORD_BYTES} bytes.")
 
     def verify(self, password_hash: str | None, password: str, network: str | None = None) -> bool:
         """Return whether it is the password. Takes as long without a hash, so that the time tells nothing.
@@ -89,12 +98,6 @@ class PasswordVerifier:
             return self._hasher.verify(password_hash or self._dummy_hash, password)
         except (VerificationError, InvalidHashError):
             return False
-
-
-def check_length(password: str) -> None:
-    """Raise `BadPassword` if a new password is too short or too long."""
-    if not MIN_PASSWORD_BYTES <= len(password.encode()) <= MAX_PASSWORD_BYTES:
-        raise BadPassword
 
 
 def _run_niced(function: Callable[..., Any], *args: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from gmessenger.chat.outbox import Message, Outbound
+from gmessenger.chat.outbox import Message, Outbound, Signal
 
 if TYPE_CHECKING:
     from gmessenger.chat.session import Session
@@ -121,6 +121,9 @@ class Peers:
 
     def broadcast(self, message: Message) -> None:
         """Send a broadcast to the sessions on other nodes."""
+
+    def send_signal(self, signal: Signal) -> None:
+        """Send a signal to the sessions on other nodes that it is for."""
 
     def relay(self, sender: Session, key: str, message: Message, id: str | None) -> int:
         """Relay a message to a guest on another node. Returns into how many outboxes it was put.

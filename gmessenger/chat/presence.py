@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from gmessenger.chat.outbox import PresenceUpdate
 from gmessenger.chat.policy import Policy
@@ -70,7 +70,17 @@ class UserStatus(NamedTuple):
     note: str = ""
 
 
+class StatusUpdate(NamedTuple):
+    """An update, whether it is a change to most sessions, and whether it is news to those that are told at once."""
+
+    update: PresenceUpdate
+    is_change: bool
+    is_news: bool
+
+
 ABSENT: Final = UserStatus(OFFLINE)
+StatusWatcher: TypeAlias = Callable[[str, UserStatus, Set[str]], object]
+"""Called with the folded name, its status now, and the folded names that were told already. It must not block."""
 
 
 class PresenceTracker:
@@ -91,8 +101,11 @@ class PresenceTracker:
         self._call_later = call_later
         self._roommates = roommates
         self._is_hidden = is_hidden
+        self.watchers: list[StatusWatcher] = []
+        """Called when a name has set a status, on any node; for protocols that tell others, too, such as guests."""
         self._links: dict[str, dict[str, None]] = {}
         self._changed: dict[str, tuple[str, UserStatus]] = {}
+        self._announced: dict[str, UserStatus] = {}
         self._steps: Iterator[None] | None = None
 
     def status(self, key: str) -> UserStatus:
@@ -124,6 +137,35 @@ class PresenceTracker:
             self._call_later(COALESCE_DELAY, self._start_notifying)
         self._changed.setdefault(key, (name, self.status(key)))
 
+    def announce_status(self, key: str) -> None:
+        """Send a status that a name has set to sessions that want it at once; the others are sent it as any change.
+
+        Called after `before_change`, and the change.
+        """
+        told = self._announce_change(key)
+        for watcher in self.watchers:
+            watcher(key, self.status(key), told)
+
+    def _announce_change(self, key: str) -> set[str]:
+        """Send a status to sessions that want it at once, if it is another one. Returns who knows it now."""
+        if key not in self._changed:  # nobody is to be told
+            return set()
+        name, before = self._changed[key]
+        now, told = self.status(key), set(self._recipients(key))
+        if now == self._announced.get(key, before):
+            return told
+        self._announced[key] = now
+        update = PresenceUpdate(name, now.status, now.note)
+        for other in told:
+            self._notify(other, (StatusUpdate(update, is_change=False, is_news=True),))
+        return told
+
+    def _recipients(self, key: str) -> Iterator[str]:
+        """Yield the keys of those who are told of changes of a name."""
+        for other in {*self._links.get(key, ()), *self._roommates(key)} - {key}:
+            if not self._is_hidden(key, other):
+                yield other
+
     def _add_link(self, one: str, other: str) -> None:
         linked = self._links.setdefault(one, {})
         linked[other] = None
@@ -142,7 +184,8 @@ class PresenceTracker:
             self._call_later(COALESCE_DELAY, self._start_notifying)
             return
         changed, self._changed = self._changed, {}
-        self._steps = self._notify_steps(changed)
+        announced, self._announced = self._announced, {}
+        self._steps = self._notify_steps(changed, announced)
         self._run_steps()
 
     def _run_steps(self) -> None:
@@ -152,20 +195,21 @@ class PresenceTracker:
             self._steps = steps
             self._call_later(0.0, self._run_steps)
 
-    def _notify_steps(self, changed: dict[str, tuple[str, UserStatus]]) -> Iterator[None]:
+    def _notify_steps(
+        self, changed: dict[str, tuple[str, UserStatus]], announced: dict[str, UserStatus]
+    ) -> Iterator[None]:
         """Examine each name that changed, then send each recipient all its updates together. Yields after each name.
 
         (After a restart all names have changed: an own write for each pair of members of a room would be too much.)
         """
-        updates_by_key: dict[str, list[PresenceUpdate]] = {}
+        updates_by_key: dict[str, list[StatusUpdate]] = {}
         for key, (name, before) in changed.items():
             now = self.status(key)
-            linked = list(self._links.get(key, ()))
             update = PresenceUpdate(name, now.status, now.note)
-            for other in {*linked, *self._roommates(key)} - {key} if now != before else ():
-                if not self._is_hidden(key, other):
-                    updates_by_key.setdefault(other, []).append(update)
-            for other in linked:
+            entry = StatusUpdate(update, now != before, now != announced.get(key, before))
+            for other in self._recipients(key) if entry.is_change or entry.is_news else ():
+                updates_by_key.setdefault(other, []).append(entry)
+            for other in list(self._links.get(key, ())):
                 if key not in self._router and other not in self._router:
                     self._remove_link(key, other)
             yield
@@ -173,7 +217,8 @@ class PresenceTracker:
             self._notify(key, updates)
             yield
 
-    def _notify(self, key: str, updates: list[PresenceUpdate]) -> None:
+    def _notify(self, key: str, updates: Iterable[StatusUpdate]) -> None:
         for session in self._router.sessions(key):
-            for update in updates if session.accepts_push else ():
-                session.outbox.offer(update)  # lost if the outbox is full: the client can ask for the status
+            for update, is_change, is_news in updates if session.accepts_push else ():
+                if is_news if session.wants_status_at_once else is_change:
+                    session.outbox.offer(update)  # lost if the outbox is full: the client can ask for the status

@@ -14,6 +14,9 @@ MAX_PAGE_CHARACTERS: Final = 262_144
 """Characters of text after which a page ends: its size is bounded, however long the messages are."""
 
 
+MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
+
+
 class Account(Struct):
     """A registered name, with a password unless it is a hook.
 
@@ -119,7 +122,9 @@ class RoomRecord(Struct):
 
     `members`: by account id, the first seq that the member's devices are sent (`ReadRange.start`). `roles`: by account
     id, those that are higher than `member`. `first_seq`: the oldest seq that is stored. `id`: tells it from earlier
-    rooms of its name. `passing`: a guest has made it, and it is deleted as soon as it is empty.
+    rooms of its name. `passing`: a guest has made it, and it is deleted as soon as it is empty. `topic_by`, `topic_at`:
+    the name that set the topic, and when, in Unix seconds; empty and None where no topic was set, or before that was
+    stored.
     """
 
     key: str
@@ -133,6 +138,8 @@ class RoomRecord(Struct):
     rules: RoomRules = OPEN_ROOM
     roles: dict[int, RoomRole] = field(default_factory=dict)
     passing: bool = False
+    topic_by: str = ""
+    topic_at: float | None = None
 
 
 RoomSanctionKind: TypeAlias = Literal["shut_out", "network", "silence"]

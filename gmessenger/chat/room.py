@@ -35,7 +35,7 @@ class Room(Struct):
     `access`: who is kept out, silenced or invited; set by `set_access`. `guest_invitations`: by folded name.
     `access_lock`: held while a change of `access` is stored, so that changes are made here in the same order.
     `is_restricted`: not every member may write; kept up to date by `set_closure`, `set_rules` and `set_access`.
-    `id`: tells it from earlier rooms of its name.
+    `id`: tells it from earlier rooms of its name. `topic_by`, `topic_at`: as in `RoomRecord`.
     `guest_roles`: of guests of this node in a passing room, by folded name, those that are higher than `member`.
     `is_passing`: a guest has made it, from the networks `made_from`; it is deleted as soon as it is empty.
     """
@@ -60,6 +60,8 @@ class Room(Struct):
     is_passing: bool = False
     made_from: Sequence[str] = ()
     guest_roles: dict[str, RoomRole] = field(default_factory=dict)
+    topic_by: str = ""
+    topic_at: float | None = None
 
     def set_closure(self, closure: Sanction | None) -> None:
         """Close the room, or reopen it with None."""
@@ -151,6 +153,10 @@ class Room(Struct):
     def find_member(self, key: str) -> Account | None:
         """Return the account of that folded name, if it is in the room."""
         return next((account for account in self.members.values() if account.key == key), None)
+
+    def has_name(self, key: str) -> bool:
+        """Return whether the user of a folded name is in the room, on whatever node."""
+        return key in self.guests or key in self.remote_guests or self.find_member(key) is not None
 
     def role_of(self, session: Session) -> RoomRole:
         """Return the role of the session's account, or of this very session of a guest; else the lowest."""

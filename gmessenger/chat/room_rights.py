@@ -41,9 +41,13 @@ class RoomActor:
 
     @classmethod
     def of(cls, session: Session, room: Room) -> RoomActor:
-        """Return the actor of a session that changes a room. Raises `NotOwner` for a guest, but in a passing room."""
-        if session.account is not None:
-            return cls(session.name, None if session.role == OPERATOR_ROLE else session.account.id, session)
+        """Return the actor of a session that changes a room: the account that it acts as, or its own.
+
+        Raises `NotOwner` for a guest, but in a passing room.
+        """
+        account = session.authority
+        if account is not None:
+            return cls(account.name, None if account.role == OPERATOR_ROLE else account.id, session)
         if not room.is_passing:
             raise NotOwner
         return cls(session.name, None, session, session.key)
@@ -67,10 +71,11 @@ class RoomRights:
     `RoomActor` is given for the owner of the server.
     """
 
-    def __init__(self, store: Store, router: Router, rooms: RoomRegistry) -> None:
+    def __init__(self, store: Store, router: Router, rooms: RoomRegistry, clock: Callable[[], float]) -> None:
         self._store = store
         self._router = router
         self._rooms = rooms
+        self._clock = clock
 
     def find_room(self, name: str, session: Session, least: RoomRole = "member") -> Room:
         """Return a room in which the session has at least a role, or of which it may know; an operator any room.
@@ -88,9 +93,12 @@ class RoomRights:
         self._check(lambda: room.require_role(session, least))
 
     def check_may_act_on(self, room: Room, actor: RoomActor, key: str) -> None:
-        """Raise `NotOwner` unless the user of a folded name has a lower role than the actor, or that is an operator."""
+        """Raise `NotOwner` unless the user of a folded name has a lower role than the actor, or that is an operator.
+
+        In a passing room owners may act on each other.
+        """
         role = actor.role_in(room)
-        if role is not None and not may_act_on(role, room.role_of_user(key)):
+        if role is not None and not may_act_on(role, room.role_of_user(key), needs_owner=not room.is_passing):
             raise NotOwner
 
     def rules(self, session: Session, name: str) -> dict[str, RuleValue]:
@@ -173,8 +181,9 @@ class RoomRights:
             self._check(lambda: room.require_role(session, "moderator"))
         if len(topic) > MAX_TOPIC or not topic.isprintable():
             raise BadRequest(f"A topic is at most {MAX_TOPIC} printable characters.")
-        self._store.set_topic(room.key, topic, session.name)
-        room.topic = topic
+        now = self._clock()
+        self._store.set_topic(room.key, topic, session.name, now)
+        room.topic, room.topic_by, room.topic_at = topic, session.name, now
         self._rooms.notify(room, RoomEvent("topic", room.name, session.name, topic=topic), session)
 
     def _find_member(self, room: Room, user: str) -> Account:

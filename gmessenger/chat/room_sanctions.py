@@ -58,16 +58,16 @@ class RoomSanctions:
         self._policy = policy
         self._clock = clock
 
-    def remove(self, session: Session, name: str, user: str) -> None:
+    def remove(self, session: Session, name: str, user: str, reason: str = "") -> None:
         """Remove a user from a room, and keep the name out until it is let in or invited.
 
-        Raises `NoSuchRoom`, `NotOwner`, or `NotFound` if the user is not in the room.
+        Raises `NoSuchRoom`, `NotOwner`, `BadRequest`, or `NotFound` if the user is not in the room.
         """
         room = self._rights.find_room(name, session, "moderator")
         key = fold(user)
-        if not _is_in(room, key) and not (self._router.peers.sync() and _is_in(room, key)):
+        if not room.has_name(key) and not (self._router.peers.sync() and room.has_name(key)):
             raise NotFound("There is no member of that name in the room.")
-        self._shut_out(RoomActor.of(session, room), room, key, user, None, "")
+        self._shut_out(RoomActor.of(session, room), room, key, user, None, _check_reason(reason))
 
     def shut_out(self, session: Session, name: str, user: str, seconds: float | None, reason: str) -> None:
         """Keep a name out of a room, for so many seconds or until it is let in or invited; remove it if it is there.
@@ -221,10 +221,6 @@ class RoomSanctions:
 
 LIFTED: Final[dict[RoomSanctionKind, str]] = {"shut_out": "let_in", "silence": "unsilence", "network": "let_in"}
 """What it is called when a sanction is lifted, by its kind: an event, and a method in the log."""
-
-
-def _is_in(room: Room, key: str) -> bool:
-    return room.find_member(key) is not None or key in room.guests or key in room.remote_guests
 
 
 def _check_reason(reason: str) -> str:

@@ -62,11 +62,11 @@ class RoomService:
         state.rules, state.role = asdict(room.rules), role if role != "member" else UNSET
         return state
 
-    def leave(self, session: Session, name: str) -> RoomState:
-        """Leave a room, or decline the invitation to one."""
+    def leave(self, session: Session, name: str, reason: str = "") -> RoomState:
+        """Leave a room, or decline the invitation to one. `reason`: what its members are told, if anything."""
         if (room := self._invitations.decline(session, name)) is not None:
             return RoomState(room.name, [], 0, "")
-        room = self._membership.leave(session, name)
+        room = self._membership.leave(session, name, reason)
         return _room_state(room, room.head)
 
     def set_topic(self, session: Session, name: str, topic: str) -> None:

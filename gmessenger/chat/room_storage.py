@@ -92,8 +92,8 @@ class RoomStorage(Protocol):
         Who is let in is let in from the network that was shut out with it.
         """
 
-    def set_topic(self, room: str, topic: str, by: str = "") -> None:
-        """Set the topic of a room."""
+    def set_topic(self, room: str, topic: str, by: str = "", time: float | None = None) -> None:
+        """Set the topic of a room, and store who did that, and when."""
 
     def delete_room(self, room: str) -> None:
         """Delete a room with its closure at once, and its messages before this returns, or later if the disk fails."""

@@ -56,6 +56,7 @@ class RoomRegistry:
         members = {id: self._accounts_by_id[id] for id in record.members if id in self._accounts_by_id}
         room = Room(record.key, record.name, record.topic, record.creator, record.head, members, id=record.id)
         room.roles, room.is_passing = dict(record.roles), record.passing
+        room.topic_by, room.topic_at = record.topic_by, record.topic_at
         room.set_rules(record.rules)
         room.set_closure(self._find_closure(record.key))
         if not room.rules.is_private:
@@ -152,14 +153,18 @@ class RoomRegistry:
         member = room.members.get(account)
         if member is None or room.roles.get(account, "member") == role:
             return
+        former = room.roles.get(account, "member")
         room.set_role(account, role)
-        self.notify(room, RoomEvent("role", room.name, member.name, by=by or None, role=role), actor)
+        event = RoomEvent("role", room.name, member.name, by=by or None, role=role, former_role=former)
+        self.notify(room, event, actor)
 
     def set_guest_role(self, room: Room, key: str, role: RoomRole, by: str, actor: Session | None) -> None:
         """Set the role of a guest of this node, and notify the room, if it has another one. `by` has given it."""
-        if room.guest_roles.get(key, "member") != role:
+        former = room.guest_roles.get(key, "member")
+        if former != role:
             room.set_guest_role(key, role)
-            self.notify(room, RoomEvent("role", room.name, room.guests[key].name, by=by, role=role), actor)
+            event = RoomEvent("role", room.name, room.guests[key].name, by=by, role=role, former_role=former)
+            self.notify(room, event, actor)
 
     def update_access(self, room: Room, access: RoomAccess, by: str, now: float, actor: Session | None) -> None:
         """Replace who is kept out, silenced or invited in memory; tell those concerned. `by` has changed it.
@@ -296,6 +301,8 @@ class RoomRegistry:
 
     def notify(self, room: Room, event: RoomEvent, actor: Session | None) -> None:
         """Send an event to the room's sessions, except the one that caused it, which gets a response."""
+        if actor is not None and actor.on_change_made is not None:
+            actor.on_change_made(event)
         for session in self.sessions(room):
             if session.accepts_push and session is not actor:
                 session.outbox.offer(event)
@@ -312,9 +319,9 @@ def _sanction_events(room: Room, before: RoomAccess, by: str, now: float) -> Ite
     for key, sanction in after.items():
         if sanction.kind in IMPOSED and before.sanctions.get(key) != sanction:
             reason = sanction.reason or None
-            yield RoomEvent(
-                IMPOSED[sanction.kind], room.name, sanction.name, by=sanction.by, reason=reason, until=sanction.until
-            )
+            event = RoomEvent(IMPOSED[sanction.kind], room.name, sanction.name, by=sanction.by, reason=reason)
+            event.until, event.is_removal = sanction.until, sanction.kind == "shut_out" and room.has_name(key[1])
+            yield event
     for key, sanction in before.sanctions.items() if by else ():
         if sanction.kind in LIFTED and key not in after and (sanction.until is None or sanction.until > now):
             yield RoomEvent(LIFTED[sanction.kind], room.name, sanction.name, by=by)

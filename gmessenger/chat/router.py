@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
+from gmessenger import log
 from gmessenger.chat.outbox import Outbox, SessionClosed
 from gmessenger.chat.peers import Peers
+from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session
 from gmessenger.errors import PasswordRequired, WireError
+
+PresenceWatcher: TypeAlias = Callable[[str, str, bool], object]
+"""Called with the folded name, the name as shown, and whether it is online now. It must not block."""
 
 
 class Router:
@@ -15,13 +21,19 @@ class Router:
 
     `outboxes` and `shown_names`, those of the earliest sessions, are read by key for each message, so they are plain
     dicts; only the router changes them. Nothing here yields.
+
+    `watchers` are called at once when a name comes online or goes offline: with its first session on any node, and when
+    the last is gone. One session that replaces another is no change.
     """
 
     def __init__(self, peers: Peers | None = None) -> None:
         self.outboxes: dict[str, tuple[Outbox, ...]] = {}
         self.shown_names: dict[str, str] = {}
         self.peers = peers or Peers()
+        self.watchers: list[PresenceWatcher] = []
         self._sessions: dict[str, list[Session]] = {}
+        self._replaced: set[str] = set()
+        self._acting: set[Session] = set()
 
     def __contains__(self, key: str) -> bool:
         """Whether a name is online, on any node."""
@@ -42,6 +54,11 @@ class Router:
         remote = {key: next(iter(by_node.values())).name for key, by_node in self.peers.presences.items()}
         return remote | self.shown_names
 
+    def name(self, key: str) -> str | None:
+        """Return a folded name that is online, on any node, as shown; None if it is not."""
+        remote = self.peers.latest(key)
+        return self.shown_names.get(key) or (remote.name if remote is not None else None)
+
     def public_key(self, key: str) -> str:
         """Return the public key of a name on any node; empty if there is none."""
         local = next((session.public_key for session in self.sessions(key) if session.public_key), "")
@@ -59,17 +76,48 @@ class Router:
 
     def add(self, session: Session) -> None:
         """Add a session that has logged in; from now on it gets what is sent to its name."""
-        self._sessions.setdefault(session.key, []).append(session)
-        self._refresh(session.key)
+        key, was_online = session.key, session.key in self
+        self._sessions.setdefault(key, []).append(session)
+        self._refresh(key)
+        if key in self._replaced:
+            self._replaced.remove(key)
+        else:
+            self.notify_watchers(key, session.name, was_online)
 
-    def remove(self, session: Session) -> bool:
-        """Remove a session. Returns True if it was there."""
+    def remove(self, session: Session, *, is_replaced: bool = False) -> bool:
+        """Remove a session. Returns True if it was there. `is_replaced`: another of its name is added right away."""
         sessions = self._sessions.get(session.key, [])
         if session not in sessions:
             return False
         sessions.remove(session)
+        self._acting.discard(session)
         self._refresh(session.key)
+        if is_replaced and session.key not in self:
+            self._replaced.add(session.key)
+        else:
+            self.notify_watchers(session.key, session.name, was_online=True)
         return True
+
+    def act_as(self, session: Session, account: Account) -> None:
+        """Have a session act with the rights of an account, until that has other rights, or the session ends."""
+        session.acting = account
+        self._acting.add(session)
+
+    def stop_acting(self, key: str) -> None:
+        """Have no session act as the account of that folded name any more."""
+        for session in [each for each in self._acting if each.acting is None or each.acting.key == key]:
+            session.acting = None
+            self._acting.remove(session)
+
+    def notify_watchers(self, key: str, name: str, was_online: bool) -> None:
+        """Call the watchers if a name has come online or gone offline, on any node; a failure of theirs is logged."""
+        if not self.watchers or (key in self) == was_online:
+            return
+        for watcher in self.watchers:
+            try:
+                watcher(key, name, not was_online)
+            except Exception as error:
+                log.log_event("greenlet_failed", exception=error, what="watching who is online")
 
     def _refresh(self, key: str) -> None:
         sessions = self._sessions.get(key)
@@ -106,7 +154,8 @@ class SessionCloser:
         self.close(session, PasswordRequired("This device has been logged out: log in again with the password."))
 
     def close_all(self, key: str, error: WireError, except_session: Session | None = None) -> int:
-        """End the local sessions of a name, but one. Returns how many were ended."""
+        """End the local sessions of a name, but one, and have none act as it. Returns how many were ended."""
+        self._router.stop_acting(key)
         sessions = [session for session in self._router.sessions(key) if session is not except_session]
         for session in sessions:
             self.close(session, error)

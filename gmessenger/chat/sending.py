@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gmessenger.chat.amendments import is_erasure
 from gmessenger.chat.dispatcher import MessageDispatcher, MessageIds, OutgoingText
 from gmessenger.chat.files import FileService
 from gmessenger.chat.membership import RoomMembership
+from gmessenger.chat.outbox import tags_size
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
 from gmessenger.chat.ratelimit import CHARACTERS_PER_UNIT, message_cost
@@ -64,10 +67,12 @@ class MessageService:
         kind: str = "",
         about: About | None = None,
         file: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Send a text to a name, a room, or `BROADCAST_TARGET`; with `about`, a reply or an amendment.
 
         `file`: the id of a file that the account has uploaded, whose name is the text where there is none.
+        `tags`: as in `Message`.
 
         The response is 200 with the seq once the message is on disk, or 202 if a session accepted it and it is not
         stored. Without an id there is none, unless the session `answers_all`, or the message is refused after this
@@ -85,7 +90,8 @@ class MessageService:
             NotLoggedIn: the session was ended while this blocked.
         """
         recipients = self._recipient_count(session, to) if to[:1] == ROOM_PREFIX else 0
-        self._throttle.charge_message(session, len(text), recipients)
+        size = len(text) if tags is None else len(text) + tags_size(tags)
+        self._throttle.charge_message(session, size, recipients)
         if self._sanctions.muted:
             self._sanctions.check_not_muted(session.key)
         if len(text) > self._policy.max_text:
@@ -94,7 +100,7 @@ class MessageService:
             self._wait_for_store(session)
         if about is not None and about.what == "erase":
             text = ""
-        outgoing = OutgoingText(text, id, action, kind, about)
+        outgoing = OutgoingText(text, id, action, kind, about, tags=tags)
         if file is not None:
             outgoing.file = self._files.find_own(session, file)
             outgoing.text = text if text.strip() else outgoing.file.name

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from gevent.event import Event
 
-from gmessenger.chat.outbox import Outbox
+from gmessenger.chat.outbox import Outbox, RoomEvent
 from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
 from gmessenger.chat.sync_state import SyncState
@@ -28,7 +28,11 @@ class Session:
     `key`: the name folded.
     `protocol`: the protocol's name, for the log.
     `accepts_push`: push events may be sent; False for course clients, which are sent messages and responses only.
+    `hears_itself`: what it sends is delivered to it as well, in its place in the conversation, with the message's id.
+    `writes_to_itself`: so is what it sends to its own name. `accepts_signals`: it may be sent a `Signal`.
+    `wants_status_at_once`: it is sent a status as soon as that is set, not together with others a second later.
     `account`, `device`: None for a guest.
+    `acting`: the operator's account that it has proven to be with its password, and with whose rights it acts.
     `must_change_password`: it logged in with a one-time password, and may do nothing else before.
     `sync`: what the session was sent and has acknowledged.
     `pending_characters`: the size of its messages that were handed to the store and are not committed.
@@ -41,23 +45,29 @@ class Session:
     and may join again; None if it has come from no other node.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     `note`: what it says about the status, or empty.
+    `on_change_made`: called without blocking with the event of each change in a room that the session makes, which all
+    others there are sent; None for a protocol whose responses say what was changed.
     """
 
     __slots__ = (
         "_contacts",
         "_progress",
         "accepts_push",
+        "accepts_signals",
         "account",
+        "acting",
         "address",
         "answers_all",
         "buckets",
         "device",
         "former_rooms",
+        "hears_itself",
         "key",
         "must_change_password",
         "name",
         "network_buckets",
         "note",
+        "on_change_made",
         "outbox",
         "pending_characters",
         "protocol",
@@ -67,6 +77,8 @@ class Session:
         "status_since",
         "sync",
         "token",
+        "wants_status_at_once",
+        "writes_to_itself",
     )
 
     def __init__(self, name: str, outbox: Outbox, *, protocol: str, accepts_push: bool, address: str) -> None:
@@ -78,6 +90,11 @@ class Session:
         self.address = address
         self.account: Account | None = None
         self.device: Device | None = None
+        self.acting: Account | None = None
+        self.hears_itself = False
+        self.writes_to_itself = False
+        self.accepts_signals = False
+        self.wants_status_at_once = False
         self.must_change_password = False
         self.sync = SyncState()
         self.pending_characters = 0
@@ -92,6 +109,7 @@ class Session:
         self.answers_all = False
         self.public_key = ""
         self.note = ""
+        self.on_change_made: Callable[[RoomEvent], None] | None = None
         self._contacts: LruMap[str, str] | None = None  # only course clients have any
 
     def __repr__(self) -> str:
@@ -104,7 +122,13 @@ class Session:
     @property
     def role(self) -> str:
         """Empty, or `operator`."""
-        return self.account.role if self.account is not None else ""
+        account = self.authority
+        return account.role if account is not None else ""
+
+    @property
+    def authority(self) -> Account | None:
+        """The account whose rights the session has on the server: the one that it acts as, or its own."""
+        return self.acting or self.account
 
     @property
     def account_id(self) -> int | None:
@@ -128,6 +152,10 @@ class Session:
         if self.account is None:
             raise AccountsOnly
         return self.account
+
+    def hears_itself_in(self, to_key: str) -> bool:
+        """Return whether what it sends to a folded name, or, where that is empty, to a room, is delivered to it."""
+        return self.hears_itself or (self.writes_to_itself and to_key == self.key)
 
     def bind_account(self, account: Account) -> None:
         """Make it a session of an account. Nothing is sent to it live until it has caught up."""

@@ -236,6 +236,12 @@ class Store(RoomStorage, Protocol):
         reactions are left out, and each message has its reactions; with them, it has what `page` has.
         """
 
+    def seq_at(self, conversation: str, time: float) -> int:
+        """Return the smallest seq of a message of a conversation from `time` or later; of none, the seq of the next.
+
+        Messages are taken to be in the order of their times; of two from nodes whose clocks differ it may be either.
+        """
+
     def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> SearchResult:
         """Find messages that an account may read and that contain all words of `text`, newest first.
 

@@ -29,6 +29,7 @@ class SyncState:
         "_delivered",
         "_is_dirty",
         "_is_gapless",
+        "_starts",
         "ack_pending",
         "catching_up",
         "is_pass_stale",
@@ -38,6 +39,7 @@ class SyncState:
         self._delivered: dict[str, int] = {}
         self._acknowledged: dict[str, int] = {}
         self._is_gapless = False
+        self._starts: dict[str, int] | None = None
         self._is_dirty = False
         self.catching_up = False
         self.ack_pending = False
@@ -138,6 +140,7 @@ class SyncState:
     def require_all(self) -> None:
         """Make it the state of an account's session, which is owed everything, and begins with a catch-up."""
         self._is_gapless = True
+        self._starts = None
         self.start_catch_up()
 
     def load_cursors(self, cursors: Mapping[str, int]) -> None:
@@ -149,6 +152,13 @@ class SyncState:
         """Begin a conversation behind `head`: what is up to there is not owed to the session. Never moves back."""
         self._delivered[conversation] = max(head, self._delivered.get(conversation, 0))
         self._acknowledged[conversation] = max(head, self._acknowledged.get(conversation, 0))
+        if not self._is_gapless:
+            self._starts = self._starts or {}
+            self._starts[conversation] = head
+
+    def start_of(self, conversation: str) -> int | None:
+        """Return the head behind which a guest's session began in a room; None if it did not begin there itself."""
+        return self._starts.get(conversation) if self._starts is not None else None
 
     def set_heads(self, heads: Mapping[str, int]) -> None:
         """Begin conversations of a guest behind their heads."""
@@ -162,5 +172,7 @@ class SyncState:
         """Forget a conversation that the session has left, or that is no more: there its seqs may begin anew."""
         self._delivered.pop(conversation, None)
         self._acknowledged.pop(conversation, None)
+        if self._starts is not None:
+            self._starts.pop(conversation, None)
         if self.catching_up:
             self._is_dirty = self.is_pass_stale = True

@@ -130,6 +130,7 @@ class RoomChangeApplier:
 
     def _merge_room(self, room: Room, stored: RoomRecord, by: str) -> None:
         room.head = max(room.head, stored.head)
+        room.topic_by, room.topic_at = stored.topic_by, stored.topic_at
         if stored.topic != room.topic:
             room.topic = stored.topic
             self._rooms.notify(room, RoomEvent("topic", room.name, by, topic=stored.topic), None)

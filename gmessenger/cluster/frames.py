@@ -5,6 +5,7 @@ Fields travel by position, so their order is part of the format and their names 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from msgspec import MsgspecError, Struct, msgpack
@@ -22,6 +23,7 @@ class MessageHint(Struct, array_like=True, gc=False):
         action: the action word of `chat.outbox.Message`.
         room: id of the room; 0 in a direct conversation.
         about: seq of the message that it is about; `kind`, `what`, `file`: as in `StoredMessage`; `by`: as in `About`.
+        tags: as in `chat.outbox.Message`.
     """
 
     conversation: str
@@ -39,6 +41,7 @@ class MessageHint(Struct, array_like=True, gc=False):
     what: str = ""
     by: str = ""
     file: FileInfo | None = None
+    tags: Mapping[str, str] | None = None
 
     def to_message(self) -> NewMessage:
         """Convert the hint to the record that the storing node has committed."""
@@ -115,6 +118,7 @@ class RelayRequest(Struct, array_like=True, tag=5):
     time: float
     action: str
     kind: str = ""
+    tags: Mapping[str, str] | None = None
 
 
 class ReserveRequest(Struct, array_like=True, tag=6):
@@ -156,6 +160,17 @@ class RelayReply(Struct, array_like=True, tag=8):
     at: float
 
 
+class SignalFrame(Struct, array_like=True, tag=9):
+    """A signal, for the sessions on other nodes that it is for. The fields are those of `chat.outbox.Signal`."""
+
+    sender: str
+    to: str
+    tags: Mapping[str, str]
+    time: float
+    text: str = ""
+    kind: str = ""
+
+
 NodeFrame: TypeAlias = (
     HintBatch
     | ChangeNotice
@@ -165,6 +180,7 @@ NodeFrame: TypeAlias = (
     | ReserveRequest
     | ReleaseNotice
     | RelayReply
+    | SignalFrame
 )
 encode: Final = msgpack.Encoder().encode
 _decoder: Final = msgpack.Decoder(NodeFrame)

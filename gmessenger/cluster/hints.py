@@ -51,6 +51,8 @@ class HintExchange:
         if not hints.hints:
             return
         committed = [committed_from(hint.to_message(), hint.seq, hint.action, self._rooms) for hint in hints.hints]
+        for each, hint in zip(committed, hints.hints, strict=True):
+            each.tags = hint.tags
         first = committed[0]
         if first.room is not None and first.room.id != hints.hints[0].room:
             return  # one of the nodes has a room of that name that was deleted; the head shows what is missing
@@ -95,4 +97,5 @@ def _make_hint(committed: CommittedMessage) -> MessageHint:
         about.what if about is not None else "",
         about.by if about is not None else "",
         message.file,
+        committed.tags,
     )

@@ -10,7 +10,7 @@ from gevent.event import Event
 
 from gmessenger.chat.delivery import Spawn
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import DeliveryReceipt, Message, ReadReceipt
+from gmessenger.chat.outbox import DeliveryReceipt, Message, ReadReceipt, Signal
 from gmessenger.chat.presence import CallLater
 from gmessenger.cluster import frames
 from gmessenger.cluster.changes import ChangeApplier, RoomChangeApplier
@@ -172,6 +172,10 @@ class ClusterNode:
             if not is_hidden(session.key, sender_key):
                 self._messenger.stats.deliveries += session.outbox.offer(message)
 
+    def _handle_signal(self, node: str, frame: frames.SignalFrame) -> None:
+        signal = Signal(frame.sender, frame.to, frame.tags, frame.time, frame.text, frame.kind)
+        self._messenger.signals.deliver(signal)
+
     def _handle_relay_request(self, node: str, request: frames.RelayRequest) -> None:
         self._relay_server.on_relay_request(node, request)
 
@@ -197,6 +201,7 @@ FRAME_HANDLERS: Final[dict[type, Callable[[ClusterNode, str, Any], None]]] = {
     frames.ChangeNotice: ClusterNode._handle_change_notice,
     frames.ReceiptFrame: ClusterNode._handle_receipt,
     frames.BroadcastFrame: ClusterNode._handle_broadcast,
+    frames.SignalFrame: ClusterNode._handle_signal,
     frames.RelayRequest: ClusterNode._handle_relay_request,
     frames.ReserveRequest: ClusterNode._handle_reserve_request,
     frames.ReleaseNotice: ClusterNode._handle_release,

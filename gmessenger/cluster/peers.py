@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gmessenger.chat.outbox import DeliveryReceipt, Message, Outbound, ReadReceipt
+from gmessenger.chat.outbox import DeliveryReceipt, Message, Outbound, ReadReceipt, Signal
 from gmessenger.chat.peers import Peers, Reservation
 from gmessenger.chat.session import Session
 from gmessenger.cluster.follower import ChangeFollower
-from gmessenger.cluster.frames import BroadcastFrame, ReceiptFrame, encode
+from gmessenger.cluster.frames import BroadcastFrame, ReceiptFrame, SignalFrame, encode
 from gmessenger.cluster.interfaces import Bus, ChangeDetails, SharedStore
 from gmessenger.cluster.leases import LeaseKeeper
 from gmessenger.cluster.presence import PresenceSync
 from gmessenger.cluster.relay import RelayClient
 from gmessenger.cluster.sequencer import Sequencer
 from gmessenger.errors import StoreUnavailable
+from gmessenger.names import fold, is_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,14 @@ class ClusterPeers(Peers):
     def broadcast(self, message: Message) -> None:
         if self.presences:
             self.bus.send(encode(_broadcast_frame(message)))
+
+    def send_signal(self, signal: Signal) -> None:
+        frame = encode(SignalFrame(signal.sender, signal.to, signal.tags, signal.time, signal.text, signal.kind))
+        if is_room(signal.to):
+            if self.presences:
+                self.bus.send(frame)
+        elif nodes := self.presences.get(fold(signal.to)):
+            self.bus.send(frame, nodes.keys())
 
     def relay(self, sender: Session, key: str, message: Message, id: str | None) -> int:
         return self._services.relay_client.relay(sender, key, message, id)

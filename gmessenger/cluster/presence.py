@@ -96,6 +96,7 @@ class PresenceSync:
         if new == old:
             return
         name = (new or old or PeerPresence(key, "", 0.0, True, 0)).name
+        was_online = key in self._router
         self._presence.before_change(key, name)
         if new is not None:
             self._peers.presences.setdefault(key, by_node)[node] = new
@@ -108,7 +109,11 @@ class PresenceSync:
             by_node.pop(node, None)
             if not by_node:
                 self._peers.presences.pop(key, None)
-        self._update_rooms(key, name, _rooms_in(old) - self._peers.rooms_of(key), _rooms_in(new) - _rooms_in(old))
+        self._router.notify_watchers(key, name, was_online)
+        if new is not None and old is not None and (new.status, new.note) != (old.status, old.note):
+            self._presence.announce_status(key)
+        left, joined = _rooms_in(old) - self._peers.rooms_of(key), _rooms_in(new) - _rooms_in(old)
+        self._update_rooms(key, name, left, joined, has_quit=key not in self._router)
 
     def wait_for(self, key: str) -> None:
         """Block until another node shows a name, at most `PRESENCE_TIMEOUT`: its packet may have been lost."""
@@ -128,14 +133,14 @@ class PresenceSync:
                 if room.key in presence.rooms:
                     room.remote_guests[key] = presence.name
 
-    def _update_rooms(self, key: str, name: str, left: set[str], joined: set[str]) -> None:
-        """Update the guests of rooms and notify the members.
+    def _update_rooms(self, key: str, name: str, left: set[str], joined: set[str], *, has_quit: bool) -> None:
+        """Update the guests of rooms and notify the members. `has_quit`: the guest is on no node any more.
 
         A guest that moves to another node is shown by both for a while; that must not be notified as a leave and join.
         """
         for room in filter(None, map(self._rooms.get, left)):
             if key in room.remote_guests:  # else `expel` has notified them already
-                self._rooms.remove_remote_guest(room, key, RoomEvent("leave", room.name, name), None)
+                self._rooms.remove_remote_guest(room, key, RoomEvent("leave", room.name, name, quit=has_quit), None)
         for room in filter(None, map(self._rooms.get, joined)):
             if key not in room.remote_guests and key not in room.guests:
                 room.remote_guests[key] = name

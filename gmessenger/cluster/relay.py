@@ -91,6 +91,7 @@ class RelayServer:
             self._reply(node, request.ref, count)
             return
         message = Message(request.sender, request.to, request.text, request.time, request.action, kind=request.kind)
+        message.tags = request.tags
         error, outboxes = self._try_outboxes(request, lambda outbox: outbox.offer(message))
         if outboxes:
             self._presence.link(request.sender_key, request.key)
@@ -196,7 +197,7 @@ class RelayClient:
 
     def relay(self, sender: Session, key: str, message: Message, id: str | None) -> int:
         """Implement `Peers.relay`."""
-        content = (message.sender, message.to, message.text, message.time, message.action, message.kind)
+        content = (message.sender, message.to, message.text, message.time, message.action, message.kind, message.tags)
         dedup_key = _dedup_key(sender.token, key, message.text, id) if id is not None else ""
         _, reply = self._request_each(
             key, lambda ref, deadline: RelayRequest(ref, deadline, dedup_key, sender.key, key, *content)

@@ -13,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from gmessenger.constants import IRC_ON_WEB
 from gmessenger.errors import BadRequest
 from gmessenger.hosts import MAX_PORT, ascii_host, is_host_name, split_host_port
 from gmessenger.room_rules import format_rules, parse_rules
@@ -27,6 +28,9 @@ CONTACT_URL: Final = re.compile(
     r"mailto:[!-?A-~]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+[!-~]*"
 )
 """Push services refuse addresses of hosts without a dot, such as localhost."""
+MAX_IRC_NAME: Final = 63
+"""Characters that clients expect the name of an IRC server to have at most."""
+IRC_NETWORK: Final = re.compile(r"[^\s:=,\\][^\s=,\\]{0,31}")
 TRUE_WORDS = ("yes", "true", "on", "1")
 FALSE_WORDS = ("no", "false", "off", "0")
 
@@ -287,6 +291,44 @@ def listen_address() -> OptionType:
         return value
 
     return OptionType("PLACE", parse)
+
+
+def websocket_address() -> OptionType:
+    """Accept what `listen_address` does, or `web`."""
+    parse_place = listen_address().parse
+
+    def parse(value: str) -> str:
+        with suppress(ArgumentTypeError):
+            return value if value == IRC_ON_WEB else str(parse_place(value))
+        raise ArgumentTypeError(f"expected HOST:PORT, unix:/PATH or web, not {value!r}")
+
+    return OptionType("PLACE", parse)
+
+
+def irc_host_name() -> OptionType:
+    """Accept the name of a host, in ASCII; the value has a dot, or is empty."""
+
+    def parse(value: str) -> str:
+        name = value if "." in value or not value else f"{value}.local"
+        if name and (len(name) > MAX_IRC_NAME or not is_host_name(name.lower())):
+            raise ArgumentTypeError(
+                f"expected the name of a host, such as irc.example.org, of at most {MAX_IRC_NAME} characters, "
+                f"not {value!r}"
+            )
+        return name
+
+    return OptionType("HOSTNAME", parse)
+
+
+def irc_network_name() -> OptionType:
+    """Accept the name of a network of IRC: printable, without white space and what has a meaning in `NETWORK=`."""
+
+    def parse(value: str) -> str:
+        if IRC_NETWORK.fullmatch(value) is None or not value.isprintable():
+            raise ArgumentTypeError(f"expected 1 to 32 characters without spaces, =, , and \\, not {value!r}")
+        return value
+
+    return OptionType("NAME", parse)
 
 
 def web_url() -> OptionType:

@@ -16,14 +16,15 @@ from gmessenger.config.options import ServerOptions
 from gmessenger.config.parser import SERVER
 from gmessenger.config.sources import format_sources, resolve_sources
 from gmessenger.console import print_error, print_text
+from gmessenger.constants import IRC_PATH
 from gmessenger.contents.folder import MARKER
 from gmessenger.errors import ConfigError, ExitError, FileError, ListenError
 from gmessenger.hosts import strip_brackets
 from gmessenger.paths import STDERR, control_socket
 from gmessenger.sanitize import sanitize
 from gmessenger.server.net import descriptors
-from gmessenger.server.net.sockets import UNIX_PREFIX, find_listening_process, listen_tcp
-from gmessenger.server.settings import files_folder, keeps_files, push_subject
+from gmessenger.server.net.sockets import find_listening_process, listen_tcp, unix_socket_path
+from gmessenger.server.settings import check_irc, files_folder, keeps_files, push_subject
 from gmessenger.store import POSTGRES_PREFIXES, file_from_url, require_postgres_driver
 
 RESERVED_CONNECTIONS: Final = 5
@@ -136,11 +137,31 @@ def _check_tls(options: ServerOptions) -> str:
 
 
 def _check_web(options: ServerOptions) -> str:
-    return _check_place(options, options.web) if options.web else "nowhere"
+    return _check_place(options, options.web, "web")
 
 
-def _check_place(options: ServerOptions, place: str) -> str:
-    """Check a HOST:PORT."""
+def _check_irc(options: ServerOptions) -> str:
+    """Check the places for IRC. Raises `ListenError` or `ConfigError`."""
+    check_irc(options)
+    if not options.offers_irc:
+        return "nowhere"
+    ports = {"port": options.irc_port, "with TLS port": options.irc_tls_number}
+    places = [f"{what} {_check_port_free(options, port)}" for what, port in ports.items() if port is not None]
+    if options.irc_websocket_place:
+        places.append(f"over WebSocket at {_check_place(options, options.irc_websocket, 'IRC WebSocket')}")
+    if options.web:
+        places.append(f"over WebSocket at {IRC_PATH} of --web")
+    return f"{'; '.join(places)}; as {options.irc_server_name}"
+
+
+def _check_place(options: ServerOptions, place: str, purpose: str) -> str:
+    """Check a HOST:PORT or a unix:/PATH, if there is one."""
+    if not place:
+        return "nowhere"
+    if (path := unix_socket_path(place)) is not None:
+        if not os.access(path.parent, os.W_OK):
+            raise FileError(f"The {purpose} socket cannot be made: {path.parent} is not writable.")
+        return place
     host, _, port = place.rpartition(":")
     return f"{host}, port {_check_port_free(options, int(port), strip_brackets(host))}"
 
@@ -170,13 +191,7 @@ def _check_push(options: ServerOptions) -> str:
 
 
 def _check_health(options: ServerOptions) -> str:
-    if options.health.startswith(UNIX_PREFIX):
-        folder = Path(options.health.removeprefix(UNIX_PREFIX)).parent
-        if not os.access(folder, os.W_OK):
-            raise FileError(f"The health socket cannot be made: {folder} is not writable.")
-    elif options.health:
-        return _check_place(options, options.health)
-    return options.health or "nowhere"
+    return _check_place(options, options.health, "health")
 
 
 def _check_port_free(options: ServerOptions, port: int, ip: str | None = None) -> str:
@@ -244,6 +259,7 @@ CHECKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
     "port": _check_port,
     "TLS": _check_tls,
     "web": _check_web,
+    "IRC": _check_irc,
     "files": _check_files,
     "push": _check_push,
     "health": _check_health,

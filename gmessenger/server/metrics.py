@@ -61,7 +61,7 @@ METRICS: Final = (
     MetricSpec(
         "connections",
         "gauge",
-        "open connections: front native, course, or unknown before the login; kind guest, account, or unknown; "
+        "open connections: front native, course, irc, or unknown before the login; kind guest, account, or unknown; "
         "transport plain, tls or web",
         lambda _, now: now.connections,
         ("front", "kind", "transport"),
@@ -69,9 +69,9 @@ METRICS: Final = (
     MetricSpec(
         "connections_opened",
         "counter",
-        "connections accepted",
+        "connections accepted, by protocol, jim or irc, and transport",
         lambda server, _: server.acceptor.accepted_count,
-        ("transport",),
+        ("protocol", "transport"),
     ),
     MetricSpec(
         "connections_refused",
@@ -83,8 +83,8 @@ METRICS: Final = (
     MetricSpec(
         "web_requests",
         "counter",
-        "HTTP requests of --web, by the status of the answer; 101 for WebSockets",
-        lambda server, _: server.acceptor.web.request_count if server.acceptor.web is not None else {},
+        "HTTP requests of --web and --irc-websocket, by the status of the answer; 101 for WebSockets",
+        lambda server, _: server.endpoints.web_request_count,
         ("status",),
     ),
     MetricSpec(

@@ -10,7 +10,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 import gevent
-from gevent import Greenlet, socket
+from gevent import Greenlet
 from gevent.event import Event
 
 from gmessenger import __version__, log
@@ -24,22 +24,31 @@ from gmessenger.chat.push_notifier import PushNotifier
 from gmessenger.chat.storage import Store
 from gmessenger.cluster.interfaces import is_shared
 from gmessenger.config.options import ServerOptions
-from gmessenger.constants import LEASE_TTL
+from gmessenger.constants import IRC_PATH, LEASE_TTL
 from gmessenger.errors import ConfigError, FileError, StoreUnavailable
 from gmessenger.paths import control_socket
-from gmessenger.server.acceptor import Acceptor, ConnectionLimiter
+from gmessenger.server.acceptor import Acceptor
+from gmessenger.server.connection_limiter import ConnectionLimiter
 from gmessenger.server.control import ControlServer
+from gmessenger.server.endpoint_table import EndpointTable
+from gmessenger.server.endpoints import ClientEndpoint
 from gmessenger.server.files import FileKeeper
 from gmessenger.server.maintenance import check_store_files, prune_regularly, reindex, watch_store_files
 from gmessenger.server.net.connection import ServerContext
-from gmessenger.server.net.listener import ClientListener, ConnectionCallback
-from gmessenger.server.net.sockets import listen_on, listen_tcp, socket_file_of
+from gmessenger.server.net.listener import ClientListener
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import certificate_from_options
 from gmessenger.server.net.writer import FlushScheduler
 from gmessenger.server.notify_command import WORKERS as NOTIFY_WORKERS
 from gmessenger.server.notify_command import NotifyCommand
-from gmessenger.server.settings import files_folder, keeps_files, policy_from_options, push_subject
+from gmessenger.server.ports import BoundPort, ServerPorts, number_of
+from gmessenger.server.settings import (
+    check_irc,
+    files_folder,
+    keeps_files,
+    policy_from_options,
+    push_subject,
+)
 from gmessenger.server.snapshot import LoopLagMonitor, status_report
 from gmessenger.server.web_address import public_url
 from gmessenger.store import file_from_url, open_store
@@ -50,7 +59,6 @@ if TYPE_CHECKING:
     from gmessenger.server.health import HealthServer
     from gmessenger.server.push.client import PushNetwork
     from gmessenger.server.push.sender import PushSender
-    from gmessenger.server.web.endpoint import WebEndpoint
     from gmessenger.server.web.files import FileRoutes
     from gmessenger.server.web.routes import Route
 
@@ -121,6 +129,7 @@ class Server:
         Raises `ListenError`, `ConfigError`, `FileError` or `StoreLocked`; then ports and store are closed again.
         """
         push_subject(options)
+        check_irc(options)
         self.options = options
         self.supervisor = Supervisor()
         self.certificate = certificate_from_options(options)
@@ -134,16 +143,8 @@ class Server:
         self._reindex_greenlet: Greenlet[..., object] | None = None
         with ExitStack() as on_failure:
             # Ports first: of two servers started alike, the second should report the port, not the store.
-            self._sockets = self._own(listen_tcp(options.ip, options.port), on_failure)
-            self._tls_sockets = (
-                self._own(listen_tcp(options.ip, options.tls_port), on_failure) if self.certificate is not None else []
-            )
-            self.port = self._sockets[0].getsockname()[1]
-            self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
-            self._web_sockets = self._own(listen_on(options.web, "web"), on_failure) if options.web else []
-            self._web_socket_file = socket_file_of(options.web)
-            is_tcp = self._web_sockets and self._web_socket_file is None
-            self.web_port = self._web_sockets[0].getsockname()[1] if is_tcp else None
+            self.ports = ServerPorts(options, has_certificate=self.certificate is not None)
+            on_failure.callback(self.ports.close)
             self.store = open_store(
                 options.store_url, self.supervisor.report, options.store_timeout, options.store_connections
             )
@@ -155,14 +156,10 @@ class Server:
             self._create_services(password_verifier or PasswordVerifier(), push_network)
             on_failure.pop_all()
 
-    def _own(self, sockets: list[socket.socket], on_failure: ExitStack) -> list[socket.socket]:
-        """Have sockets closed if the constructor fails; return them."""
-        for sock in sockets:
-            on_failure.callback(sock.close)
-        return sockets
-
     def _create_services(self, password_verifier: PasswordVerifier, push_network: PushNetwork | None) -> None:
         password_verifier.warm_up()
+        password_verifier.min_bytes = self.options.min_password
+        self._password_verifier = password_verifier
         options = self.options
         limiter = ConnectionLimiter(lambda: self.options, time.monotonic)
         peers = create_peers(self.store, options, self.supervisor)
@@ -190,9 +187,17 @@ class Server:
         self.notify_command = self._create_notify_command()
         self.push_sender = self._create_push_sender(push_network) if options.push else None
         self._context = self._create_context()
-        self.acceptor = Acceptor(self._context, self.messenger, self.certificate, limiter, lambda: self.stopping)
-        if options.web:
-            self.acceptor.web = self._create_web_endpoint()
+        self.acceptor = Acceptor(self._context, self.messenger.sanctions.check_address, limiter, lambda: self.stopping)
+        self.endpoints = EndpointTable(
+            self.ports,
+            self._context,
+            self.acceptor,
+            self.messenger,
+            self.certificate,
+            self.started_at,
+            lambda: self.stopping,
+            self._create_file_routes(),
+        )
         self._control = self._create_control(password_verifier)
         self.health = self._create_health() if options.health else None
 
@@ -241,24 +246,6 @@ class Server:
             is_exclusive=file is not None,
         )
 
-    def _create_web_endpoint(self) -> WebEndpoint:
-        # Imported late: most servers have none.
-        from gmessenger.server.web.assets import page_routes
-        from gmessenger.server.web.endpoint import WebEndpoint
-        from gmessenger.server.web.hooks import HookRoute
-
-        acceptor, messenger, throttle = self.acceptor, self.messenger, self.messenger.throttle
-        hook_route = HookRoute(messenger.hook_poster, lambda: self.options.max_text, messenger.stats.hook_posts).route
-        return WebEndpoint(
-            self._context,
-            self.certificate,
-            acceptor.check_address,
-            acceptor.admit_address,
-            lambda address: throttle.charge_request(throttle.anonymous_buckets(address), 1),
-            lambda: self.stopping,
-            [*page_routes(), hook_route, *self._create_file_routes()],
-        )
-
     def _create_file_routes(self) -> Sequence[Route]:
         if self.files is None:
             return ()
@@ -279,11 +266,9 @@ class Server:
         """Accept connections, and start the background tasks. Raises `ListenError`."""
         if self.node is not None:
             self.node.start()
-        acceptor = self.acceptor
-        acceptor.spare_descriptor.open()
-        self._start_listeners(self._sockets, acceptor.handle_tcp, acceptor.make_full_reply)
-        self._start_listeners(self._tls_sockets, acceptor.handle_tls, acceptor.make_full_reply_tls)
-        self._start_listeners(self._web_sockets, acceptor.handle_web, acceptor.make_full_reply_web)
+        self.acceptor.spare_descriptor.open()
+        for port, endpoint in self.endpoints:
+            self._start_listeners(port, endpoint)
         if self._control is not None:
             self._control.start()
         if self.health is not None:
@@ -297,13 +282,17 @@ class Server:
             port=self.port,
             tls_port=self.tls_port,
             web_port=self.web_port,
+            irc_port=number_of(self.ports.irc),
+            irc_tls_port=number_of(self.ports.irc_tls),
+            irc_websocket=self.irc_websocket_url or None,
         )
 
-    def _start_listeners(
-        self, sockets: Sequence[socket.socket], handle: ConnectionCallback, make_full_reply: Callable[[], bytes]
-    ) -> None:
-        for sock in sockets:
-            listener = ClientListener(sock, handle, self.acceptor.pool, self.acceptor.spare_descriptor, make_full_reply)
+    def _start_listeners(self, port: BoundPort, endpoint: ClientEndpoint) -> None:
+        acceptor = self.acceptor
+        for sock in port.sockets:
+            listener = ClientListener(
+                sock, endpoint.handle, acceptor.pool, acceptor.spare_descriptor, endpoint.make_full_reply
+            )
             listener.start()
             self._listeners.append(listener)
 
@@ -331,29 +320,55 @@ class Server:
     def apply_options(self, options: ServerOptions) -> None:
         """Replace those options that do not need a restart, also for open connections.
 
-        Raises `ConfigError` if the certificate cannot be used, or `push_subject` does; then nothing has changed.
+        Raises `ConfigError` if the certificate cannot be used, or options contradict each other; then nothing has
+        changed.
         """
         push_subject(options)
+        check_irc(options)
         if self.certificate is not None and not self.certificate.reload():
             raise ConfigError("The certificate cannot be used.")
         before, self.options, self._context.options = self.options, options, options
         self.messenger.policy.update_from(policy_from_options(options, self.public_url))
         self.store.erase_within = options.erase_within
+        self._password_verifier.min_bytes = options.min_password
         if options.retention_days != before.retention_days:
             self._restart_retention()
 
     @property
+    def port(self) -> int:
+        """The port of JIM without TLS."""
+        return self.ports.jim.number or 0
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port of JIM over TLS; None without a certificate."""
+        return number_of(self.ports.jim_tls)
+
+    @property
+    def web_port(self) -> int | None:
+        """The port for browsers; None for a Unix socket, and for none."""
+        return number_of(self.ports.web)
+
+    @property
     def web_url(self) -> str | None:
         """Where browsers find the server, as far as it knows; None without a web port."""
-        if self.acceptor.web is None:
-            return None
-        return self.options.web_url or self.acceptor.web.address(self.web_port)
+        web = self.endpoints.web
+        return self.options.web_url or web.address(self.web_port) if web is not None else None
 
     @property
     def public_url(self) -> str:
         """The beginning of URLs by which people find what is on the web port, as far as it is known; empty if not."""
         names = self.certificate.names if self.certificate is not None else None
         return public_url(self.options, names, self.web_port)
+
+    @property
+    def irc_websocket_url(self) -> str:
+        """Where IRC is spoken over WebSocket, as far as the server knows; empty where it is not."""
+        if self.endpoints.irc_websocket is not None:
+            url = self.endpoints.irc_websocket.address(number_of(self.ports.irc_websocket))
+        else:
+            url = f"{self.web_url}{IRC_PATH}" if self.web_url is not None and self.options.offers_irc else ""
+        return f"ws{url.removeprefix('http')}" if url.startswith("http") else url
 
     @property
     def connection_count(self) -> int:
@@ -427,13 +442,11 @@ class Server:
         for listener in self._listeners:
             listener.stop_accepting()
             listener.close()
-        if self._web_socket_file is not None:
-            self._web_socket_file.remove()
+        self.ports.remove_files()
 
     def _close_connections(self, timeout: float) -> int:
         """Block until all connections are closed, or kill them; return how many frames were not delivered."""
-        if self.acceptor.web is not None:
-            self.acceptor.web.stop()
+        self.endpoints.stop_web()
         for connection in list(self.acceptor.connections):
             if connection.protocol.user_name is None:
                 connection.close_gracefully("the server stops")

@@ -9,7 +9,7 @@ from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import Limits, RateLimit
 from gmessenger.config.options import ServerOptions
 from gmessenger.config.options.table import default_files_folder
-from gmessenger.constants import MEMORY_URL
+from gmessenger.constants import IRC_ON_WEB, MEMORY_URL
 from gmessenger.errors import ConfigError
 from gmessenger.room_rules import parse_rules
 from gmessenger.store import POSTGRES_PREFIXES
@@ -54,6 +54,16 @@ def push_subject(options: ServerOptions) -> str:
             "--push needs a way for push services to reach you: --push-contact mailto:NAME@HOST, or an https --web-url."
         )
     return subject if options.push else ""
+
+
+def check_irc(options: ServerOptions) -> None:
+    """Raise `ConfigError` where options for IRC contradict others."""
+    if options.irc_tls_port is not None and not options.tls_certificate:
+        raise ConfigError("--irc-tls-port needs a certificate: --tls-certificate.")
+    if options.irc_websocket == IRC_ON_WEB and not options.web:
+        raise ConfigError(f"--irc-websocket {IRC_ON_WEB} needs --web.")
+    if options.irc_sts is not None and options.irc_tls_number is None:
+        raise ConfigError("--irc-sts needs a port for IRC over TLS: --irc-tls-port, with --tls-certificate.")
 
 
 def policy_from_options(options: ServerOptions, web_url: str = "") -> Policy:

@@ -20,9 +20,11 @@ from gmessenger.config.options import ServerOptions
 from gmessenger.constants import MEMORY_URL
 from gmessenger.errors import ExitError
 from gmessenger.server.acceptor import Acceptor
+from gmessenger.server.endpoint_table import EndpointTable
 from gmessenger.server.files import FileKeeper
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import CertificateManager
+from gmessenger.server.ports import ServerPorts, number_of
 from gmessenger.store import file_from_url
 from gmessenger.urls import redact_url
 
@@ -53,8 +55,8 @@ class ServerView(Protocol):
     """What metrics and status read of a server."""
 
     options: ServerOptions
-    port: int
-    tls_port: int | None
+    ports: ServerPorts
+    endpoints: EndpointTable
     started_at: float
     stopping: bool
     supervisor: Supervisor
@@ -69,7 +71,16 @@ class ServerView(Protocol):
     acceptor: Acceptor
 
     @property
+    def port(self) -> int: ...
+
+    @property
+    def tls_port(self) -> int | None: ...
+
+    @property
     def public_url(self) -> str: ...
+
+    @property
+    def irc_websocket_url(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,9 @@ def status_report(server: ServerView) -> StatusReport:
         pin=server.certificate.pin if server.certificate is not None else "",
         files=_files_report(server),
         web_url=server.public_url,
+        irc_port=number_of(server.ports.irc),
+        irc_tls_port=number_of(server.ports.irc_tls),
+        irc_websocket=server.irc_websocket_url,
     )
 
 

@@ -76,10 +76,14 @@ def _print_address(server: Server) -> None:
     interface = server.options.ip or "every interface"
     tls = f", and on port {server.tls_port} with TLS" if server.tls_port is not None else ""
     web = f", for browsers at {server.web_url}" if server.web_url is not None else ""
+    ports = server.ports
+    irc = f", for IRC on port {ports.irc.number}" if ports.irc is not None else ""
+    irc += f", for IRC with TLS on port {ports.irc_tls.number}" if ports.irc_tls is not None else ""
+    irc += f", for IRC over WebSocket at {server.irc_websocket_url}" if server.irc_websocket_url else ""
     log_name = "stderr" if log_destination == STDERR else log_destination
     with contextlib.suppress(OSError):  # stdout may be closed
         print_line(
-            f"gmessenger {__version__} listens on port {server.port} of {interface}{tls}{web}. "
+            f"gmessenger {__version__} listens on port {server.port} of {interface}{tls}{web}{irc}. "
             f"Log: {log_name}. Ctrl-C stops it.",
             flush=True,
         )

@@ -23,7 +23,8 @@ def public_url(options: ServerOptions, names: Iterable[str] | None, port: int | 
         return options.web_url
     from gmessenger.server.web.endpoint import is_tls_wanted  # imported late: most servers have none
 
-    host, is_encrypted = strip_brackets(options.web.rpartition(":")[0]), names is not None and is_tls_wanted(options)
+    host = strip_brackets(options.web.rpartition(":")[0])
+    is_encrypted = names is not None and is_tls_wanted(options.web, options.web_tls)
     if host in EVERY_INTERFACE:
         known = [name for name in names or () if "*" not in name] if is_encrypted else []
         host = known[0] if known else socket.gethostname()

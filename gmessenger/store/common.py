@@ -38,7 +38,6 @@ CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 NO_PASSWORD: Final = ""
 """In place of the hash of a password, for an account that has none: no password is verified against it."""
 INVITE_ID_SIZE: Final = 8  # hexadecimal digits of the hash
-MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
 PAGE_SIZE: Final = 200  # messages read for a client at a time
 MAX_QUIET: Final = 1000  # amendments that are counted among the unread of a conversation
 MAX_UNREAD: Final = 1000  # unread messages of a conversation that are counted for a push message
@@ -133,6 +132,30 @@ def cut_page(rows: Iterable[RowT], limit: int, text_column: int = TEXT_COLUMN) -
         page.append(row)
         size += len(row[text_column])
     return page, False
+
+
+def bisect_time(
+    conversation: tuple[int, int, int] | None, time: float, find_next: Callable[[int, int], tuple[int, float] | None]
+) -> int:
+    """Return the smallest seq of a message that is not from before `time`, in Unix seconds; else the next one's seq.
+
+    Args:
+        conversation: its id, its head, and the first seq that is stored; None if there is none.
+        find_next: returns seq and time of the first message of a conversation, by its id, from a seq on; or None.
+    """
+    if conversation is None:
+        return 1
+    id, head, low = conversation
+    found = high = head + 1
+    while low < high:  # what is before `low` is too old, and `found` is the first message from `high` on
+        middle = (low + high) // 2
+        row = find_next(id, middle)
+        if row is not None and row[0] < high and row[1] < time:
+            low = row[0] + 1
+        else:
+            high = middle
+            found = min(found, row[0]) if row is not None else found
+    return found
 
 
 class PendingCursors:

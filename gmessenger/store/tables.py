@@ -62,7 +62,7 @@ TABLES: Final = (
     Table("invites", ("hash", "created", "id", "by", "expires", "uses")),
     Table(
         "conversations",
-        ("id", "key", "name", "topic", "creator", "head", "first", "rules", "passing"),
+        ("id", "key", "name", "topic", "creator", "head", "first", "rules", "passing", "topic_by", "topic_at"),
         booleans=("passing",),
         autoincrement=True,
     ),

@@ -1,4 +1,4 @@
-"""Detection of other protocols than JIM (HTTP, TLS, SSH, SOCKS …) by the first bytes of a connection.
+"""Detection of other protocols than the expected one (HTTP, TLS, SSH, SOCKS …) by the first bytes of a connection.
 
 A web page can have a browser send an HTTP request with any body to any port. The lenient reader that course clients
 need would find JIM requests in the body, so a connection that speaks another protocol is not read. JIM begins with `{`;
@@ -8,10 +8,11 @@ a connection that begins otherwise, but with none of these protocols, is of a fa
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
-JIM: Final = ""
-"""The result for a connection of no other known protocol."""
+EXPECTED: Final = ""
+"""The result for a connection of no other known protocol: it speaks what is expected, or rubbish."""
 
 ANY_BYTE: Final = bytes(range(256))
 DIGITS: Final = b"0123456789"
@@ -81,9 +82,11 @@ REJECTIONS: Final[dict[str, bytes]] = {
 class ProtocolDetector:
     """Detects the protocol of one connection from its first bytes, however they arrive."""
 
-    __slots__ = ("_part", "_part_start", "_position", "buffer")
+    __slots__ = ("_own_words", "_part", "_part_start", "_position", "buffer")
 
-    def __init__(self) -> None:
+    def __init__(self, own_words: Collection[bytes] = ()) -> None:
+        """Detect other protocols than one whose connections may begin with these words, in upper case, and a space."""
+        self._own_words = own_words
         self.buffer = bytearray()
         """The bytes fed so far; all of them, as soon as the protocol is known."""
         self._part = self._position = self._part_start = 0
@@ -94,7 +97,7 @@ class ProtocolDetector:
         return self._position
 
     def feed(self, data: bytes) -> str | None:
-        """Append `data` to the buffer; return the name of a protocol, `JIM`, or None if more bytes are needed.
+        """Append `data` to the buffer; return the name of a protocol, `EXPECTED`, or None if more bytes are needed.
 
         White space at the beginning is dropped, as HTTP servers ignore empty lines before a request.
         """
@@ -102,9 +105,9 @@ class ProtocolDetector:
         if not self.buffer:
             return None
         if self.buffer[0] == BRACE:  # nearly always
-            return JIM
+            return EXPECTED
         protocol = _match_signature(self.buffer)
-        if protocol != JIM:
+        if protocol != EXPECTED:
             return protocol
         return self._match_request_line()
 
@@ -122,14 +125,20 @@ class ProtocolDetector:
                     if buffer[self._position + 1] in DIGITS:
                         return "http"
                 if buffer[self._position] == QUOTE:
-                    return JIM
+                    return EXPECTED
                 self._part = TARGET  # one with a space that is not encoded
             elif buffer[self._position] not in SPACE_OR_TAB or self._position == self._part_start:
-                return JIM
-            elif self._part == METHOD and bytes(buffer[: self._position]) in HTTP_METHODS:
-                return "http"
+                return EXPECTED
+            elif self._part == METHOD and (protocol := self._match_word(bytes(buffer[: self._position]))) is not None:
+                return protocol
             elif not self._skip_to_next_part():
                 return None
+
+    def _match_word(self, word: bytes) -> str | None:
+        """Return the protocol of a line that begins with a word and a space; None if the word does not tell."""
+        if word in HTTP_METHODS:
+            return "http"
+        return EXPECTED if word.upper() in self._own_words else None
 
     def _skip_to_next_part(self) -> bool:
         """Skip the space before the next part; return False if that has not arrived."""
@@ -144,17 +153,17 @@ class ProtocolDetector:
         return True
 
 
-def detect_protocol(data: bytes) -> str | None:
+def detect_protocol(data: bytes, own_words: Collection[bytes] = ()) -> str | None:
     """Detect a protocol from the first bytes of a connection in one call, as `ProtocolDetector.feed`."""
-    return ProtocolDetector().feed(data)
+    return ProtocolDetector(own_words).feed(data)
 
 
 def _match_signature(data: bytes | bytearray) -> str | None:
-    """Return the protocol whose signature `data` begins with; None if `data` is too short, `JIM` if there is none."""
+    """Return the protocol whose signature `data` begins with, else `EXPECTED`; None if `data` is too short to tell."""
     undecided = False
     for protocol, signature in SIGNATURES:
         if all(byte in allowed for byte, allowed in zip(data, signature, strict=False)):
             if len(data) >= len(signature):
                 return protocol
             undecided = True
-    return None if undecided else JIM
+    return None if undecided else EXPECTED

@@ -32,7 +32,7 @@ from gmessenger.wire.framing import (
     OversizedFrame,
     is_nested_too_deep,
 )
-from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
+from gmessenger.wire.protocol_detection import EXPECTED, ProtocolDetector
 from gmessenger.wire.version import JIM_VERSION
 
 NATIVE_OPENINGS: Final = ("presence", "register")
@@ -238,7 +238,7 @@ class RequestDecoder:
         if protocol is None:
             return []
         self._detector = None
-        if protocol != JIM:
+        if protocol != EXPECTED:
             self._stream = None
             return [ForeignProtocol(protocol)]
         return self._feed_stream(bytes(detector.buffer))

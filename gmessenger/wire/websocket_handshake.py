@@ -8,9 +8,9 @@ from typing import Final
 from websockets.utils import accept_key
 
 from gmessenger.wire.http_client import SWITCHING_PROTOCOLS, HttpClientCodec, ResponseHead
+from gmessenger.wire.websocket_lines import JIM_SUBPROTOCOL
 
 WEBSOCKET_VERSION: Final = "13"
-SUBPROTOCOL: Final = "jim.2"
 KEY_BYTES: Final = 16
 
 
@@ -30,7 +30,7 @@ class ClientHandshake:
         """Return the request. It has no `Origin`: that is for pages."""
         headers = [("Host", self._host), ("Upgrade", "websocket"), ("Connection", "Upgrade")]
         headers += [("Sec-WebSocket-Version", WEBSOCKET_VERSION), ("Sec-WebSocket-Key", self._key)]
-        return self._http.request(self._target, [*headers, ("Sec-WebSocket-Protocol", SUBPROTOCOL)])
+        return self._http.request(self._target, [*headers, ("Sec-WebSocket-Protocol", JIM_SUBPROTOCOL)])
 
     def receive(self, data: bytes) -> ResponseHead | None:
         """Return the response once its head is complete, else None. Raises ValueError if the bytes are no such head."""
@@ -50,6 +50,6 @@ class ClientHandshake:
             return "a wrong Sec-WebSocket-Accept"
         if response.header("sec-websocket-extensions"):
             return "an extension that was not offered"
-        if response.header("sec-websocket-protocol") not in ("", SUBPROTOCOL):
+        if response.header("sec-websocket-protocol") not in ("", JIM_SUBPROTOCOL):
             return "a subprotocol that was not offered"
         return ""

@@ -191,6 +191,7 @@ def test_the_owner_of_the_server_sets_rules_and_roles_of_rooms(store_dir: StoreD
         event = dale.receive()
         assert (event["action"], event["role"], event["by"]) == ("role", "owner", "server")
         assert dale.request(action="rule", id="r", room="#dev", set={"most": 5})["rules"]["hidden"]
+        dale.request(action="topic", id="t", room="#dev", topic="work")
     shown = store_dir.run("room", "show", "#dev")  # without a server, too
     assert "rule\thidden\tyes\t" in shown and "rule\tmost\t5\t" in shown
     assert shown.endswith("role\tdale\towner\nrole\thank\towner\n")
@@ -201,6 +202,7 @@ def test_the_owner_of_the_server_sets_rules_and_roles_of_rooms(store_dir: StoreD
     assert store_dir.run("room", "show", "#dev").endswith("role\thank\towner\n")
     (room,) = [line for line in export_lines(store_dir) if line["kind"] == "room"]
     assert (room["creator"], room["owners"], room["rules"]) == ("hank", ["hank"], {"most": 5})
+    assert (room["topic"], room["topic_by"], room["topic_at"] > 0) == ("work", "dale", True)
     store_dir.run("user", "delete", "hank")
     (room,) = [line for line in export_lines(store_dir) if line["kind"] == "room"]
     assert "creator" not in room and room["owners"] == []

@@ -65,7 +65,7 @@ from gmessenger.errors import (
     TooManyRooms,
 )
 from gmessenger.room_rules import OPEN_ROOM
-from gmessenger.server.acceptor import ConnectionLimiter
+from gmessenger.server.connection_limiter import ConnectionLimiter
 from gmessenger.store import open_store
 from tests.chat.test_passwords import RecordingHasher
 from tests.support.timeouts import TEST_TIMEOUT
@@ -395,7 +395,7 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
     router = cast(Any, None)
     rooms = RoomRegistry(store, router, {account.id: account}, lambda _: None)
     policy = Policy(limits=Limits(max_rooms_created=9))
-    quotas, rights = RoomQuotas(), RoomRights(store, router, rooms)
+    quotas, rights = RoomQuotas(), RoomRights(store, router, rooms, lambda: 1.0)
     passing_rooms = PassingRooms(store, rooms, quotas, policy, lambda: 1.0, gevent.spawn, lambda address: ())
     membership = RoomMembership(store, router, rooms, lambda: 1.0, rights, policy, quotas, passing_rooms)
     creators = [gevent.spawn(membership._create, session, name, OPEN_ROOM) for name in ("#Dev", "#DEV", "#dev")]

@@ -118,6 +118,56 @@ def test_another_device_of_who_speaks_hears_all_of_it_in_order_and_its_own_with_
     assert (hank.sync.delivered("#dev"), phone.sync.delivered("#dev"), phone.sync.acknowledged("#dev")) == (4, 4, 0)
 
 
+def test_who_hears_itself_is_sent_its_own_in_order_with_their_ids_and_has_acknowledged_them(
+    chat: InMemoryChat,
+) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
+    hank.hears_itself = True
+    for number, speaker in enumerate((hank, hank, dale, hank)):
+        chat.messenger.message_service.send(speaker, "#dev", TEXTS[number], f"i{number}")
+    flush(chat)
+    (batch,) = drain_messages(hank)
+    assert [(each.text, each.id) for each in batch.messages] == [
+        ("m0", "i0"),
+        ("m1", "i1"),
+        ("m2", None),
+        ("m3", "i3"),
+    ]
+    assert batch.size == sum(each.size for each in batch.messages)
+    assert (hank.sync.delivered("#dev"), hank.sync.acknowledged("#dev")) == (4, 2)
+    hank.sync.acknowledge("#dev", 4)
+    chat.messenger.message_service.send(hank, "dale", "alone", "i5")
+    flush(chat)
+    (alone,) = drain_messages(hank)
+    assert (alone.text, alone.seq, alone.id) == ("alone", 1, "i5") and hank.sync.acknowledged("dale hank") == 1
+
+
+def test_who_hears_itself_while_it_is_behind_catches_up_on_its_own_too_and_only_once(chat: InMemoryChat) -> None:
+    hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
+    hank.hears_itself = True
+    send_texts(chat, hank)
+    assert drain_texts(hank) == [(text, seq) for seq, text in enumerate(TEXTS, 1)]
+    hank.sync.start_catch_up()
+    send_texts(chat, hank, dale)
+    assert drain_messages(hank) == []
+    chat.messenger.delivery.start_catch_up(hank)
+    wait_until_live(hank)
+    assert drain_texts(hank) == [(text, seq) for seq, text in enumerate(TEXTS, 6)]
+
+
+def test_a_guest_that_hears_itself_is_sent_what_it_says_in_a_room_and_to_an_account(chat: InMemoryChat) -> None:
+    enter_dev(chat, "hank")
+    gus = enter_dev(chat, "gus", account=False)
+    gus.hears_itself = True
+    for to in ("#dev", "hank"):
+        chat.messenger.message_service.send(gus, to, to, "i1")
+        flush(chat)
+    assert [(each.text, each.seq, each.id) for each in drain_messages(gus)] == [("#dev", 1, "i1"), ("hank", 1, "i1")]
+    chat.login("bill")
+    chat.messenger.message_service.send(gus, "bill", "not stored", "i2")
+    assert drain_messages(gus) == []
+
+
 def test_who_speaks_and_misses_something_before_it_catches_up(chat: InMemoryChat) -> None:
     hank, dale = enter_dev(chat, "hank"), enter_dev(chat, "dale")
     send_texts(chat, dale)

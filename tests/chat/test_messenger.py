@@ -200,6 +200,47 @@ def test_those_who_have_talked_are_told_of_each_other(chat: InMemoryChat) -> Non
     assert drain_events(bill) == []
 
 
+def test_a_status_is_sent_at_once_to_who_wants_that_and_not_again(chat: InMemoryChat) -> None:
+    hank, dale, bill = chat.login("hank"), chat.login("dale"), chat.login("bill")
+    dale.wants_status_at_once = True
+    for other in (dale, bill):
+        chat.messenger.message_service.send(hank, other.name, "hi")
+        drain_events(other)
+    chat.messenger.set_status(hank, "away", "at lunch")
+    chat.messenger.set_status(hank, "away", "at lunch")
+    assert (drain_events(dale), drain_events(bill)) == ([PresenceUpdate("hank", "away", "at lunch")], [])
+    chat.run_timers()
+    assert (drain_events(dale), drain_events(bill)) == ([], [PresenceUpdate("hank", "away", "at lunch")])
+    chat.messenger.logout(hank)
+    assert drain_events(dale) == []
+    chat.run_timers()
+    assert drain_events(dale) == drain_events(bill) == [PresenceUpdate("hank", "offline")]
+
+
+def test_who_was_told_at_once_of_a_status_that_is_over_is_told_that_too(chat: InMemoryChat) -> None:
+    hank, dale, bill = chat.login("hank"), chat.login("dale"), chat.login("bill")
+    dale.wants_status_at_once = True
+    for other in (dale, bill):
+        chat.messenger.message_service.send(hank, other.name, "hi")
+        drain_events(other)
+    chat.messenger.set_status(hank, "away")
+    chat.messenger.logout(hank)
+    chat.login("hank")
+    chat.run_timers()
+    assert drain_events(dale) == [PresenceUpdate("hank", "away"), PresenceUpdate("hank", "online")]
+    assert drain_events(bill) == []
+
+
+def test_a_status_is_sent_at_once_neither_to_whom_it_is_hidden_from_nor_to_strangers(chat: InMemoryChat) -> None:
+    hank, dale, bill = chat.login("hank"), chat.login("dale"), chat.login("bill")
+    dale.wants_status_at_once = bill.wants_status_at_once = True
+    chat.messenger.message_service.send(hank, "dale", "hi")
+    drain_events(dale)
+    chat.messenger.blocks.block(hank, "dale")
+    chat.messenger.set_status(hank, "away")
+    assert (drain_events(dale), drain_events(bill)) == ([], [])
+
+
 def test_who_comes_back_within_the_second_was_never_away(chat: InMemoryChat) -> None:
     hank, dale = chat.login("hank"), chat.login("dale")
     chat.messenger.message_service.send(hank, "dale", "hi")

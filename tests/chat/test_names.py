@@ -8,10 +8,13 @@ import pytest
 
 import gmessenger.client
 from gmessenger.chat.confusables import ConfusableIndex
+from gmessenger.constants import SERVER_OWNER
 from gmessenger.errors import BadName, NameConfusable
 from gmessenger.identifiers import ASCII_CONFUSABLES, TABLE, identifier_table, skeleton
-from gmessenger.names import MAX_NAME, check_name, fold, normalize_name
+from gmessenger.names import MAX_NAME, check_name, check_room_name, fold, normalize_name
 from tests.chat.first_names import FIRST_NAMES
+from tests.conftest import FAST
+from tests.support.messenger import InMemoryChat
 
 GOOD = [
     "hank",
@@ -75,6 +78,11 @@ BAD = [
     "AlI",
     "аӏӏ",
     "АӀӀ",
+    "GLOBAL",
+    "gIobal",
+    "NickServ",
+    "nіckserv",
+    "ChanServ",
 ]
 
 
@@ -212,3 +220,25 @@ def test_the_table_says_what_it_was_made_from() -> None:
 @pytest.mark.parametrize("kept", ["ʜᴀɴᴋ", "ꓧꓮꓠꓗ", "ᎪᏞᏆᏟᎬ", "h\u0251nk", "a11"])
 def test_what_was_allowed_once_is_still_a_name_of_somebody(kept: str) -> None:
     assert normalize_name(kept) == kept
+
+
+def test_names_of_services_are_kept_from_new_users_and_not_from_rooms_or_whoever_has_one() -> None:
+    assert check_room_name("#Global") == "#Global"
+    assert normalize_name("NickServ") == "NickServ"
+    for name in ("#all", "#AlI", "#", "##dev"):
+        with pytest.raises(BadName):
+            check_room_name(name)
+
+
+def test_an_account_that_has_the_name_of_a_service_goes_on_with_it_and_a_guest_gets_none() -> None:
+    chat = InMemoryChat()
+    with pytest.raises(BadName):
+        chat.login("NickServ")
+    account = chat.store.create_account("nickserv", "NickServ", FAST.hash("a password"), 1.0)
+    chat.messenger.authenticator.add_account(account)
+    nickserv = chat.login("nickserv", password="a password")
+    dale = chat.login("dale")
+    chat.messenger.message_service.send(dale, "NickServ", "hi")
+    chat.messenger.blocks.block(dale, "NickServ")
+    assert nickserv.name == "NickServ"
+    chat.messenger.moderation.mute(SERVER_OWNER, "NickServ")

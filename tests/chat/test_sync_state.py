@@ -66,6 +66,8 @@ class SlowStore:
 class DeliveryMachine(RuleBasedStateMachine):
     """One session of an account, in rooms that live, while it catches up, leaves, comes back, and reads slowly."""
 
+    hears_itself = False
+
     def __init__(self) -> None:
         super().__init__()
         self.store = SlowStore()
@@ -75,6 +77,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.session = Session("hank", outbox, protocol="jim", accepts_push=True, address="")
         self.session.bind_account(Account(1, "hank", "hank"))
         self.session.bind_device(Device(OWN_DEVICE, "default", {}))
+        self.session.hears_itself = self.hears_itself
         self.delivery.start_catch_up(self.session)
         self.late: dict[str, list[StoredMessage]] = {"#dev": [], "#ops": []}
         self.lives: dict[str, int] = {"#dev": 1, "#ops": 1}
@@ -82,7 +85,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.starts: dict[str, list[int]] = {}
         """From which seqs on the session was a member, by room and life."""
         self.others: dict[str, list[int]] = {}
-        """The seqs of what others said while it was one."""
+        """The seqs of what others said while it was one, and of what it said itself if it hears that."""
         self.received: dict[str, list[int]] = {}
 
     def _spawn(self, what: str, function: Callable[..., object], *args: object) -> None:
@@ -102,7 +105,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         seq = len(messages) + 1
         sender = "hank" if is_own else "dale"
         messages.append(StoredMessage(room, seq, sender, room, self._life(room), 0.0, device))
-        if room in self.store.visible_from and not is_own:
+        if room in self.store.visible_from and (self.hears_itself or not is_own):
             self.others.setdefault(self._life(room), []).append(seq)
         return messages[-1]
 
@@ -174,7 +177,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         for event in self.session.outbox.drain():
             for message in event.messages if isinstance(event, MessageBatch) else [event]:
                 if isinstance(message, Message):
-                    assert message.seq is not None and message.sender == "dale"
+                    assert message.seq is not None and (self.hears_itself or message.sender == "dale")
                     self.received.setdefault(message.text, []).append(message.seq)
         gevent.sleep(0)
 
@@ -215,6 +218,15 @@ class DeliveryMachine(RuleBasedStateMachine):
 
 
 TestDelivery = DeliveryMachine.TestCase
+
+
+class EchoMachine(DeliveryMachine):
+    """The same session, which hears itself: its own messages are owed to it like those of others."""
+
+    hears_itself = True
+
+
+TestEcho = EchoMachine.TestCase
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), max_size=12))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec import msgpack
 
-from gmessenger.chat.outbox import RoomEvent
+from gmessenger.chat.outbox import PresenceUpdate, RoomEvent
 from gmessenger.chat.peers import PeerPresence
 from gmessenger.chat.session import Session
 from gmessenger.cluster.presence import PresenceSync
@@ -44,8 +44,9 @@ class LocalRoom:
     def join(self, session: Session) -> None:
         self.chat.messenger.membership.join(session, "#dev")
 
-    def show_guest(self, node: str, *rooms: str, since: float = 1.0) -> None:
-        self.presence_sync.on_presence(node, "gus", msgpack.encode(PeerPresence("gus", "", since, True, 1, (), rooms)))
+    def show_guest(self, node: str, *rooms: str, since: float = 1.0, status: str = "") -> None:
+        presence = PeerPresence("gus", status, since, True, 1, (), rooms)
+        self.presence_sync.on_presence(node, "gus", msgpack.encode(presence))
 
     def take_room_events(self) -> list[str]:
         """Return the actions of the room events for hank since the last call."""
@@ -71,6 +72,44 @@ def test_a_guest_elsewhere_is_in_the_room(local_room: LocalRoom) -> None:
     assert (local_room.take_room_events(), local_room.names) == (["join"], ["hank", "gus"])
     local_room.presence_sync.on_node_gone("A")
     assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])
+
+
+def test_a_guest_elsewhere_that_is_on_no_node_any_more_has_quit_and_one_that_has_left_a_room_has_not(
+    local_room: LocalRoom,
+) -> None:
+    for show in (lambda: local_room.show_guest("A"), lambda: local_room.presence_sync.on_presence("A", "gus", None)):
+        local_room.show_guest("A", "#dev")
+        show()
+    events = [each for each in drain_events(local_room.hank) if isinstance(each, RoomEvent)]
+    assert [(each.action, each.quit) for each in events] == [
+        ("join", False),
+        ("leave", False),
+        ("join", False),
+        ("leave", True),
+    ]
+
+
+def test_a_status_that_is_set_on_another_node_is_sent_at_once_to_who_wants_that(local_room: LocalRoom) -> None:
+    local_room.hank.wants_status_at_once = True
+    local_room.chat.messenger.presence.link("gus", "hank")
+    local_room.show_guest("A")
+    assert drain_events(local_room.hank) == []
+    local_room.show_guest("A", since=2.0, status="away")
+    assert drain_events(local_room.hank) == [PresenceUpdate("gus", "away")]
+    local_room.chat.run_timers()
+    assert drain_events(local_room.hank) == []
+
+
+def test_watchers_are_told_of_who_comes_and_goes_on_other_nodes_once(local_room: LocalRoom) -> None:
+    seen: list[tuple[str, bool]] = []
+    local_room.chat.messenger.router.watchers.append(lambda key, name, is_online: seen.append((key, is_online)))
+    local_room.show_guest("A")
+    local_room.show_guest("A", "#dev", since=2.0)
+    local_room.show_guest("B", "#dev", since=3.0)
+    local_room.presence_sync.on_node_gone("A")
+    assert seen == [("gus", True)]
+    local_room.presence_sync.on_node_gone("B")
+    assert seen == [("gus", True), ("gus", False)]
 
 
 def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(local_room: LocalRoom) -> None:

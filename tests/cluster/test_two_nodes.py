@@ -76,6 +76,8 @@ def test_rooms_are_the_same_everywhere(cluster: Cluster) -> None:
     assert dale.request("topic", room="#dev", topic="work")["response"] == 200
     assert hank.next_event("topic")["user"]["account_name"] == "dale"
     assert hank.request("members", room="#dev")["topic"] == "work"
+    rooms = [node.app.messenger.rooms.find("#dev") for node in cluster.nodes]
+    assert [room.topic_by for room in rooms] == ["dale", "dale"] and rooms[0].topic_at == rooms[1].topic_at
     assert dale.request("leave", room="#dev")["response"] == 200
     assert hank.next_event("leave")["user"]["account_name"] == "dale"
     assert dale.send_message("#dev", "too late")["code"] == "not_member"

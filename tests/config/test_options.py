@@ -38,6 +38,12 @@ def example(kind: OptionType, default: Any) -> tuple[str, Any]:
         return "Push.example.org,example.net", ("push.example.org", "example.net")
     if kind.metavar == "SITE":
         return "https://chat.example.org", "https://chat.example.org"
+    if kind.metavar == "PORT":
+        return EXAMPLES[int]
+    if kind.metavar == "SECONDS":
+        return EXAMPLES[float]
+    if kind.metavar == "HOSTNAME":
+        return "irc", "irc.local"
     if kind.metavar == "RULES":
         return "invited guests=no", "invited guests=no"
     if kind.metavar in ("PLACE", "HOST:PORT"):

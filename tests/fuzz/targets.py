@@ -165,7 +165,7 @@ def name_text(data: bytes) -> None:
     assert names.check_name(name) == name, "what is taken is not taken again"
     assert 0 < len(name) <= names.MAX_NAME and unicodedata.is_normalized("NFKC", name)
     assert name.isprintable() and not any(unicodedata.bidirectional(char) in ("RLO", "LRO", "RLI") for char in name)
-    assert " " not in name and names.fold(name) not in names.RESERVED
+    assert " " not in name and names.fold(name) not in names.RESERVED | names.SERVICE_NAMES
     assert names.fold(name) == names.fold(text)
 
 

@@ -24,17 +24,23 @@ with atheris.instrument_imports(include=["gmessenger.wire"]):
     from gmessenger.wire.course import CourseCodec
     from gmessenger.wire.encoder import encode
     from gmessenger.wire.event_decoder import EventDecoder
+    from gmessenger.wire.irc.lines import MAX_BODY, MAX_PENDING, BadLine, LineDecoder, format_line
+    from gmessenger.wire.irc.masks import match_mask, normalize_mask
+    from gmessenger.wire.irc.text import split_pieces
+    from gmessenger.wire.irc.timestamps import format_time, parse_time
     from gmessenger.wire.request_decoder import RequestDecoder
 
 from gmessenger.errors import BadFrame
 from tests.support.course_clients import VARIANTS
 from tests.wire import test_course, test_framing, test_jim
+from tests.wire.irc import test_lines, test_vectors
 
 FUZZ_DIRECTORY: Final = ROOT / ".fuzz"
 HEAD_SIZE: Final = 4
 MAX_FRAME: Final = 300
 MAX_BAD_FRAMES: Final = 10**6
-MAX_INPUT: Final = 4096
+MAX_INPUT: Final = 8192
+MIN_PIECE: Final = 7
 MAX_SECONDS: Final = 5
 """Seconds for one input."""
 PRESENCE: Final = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
@@ -110,7 +116,26 @@ def client(cuts: bytes, data: bytes) -> None:
         pass
 
 
-DECODERS: Final[tuple[Callable[[bytes, bytes], None], ...]] = (server, native, client)
+def irc(cuts: bytes, data: bytes) -> None:
+    """Check that any split gives the same lines, and that what they say can be written, matched and cut."""
+    decoder, decoded = LineDecoder(), []
+    for chunk in pieces(cuts, data):
+        decoded += decoder.feed(chunk)
+        assert len(decoder._tail) <= MAX_PENDING, "more is kept than the limit"
+    assert decoded == LineDecoder().feed(data)
+    for line in decoded:
+        if isinstance(line, BadLine):
+            format_line("irc.test", line.command or "*", tags={"label": line.label})
+            continue
+        assert len(format_line("irc.test", "PRIVMSG", ["#dev", " ".join(line.params)]).strip()) <= MAX_BODY
+        for text in (*line.params, *line.tags.values()):
+            assert match_mask(text, text) and normalize_mask(normalize_mask(text)) == normalize_mask(text)
+            assert all(len(piece.encode()) <= MIN_PIECE for piece, _ in split_pieces(text, MIN_PIECE))
+            seconds = parse_time(text)
+            assert seconds is None or (parse_time(format_time(seconds)) or 0) <= seconds
+
+
+DECODERS: Final[tuple[Callable[[bytes, bytes], None], ...]] = (server, native, client, irc)
 
 
 def run_input(data: bytes) -> None:
@@ -124,6 +149,8 @@ def seeds() -> Iterator[bytes]:
     raw: list[Any] = [*test_framing.OBJECTS, *test_course.NAMES, *test_course.MESSAGES]
     raw += [item.presence("hank") for item in VARIANTS]
     raw += [item.message("hank", "dale", "hello") for item in VARIANTS]
+    frames += [data for data, _ in test_lines.STREAMS if len(data) < MAX_INPUT]
+    frames += [text.encode() for text, _ in test_vectors.SPLIT]
     frames += [item if isinstance(item, bytes) else json.dumps(item).encode() for item in raw]
     for target in range(len(DECODERS)):
         for frame in frames:

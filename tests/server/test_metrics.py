@@ -79,7 +79,7 @@ def test_connections_and_logins_are_counted_by_what_they_are(watched: Watched, c
     assert grown["gmessenger_connections", "native", "account", "plain"] in (2, 3)  # who was replaced may be leaving
     assert grown["gmessenger_connections", "course", "guest", "plain"] == 1
     assert grown["gmessenger_connections", "unknown", "unknown", "plain"] == 1
-    assert grown["gmessenger_connections_opened_total", "plain"] == 5
+    assert grown["gmessenger_connections_opened_total", "jim", "plain"] == 5
     assert grown["gmessenger_connections_refused_total", "server_full"] == 1
     assert grown["gmessenger_logins_total", "ok"] == 3
     assert grown["gmessenger_logins_total", "resumed"] == grown["gmessenger_logins_total", "wrong_password"] == 1
@@ -160,7 +160,7 @@ def test_encrypted_connections_are_told_apart_and_the_certificates_end_is_shown(
     connector.open_native(TlsAddress(server, authority), "hank")
     shown = watched.shown()
     assert shown["gmessenger_connections", "native", "guest", "tls"] == 1
-    assert shown["gmessenger_connections_opened_total", "tls"] == 1
+    assert shown["gmessenger_connections_opened_total", "jim", "tls"] == 1
     assert shown["gmessenger_certificate_expiry_timestamp_seconds",] == server.app.certificate.expires_at
     with socket.create_connection((server.host, server.app.tls_port), timeout=10) as client:
         client.shutdown(socket.SHUT_WR)

@@ -209,7 +209,7 @@ def test_passwords_are_taken_on_an_encrypted_line_from_anywhere(
     begin: Start, authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = begin()
-    monkeypatch.setattr("gmessenger.server.jim.handler.is_loopback", lambda address: False)
+    monkeypatch.setattr("gmessenger.server.protocol.handler.is_loopback", lambda address: False)
     hank = native(server, authority)
     assert hank.request("register", password="correct horse")["response"] == 201
     hank.close()

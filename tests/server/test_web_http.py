@@ -288,8 +288,7 @@ def test_requests_are_counted_and_refusals_logged(server: RunningServer, caplog:
             read_response(sock)
         sock.sendall(request_head(LOOPBACK))
         read_head(sock)
-    assert server.app.acceptor.web is not None
-    assert server.app.acceptor.web.request_count == {404: 1, 426: 1, 421: 1, 101: 1}
+    assert server.app.endpoints.web_request_count == {404: 1, 426: 1, 421: 1, 101: 1}
     refusals = [record for record in caplog.records if record.message == "web_request_refused"]
     assert [record.fields["reason"][:3] for record in refusals] == ["426", "421"]  # type: ignore[attr-defined]
     assert "secret-token" not in caplog.text

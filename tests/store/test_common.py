@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gmessenger.chat.records import DeviceCursor, MessageTrace, ReaderInfo
-from gmessenger.store.common import PendingCursors, advance_cursors, bisect_bad
+from gmessenger.store.common import PendingCursors, advance_cursors, bisect_bad, bisect_time
 
 
 class _Sink:
@@ -73,3 +75,22 @@ def test_a_trace_has_what_was_acknowledged_and_is_not_on_disk() -> None:
     trace = MessageTrace(1, 9, None, [ReaderInfo(1, 1, 0, devices)])
     assert advance_cursors(trace, {1: 5, 2: 4, 8: 8}) is trace
     assert [device.cursor for device in devices] == [5, 7] and advance_cursors(None, {1: 5}) is None
+
+
+@given(st.dictionaries(st.integers(1, 60), st.floats(0, 9), max_size=20), st.integers(0, 5), st.floats(-1, 10))
+def test_the_first_message_from_a_time_on_is_found_across_gaps(
+    drawn: dict[int, float], pruned: int, time: float
+) -> None:
+    times = dict(zip(sorted(drawn), sorted(drawn.values()), strict=True))
+    head = max(times, default=pruned)
+    expected = min((seq for seq, at in times.items() if at >= time), default=head + 1)
+
+    def find_next(id: int, start: int) -> tuple[int, float] | None:
+        nonlocal reads
+        reads += 1
+        return min(((seq, at) for seq, at in times.items() if seq >= start), default=None)
+
+    reads, first = 0, min(times, default=head + 1)
+    assert bisect_time((7, head, first), time, find_next) == expected
+    assert reads <= 6  # of at most 60 seqs
+    assert bisect_time(None, time, find_next) == 1

@@ -536,6 +536,20 @@ def test_pruning_moves_first_and_never_the_seq(driver: StoreDriver) -> None:
     assert driver.find_texts("new") == ["new"]
 
 
+def test_the_first_message_from_a_time_on_is_found(driver: StoreDriver) -> None:
+    seq_at = driver.store.seq_at
+    assert seq_at(DIRECT, 0.0) == 1
+    driver.append(*[driver.message(time=time) for time in (2.0, 3.0, 3.0, 3.25, 9.0)])
+    times = (0.0, 2.0, 2.5, 3.0, 3.001, 9.0, 9.5)
+    assert [seq_at(DIRECT, time) for time in times] == [1, 1, 2, 2, 4, 5, 6]
+    driver.store.erase_messages(driver.hank)
+    assert [seq_at(DIRECT, time) for time in times] == [1, 1, 2, 2, 4, 5, 6]
+    driver.store.prune(3.1)
+    assert [seq_at(DIRECT, time) for time in times] == [4, 4, 4, 4, 4, 5, 6]
+    driver.store.prune(99.0)
+    assert [seq_at(DIRECT, time) for time in times] == [6] * len(times)
+
+
 def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(driver: StoreDriver) -> None:
     driver.create_room("#dev")
     driver.create_room("#other")
@@ -1016,6 +1030,17 @@ class OwnedRoom:
 @pytest.fixture
 def owned(driver: StoreDriver) -> OwnedRoom:
     return OwnedRoom(driver)
+
+
+def test_it_is_kept_who_has_set_a_topic_and_when(opened: Callable[[], Store]) -> None:
+    store = opened()
+    room = store.create_room("#dev", "#Dev", None, 1.0)
+    assert (room.topic_by, room.topic_at) == ("", None)
+    store.set_topic("#dev", "work", "Hank", 2.5)
+    store.set_topic("#dev", "play", "Dale", 3.5)
+    (room,) = store.rooms()
+    assert (room.topic, room.topic_by, room.topic_at) == ("play", "Dale", 3.5)
+    assert store.create_room("#dev", "#Dev", None, 4.0) == room
 
 
 def test_rules_of_a_room_are_set_one_by_one_and_kept(driver: StoreDriver) -> None:

@@ -67,7 +67,7 @@ def populate(store: Store) -> None:
     for key in ("#dev", "#gone"):
         store.create_room(key, key.title(), hank, 5.0)
         store.join(key, hank, 1.0)
-    store.set_topic("#dev", "Ёжики и 東京都")
+    store.set_topic("#dev", "Ёжики и 東京都", "Ёжик", 12.5)
     for number in range(1, 21):
         text = f"число {number} in 東京都 \U0001f389"
         append_one(store, NewMessage("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))

@@ -40,11 +40,18 @@ class InMemoryChat:
         )
 
     def login(
-        self, name: str, *, frames: int = 100, accepts_push: bool = True, address: str = "here:1", **login: Any
+        self,
+        name: str,
+        *,
+        frames: int = 100,
+        accepts_push: bool = True,
+        address: str = "here:1",
+        most: int | None = None,
+        **login: Any,
     ) -> Session:
         outbox = Outbox(frames, 10_000, lambda: None, lambda: None, accepts_batches=accepts_push)
         session, undelivered = self.messenger.login(LoginRequest(name, "test", accepts_push, address, **login), outbox)
-        self.messenger.start_delivery(session, undelivered)
+        self.messenger.start_delivery(session, undelivered, most)
         return session
 
     def run_timers(self) -> None:

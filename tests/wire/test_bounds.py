@@ -15,6 +15,7 @@ from gmessenger.errors import BadFrame, BadName, BadPassword, BadRequest, WireEr
 from gmessenger.field_types import MAX_QUERY, MAX_SEQ
 from gmessenger.names import MAX_RAW_NAME
 from gmessenger.wire.events import CourseContact, CourseMessage, CoursePresence, InvalidFrame, NativeRequest
+from gmessenger.wire.irc.lines import MAX_BODY, MAX_CLIENT_TAGS, BadLine, Line, LineDecoder
 from gmessenger.wire.request_decoder import RequestDecoder, decode_request
 
 NAME, TOKEN = MAX_RAW_NAME, 256
@@ -198,6 +199,19 @@ def test_a_course_client_names_nobody_with_more_than_a_name() -> None:
         isinstance(presence, CoursePresence) and isinstance(msg, CourseMessage) and isinstance(contact, CourseContact)
     )
     assert {len(name or "") for name in (presence.name, msg.to, contact.name)} == {MAX_RAW_NAME}
+
+
+@pytest.mark.parametrize("letter", [" x", "x", ":", " :", " \u0436", "\U0001f600 "])
+@pytest.mark.parametrize("tag", ["", "@x", "@x=1;", "@;", "@x=\\\\"])
+def test_a_line_of_irc_has_no_more_than_its_bytes(tag: str, letter: str) -> None:
+    tags = (tag * MAX_CLIENT_TAGS).encode()[: MAX_CLIENT_TAGS - 1] + b" " if tag else b""
+    body = (f"PING {letter * MAX_BODY}").encode()[:MAX_BODY].decode(errors="ignore").encode()
+    (line,) = LineDecoder().feed(tags + body + b"\n")
+    assert isinstance(line, Line)
+    assert sum(len(param.encode()) for param in (line.command, *line.params)) <= MAX_BODY
+    assert sum(len(part) for tag in line.tags.items() for part in tag) < MAX_CLIENT_TAGS
+    for larger in (tags + body + b"x" * 5, b"x" + tags + body if tag else b"x" * 511):
+        assert isinstance(LineDecoder().feed(larger + b"\n")[0], BadLine)
 
 
 BAD_ARGUMENTS = [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gmessenger.errors import BadFrame, FrameTooLong
 from gmessenger.wire import events
 from gmessenger.wire.protocol_detection import (
+    EXPECTED,
     HTTP_METHODS,
-    JIM,
     REJECTIONS,
     SIGNATURES,
     ProtocolDetector,
@@ -124,7 +124,7 @@ def test_every_signature_has_a_case() -> None:
 
 @pytest.mark.parametrize("data", RUBBISH)
 def test_rubbish_is_none_of_them_and_what_follows_it_is_heard(data: bytes) -> None:
-    assert detect_protocol(data + PRESENCE) == detect_byte_by_byte(data + PRESENCE) == JIM
+    assert detect_protocol(data + PRESENCE) == detect_byte_by_byte(data + PRESENCE) == EXPECTED
     for pieces in ([data + PRESENCE], [bytes([byte]) for byte in data + PRESENCE]):
         decoder = RequestDecoder(65_536)
         decoded = [event for piece in pieces for event in decoder.feed(piece)]
@@ -134,7 +134,7 @@ def test_rubbish_is_none_of_them_and_what_follows_it_is_heard(data: bytes) -> No
 
 @pytest.mark.parametrize("data", [b"{", b" \r\n\t{", PRESENCE, b'{"ACTION":"presence"'])
 def test_jim_is_known_by_its_first_byte(data: bytes) -> None:
-    assert detect_protocol(data) == JIM
+    assert detect_protocol(data) == EXPECTED
 
 
 @pytest.mark.parametrize(("data", "protocol"), CASES, ids=lambda value: str(value)[:30])

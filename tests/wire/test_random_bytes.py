@@ -14,6 +14,7 @@ from gmessenger.wire.course import split_text
 from gmessenger.wire.encoder import encode
 from gmessenger.wire.event_decoder import EventDecoder
 from gmessenger.wire.framing import ObjectReader, OversizedFrame
+from gmessenger.wire.irc.lines import MAX_PENDING, BadLine, Line, LineDecoder, format_line
 from gmessenger.wire.request_decoder import RequestDecoder
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}'
@@ -30,6 +31,16 @@ NEARLY = st.lists(
     st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b"\n", b":", b",", b"1", b"true", b"\xff", b"\0", PRESENCE])
     | st.binary(max_size=8)
     | OBJECT.map(lambda value: json.dumps(value).encode()),
+    max_size=30,
+).map(b"".join)
+
+NEARLY_IRC = st.lists(
+    st.sampled_from(
+        [b"@", b":", b" ", b" :", b";", b"=", b"\\", b"\r", b"\n", b"\r\n", b"\0", b"\xff", b"label=", b"PING"]
+    )
+    | st.binary(max_size=8)
+    | st.integers(1, 5000).map(lambda size: b"x" * size)
+    | TEXT.map(str.encode),
     max_size=30,
 ).map(b"".join)
 
@@ -107,6 +118,26 @@ def test_pieces_of_a_text_fit_and_are_the_text(text: str, room: int) -> None:
     pieces = list(split_text(text, room))
     assert "".join(pieces) == text
     assert all(len(encode({"": piece})) - len(encode({"": ""})) <= room for piece in pieces)
+
+
+@given(st.data(), NEARLY_IRC)
+@example(None, b"@label=" + b"x" * 5000 + b" \n")
+def test_any_bytes_of_irc_in_any_split_are_heard_the_same(data: st.DataObject | None, raw: bytes) -> None:
+    decoder, decoded = LineDecoder(), []
+    for chunk in data.draw(split(raw)) if data is not None else [raw[:4096], raw[4096:]]:
+        decoded += decoder.feed(chunk)
+        assert len(decoder._tail) <= MAX_PENDING
+    assert decoded == LineDecoder().feed(raw)
+
+
+@given(NEARLY_IRC)
+def test_a_line_of_irc_is_read_as_it_was_written(raw: bytes) -> None:
+    for line in LineDecoder().feed(raw + b"\n"):
+        if isinstance(line, BadLine):
+            assert format_line("irc.test", line.command or "*", tags={"label": line.label})
+        else:
+            written = format_line("", line.command, line.params, line.tags)
+            assert LineDecoder().feed(written) == [Line(line.command, line.params, line.tags)]
 
 
 @settings(max_examples=30)

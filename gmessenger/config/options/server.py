@@ -27,7 +27,14 @@ from gmessenger.config.types import (
     text,
     web_url,
 )
-from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, RegistrationMode, WebTls
+from gmessenger.constants import (
+    DEFAULT_IRC_TLS_PORT,
+    DEFAULT_PORT,
+    DEFAULT_TLS_PORT,
+    MIN_PASSWORD_BYTES,
+    RegistrationMode,
+    WebTls,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,12 @@ class ServerOptions(IrcOptions):
     def store_url(self) -> str:
         """The option, or the default for the port: servers on one machine have different ports."""
         return self.store or default_store_url(self.port)
+
+    @property
+    def irc_tls_number(self) -> int | None:
+        """The port for IRC over TLS: the option, or the default beside `--irc-port`; None for none."""
+        has_default = self.irc_tls_port is None and self.irc_port is not None and self.tls_certificate
+        return DEFAULT_IRC_TLS_PORT if has_default else self.irc_tls_port
 
     ip: str = option(
         "",
@@ -271,6 +284,12 @@ class ServerOptions(IrcOptions):
         count(0),
         "accounts that may be registered from one address per hour; 0 is no limit",
         "for a class or a club",
+    )
+    min_password: int = option(
+        MIN_PASSWORD_BYTES,
+        count(1, 64),
+        "the fewest bytes that a new password may have; passwords that are kept already go on being valid",
+        "to demand longer ones",
     )
     failures_per_ip: int = option(
         50,

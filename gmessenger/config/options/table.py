@@ -92,7 +92,8 @@ def option(
 def option_rows(options_class: type[Any]) -> tuple[Option, ...]:
     """Return the rows of a table in the order of its fields, but for those that it inherits, which come last."""
     rows = [Option(column.name, column.default, *column.metadata["row"]) for column in fields(options_class)]
-    return tuple(sorted(rows, key=lambda row: (row.key.startswith("log_"), row.key.startswith("push"))))
+    inherited = ("push", "irc", "log_")
+    return tuple(sorted(rows, key=lambda row: [row.key.startswith(prefix) for prefix in reversed(inherited)]))
 
 
 def default_files_folder(store_url: str) -> Path | None:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw
 from gmessenger.chat.outbox import (
     CatchUpDone,
     DeliveryReceipt,
+    EncodingCache,
     InvitationEvent,
     LivenessProbe,
     Message,
@@ -32,6 +33,10 @@ from gmessenger.wire import events
 from gmessenger.wire.encoder import Encodable, make_response, pre_encode, pre_encode_lines
 from gmessenger.wire.events import MessageEvent, PlainMessageEvent, SentFile, UserInfo
 
+CACHE_KEY: Final = "native"
+"""The key of this protocol's frames in `Message.encoded`: an event looks the same to all its sessions."""
+NOT_ENCODED: Final[EncodingCache] = {}
+
 
 def encode_room_message(message: Message, recipient: str) -> Encodable:
     """Return the frame of a message to a room, or of a broadcast, for the session of `recipient`."""
@@ -41,10 +46,17 @@ def encode_room_message(message: Message, recipient: str) -> Encodable:
     return _encode_shared(message)
 
 
-def _encode_shared(message: Message) -> Raw:
+def _encode_shared(message: Message) -> Encodable:
     # Encoded once for all recipients: encoding is most of what a delivery costs.
-    encoded: Raw = message.encoded or pre_encode(message_event(message))
-    message.encoded = encoded
+    return (message.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(message, pre_encode(message_event(message)))
+
+
+def _keep(event: Message | MessageBatch | TextBatch | PresenceUpdate, encoded: Raw) -> Encodable:
+    """Keep what an event is encoded as, for other sessions, and return it."""
+    if event.encoded is None:
+        event.encoded = {CACHE_KEY: encoded}
+    else:
+        event.encoded[CACHE_KEY] = encoded
     return encoded
 
 
@@ -78,34 +90,31 @@ def _sent_file(file: FileInfo) -> SentFile:
 
 def _encode_presence(change: PresenceUpdate) -> Encodable:
     user = UserInfo(change.name, status=change.status, note=change.note or None)
-    encoded: Raw = change.encoded or pre_encode(events.PresenceEvent(user))
-    change.encoded = encoded
-    return encoded
+    return (change.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(change, pre_encode(events.PresenceEvent(user)))
 
 
 def _encode_message_batch(batch: MessageBatch) -> Encodable:
-    if batch.encoded is None:
-        if batch.messages[0].to[:1] == ROOM_PREFIX:  # a sender gets another batch, without its own messages
-            frames: list[Encodable] = [message.encoded or _encode_shared(message) for message in batch.messages]
-        else:
-            frames = [message_event(message) for message in batch.messages]
-        batch.encoded = pre_encode_lines(frames)
-    encoded: Raw = batch.encoded
-    return encoded
+    return (batch.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(batch, pre_encode_lines(_batch_frames(batch)))
+
+
+def _batch_frames(batch: MessageBatch) -> list[Encodable]:
+    if batch.messages[0].to[:1] == ROOM_PREFIX:  # a sender gets another batch, without its own messages
+        return [(each.encoded or NOT_ENCODED).get(CACHE_KEY) or _encode_shared(each) for each in batch.messages]
+    return [message_event(message) for message in batch.messages]
 
 
 def _encode_text_batch(batch: TextBatch) -> Encodable:
     sender, to, time = batch.sender, batch.to, batch.time
-    encoded: Raw = batch.encoded or pre_encode_lines(
-        [PlainMessageEvent(sender, to, time, text) for text in batch.texts]
+    return (batch.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(
+        batch, pre_encode_lines([PlainMessageEvent(sender, to, time, text) for text in batch.texts])
     )
-    batch.encoded = encoded
-    return encoded
 
 
 ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
     "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
-    "leave": lambda change: events.LeaveEvent(change.room, UserInfo(change.name), change.by, change.reason),
+    "leave": lambda change: events.LeaveEvent(
+        change.room, UserInfo(change.name), change.by, change.reason if change.by is not None else None
+    ),
     "topic": lambda change: events.TopicEvent(change.room, UserInfo(change.name), change.topic or ""),
     "rule": lambda change: events.RuleEvent(change.room, UserInfo(change.name), change.rules or {}),
     "role": lambda change: events.RoleEvent(change.room, UserInfo(change.name), change.role or "member", change.by),
@@ -137,4 +146,7 @@ ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
         ReplacedError.status, None, replaced.time, ReplacedError().to_fields()
     ),
 }
-"""Encoders of the items that are neither a message nor a response."""
+"""Encoders of the items that are neither a message nor a response.
+
+There is none of `EncodedFrames`, which are made by another protocol for its own sessions, nor of `Signal`, which
+JIM has no frame for, nor of `BacklogSkipped`: native sessions are sent their whole backlog."""

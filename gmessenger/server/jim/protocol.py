@@ -21,10 +21,10 @@ from gmessenger.server.jim.commands import (
 from gmessenger.server.jim.course import CourseHandler
 from gmessenger.server.jim.native import NativeHandler
 from gmessenger.server.net.connection import Connection
+from gmessenger.server.net.foreign_protocol import reject_foreign
 from gmessenger.timeslice import TimeSlice
 from gmessenger.wire import events
 from gmessenger.wire.events import ClientEvent, ForeignProtocol, InvalidFrame
-from gmessenger.wire.protocol_detection import REJECTIONS
 from gmessenger.wire.request_decoder import TOLERATED_CODES, RequestDecoder
 
 MESSAGE_BATCH: Final = 32
@@ -86,7 +86,7 @@ class JimProtocol:
         if len(received) > 1:
             self._dispatch_batch(received)
         elif received and type(received[0]) is ForeignProtocol:
-            self._reject_foreign(received[0].protocol)
+            reject_foreign(self._connection, received[0].protocol)
         elif received and self._dispatch(received[0]) and self._connection.writer.is_blocked:
             self._yield(TimeSlice())
 
@@ -103,6 +103,9 @@ class JimProtocol:
 
     def send_probe(self) -> bool:
         return self._handler is not None and self._handler.send_probe()
+
+    def sweep(self, now: float) -> None:
+        """Do nothing: nothing of JIM is due at a time."""
 
     def eof_received(self) -> None:
         if self._handler is not None and not self._handler.is_closing:
@@ -136,14 +139,6 @@ class JimProtocol:
         if self._handler is not None and self._handler.is_backlogged:
             self._connection.writer.drain()
         time_slice.yield_if_expired()
-
-    def _reject_foreign(self, protocol: str) -> None:
-        """Close a connection that speaks another protocol, after a reply in that protocol if there is one."""
-        connection = self._connection
-        connection.context.rejected_count[protocol] += 1
-        log.log_event("connection_refused", address=connection.address, reason=f"it speaks {protocol}")
-        connection.writer.write(REJECTIONS.get(protocol, b""))
-        connection.close_gracefully(f"it speaks {protocol}")
 
     def _handler_for(self, event: ClientEvent) -> NativeHandler | CourseHandler:
         """Return the handler for a connection that has not logged in: of the kind of this request."""

@@ -53,6 +53,9 @@ class ConnectionProtocol(Protocol):
     def send_probe(self) -> bool:
         """Ask the client to answer; False if the protocol has no probe. Called by the sweep."""
 
+    def sweep(self, now: float) -> None:
+        """Do what is due. Called about once a second, until the connection closes. `now`: monotonic seconds."""
+
     def eof_received(self) -> None:
         """Answer what the client has requested, then close: it sends nothing more, but may still read."""
 
@@ -185,8 +188,13 @@ class Connection:
         self.is_closing, self._closing_since = True, time.monotonic()
 
     def check_timeouts(self, now: float) -> None:
-        """Close or probe a connection that has waited too long. `now`: monotonic seconds."""
+        """Close or probe a connection that has waited too long, and have its protocol do what is due.
+
+        `now`: monotonic seconds.
+        """
         options = self._context.options
+        if not self.is_closing:
+            self.protocol.sweep(now)
         if self.is_closing:
             if now - self._closing_since > options.close_timeout and not self.writer.is_blocked:
                 self.abort("did not close")

@@ -5,17 +5,12 @@ from __future__ import annotations
 import errno
 import math
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from gevent import Timeout, ssl
 from gevent import socket as waiting
-
-from gmessenger.errors import TlsRequired
-from gmessenger.wire.encoder import encode_error
-from gmessenger.wire.protocol_detection import JIM, REJECTIONS, detect_protocol
 
 SOCKET_OPTIONS: Final = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -126,13 +121,13 @@ class TlsTransport:
         self,
         sock: socket.socket,
         context: ssl.SSLContext,
-        make_not_tls_reply: Callable[[bytes], bytes] | None = None,
+        make_not_tls_reply: Callable[[bytes], bytes],
     ) -> None:
         """`make_not_tls_reply` returns what a client is sent that begins with these bytes, which are not TLS."""
         set_socket_options(sock)
         self._socket = sock
         self._context = context
-        self._make_not_tls_reply = make_not_tls_reply or make_jim_reply
+        self._make_not_tls_reply = make_not_tls_reply
         self._is_open = False
 
     def fileno(self) -> int:
@@ -215,12 +210,6 @@ def _require_handshake(sock: socket.socket, make_reply: Callable[[bytes], bytes]
     if first and first[0] != TLS_HANDSHAKE_TYPE:
         _send_and_linger(sock, make_reply(first))
         raise NotTlsError(errno.EPROTO, "it does not speak TLS")
-
-
-def make_jim_reply(first_bytes: bytes) -> bytes:
-    """Return the reply to a client of the TLS port that begins with these bytes."""
-    protocol = detect_protocol(first_bytes) or JIM
-    return REJECTIONS.get(protocol, b"") if protocol != JIM else encode_error(TlsRequired(), time.time())
 
 
 def _send_and_linger(sock: socket.socket, data: bytes) -> None:

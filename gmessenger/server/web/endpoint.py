@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gmessenger.chat.throttle import WeightedNetworks
-from gmessenger.config.options import ServerOptions
-from gmessenger.errors import FrameTooLong
+from gmessenger.constants import WebTls
 from gmessenger.hosts import strip_brackets
 from gmessenger.server.net.connection import ServerContext
+from gmessenger.server.net.frontend import Frontend
 from gmessenger.server.net.remote import RemoteAddress, is_in_networks
 from gmessenger.server.net.sockets import unix_socket_path
 from gmessenger.server.net.tls import CertificateManager
 from gmessenger.server.net.transport import TcpTransport, TlsTransport
-from gmessenger.server.web.http_connection import Upgrade
 from gmessenger.server.web.origins import OriginPolicy
-from gmessenger.server.web.routes import Route, RouteTable, WebRequest
+from gmessenger.server.web.routes import Route, RouteTable
 from gmessenger.server.web.session import WebContext, WebSession, local_address_of
-from gmessenger.threads import run_in_thread
-from gmessenger.wire.encoder import encode_error
 
 if TYPE_CHECKING:
     from gmessenger.server.web.websocket_transport import WebSocketTransport
@@ -39,49 +34,40 @@ NOT_TLS_REPLY: Final = (
 EVERY_INTERFACE: Final = frozenset({"", "0.0.0.0", "::"})
 
 
-def _accept_websocket(request: WebRequest) -> Upgrade:
-    _load_websockets()
-    from gmessenger.server.web.upgrade import accept_websocket
+class OpenWebSocket(NamedTuple):
+    """A connection that is a WebSocket now, and the protocol that is spoken there."""
 
-    return accept_websocket(request)
-
-
-@cache
-def _load_websockets() -> None:
-    """Import `websockets` and what that imports, two megabytes, for the first WebSocket. Blocks the greenlet."""
-    run_in_thread(_import_websockets)  # it takes 30 to 80 ms
-
-
-def _import_websockets() -> None:
-    import gmessenger.server.web.upgrade
-    import gmessenger.server.web.websocket_transport  # noqa: F401
-
-
-JIM_ROUTE: Final = Route("/jim", {"GET": _accept_websocket})
+    transport: WebSocketTransport
+    frontend: Frontend
 
 
 class WebEndpoint:
-    """What the web port is like: encrypted or not, whom it lets in, and what is found there."""
+    """What a web port is like: encrypted or not, whom it lets in, and what is found there."""
 
     def __init__(
         self,
         server: ServerContext,
+        place: str,
         certificate: CertificateManager | None,
         check_address: Callable[[str], None],
         admit_address: Callable[[str], WeightedNetworks],
         charge_request: Callable[[str], None],
         is_stopping: Callable[[], bool],
-        routes: Sequence[Route] = (),
+        routes: Sequence[Route],
+        request_count: Counter[int],
     ) -> None:
-        """`routes` are those besides WebSockets; for the rest see `WebContext`."""
+        """`place`: where it listens; `certificate`: None without encryption; for the rest see `WebContext`.
+
+        `request_count` counts requests by the status of the answer.
+        """
         self._server = server
-        self._certificate = certificate if is_tls_wanted(server.options) else None
+        self._place = place
+        self._certificate = certificate
         self._is_stopping = is_stopping
-        self.request_count: Counter[int] = Counter()
-        """Requests by the status of the answer."""
+        self._request_count = request_count
         self._sessions: set[WebSession] = set()
         policy = OriginPolicy(self._certificate_names, lambda: server.options.web_url)
-        table = RouteTable((JIM_ROUTE, *routes), policy)
+        table = RouteTable(routes, policy)
         self._context = WebContext(server, table, check_address, admit_address, charge_request, self._count)
 
     @property
@@ -91,10 +77,9 @@ class WebEndpoint:
 
     def address(self, port: int | None) -> str:
         """Return the URL of the endpoint at a port, with a host that browsers know; without a port, its socket."""
-        place = self._server.options.web
         if port is None:
-            return place
-        host = place.rpartition(":")[0]
+            return self._place
+        host = self._place.rpartition(":")[0]
         if strip_brackets(host) in EVERY_INTERFACE:
             host = next((name for name in self._certificate_names() if "*" not in name), "localhost")
         return f"{self.scheme}://{host}:{port}"
@@ -108,26 +93,25 @@ class WebEndpoint:
         is_proxy = sock.family == socket.AF_UNIX or is_in_networks(remote.address, self._server.options.web_proxy_from)
         return WebSession(transport, remote, local_address_of(sock), self._context, is_proxy=is_proxy)
 
-    def negotiate(self, session: WebSession) -> WebSocketTransport | None:
-        """Answer requests until the connection is a WebSocket, whose transport is returned, or ends. Blocks.
-
-        Raises OSError.
-        """
+    def negotiate(self, session: WebSession) -> OpenWebSocket | None:
+        """Answer requests until the connection is a WebSocket, or ends (None). Blocks. Raises OSError."""
         self._sessions.add(session)
         try:
-            if self._is_stopping() or not session.negotiate():
-                return None
+            upgrade = session.negotiate() if not self._is_stopping() else None
         finally:
             self._sessions.discard(session)
-        from gmessenger.server.web.websocket_transport import WebSocketTransport  # which `_load_websockets` has loaded
+        if upgrade is None:
+            return None
+        from gmessenger.server.web.websocket_transport import WebSocketTransport  # which the route has loaded
 
-        return WebSocketTransport(
+        transport = WebSocketTransport(
             session.transport,
-            self._server.options.max_frame,
-            _make_too_long_reply,
+            upgrade.spec,
+            upgrade.framing,
             is_encrypted=session.is_encrypted,
             is_stopping=self._is_stopping,
         )
+        return OpenWebSocket(transport, upgrade.spec.frontend)
 
     def stop(self) -> None:
         """End the connections of HTTP, each after the request that is being answered. Never blocks."""
@@ -142,17 +126,13 @@ class WebEndpoint:
         return self._certificate.names if self._certificate is not None else ()
 
     def _count(self, status: int) -> None:
-        self.request_count[status] += 1
+        self._request_count[status] += 1
 
 
-def _make_too_long_reply() -> bytes:
-    return encode_error(FrameTooLong(), time.time())
-
-
-def is_tls_wanted(options: ServerOptions) -> bool:
-    """Return whether the web port is encrypted where there is a certificate."""
-    host = strip_brackets(options.web.rpartition(":")[0])
-    if options.web_tls == "no" or host == "localhost" or unix_socket_path(options.web) is not None:
+def is_tls_wanted(place: str, mode: WebTls) -> bool:
+    """Return whether a web port at a place is encrypted where there is a certificate."""
+    host = strip_brackets(place.rpartition(":")[0])
+    if mode == "no" or host == "localhost" or unix_socket_path(place) is not None:
         return False
     try:
         return not ipaddress.ip_address(host).is_loopback

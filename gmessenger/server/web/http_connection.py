@@ -13,8 +13,10 @@ from gevent import socket as waiting
 
 from gmessenger.config.options import ServerOptions
 from gmessenger.server.net.transport import Transport
+from gmessenger.server.web.websocket_spec import WebSocketSpec
 from gmessenger.timeslice import YIELD_DELAY, TimeSlice
 from gmessenger.wire.http import HttpCodec, HttpError, HttpRequest, HttpResponse
+from gmessenger.wire.websocket_lines import LineFraming
 
 READ_CHUNK: Final = 65_536  # bytes
 PIECE: Final = 65_536  # bytes of a body that are read or sent at a time
@@ -25,9 +27,11 @@ LINGER_TIMEOUT: Final = 1.0  # seconds for a client that is refused to read why
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """The answer to a request after which another protocol is spoken on its connection; its headers."""
+    """The answer to a request after which its connection is a WebSocket, with one framing of a protocol."""
 
     headers: tuple[tuple[str, str], ...]
+    spec: WebSocketSpec
+    framing: LineFraming
 
 
 class BodySource(Protocol):

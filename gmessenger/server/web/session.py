@@ -59,13 +59,13 @@ class WebSession:
         """Whether the peer is a trusted proxy: its own address is not what counts."""
         return self._is_proxy
 
-    def negotiate(self) -> bool:
-        """Do the handshake of TLS and answer requests; return whether the connection is a WebSocket now.
+    def negotiate(self) -> Upgrade | None:
+        """Do the handshake of TLS and answer requests, until one is for a WebSocket, or there are no more (None).
 
         Afterwards `remote` and `is_encrypted` are those of its client. Blocks. Raises OSError.
         """
         do_handshake(self.transport, self._context.server, self.remote.address)
-        return self._http.serve() is not None
+        return self._http.serve()
 
     def refuse(self, error: WireError) -> None:
         """Answer whatever is requested with an error. Blocks for about two seconds at most. Raises OSError."""

@@ -9,7 +9,9 @@ from typing import Final
 
 from gmessenger.chat.ratelimit import RateLimit, TokenBucket
 from gmessenger.server.net.transport import Transport
+from gmessenger.server.web.websocket_spec import WebSocketSpec
 from gmessenger.wire.websocket import WebSocketCodec, encode_messages
+from gmessenger.wire.websocket_lines import LineFraming
 
 READ_CHUNK: Final = 32_768
 """Bytes that are read at a time. The shortest frames have six, and take a microsecond each."""
@@ -25,17 +27,18 @@ GOING_AWAY: Final = 1001
 class WebSocketTransport:
     """A WebSocket, after its handshake, over another transport, which it owns from then on.
 
-    What a client sends is bounded by `max_message` bytes a message; what it is sent has a message for each line.
+    What a client is sent has a message for each line.
     """
 
     __slots__ = (
         "_codec",
+        "_framing",
         "_idle_bucket",
         "_is_stopping",
-        "_make_too_long_reply",
         "_out",
         "_out_offset",
         "_piece_length",
+        "_spec",
         "_transport",
         "is_encrypted",
     )
@@ -46,19 +49,17 @@ class WebSocketTransport:
     def __init__(
         self,
         transport: Transport,
-        max_message: int,
-        make_too_long_reply: Callable[[], bytes],
+        spec: WebSocketSpec,
+        framing: LineFraming,
         *,
         is_encrypted: bool,
         is_stopping: Callable[[], bool],
     ) -> None:
-        """`make_too_long_reply` returns the line that answers a message that is too long, and ends the connection.
-
-        `is_encrypted`: whether the client's end of the connection is; `is_stopping`: whether the server stops.
-        """
+        """`is_encrypted`: whether the client's end of the connection is; `is_stopping`: whether the server stops."""
         self._transport = transport
-        self._codec = WebSocketCodec(max_message)
-        self._make_too_long_reply = make_too_long_reply
+        self._spec = spec
+        self._framing = framing
+        self._codec = WebSocketCodec(spec.max_message(), framing=framing)
         self._is_stopping = is_stopping
         self._out = b""  # frames that the socket has not taken yet
         self._out_offset = 0
@@ -95,7 +96,7 @@ class WebSocketTransport:
         if codec.idle_frames:
             self._charge_idle_frames(codec.idle_frames)
         if codec.is_oversized:
-            self._queue(encode_messages(self._make_too_long_reply()))
+            self._queue(encode_messages(self._spec.make_too_long_reply(), self._framing))
         self._send_replies()
 
     def _charge_idle_frames(self, count: int) -> None:
@@ -121,7 +122,7 @@ class WebSocketTransport:
 
     def _send_piece(self, piece: bytes | memoryview) -> bool:
         """Frame lines and send them while nothing waits; return whether all were taken, else the rest waits."""
-        frames = encode_messages(piece)
+        frames = encode_messages(piece, self._framing)
         try:
             taken = self._transport.send(frames)
         except BlockingIOError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gmessenger.chat.records import Credential, Device, DeviceInfo, DeviceLogin
+from gmessenger.chat.records import MAX_DEVICES, Credential, Device, DeviceInfo, DeviceLogin
 from gmessenger.cluster.interfaces import DROPPED
 from gmessenger.errors import AccountDisabled, PasswordRequired, WrongPassword
-from gmessenger.store.common import MAX_DEVICES, ONCE_EXPIRED, hash_secret
+from gmessenger.store.common import ONCE_EXPIRED, hash_secret
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.tsvector import replace_nul

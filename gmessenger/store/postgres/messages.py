@@ -40,6 +40,7 @@ from gmessenger.store.common import (
     PAGE_SIZE,
     ExportRow,
     advance_cursors,
+    bisect_time,
     export_from_rows,
     page_from_rows,
     readers_from_rows,
@@ -85,6 +86,7 @@ SELECT_BEFORE: Final = (
     " AND seq >= greatest(%(visible)s, least(%(before)s, c.head + 1) - %(limit)s) ORDER BY seq DESC LIMIT %(limit)s"
     f") AS m {JOIN_AMENDED} WHERE c.key = %(conversation)s ORDER BY m.seq DESC"
 )
+SELECT_NEXT_TIME: Final = "SELECT seq, time FROM messages WHERE conversation_id = %s AND seq >= %s ORDER BY seq LIMIT 1"
 WITHOUT_AMENDMENTS: Final = "WHERE m.what = '' AND c.key"
 SELECT_AFTER_SHOWN: Final = SELECT_AFTER.replace("WHERE c.key", WITHOUT_AMENDMENTS)
 SELECT_BEFORE_SHOWN: Final = SELECT_BEFORE.replace("WHERE c.key", WITHOUT_AMENDMENTS)
@@ -272,6 +274,13 @@ class MessageStore(Database):
                 _add_reactions(db, page.messages)
             add_files(db, page.messages)
             return page
+
+        return self.read(find)
+
+    def seq_at(self, conversation: str, time: float) -> int:
+        def find(db: PgConnection) -> int:
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
+            return bisect_time(row, time, lambda *start: db.execute(SELECT_NEXT_TIME, start).fetchone())
 
         return self.read(find)
 

@@ -19,7 +19,7 @@ from gmessenger.store.postgres.room_access import check_may_join
 
 ROOM_COLUMNS: Final = (
     "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.starts, m.having_role, "
-    "m.roles, c.passing FROM conversations c, LATERAL ("
+    "m.roles, c.passing, c.topic_by, c.topic_at FROM conversations c, LATERAL ("
     " SELECT array_agg(account_id ORDER BY account_id) AS accounts, array_agg(start ORDER BY account_id) AS starts,"
     " array_agg(account_id ORDER BY account_id) FILTER (WHERE role <> '') AS having_role,"
     " array_agg(role ORDER BY account_id) FILTER (WHERE role <> '') AS roles"
@@ -38,7 +38,7 @@ ADD_OWNER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible, joined, role) SELECT id, %s, 1, %s, 'owner' "
     "FROM accounts WHERE id = %s FOR KEY SHARE ON CONFLICT DO NOTHING"
 )
-SET_TOPIC: Final = "UPDATE conversations SET topic = %s WHERE key = %s"
+SET_TOPIC: Final = "UPDATE conversations SET topic = %s, topic_by = %s, topic_at = %s WHERE key = %s"
 LOCK_PASSING: Final = "SELECT FROM conversations WHERE id = %s AND key = %s AND passing FOR UPDATE"
 HAS_MEMBERS: Final = "SELECT FROM participants WHERE conversation_id = %s AND left_seq IS NULL LIMIT 1"
 MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = %s"
@@ -121,9 +121,9 @@ class RoomStore(Pruner):
     def room_role(self, room: str, account: int) -> RoomRole:
         return self.read(lambda db: roles.find_role_in(db, room, account))
 
-    def set_topic(self, room: str, topic: str, by: str = "") -> None:
+    def set_topic(self, room: str, topic: str, by: str = "", time: float | None = None) -> None:
         def change(db: PgConnection) -> None:
-            if db.execute(SET_TOPIC, (topic, room)).rowcount:
+            if db.execute(SET_TOPIC, (topic, by, time, room)).rowcount:
                 self.record_change(db, "room", room, by=by)
 
         self.change(change)
@@ -159,8 +159,7 @@ class RoomStore(Pruner):
 
 
 def _room_from_row(row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, role_names, passing = row
+    id, key, name, topic, creator, head, first, rules, accounts, starts, having_role, role_names, *others = row
     members = dict(zip(accounts or (), starts or (), strict=True))
     roles_by_id = dict(zip(having_role or (), role_names or (), strict=True))
-    parsed = rules_from_json(rules)
-    return RoomRecord(key, name, topic, creator, head, first, members, id, parsed, roles_by_id, passing)
+    return RoomRecord(key, name, topic, creator, head, first, members, id, rules_from_json(rules), roles_by_id, *others)

@@ -406,6 +406,12 @@ ADD_PASSING_ROOMS: Final = """
 ALTER TABLE conversations ADD COLUMN passing boolean NOT NULL DEFAULT false;
 """
 
+ADD_TOPIC_AUTHORS: Final = """
+-- Who has set the topic of a room, and when; empty and NULL where it was set before that was stored.
+ALTER TABLE conversations ADD COLUMN topic_by text NOT NULL DEFAULT '';
+ALTER TABLE conversations ADD COLUMN topic_at double precision;
+"""
+
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
@@ -415,6 +421,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_FILES,
     ADD_PUSH_SUBSCRIPTIONS,
     ADD_PASSING_ROOMS,
+    ADD_TOPIC_AUTHORS,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)

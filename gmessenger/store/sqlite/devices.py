@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gmessenger.chat.records import Credential, Device, DeviceInfo, DeviceLogin
+from gmessenger.chat.records import MAX_DEVICES, Credential, Device, DeviceInfo, DeviceLogin
 from gmessenger.errors import PasswordRequired, WrongPassword
-from gmessenger.store.common import MAX_DEVICES, ONCE_EXPIRED, hash_secret
+from gmessenger.store.common import ONCE_EXPIRED, hash_secret
 from gmessenger.store.sqlite.database import Database
 
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105

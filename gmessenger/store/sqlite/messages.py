@@ -38,6 +38,7 @@ from gmessenger.store.common import (
     MAX_SENT_AS,
     PAGE_SIZE,
     advance_cursors,
+    bisect_time,
     page_from_rows,
     readers_from_rows,
 )
@@ -70,6 +71,7 @@ BEFORE: Final = (
     "WHERE c.key = ? AND m.seq < ? AND m.seq >= ? ORDER BY m.seq DESC LIMIT ?"
 )
 BETWEEN: Final = f"SELECT {COLUMNS} FROM {MESSAGES} WHERE c.key = ? AND m.seq BETWEEN ? AND ? ORDER BY m.seq "  # noqa: S608
+SELECT_NEXT_TIME: Final = "SELECT seq, time FROM messages WHERE conversation_id = ? AND seq >= ? ORDER BY seq LIMIT 1"
 WITHOUT_AMENDMENTS: Final = "AND m.what = '' ORDER BY"
 AFTER_SHOWN: Final = AFTER.replace("ORDER BY", WITHOUT_AMENDMENTS)
 BEFORE_SHOWN: Final = BEFORE.replace("ORDER BY", WITHOUT_AMENDMENTS)
@@ -218,6 +220,13 @@ class MessageStore(Database):
                 _add_reactions(db, page.messages)
             add_files(db, page.messages)
             return page
+
+        return self.read(find)
+
+    def seq_at(self, conversation: str, time: float) -> int:
+        def find(db: sqlite3.Connection) -> int:
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
+            return bisect_time(row, time, lambda *start: db.execute(SELECT_NEXT_TIME, start).fetchone())
 
         return self.read(find)
 

@@ -18,7 +18,9 @@ from gmessenger.store.sqlite.membership import find_read_range, join_room, leave
 from gmessenger.store.sqlite.pruning import Pruner
 from gmessenger.store.sqlite.room_access import check_may_join
 
-COLUMNS: Final = "SELECT id, key, name, topic, creator, head, first, rules, passing FROM conversations WHERE "
+COLUMNS: Final = (
+    "SELECT id, key, name, topic, creator, head, first, rules, passing, topic_by, topic_at FROM conversations WHERE "
+)
 ROOM: Final = f"{COLUMNS} key = ?"
 ROOMS: Final = f"{COLUMNS} key LIKE '#%'"
 MEMBERS: Final = (
@@ -28,7 +30,7 @@ MEMBERS: Final = (
 ADD_OWNER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible, joined, role) VALUES (?,?,1,?,'owner')"
 )
-SET_TOPIC: Final = "UPDATE conversations SET topic = ? WHERE key = ?"
+SET_TOPIC: Final = "UPDATE conversations SET topic = ?, topic_by = ?, topic_at = ? WHERE key = ?"
 SET_PASSING: Final = "UPDATE conversations SET passing = 1 WHERE id = ?"
 IS_DESERTED: Final = (
     "SELECT 1 FROM conversations c WHERE id = ? AND key = ? AND passing "
@@ -89,8 +91,8 @@ class RoomStore(Pruner):
     def change_role(self, room: str, account: int, role: RoomRole, by: str = "", actor: int | None = None) -> None:
         self.writer.execute(lambda db: roles.change_role(db, room, account, role, actor))
 
-    def set_topic(self, room: str, topic: str, by: str = "") -> None:
-        self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, room)))
+    def set_topic(self, room: str, topic: str, by: str = "", time: float | None = None) -> None:
+        self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, by, time, room)))
         self.schedule_purge()
 
     def delete_room(self, room: str) -> None:
@@ -127,9 +129,11 @@ def _select_rooms(db: sqlite3.Connection) -> list[RoomRecord]:
 
 
 def _room_from_row(db: sqlite3.Connection, row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules, passing = row
+    id, key, name, topic, creator, head, first, rules, passing, *topic_author = row
     members = db.execute(MEMBERS, (id,)).fetchall()
     starts = {account: start for account, start, _ in members}
     having_role = {account: role for account, _, role in members if role}
     parsed, is_passing = rules_from_json(rules), bool(passing)
-    return RoomRecord(key, name, topic, creator, head, first, starts, id, parsed, having_role, is_passing)
+    return RoomRecord(
+        key, name, topic, creator, head, first, starts, id, parsed, having_role, is_passing, *topic_author
+    )

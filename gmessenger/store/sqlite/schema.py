@@ -333,6 +333,12 @@ ADD_PASSING_ROOMS: Final = (
     "ALTER TABLE conversations ADD COLUMN passing BOOLEAN DEFAULT 0 NOT NULL",
 )
 
+ADD_TOPIC_AUTHORS: Final = (
+    # Who has set the topic of a room, and when; empty and NULL where it was set before that was stored.
+    "ALTER TABLE conversations ADD COLUMN topic_by TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE conversations ADD COLUMN topic_at FLOAT",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -345,6 +351,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (STEADY_MERGES,),
     ADD_PUSH_SUBSCRIPTIONS,
     ADD_PASSING_ROOMS,
+    ADD_TOPIC_AUTHORS,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

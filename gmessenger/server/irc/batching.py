@@ -1,0 +1,110 @@
+"""Short ways for many messages: those of one read to one target together, and one from guest to guest at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gmessenger.constants import ONLINE
+from gmessenger.names import ROOM_PREFIX, fold
+from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.chatting import CTCP, shown_name
+from gmessenger.server.irc.handler import IrcHandler, SentMessage
+from gmessenger.server.irc.messages import MAX_LINE
+from gmessenger.server.irc.network import is_service
+
+ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)
+"""Capabilities with which a client is told of its messages."""
+MAX_UTF8: Final = 4
+"""Bytes of a character."""
+
+
+def group_messages(messages: list[tuple[str, str]]) -> dict[str, list[str]] | None:
+    """Return texts by target, each target's in their order; None where two spellings are of one target."""
+    targets, texts = zip(*messages, strict=True)
+    if targets.count(targets[0]) == len(targets):
+        return {targets[0]: list(texts)}
+    by_target: dict[str, list[str]] = {}
+    for target, text in messages:
+        by_target.setdefault(target, []).append(text)
+    return by_target if len({fold(target) for target in by_target}) == len(by_target) else None
+
+
+def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
+    """Send plain texts to one target together; False, and nothing was done, where each must be sent by itself."""
+    session = handler.session
+    if session is None or not handler.is_registered or session.outbox.closed:
+        return False
+    if target[:1] != ROOM_PREFIX:
+        if is_away(handler, target) or is_service(target):
+            return False
+        target = shown_name(handler, target)
+    if not _fit(handler, target, texts):
+        return False
+    handler.card.active_at = handler.now()
+    ids = _ids(handler, target, texts)
+    sent = handler.messenger.message_service.send_batch(session, target, texts, ids, "msg")
+    if not sent:
+        for id in filter(None, ids):
+            handler.sent.pop(id, None)
+    return sent
+
+
+def _fit(handler: IrcHandler, target: str, texts: list[str]) -> bool:
+    """Return whether each text can be sent to others as one line."""
+    room = MAX_LINE - len(f":{handler.own_source} PRIVMSG {target} :".encode())
+    longest = max(map(len, texts))
+    return MAX_UTF8 * longest <= room or max([len(text.encode()) for text in texts]) <= room
+
+
+def _ids(handler: IrcHandler, target: str, texts: list[str]) -> list[str | None]:
+    """Return ids for messages, by which their answers are found; none between guests that want no answer."""
+    if _is_relayed(handler, target) and not handler.bits & ANSWERED:
+        return [None] * len(texts)
+    ids: list[str | None] = []
+    for text in texts:
+        id = handler.next_id()
+        handler.sent[id] = SentMessage("PRIVMSG", target, text)
+        ids.append(id)
+    return ids
+
+
+def _is_relayed(handler: IrcHandler, target: str) -> bool:
+    """Return whether messages to a target are refused at once or not at all."""
+    session, accounts = handler.session, handler.messenger.authenticator.accounts
+    return (
+        session is not None and session.account is None and target[:1] != ROOM_PREFIX and fold(target) not in accounts
+    )
+
+
+def relay_now(handler: IrcHandler, data: bytes) -> bool:
+    """Relay one line from guest to guest where nothing can make it wait; else False, and nothing was done.
+
+    Never blocks: called in a callback of the loop.
+    """
+    session = handler.session
+    if (
+        session is None
+        or not handler.is_registered
+        or session.account is not None
+        or handler.bits & ANSWERED
+        or session.outbox.closed
+        or handler.connection.writer.is_blocked
+    ):
+        return False
+    try:
+        target, _, text = data[8:].decode().rstrip("\r\n").partition(" :")
+    except UnicodeDecodeError:
+        return False
+    if not text or not target.isalnum() or not text.isprintable() or text[0] == CTCP:
+        return False
+    router = handler.messenger.router
+    receivers = router.sessions(target if target in router.outboxes else fold(target))
+    if not receivers or receivers[-1].status != ONLINE or len(data) + len(handler.own_source) > MAX_LINE:
+        return False
+    handler.card.active_at = handler.now()
+    return handler.messenger.message_service.relay_now(session, target, text, None)
+
+
+def is_away(handler: IrcHandler, name: str) -> bool:
+    """Return whether who writes to a name has to be told that it is away."""
+    return handler.messenger.presence.status(fold(name)).status != ONLINE

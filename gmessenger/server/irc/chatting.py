@@ -1,0 +1,122 @@
+"""PRIVMSG and NOTICE: what a client says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gmessenger.chat.records import About
+from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
+from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
+from gmessenger.server.irc.errors import message_refusal
+from gmessenger.server.irc.handler import IrcHandler, SentMessage
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
+from gmessenger.server.irc.network import MAX_TARGETS
+from gmessenger.server.irc.user_views import away_reply, find_user
+from gmessenger.wire.irc.lines import Line
+from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
+
+CTCP: Final = "\x01"
+CERTAIN_TO_FIT: Final = 40
+"""Characters that fit a line whatever the names before them are."""
+BATCH_TAG: Final = "batch"
+
+
+def say(handler: IrcHandler, line: Line) -> None:
+    """Handle PRIVMSG and NOTICE."""
+    if not line.params or not line.params[0]:
+        handler.reply(ERR_NORECIPIENT, text=f"No recipient given ({line.command})")
+        return
+    text = line.params[1] if len(line.params) > 1 else ""
+    if BATCH_TAG in line.tags:
+        handler.multiline.add(handler, line, text)
+        return
+    if not text:
+        handler.reply(ERR_NOTEXTTOSEND)
+        return
+    handler.card.active_at = handler.now()
+    targets = line.params[0].split(",")
+    if len(targets) > MAX_TARGETS:
+        handler.reply(ERR_TOOMANYTARGETS, line.params[0][:100])
+        return
+    for target in dict.fromkeys(targets):
+        try:
+            say_to(handler, line.command, target, text, line.tags)
+        except WireError as error:
+            refuse_message(handler, line.command, target, error)
+
+
+def refuse_message(handler: IrcHandler, command: str, target: str, error: WireError) -> None:
+    """Answer a message that was refused at once; a notice is not answered, unless it has a label."""
+    handler.messenger.stats.refused[error.code] += 1
+    if command != "NOTICE" or handler.buffer.label is not None:
+        handler.add(message_refusal(handler, command, target, error.to_fields()))
+
+
+def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict[str, str]) -> None:
+    """Send a text to a name or a room. Raises as `MessageService.send`, and `NotFound`."""
+    if target in (EVERYBODY, BROADCAST_TARGET):
+        _broadcast(handler, command, text)
+        return
+    kind = "notice" if command == "NOTICE" else ""
+    if text.startswith(CTCP):
+        if not text.startswith(ACTION_START):
+            ask_client(handler, command, target, text, tags)
+            return
+        kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
+    about = about_of(handler, target, tags)
+    check_fits(handler, command, target, text)
+    send(handler, SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about)), about)
+    if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
+        _say_if_away(handler, target)
+
+
+def _say_if_away(handler: IrcHandler, name: str) -> None:
+    """Say that who was written to is away."""
+    user = find_user(handler, name)
+    if user is not None and user.is_away and user.key != handler.key:
+        handler.add(away_reply(handler, user))
+
+
+def send(handler: IrcHandler, message: SentMessage, about: About | None = None) -> None:
+    """Send a message, whose answer comes later. Raises as `MessageService.send`."""
+    session, id = handler.require_session(), handler.next_id()
+    if message.target[:1] != ROOM_PREFIX:
+        message.target = shown_name(handler, message.target)
+    message.label = handler.buffer.take_label()
+    handler.sent[id] = message
+    try:
+        handler.messenger.message_service.send(
+            session, message.target, message.text, id, "msg", message.kind, about, tags=message.tags or None
+        )
+    except BaseException:
+        handler.buffer.return_label(handler.sent.pop(id).label)
+        raise
+
+
+def check_fits(handler: IrcHandler, command: str, target: str, text: str) -> None:
+    """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves."""
+    if len(text) > CERTAIN_TO_FIT and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_LINE:
+        raise TextTooLong("The line is longer than what others can be sent as one.")
+
+
+def shown_name(handler: IrcHandler, name: str) -> str:
+    """Return a name as its owner spells it; as it is where there is none."""
+    key = fold(name)
+    account = handler.messenger.authenticator.accounts.get(key)
+    return account.name if account is not None else handler.messenger.router.shown_names.get(key, name)
+
+
+def _broadcast(handler: IrcHandler, command: str, text: str) -> None:
+    session, id = handler.require_session(), handler.next_id()
+    if not handler.messenger.policy.broadcast:
+        raise BroadcastDisabled
+    handler.sent[id] = SentMessage(command, BROADCAST_TARGET, text, "", handler.buffer.take_label())
+    handler.messenger.message_service.send(session, BROADCAST_TARGET, text, id, "msg")
+
+
+def check_target(handler: IrcHandler, target: str) -> None:
+    """Raise `NotFound` where there is no such name."""
+    key = fold(target)
+    if key not in handler.messenger.authenticator.accounts and key not in handler.messenger.router:
+        raise NotFound

@@ -1,0 +1,183 @@
+"""The commands of IRC, one row each: what handles it, how many parameters it needs, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gmessenger.names import ROOM_PREFIX
+from gmessenger.server.irc import (
+    chatting,
+    history,
+    monitor,
+    multiline,
+    own_user,
+    queries,
+    read_marks,
+    redaction,
+    registration,
+    room_lists,
+    room_modes,
+    rooms,
+    searching,
+    tag_messages,
+    who,
+    whois,
+)
+from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.wire.irc.lines import Line, quote_param
+from gmessenger.wire.irc.numerics import (
+    ERR_HELPNOTFOUND,
+    RPL_ENDOFHELP,
+    RPL_HELPSTART,
+    RPL_HELPTXT,
+)
+from gmessenger.wire.irc.text import split_text
+
+ALL_SUBJECTS: Final = "*"
+HELP_ROOM: Final = 350
+"""Bytes of the names of commands in a line."""
+
+CommandHandler = Callable[[IrcHandler, Line], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a command is handled.
+
+    `handle`: after the registration. `before`: before it; None where that is refused. `least`: the parameters that it
+    needs. `cost`: in requests of the rate limit; a message is charged by its size and recipients. `is_message`: it is
+    answered later, and what follows need not wait for that. `usage`: its parameters; `help`: what it does, in a line.
+    """
+
+    handle: CommandHandler
+    least: int = 0
+    cost: float = 1.0
+    before: CommandHandler | None = None
+    is_message: bool = False
+    usage: str = ""
+    help: str = ""
+
+
+def _quit(handler: IrcHandler, line: Line) -> None:
+    handler.close_gracefully("quit", message=line.params[0] if line.params else "")
+
+
+def _pong(handler: IrcHandler, line: Line) -> None:
+    handler.on_pong(line.params[-1] if line.params else "")
+
+
+def _mode(handler: IrcHandler, line: Line) -> None:
+    if line.params[0][:1] == ROOM_PREFIX:
+        room_modes.change_room_modes(handler, line)
+    else:
+        own_user.change_user_modes(handler, line)
+
+
+def _help(handler: IrcHandler, line: Line) -> None:
+    """Answer HELP from this table."""
+    subject = quote_param(line.params[0]).upper() if line.params else ""
+    if not subject:
+        handler.reply(RPL_HELPSTART, ALL_SUBJECTS, text="These are the commands; HELP <command> says more of one")
+        for names in split_text(" ".join(COMMANDS), HELP_ROOM):
+            handler.reply(RPL_HELPTXT, ALL_SUBJECTS, text=names.strip())
+        handler.reply(RPL_ENDOFHELP, ALL_SUBJECTS, text="End of HELP")
+        return
+    command = COMMANDS.get(subject)
+    if command is None:
+        handler.reply(ERR_HELPNOTFOUND, subject)
+        return
+    handler.reply(RPL_HELPSTART, subject, text=f"{subject} {command.usage}".rstrip())
+    handler.reply(RPL_HELPTXT, subject, text=command.help or "has no help")
+    handler.reply(RPL_ENDOFHELP, subject, text="End of HELP")
+
+
+def _ignore(handler: IrcHandler, line: Line) -> None:
+    """Do nothing."""
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "ADMIN": Command(queries.admin),
+    "AUTHENTICATE": Command(registration.authenticate, 1, before=registration.authenticate),
+    "AWAY": Command(
+        own_user.away,
+        before=own_user.set_early_away,
+        usage="[:<message>]",
+        help="says that you are away; without a message, that you are back",
+    ),
+    "BATCH": Command(
+        multiline.batch,
+        1,
+        is_message=True,
+        usage="+<reference> draft/multiline <target> | -<reference>",
+        help="begins and ends a message of several lines",
+    ),
+    "CAP": Command(registration.negotiate, 1, 0.5, before=registration.negotiate),
+    "CHATHISTORY": Command(
+        history.chathistory,
+        0,
+        5,
+        usage="LATEST|BEFORE|AFTER|AROUND|BETWEEN|TARGETS <parameters>",
+        help="lists what was said",
+    ),
+    "HELP": Command(_help, usage="[<command>]", help="lists the commands, or says what one does"),
+    "HELPOP": Command(_help, usage="[<command>]", help="is HELP"),
+    "HISTORY": Command(
+        history.show_history,
+        1,
+        5,
+        usage="<nick or #room> [<count>]",
+        help="shows the latest messages, also to clients without chathistory",
+    ),
+    "INFO": Command(queries.info),
+    "INVITE": Command(rooms.invite, 2, 2),
+    "ISON": Command(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
+    "JOIN": Command(rooms.join, 1, 0),
+    "KICK": Command(rooms.kick, 2),
+    "LINKS": Command(queries.links),
+    "LIST": Command(room_lists.list_rooms, 0, 2),
+    "LUSERS": Command(queries.lusers),
+    "MARKREAD": Command(
+        read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"
+    ),
+    "MODE": Command(_mode, 1, usage="<nick or #room> [<modes>]", help="shows or changes modes"),
+    "MONITOR": Command(
+        monitor.monitor,
+        1,
+        2,
+        usage="+|-|C|L|S [<nick>{,<nick>}]",
+        help="lists nicks of which you are told when they come and go",
+    ),
+    "MOTD": Command(queries.motd),
+    "NAMES": Command(room_lists.names),
+    "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
+    "NOTICE": Command(chatting.say, 0, 0, is_message=True),
+    "PART": Command(rooms.part, 1),
+    "PASS": Command(registration.set_password, 1, before=registration.set_password),
+    "PING": Command(queries.ping, 1, 0.1, before=queries.ping),
+    "PONG": Command(_pong, 0, 0.01, before=_ignore),
+    "PRIVMSG": Command(chatting.say, 0, 0, is_message=True),
+    "QUIT": Command(_quit, 0, 0, before=_quit),
+    "REDACT": Command(
+        redaction.redact, 2, is_message=True, usage="<target> <msgid> [:<reason>]", help="removes a message"
+    ),
+    "SEARCH": Command(searching.search, 1, 5, usage="<attributes>", help="finds messages with words in them"),
+    "SETNAME": Command(own_user.set_realname, 1, 5, usage=":<realname>", help="changes your realname"),
+    "SILENCE": Command(
+        own_user.silence,
+        usage="[+|-<nick>]",
+        help="blocks a nick, or lists those that are",
+    ),
+    "STATS": Command(queries.stats),
+    "TAGMSG": Command(tag_messages.say_tags, 0, 0, is_message=True),
+    "TIME": Command(queries.time),
+    "TOPIC": Command(rooms.topic, 1),
+    "USER": Command(registration.set_user, 4, before=registration.set_user),
+    "USERHOST": Command(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
+    "VERSION": Command(queries.version),
+    "WHO": Command(who.who, 0, 3, usage="[<nick, mask or #room> [<flags>]]", help="lists users"),
+    "WHOIS": Command(whois.whois, 0, 2, usage="<nick>", help="says what is known of a user"),
+    "WHOWAS": Command(whois.whowas, usage="<nick> [<count>]", help="says who had a nick and has left lately"),
+}
+"""The commands. Any other is answered that it is unknown."""

@@ -1,0 +1,190 @@
+"""Empties the outbox of a session: its events as lines of IRC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gmessenger.chat.outbox import (
+    BacklogSkipped,
+    CatchUpDone,
+    EncodedFrames,
+    EndOfStream,
+    Message,
+    MessageBatch,
+    ReadReceipt,
+    Response,
+    RoomEvent,
+    Signal,
+    TextBatch,
+)
+from gmessenger.names import fold
+from gmessenger.server.irc.acknowledgements import AckTracker
+from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.errors import message_refusal, redaction_refusal
+from gmessenger.server.irc.event_lines import EVENT_LINES
+from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.messages import MessageFormatter
+from gmessenger.server.irc.playback import Playback
+from gmessenger.server.irc.read_marks import ReadReceiptReader
+from gmessenger.server.irc.replies import Reply, ReplyBuffer
+
+
+class OutboxEncoder:
+    """Writes what a session is sent. Called by the writer, in a callback of the loop: nothing here blocks."""
+
+    __slots__ = ("_acks", "_formatter", "_handler", "_labels", "_receipts", "playback")
+
+    def __init__(self, handler: IrcHandler, acks: AckTracker) -> None:
+        self._handler = handler
+        self._acks = acks
+        self._formatter = MessageFormatter(handler.network)
+        self._labels: dict[str, str] = {}
+        """Labels of messages that were stored, and come back to their sender."""
+        self.playback = Playback(handler)
+        self._receipts = ReadReceiptReader(handler)
+
+    def start(self) -> None:
+        """Write the events of the handler's session from now on; the first are what it has missed."""
+        if self._handler.session is not None and self._handler.session.account is not None:
+            self.playback.start()
+        if self._handler.session is not None:
+            self._handler.session.on_change_made = self._show_own_change
+        writer = self._handler.connection.writer
+        writer.set_source(self.encode_pending)
+        writer.schedule()
+
+    def _show_own_change(self, event: RoomEvent) -> None:
+        """Answer a command with the line of what it has changed, in its place among the events of others.
+
+        A command to join is answered with the names in the room as well.
+        """
+        if event.action == "join" or event.quit:
+            return
+        for line in EVENT_LINES[RoomEvent](self._handler, event):
+            self._handler.add(line)
+        self._handler.flush_replies()
+
+    def encode_pending(self) -> bytes:
+        """Empty the outbox and return its lines; at the end of the stream, close the connection."""
+        session = self._handler.session
+        if session is None:
+            return b""
+        events = session.outbox.drain()
+        if len(events) == 1 and type(events[0]) is Message:  # nearly always
+            return self.encode_message(events[0])
+        return b"".join([self._encode(event) for event in events])
+
+    def _encode(self, event: Any) -> bytes:
+        if (encode := EVENT_ENCODERS.get(type(event))) is not None:
+            return encode(self, event)
+        return _join(EVENT_LINES[type(event)](self._handler, event))
+
+    def encode_message(self, message: Message) -> bytes:
+        """Return the lines of a message."""
+        if message.seq is not None:
+            self._acks.note_written(message)
+            if self._handler.is_own(message.id):
+                return self._encode_own(message, self._labels.pop(message.id or "", None))
+            if self.playback.is_active:
+                lines = self._formatter.replies(message, self._handler.capabilities)
+                return _join(self.playback.add(message, lines))
+        return self._formatter.encode(message, self._handler.bits)
+
+    def _encode_own(self, message: Message, label: str | None) -> bytes:
+        """Return the lines of a message of this connection: its echo, and what it has written to itself."""
+        echo = delivered = b""
+        if Capability.ECHO_MESSAGE in self._handler.capabilities:
+            echo = self._labelled(message, label)
+        if fold(message.to) == self._handler.key:
+            delivered = self._formatter.encode(message, self._handler.bits)
+        return echo + delivered
+
+    def encode_batch(self, batch: MessageBatch) -> bytes:
+        """Return the lines of messages that were committed together."""
+        session = self._handler.session
+        if self.playback.is_active or (session is not None and session.hears_itself):
+            return b"".join([self.encode_message(message) for message in batch.messages])
+        self._acks.note_written(batch.messages[-1])
+        return self._formatter.encode_batch(batch, self._handler.bits)
+
+    def encode_texts(self, batch: TextBatch) -> bytes:
+        """Return the lines of texts that are not stored."""
+        return self._formatter.encode_texts(batch, self._handler.bits)
+
+    def note_receipt(self, receipt: ReadReceipt) -> bytes:
+        """Have the client told, once it is known when that was written."""
+        self._receipts.note(receipt)
+        return b""
+
+    def encode_signal(self, signal: Signal) -> bytes:
+        """Return the line of what a client tells others beside messages."""
+        return self._formatter.encode_signal(signal, self._handler.capabilities)
+
+    def encode_response(self, response: Response) -> bytes:
+        """Return what the sender of a message is told, of its success or failure."""
+        handler, id = self._handler, response.id or ""
+        sent = handler.sent.pop(id, None)
+        if sent is None:
+            return b""
+        if response.error is not None:
+            buffer = ReplyBuffer(handler.network.server_name, sent.label, handler.network.next_batch())
+            if sent.msgid:
+                buffer.add(redaction_refusal(handler, sent.target, sent.msgid, response.error))
+            else:
+                buffer.add(message_refusal(handler, sent.command, sent.target, response.error))
+            return buffer.finish()
+        has_echo = sent.is_echoed and Capability.ECHO_MESSAGE in handler.capabilities
+        if has_echo and response.seq is not None:
+            if sent.label is not None:
+                self._labels[id] = sent.label
+            return b""
+        ack = b""
+        if sent.label is not None and not has_echo:
+            ack = Reply(handler.network.server_name, "ACK", tags={"label": sent.label}).encode()
+        if response.seq is None:  # relayed and not stored: it does not come back
+            message = Message(handler.nick, sent.target, sent.text, response.time, kind=sent.kind, tags=sent.tags)
+            return ack + self._encode_own(message, sent.label)
+        return ack
+
+    def end_playback(self, event: CatchUpDone) -> bytes:
+        """Return the end of what was missed."""
+        return _join(self.playback.end())
+
+    def skip_backlog(self, event: BacklogSkipped) -> bytes:
+        """Return the notice that older messages are left out."""
+        return _join(self.playback.skip(event))
+
+    def end_stream(self, event: EndOfStream) -> bytes:
+        """Close the connection behind what is written."""
+        self._handler.connection.close_gracefully("left")
+        return b""
+
+    def _labelled(self, message: Message, label: str | None) -> bytes:
+        lines = self._formatter.replies(message, self._handler.capabilities)
+        if lines and label is not None and (len(lines) == 1 or lines[0].command == "BATCH"):
+            lines[0].tags = {"label": label, **lines[0].tags}
+            return _join(lines)
+        buffer = ReplyBuffer(self._handler.network.server_name, label, self._handler.network.next_batch())
+        for line in lines:
+            buffer.add(line)
+        return buffer.finish()
+
+
+EVENT_ENCODERS: Final[dict[type, Callable[[OutboxEncoder, Any], bytes]]] = {
+    Message: OutboxEncoder.encode_message,
+    MessageBatch: OutboxEncoder.encode_batch,
+    TextBatch: OutboxEncoder.encode_texts,
+    EncodedFrames: lambda encoder, event: event.data,
+    Signal: OutboxEncoder.encode_signal,
+    ReadReceipt: OutboxEncoder.note_receipt,
+    Response: OutboxEncoder.encode_response,
+    CatchUpDone: OutboxEncoder.end_playback,
+    BacklogSkipped: OutboxEncoder.skip_backlog,
+    EndOfStream: OutboxEncoder.end_stream,
+}
+"""The events that need more than the handler to be written."""
+
+
+def _join(lines: list[Reply]) -> bytes:
+    return b"".join([line.encode() for line in lines])

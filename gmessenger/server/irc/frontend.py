@@ -1,0 +1,35 @@
+"""IRC as its listeners use it: the ports for TCP and TLS, and WebSockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gmessenger.chat.messenger import Messenger
+from gmessenger.config.options import ServerOptions
+from gmessenger.errors import TlsRequired
+from gmessenger.server.irc.network import IrcNetwork
+from gmessenger.server.irc.protocol import IrcProtocol
+from gmessenger.server.irc.replies import encode_refusal
+from gmessenger.server.net.connection import Connection
+from gmessenger.server.net.frontend import Frontend
+from gmessenger.wire.protocol_detection import EXPECTED, REJECTIONS, detect_protocol
+
+OPENING_WORDS: Final = frozenset({b"CAP", b"NICK", b"PASS", b"USER", b"AUTHENTICATE", b"PING", b"PONG", b"QUIT"})
+"""Commands that a client may send first, whatever is in their parameters."""
+
+
+def create_irc_frontend(messenger: Messenger, options: Callable[[], ServerOptions], started_at: float) -> Frontend:
+    """Return the frontend of IRC for a messenger. `options` returns the present ones; `started_at`: Unix seconds."""
+    network = IrcNetwork(messenger, options, started_at)
+
+    def make_protocol(connection: Connection) -> IrcProtocol:
+        return IrcProtocol(connection, network)
+
+    return Frontend("irc", make_protocol, encode_refusal, make_not_tls_reply)
+
+
+def make_not_tls_reply(first_bytes: bytes) -> bytes:
+    """Return the reply to a client of the TLS port that begins with these bytes."""
+    protocol = detect_protocol(first_bytes, OPENING_WORDS) or EXPECTED
+    return REJECTIONS.get(protocol, b"") if protocol != EXPECTED else encode_refusal(TlsRequired())

@@ -1,0 +1,261 @@
+"""One IRC connection: its state, and the replies to its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct
+
+from gmessenger.chat.outbox import EncodedFrames, LivenessProbe
+from gmessenger.chat.session import Session
+from gmessenger.errors import NotLoggedIn, StoreUnavailable
+from gmessenger.lru_map import LruMap
+from gmessenger.names import fold
+from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.multiline_batches import MultilineReceiver
+from gmessenger.server.irc.network import IrcNetwork
+from gmessenger.server.irc.replies import Reply, ReplyBuffer
+from gmessenger.server.irc.users import Card
+from gmessenger.server.net.connection import Connection
+from gmessenger.server.protocol.handler import ProtocolHandler
+from gmessenger.wire.irc.numerics import Numeric
+
+UNKNOWN_NICK: Final = "*"
+MAX_READ_MARKS: Final = 100
+
+
+class SentMessage(Struct):
+    """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back.
+
+    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove.
+    """
+
+    command: str
+    target: str
+    text: str
+    kind: str = ""
+    label: str | None = None
+    is_echoed: bool = True
+    tags: dict[str, str] = {}
+    msgid: str = ""
+
+
+class Registration(Struct):
+    """What has come before 001. `is_negotiating`: `CAP END` is waited for.
+
+    `password`: of PASS. `sasl`: what came of a SASL exchange, None while there is none. `nick`: that of NICK.
+    """
+
+    is_negotiating: bool = False
+    has_user: bool = False
+    nick: str = ""
+    password: str | None = None
+    sasl: bytearray | None = None
+    failures: int = 0
+    away: str | None = None
+    version: int = 301
+
+
+class IrcHandler(ProtocolHandler):
+    """The state of a connection; commands answer by its methods.
+
+    After the registration all it is sent goes through the outbox, in order.
+    """
+
+    __slots__ = (
+        "_id_prefix",
+        "_sent_count",
+        "bits",
+        "buffer",
+        "capabilities",
+        "card",
+        "is_registered",
+        "last_quit",
+        "monitored",
+        "multiline",
+        "network",
+        "nick",
+        "on_pong",
+        "read_marks",
+        "registration",
+        "sent",
+        "start_output",
+    )
+
+    def __init__(self, connection: Connection, network: IrcNetwork) -> None:
+        super().__init__(connection, network.messenger)
+        self.network = network
+        self.nick = UNKNOWN_NICK
+        self.card = Card()
+        self.capabilities = Capability.NONE
+        self.bits = 0
+        """The capabilities as a number, with which a message each time is decided faster."""
+        self.registration = Registration()
+        self.is_registered = False
+        self.buffer = ReplyBuffer(network.server_name, None, "")
+        self.sent: dict[str, SentMessage] = {}
+        self.last_quit = ""
+        """Whose end was told last: a guest leaves all rooms at once."""
+        self.monitored: dict[str, str] = {}
+        """Names of which it wants to know whether they are online, by folded name."""
+        self.read_marks: LruMap[str, float] = LruMap(MAX_READ_MARKS)
+        """Read marks that are kept by the connection only, in Unix seconds, by folded target."""
+        self.multiline = MultilineReceiver()
+        self._id_prefix = network.next_connection_id()
+        self._sent_count = 0
+        self.on_pong: Callable[[str], None] = lambda token: None
+        """Takes the answer to a PING; set by the protocol."""
+        self.start_output: Callable[[], None] = lambda: None
+        """Has the lines of the session's outbox written from now on, in playback first; set by the protocol."""
+
+    @property
+    def key(self) -> str:
+        """The folded nick."""
+        return self.session.key if self.session is not None else fold(self.nick)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody can read what is sent on the way."""
+        return self.connection.is_encrypted
+
+    # -- replies to the command that is being handled
+
+    def begin_command(self, label: str | None) -> None:
+        """Collect what a command is answered, under its label."""
+        if Capability.LABELED_RESPONSE not in self.capabilities:
+            label = None
+        self.buffer = ReplyBuffer(self.network.server_name, label, self.network.next_batch() if label else "")
+
+    def end_command(self) -> None:
+        """Send what was collected."""
+        self.write(self.buffer.finish())
+
+    def flush_replies(self) -> None:
+        """Send what was collected so far: events that come from now on follow it."""
+        self.write(self.buffer.flush())
+
+    def add(self, reply: Reply) -> None:
+        """Add a line to the answer of the command."""
+        self.buffer.add(reply)
+
+    def reply(self, numeric: Numeric, *params: str, text: str | None = None) -> None:
+        """Answer the command with a numeric, whose own sentence is used where no text is given."""
+        self.buffer.add(self.numeric(numeric, *params, text=text))
+
+    def fail(self, command: str, code: str, *context: str, text: str) -> None:
+        """Answer the command with a standard reply."""
+        self.buffer.add(Reply(self.network.server_name, "FAIL", (command, code, *context, text), is_text=True))
+
+    def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
+        """Return a numeric for this client."""
+        head, source = (self.nick, *params), self.network.server_name
+        if text is None and not numeric.text:
+            return Reply(source, numeric.code, head)
+        return Reply(source, numeric.code, (*head, numeric.text if text is None else text), is_text=True)
+
+    def notice(self, text: str) -> Reply:
+        """Return a notice of the server to this client."""
+        return Reply(self.network.server_name, "NOTICE", (self.nick, f"*** {text}"), is_text=True)
+
+    def room_notice(self, room: str, text: str) -> Reply:
+        """Return a notice of the server to a room."""
+        return Reply(self.network.server_name, "NOTICE", (room, f"*** {text}"), is_text=True)
+
+    @property
+    def own_source(self) -> str:
+        """`nick!user@host` of this connection."""
+        if self.session is None:
+            return f"{self.nick}!{self.card.user}@{self.network.users.guest_host(self.connection.address)}"
+        return self.network.users.source(self.nick)
+
+    def offer(self, *replies: Reply) -> None:
+        """Send lines that nobody has asked for, unless the client reads too slowly. Never blocks."""
+        if self.session is not None and self.is_registered:
+            data = b"".join([reply.encode() for reply in replies])
+            self.session.outbox.offer(EncodedFrames(data, len(data)))
+
+    def write(self, data: bytes) -> None:
+        """Send lines: behind what waits in the outbox, or at once before the registration."""
+        if not data:
+            return
+        if self.session is not None and self.is_registered:
+            self.session.outbox.push(EncodedFrames(data, len(data)))
+        else:
+            self.connection.writer.write(data)
+
+    # -- messages that were sent and are not answered
+
+    def is_own(self, id: str | None) -> bool:
+        """Return whether a message with that id was sent by this connection."""
+        return id is not None and id.startswith(f"{self._id_prefix}-")
+
+    def next_id(self) -> str:
+        """Return an id for a message: no other message of this device has it."""
+        self._sent_count += 1
+        return f"{self._id_prefix}-{self._sent_count}"
+
+    def flush_messages(self) -> None:
+        """Block until what was sent is answered, as the reply to the next command must not overtake it.
+
+        Raises `StoreUnavailable`.
+        """
+        if self.session is not None and self.is_registered:
+            self.messenger.flush_acknowledgements(self.session)
+
+    @property
+    def is_backlogged(self) -> bool:
+        """Whether commands must wait, because their replies would not be read."""
+        writer = self.connection.writer
+        if self.session is None or not self.is_registered:
+            return writer.is_blocked
+        return self.session.outbox.is_full or writer.pending_bytes > self.connection.options.outbox_bytes
+
+    def require_session(self) -> Session:
+        """Return the session. Raises `NotLoggedIn` before the registration."""
+        if self.session is None or not self.is_registered:
+            raise NotLoggedIn
+        return self.session
+
+    def set_capabilities(self, capabilities: Capability) -> None:
+        """Replace what the client has negotiated."""
+        self.capabilities, self.bits = capabilities, int(capabilities)
+        self.apply_capabilities()
+
+    def apply_capabilities(self) -> None:
+        """Have the session sent what the capabilities ask for."""
+        if self.session is not None:
+            self.session.hears_itself = Capability.ECHO_MESSAGE in self.capabilities
+            self.session.writes_to_itself = self.session.accepts_signals = True
+            self.session.wants_status_at_once = Capability.AWAY_NOTIFY in self.capabilities
+
+    # -- the end
+
+    def send_probe(self) -> bool:
+        """Ask whether the client is alive."""
+        return self.session is not None and self.is_registered and self.session.outbox.offer(LivenessProbe())
+
+    def close_gracefully(self, reason: str, *, message: str = "") -> None:
+        """Handle no more commands; the connection is closed once everything queued is written.
+
+        `message`: what a guest has said when it left.
+        """
+        self.is_closing = True
+        self.write(Reply("", "ERROR", (f"Closing link: {message or reason}",), is_text=True).encode())
+        if self.session is None or not self.is_registered:
+            self.connection.close_gracefully(reason)
+            return
+        self.log_out(reason, message)
+        with suppress(StoreUnavailable):  # messages in flight were answered
+            self.messenger.flush_acknowledgements(self.session)
+        self.session.outbox.close_after_drain()
+
+    def connection_closed(self) -> None:
+        """Release what only an open connection needs."""
+        if self.session is not None:
+            self.network.users.remove(self.session)
+            self.network.clients.remove(self, self.session.key)
+            for key in self.monitored:
+                self.network.clients.unmonitor(self, key)
+            self.session.outbox.close()

@@ -1,0 +1,93 @@
+"""Modes of rooms: the letters of roles and rules. One table for what is shown and for what may be set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from gmessenger.chat.room import Room
+from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import RoomRules, RuleValue
+
+ROLE_LETTERS: Final[dict[RoomRole, str]] = {"owner": "q", "moderator": "o", "speaker": "v"}
+ROLE_PREFIXES: Final[dict[RoomRole, str]] = {"owner": "~", "moderator": "@", "speaker": "+"}
+"""The roles that IRC shows, highest first."""
+FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
+    "i": ("invited", True, False),
+    "m": ("moderated", True, False),
+    "s": ("hidden", True, False),
+    "t": ("topic", "moderators", "all"),
+    "R": ("guests", False, True),
+}
+"""Modes without a parameter: the rule, and its values where the mode is set and where it is not."""
+VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"k": ("key", ""), "l": ("most", 0)}
+"""Modes with a parameter: the rule, and its value where the mode is not set."""
+ALWAYS_SET: Final = "n"
+"""No messages from outside: this cannot be switched off."""
+
+
+def shown_role(role: RoomRole, *, is_passing: bool) -> RoomRole:
+    """Return a role as IRC shows it: who owns a passing room is an operator of it, as in any other network."""
+    return "moderator" if is_passing and role == "owner" else role
+
+
+def role_prefix(role: RoomRole, *, all_prefixes: bool) -> str:
+    """Return the prefix of a role; with `all_prefixes` those of the lower roles follow, whose rights it has."""
+    if role not in ROLE_PREFIXES:
+        return ""
+    prefixes = "".join(ROLE_PREFIXES.values())
+    found = prefixes[list(ROLE_PREFIXES).index(role) :]
+    return found if all_prefixes else found[0]
+
+
+def room_modes(room: Room, *, with_key: bool) -> list[str]:
+    """Return the parameters of numeric 324: the letters, then their values. A key is told to members only."""
+    letters, values = ALWAYS_SET, []
+    rules = room.rules
+    for letter, (rule, value, _) in FLAG_RULES.items():
+        letters += letter if getattr(rules, rule) == value else ""
+    for letter, (rule, unset) in VALUE_RULES.items():
+        if (found := getattr(rules, rule, unset)) != unset:
+            letters += letter
+            values.append(str(found) if letter != "k" or with_key else "*")
+    return [
+        f"+{''.join(sorted(letters[: len(letters) - len(values)]))}{letters[len(letters) - len(values) :]}",
+        *values,
+    ]
+
+
+def rule_changes(changes: Mapping[str, RuleValue]) -> Iterator[tuple[str, str, str | None]]:
+    """Yield sign, letter and parameter of the modes that show changes of rules."""
+    for letter, (rule, value, _) in FLAG_RULES.items():
+        if rule in changes:
+            yield ("+" if changes[rule] == value else "-", letter, None)
+    for letter, (rule, unset) in VALUE_RULES.items():
+        if rule in changes:
+            is_set = changes[rule] != unset
+            yield ("+" if is_set else "-", letter, str(changes[rule]) if is_set else ("*" if letter == "k" else None))
+
+
+def role_changes(role: RoomRole, former: RoomRole, *, all_prefixes: bool) -> Iterator[tuple[str, str]]:
+    """Yield sign and letter of the modes that show that a member has another role.
+
+    They turn the prefixes that NAMES shows for the former role into those that it shows for the new one.
+    """
+    before, after = (role_prefix(each, all_prefixes=all_prefixes) for each in (former, role))
+    letters = {ROLE_PREFIXES[role]: letter for role, letter in ROLE_LETTERS.items()}
+    yield from (("-", letters[prefix]) for prefix in before if prefix not in after)
+    yield from (("+", letters[prefix]) for prefix in after if prefix not in before)
+
+
+def join_changes(changes: list[tuple[str, str, str | None]]) -> list[str]:
+    """Return changes as the parameters of a MODE line: `+o-v`, then the values."""
+    text, last = "", ""
+    for sign, letter, _ in changes:
+        text += letter if sign == last else sign + letter
+        last = sign
+    return [text, *[value for _, _, value in changes if value is not None]]
+
+
+def current_rule(rules: RoomRules, letter: str) -> RuleValue:
+    """Return the value of the rule that a mode without a parameter shows."""
+    value: RuleValue = getattr(rules, FLAG_RULES[letter][0])
+    return value

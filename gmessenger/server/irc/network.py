@@ -1,0 +1,172 @@
+"""What all IRC connections of a server share."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Set
+from typing import Final
+
+from msgspec import Struct
+
+from gmessenger import __version__
+from gmessenger.chat.blocks import MAX_BLOCKED
+from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.outbox import Message
+from gmessenger.chat.presence import UserStatus
+from gmessenger.chat.session import Session
+from gmessenger.config.options import ServerOptions
+from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
+from gmessenger.lru_map import LruMap
+from gmessenger.names import MAX_NAME, direct_key, fold, is_room
+from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry
+from gmessenger.server.irc.departures import DepartureLog
+from gmessenger.server.irc.replies import Reply
+from gmessenger.server.irc.users import MessageIds, UserDirectory
+
+SOFTWARE: Final = f"gmessenger-{__version__}"
+MAX_TARGETS: Final = 4
+"""Names that one message may be sent to."""
+MAX_AWAY: Final = 200
+MAX_MODES: Final = 4
+"""Modes with a parameter that one command may change."""
+MAX_KICK_REASON: Final = 200
+MAX_REALNAME: Final = 150
+MAX_TOPIC: Final = 400
+MAX_MASKS: Final = 100
+SERVICES: Final = frozenset({"nickserv"})
+"""The folded names of what the server itself answers as."""
+MAX_READ_MARKS: Final = 10_000
+
+
+class ReadMark(Struct, frozen=True):
+    """Up to when an account has read a conversation, in Unix seconds, and the seq that this stands for."""
+
+    time: float
+    seq: int
+
+
+class IrcNetwork:
+    """The names of the server and its network, how users and messages are shown, and the messenger."""
+
+    def __init__(self, messenger: Messenger, options: Callable[[], ServerOptions], started_at: float) -> None:
+        """`options` returns the present ones; `started_at`: Unix seconds."""
+        self.messenger = messenger
+        self._options = options
+        self.started_at = started_at
+        self.users = UserDirectory(messenger)
+        self.clients = ClientRegistry(messenger, self.users.source)
+        self.departures = DepartureLog(self.users, time.time)
+        self.ids = MessageIds(messenger.store_identity, self._room_id)
+        messenger.router.watchers.append(self.departures.note_presence)
+        messenger.presence.watchers.append(self._announce_status)
+        messenger.registration_watchers.append(self._announce_account)
+        self.read_marks: LruMap[tuple[int, str], ReadMark] = LruMap(MAX_READ_MARKS)
+        """The exact times that clients have set, by account id and conversation."""
+        self._batches = itertools.count(1)
+        self._connections = itertools.count(1)
+        self._run_id = secrets.token_hex(4)
+
+    @property
+    def options(self) -> ServerOptions:
+        """The present options."""
+        return self._options()
+
+    @property
+    def server_name(self) -> str:
+        """The name of the server, which begins its own lines."""
+        return self.options.irc_server_name
+
+    @property
+    def name(self) -> str:
+        """The name of the network."""
+        return self.options.irc_network
+
+    def isupport(self) -> dict[str, str | None]:
+        """Return what numeric 005 announces."""
+        limits = self.messenger.policy.limits
+        tokens: dict[str, str | None] = {
+            "AWAYLEN": str(MAX_AWAY),
+            "BOT": "B",
+            "CASEMAPPING": "ascii",
+            "CHANLIMIT": f"#:{limits.max_rooms_joined or ''}",
+            "CHANMODES": "beI,k,l,imnRst",
+            "CHANNELLEN": str(MAX_NAME + 1),
+            "CHANTYPES": "#",
+            "CHATHISTORY": str(MAX_HISTORY_PAGE),
+            "ELIST": "MNU",
+            "EXCEPTS": None,
+            "INVEX": None,
+            "KICKLEN": str(MAX_KICK_REASON),
+            "MAXLIST": f"beI:{MAX_MASKS}",
+            "MAXTARGETS": str(MAX_TARGETS),
+            "MODES": str(MAX_MODES),
+            "MONITOR": str(MAX_MONITORED),
+            "MSGREFTYPES": "msgid,timestamp",
+            "NAMELEN": str(MAX_REALNAME),
+            "NETWORK": self.name,
+            "NICKLEN": str(MAX_NAME),
+            "PREFIX": "(qov)~@+",
+            "SAFELIST": None,
+            "SILENCE": str(MAX_BLOCKED),
+            "TARGMAX": f"NAMES:,LIST:,KICK:{MAX_TARGETS},WHOIS:1,PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},MONITOR:",
+            "TOPICLEN": str(MAX_TOPIC),
+            "UTF8ONLY": None,
+            "WHOX": None,
+            "draft/CHATHISTORY": str(MAX_HISTORY_PAGE),
+        }
+        if not self.messenger.policy.guests:
+            tokens["draft/ACCOUNTREQUIRED"] = None
+        return tokens
+
+    def away_line(self, name: str, status: UserStatus) -> Reply:
+        """Return the line by which clients with `away-notify` are told of a status."""
+        source = self.users.source(name)
+        if status.status == ONLINE:
+            return Reply(source, "AWAY")
+        return Reply(source, "AWAY", (status.note or status.status,), is_text=True)
+
+    def _announce_status(self, key: str, status: UserStatus, told: Set[str]) -> None:
+        """Tell clients of a status that somebody has set; `told` are sent it by the messenger."""
+        name = self.messenger.router.name(key)
+        if name is not None:
+            self.clients.announce(key, self.away_line(name, status), Capability.AWAY_NOTIFY, {key, *told})
+
+    def _announce_account(self, session: Session) -> None:
+        """Tell clients that a guest has become an account."""
+        line = Reply(self.users.source(session.name), "ACCOUNT", (session.name,))
+        self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
+
+    def next_batch(self) -> str:
+        """Return a reference for a batch; each is used once."""
+        return f"b{next(self._batches)}"
+
+    def next_connection_id(self) -> str:
+        """Return a text that begins the ids of a connection's messages: no other connection has it, at any time."""
+        return f"{self._run_id}{next(self._connections)}"
+
+    def message_id(self, sender: str, to: str, seq: int) -> str:
+        """Return the id of a stored message, by its ends as they are shown."""
+        return self.ids.make(conversation_of(sender, to), seq)
+
+    def id_of(self, message: Message) -> str:
+        """Return the id of a message, whether it is stored or not."""
+        if message.seq is not None:
+            return self.message_id(message.sender, message.to, message.seq)
+        return self.ids.make_passing(message.sender, message.to, message.time, message.text)
+
+    def _room_id(self, conversation: str) -> int:
+        room = self.messenger.rooms.get(conversation) if is_room(conversation) else None
+        return room.id if room is not None else 0
+
+
+def conversation_of(sender: str, to: str) -> str:
+    """Return the key of the conversation of a message."""
+    return fold(to) if is_room(to) else direct_key(fold(sender), fold(to))
+
+
+def is_service(name: str) -> bool:
+    """Return whether a name is that of a service, and not a user's."""
+    return fold(name) in SERVICES

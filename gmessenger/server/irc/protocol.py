@@ -1,0 +1,222 @@
+"""IRC on one connection: decode lines, charge and dispatch them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gmessenger import log
+from gmessenger.errors import InternalError, WireError
+from gmessenger.server.irc.acknowledgements import AckTracker
+from gmessenger.server.irc.batching import group_messages, relay_now, send_batch
+from gmessenger.server.irc.commands import COMMANDS, Command
+from gmessenger.server.irc.encoder import OutboxEncoder
+from gmessenger.server.irc.errors import command_refusal
+from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.network import IrcNetwork
+from gmessenger.server.irc.replies import Reply
+from gmessenger.server.net.connection import Connection
+from gmessenger.server.net.foreign_protocol import OpeningReader
+from gmessenger.timeslice import TimeSlice
+from gmessenger.wire.irc.lines import MAX_PENDING, BadLine, Line, LineDecoder, split_messages
+from gmessenger.wire.irc.numerics import (
+    ERR_INPUTTOOLONG,
+    ERR_NEEDMOREPARAMS,
+    ERR_NOTREGISTERED,
+    ERR_UNKNOWNCOMMAND,
+)
+
+MAX_EARLY_COMMANDS: Final = 50
+"""Commands before the registration is complete, after which the connection is closed."""
+BAD_LINE_COST: Final = 1.0
+OPENING_WORDS: Final = frozenset(name.encode() for name, command in COMMANDS.items() if command.before is not None)
+LABEL: Final = "label"
+MAX_LABEL: Final = 64
+
+
+class IrcProtocol:
+    """A connection that speaks IRC. Its methods never raise: an internal error is logged, and answered 400."""
+
+    __slots__ = (
+        "_acks",
+        "_bad_lines",
+        "_connection",
+        "_decoder",
+        "_early_commands",
+        "_encoder",
+        "_handler",
+        "_network",
+        "_opening",
+    )
+
+    def __init__(self, connection: Connection, network: IrcNetwork) -> None:
+        self._connection = connection
+        self._network = network
+        self._decoder = LineDecoder()
+        self._handler = IrcHandler(connection, network)
+        self._acks = AckTracker(self._handler)
+        self._encoder = OutboxEncoder(self._handler, self._acks)
+        self._handler.start_output = self._encoder.start
+        self._handler.on_pong = self._acks.pong_received
+        self._opening: OpeningReader | None = OpeningReader(connection, OPENING_WORDS, MAX_PENDING)
+        self._bad_lines = 0
+        self._early_commands = 0
+
+    @property
+    def user_name(self) -> str | None:
+        """The name that is, or was, logged in; None before 001."""
+        session = self._handler.session
+        return session.name if session is not None and self._handler.is_registered else None
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Protocol and kind of session, for metrics."""
+        session = self._handler.session
+        return (session.protocol, session.kind) if session is not None else ("unknown", "unknown")
+
+    @property
+    def pending_frames(self) -> int:
+        """The number of events in the outbox."""
+        session = self._handler.session
+        return session.outbox.pending_frames if session is not None else 0
+
+    def receive_in_loop(self, data: bytes) -> Any:
+        """Relay a message from guest to guest at once; leave everything else to the connection's greenlet."""
+        if self._opening is not None:
+            return data
+        if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.pending:
+            return data
+        try:
+            return None if relay_now(self._handler, data) else data
+        except Exception as failure:  # the loop would only print it
+            self._handler.report("request", failure)
+            return None
+
+    def data_received(self, received: bytes) -> None:
+        """Handle lines. Blocks as their handlers do."""
+        if self._opening is not None:
+            opening = self._opening.feed(received)
+            if opening is None:
+                return
+            self._opening, received = None, opening
+        time_slice = TimeSlice()
+        if received[:8] == b"PRIVMSG " and not self._decoder.pending:
+            received = self._send_batches(received, time_slice)
+        for line in self._decoder.feed(received):
+            if self._connection.is_closing or self._handler.is_closing:
+                return
+            self._receive(line)
+            self._yield(time_slice)
+
+    def _send_batches(self, received: bytes, time_slice: TimeSlice) -> bytes:
+        """Send what is plain messages, those to one target together; return what is not."""
+        messages, rest = split_messages(received)
+        by_target = group_messages(messages) if len(messages) > 1 else None
+        if by_target is None:
+            return received
+        for target, texts in by_target.items():
+            if self._handler.is_closing:
+                return b""
+            if not send_batch(self._handler, target, texts):
+                for text in texts:
+                    self._receive(Line("PRIVMSG", [target, text]))
+                    self._yield(time_slice)
+            self._yield(time_slice)
+        return rest
+
+    def _yield(self, time_slice: TimeSlice) -> None:
+        """Write replies where they pile up, and let other greenlets run when it is time."""
+        if self._handler.is_backlogged:
+            self._connection.writer.drain()
+        time_slice.yield_if_expired()
+
+    def send_probe(self) -> bool:
+        """Ask the client to answer."""
+        return self._handler.send_probe()
+
+    def sweep(self, now: float) -> None:
+        """Ask for acknowledgements when it is time."""
+        self._acks.sweep(now)
+
+    def eof_received(self) -> None:
+        """End the session of a client that sends nothing more."""
+        if not self._handler.is_closing:
+            self._handler.close_gracefully("left")
+
+    def end_session(self, reason: str) -> None:
+        """End the session and free its name."""
+        self._handler.log_out(reason)
+
+    def connection_closed(self) -> None:
+        """Release what the connection holds."""
+        self._handler.connection_closed()
+
+    def _receive(self, line: Line | BadLine) -> None:
+        handler = self._handler
+        label = line.label if isinstance(line, BadLine) else line.tags.get(LABEL)
+        handler.begin_command(label if label is not None and 0 < len(label) <= MAX_LABEL else None)
+        try:
+            if isinstance(line, BadLine):
+                self._refuse_unreadable(line)
+            else:
+                self._dispatch(line)
+        except WireError as error:
+            log.log_event("request_refused", name=self.user_name, code=error.code)
+            handler.add(command_refusal(handler, line.command, "", error))
+        except Exception as failure:
+            handler.report("request", failure)
+            handler.add(command_refusal(handler, line.command, "", InternalError()))
+        handler.end_command()
+
+    def _dispatch(self, line: Line) -> None:
+        handler, command = self._handler, COMMANDS.get(line.command)
+        if not handler.is_registered:
+            self._dispatch_early(line, command)
+            return
+        if command is None:
+            handler.charge(1)
+            handler.reply(ERR_UNKNOWNCOMMAND, line.command)
+            return
+        if command.cost:
+            handler.charge(command.cost)
+        if not command.is_message:
+            handler.flush_messages()
+        if len(line.params) < command.least:
+            handler.reply(ERR_NEEDMOREPARAMS, line.command)
+            return
+        if handler.require_session().outbox.closed:
+            return
+        command.handle(handler, line)
+
+    def _dispatch_early(self, line: Line, command: Command | None) -> None:
+        """Handle a command before the registration is complete."""
+        handler = self._handler
+        self._early_commands += 1
+        if self._early_commands > MAX_EARLY_COMMANDS:
+            handler.close_gracefully("it does not register")
+            return
+        handler.charge(command.cost if command is not None else 1)
+        if command is None or command.before is None:
+            handler.reply(ERR_NOTREGISTERED)
+        elif len(line.params) < command.least:
+            handler.reply(ERR_NEEDMOREPARAMS, line.command)
+        else:
+            command.before(handler, line)
+
+    def _refuse_unreadable(self, line: BadLine) -> None:
+        handler = self._handler
+        handler.charge(BAD_LINE_COST)
+        self._bad_lines += 1
+        log.log_event(
+            "frame_refused",
+            address=self._connection.address,
+            name=self.user_name,
+            code=line.reason,
+            count=self._bad_lines,
+        )
+        if line.reason == "too_long":
+            handler.reply(ERR_INPUTTOOLONG)
+        else:
+            params = (line.command or "*", "INVALID_UTF8", "What was sent is not UTF-8")
+            handler.add(Reply(self._network.server_name, "FAIL", params, is_text=True))
+        if self._bad_lines >= self._connection.options.max_bad_frames:
+            handler.close_gracefully("too many lines that cannot be read")

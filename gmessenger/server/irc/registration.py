@@ -1,0 +1,402 @@
+"""From the first line to 001: capabilities, nick and user, passwords and SASL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from contextlib import suppress
+from typing import Final
+
+from gmessenger.chat.auth import LoginRequest
+from gmessenger.chat.outbox import Outbound
+from gmessenger.chat.session import Session
+from gmessenger.errors import (
+    BadName,
+    Forbidden,
+    GuestsDisabled,
+    InsecureTransport,
+    LoginThrottled,
+    Muted,
+    NameInUse,
+    PasswordRequired,
+    WireError,
+    WrongPassword,
+)
+from gmessenger.names import check_name, fold
+from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
+from gmessenger.server.irc.handler import UNKNOWN_NICK, IrcHandler
+from gmessenger.server.irc.messages import MAX_LINE
+from gmessenger.server.irc.network import MAX_REALNAME
+from gmessenger.server.irc.replies import Reply
+from gmessenger.server.irc.users import make_user
+from gmessenger.server.irc.welcome import greet, say_logged_in, say_visible_host, show_rooms
+from gmessenger.wire.irc.capabilities import (
+    CAPABILITIES,
+    VALUES_VERSION,
+    add_implied,
+    format_cap_list,
+    parse_cap_request,
+    parse_cap_version,
+)
+from gmessenger.wire.irc.lines import Line
+from gmessenger.wire.irc.numerics import (
+    ERR_ALREADYREGISTERED,
+    ERR_ERRONEUSNICKNAME,
+    ERR_INVALIDCAPCMD,
+    ERR_NICKNAMEINUSE,
+    ERR_NONICKCHANGE,
+    ERR_NONICKNAMEGIVEN,
+    ERR_PASSWDMISMATCH,
+    ERR_SASLABORTED,
+    ERR_SASLALREADY,
+    ERR_SASLFAIL,
+    ERR_SASLTOOLONG,
+    ERR_YOUREBANNEDCREEP,
+    RPL_SASLMECHS,
+    RPL_SASLSUCCESS,
+)
+
+PLAIN: Final = "PLAIN"
+SASL_CHUNK: Final = 400
+"""Characters of a full AUTHENTICATE parameter: another follows it."""
+MAX_SASL: Final = 4 * SASL_CHUNK
+MAX_LOGIN_FAILURES: Final = 3
+"""Wrong passwords before 001 after which the connection is closed."""
+DEFAULT_DEVICE: Final = "irc"
+
+
+# -- capabilities
+
+
+def negotiate(handler: IrcHandler, line: Line) -> None:
+    """Handle CAP."""
+    subcommand = line.params[0].upper()
+    handle = CAP_COMMANDS.get(subcommand)
+    if handle is None:
+        handler.reply(ERR_INVALIDCAPCMD, line.params[0])
+        return
+    handle(handler, line.params[1:])
+
+
+def offered(handler: IrcHandler) -> list[str]:
+    """Return the names of the capabilities that this client is offered."""
+    hidden = set()
+    if not may_send_passwords(handler):
+        hidden |= {name for name, capability in CAPABILITIES.items() if capability.secret}
+    if handler.messenger.policy.registration == "closed":
+        hidden.add("draft/account-registration")
+    version = handler.registration.version
+    return [
+        name
+        for name in CAPABILITIES
+        if name in FLAGS and name not in hidden and (version >= VALUES_VERSION or name != "draft/multiline")
+    ]
+
+
+def may_send_passwords(handler: IrcHandler) -> bool:
+    """Return whether passwords on this connection can be read by nobody else."""
+    try:
+        handler.require_secure_transport()
+    except InsecureTransport:
+        return False
+    return True
+
+
+def _cap_ls(handler: IrcHandler, params: list[str]) -> None:
+    registration = handler.registration
+    if not handler.is_registered:
+        registration.is_negotiating = True
+    version = parse_cap_version(params[0]) if params else 0
+    registration.version = max(registration.version, version)
+    if registration.version >= VALUES_VERSION:
+        handler.set_capabilities(handler.capabilities | Capability.CAP_NOTIFY)
+    names = offered(handler)
+    if registration.version >= VALUES_VERSION:
+        names = [CAPABILITIES[name].listed for name in names]
+    _say_caps(handler, "LS", names, is_split=registration.version >= VALUES_VERSION)
+
+
+def _cap_list(handler: IrcHandler, params: list[str]) -> None:
+    _say_caps(handler, "LIST", names_of(handler.capabilities), is_split=handler.registration.version >= VALUES_VERSION)
+
+
+def _cap_req(handler: IrcHandler, params: list[str]) -> None:
+    if not handler.is_registered:
+        handler.registration.is_negotiating = True
+    text = params[0] if params else ""
+    changes = parse_cap_request(text)
+    names = set(offered(handler)) | set(names_of(handler.capabilities))
+    must_stay = {"cap-notify"} if handler.registration.version >= VALUES_VERSION else set()
+    if any(name not in names or (not is_on and name in must_stay) for name, is_on in changes):
+        handler.add(Reply(handler.network.server_name, "CAP", (handler.nick, "NAK", text), is_text=True))
+        return
+    capabilities = handler.capabilities
+    for name, is_on in changes:
+        capabilities = capabilities | flags_of(add_implied([name])) if is_on else capabilities & ~FLAGS[name]
+    handler.add(Reply(handler.network.server_name, "CAP", (handler.nick, "ACK", text), is_text=True))
+    handler.set_capabilities(capabilities)
+
+
+def _cap_end(handler: IrcHandler, params: list[str]) -> None:
+    handler.registration.is_negotiating = False
+    complete(handler)
+
+
+CAP_COMMANDS: Final = {"LS": _cap_ls, "LIST": _cap_list, "REQ": _cap_req, "END": _cap_end}
+
+
+def _say_caps(handler: IrcHandler, subcommand: str, names: list[str], *, is_split: bool) -> None:
+    server, nick = handler.network.server_name, handler.nick
+    room = MAX_LINE - len(f":{server} CAP {nick} {subcommand} * :".encode())
+    lines = format_cap_list(names, room)
+    for number, text in enumerate(lines, 1):
+        more = ("*",) if is_split and number < len(lines) else ()
+        handler.add(Reply(server, "CAP", (nick, subcommand, *more, text), is_text=True))
+
+
+# -- nick, user and password
+
+
+def set_nick(handler: IrcHandler, line: Line) -> None:
+    """Handle NICK before 001."""
+    nick = line.params[0] if line.params else ""
+    if not nick:
+        handler.reply(ERR_NONICKNAMEGIVEN)
+        return
+    if (refused := nick_refusal(handler, nick)) is not None:
+        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(nick), text=refused)
+        return
+    handler.registration.nick = nick
+    complete(handler)
+
+
+def change_nick(handler: IrcHandler, line: Line) -> None:
+    """Handle NICK after 001."""
+    nick = line.params[0] if line.params else ""
+    if not nick:
+        handler.reply(ERR_NONICKNAMEGIVEN)
+    elif nick != handler.nick:
+        handler.reply(ERR_NONICKCHANGE, _shown_nick(nick), text="Your nick is your account's name")
+
+
+def nick_refusal(handler: IrcHandler, nick: str) -> str | None:
+    """Return why a name cannot be a nick on IRC; None if it may be one."""
+    if nick.isdecimal() and len(nick) == 1:
+        return "A nick is not one digit."
+    try:
+        check_name(nick)
+    except BadName as error:
+        return str(error)
+    return None
+
+
+def set_user(handler: IrcHandler, line: Line) -> None:
+    """Handle USER."""
+    if handler.is_registered or handler.registration.has_user:
+        handler.reply(ERR_ALREADYREGISTERED)
+        return
+    handler.card.user, handler.card.realname = make_user(line.params[0]), line.params[3][:MAX_REALNAME]
+    handler.registration.has_user = True
+    complete(handler)
+
+
+def set_password(handler: IrcHandler, line: Line) -> None:
+    """Handle PASS."""
+    if handler.is_registered:
+        handler.reply(ERR_ALREADYREGISTERED)
+        return
+    handler.registration.password = line.params[0]
+
+
+def complete(handler: IrcHandler) -> None:
+    """Log in and greet, if all that the registration needs has come."""
+    registration = handler.registration
+    if handler.is_registered or handler.is_closing or registration.is_negotiating or not registration.has_user:
+        return
+    if not registration.nick:
+        return
+    if handler.session is None:
+        _log_in_by_nick(handler)
+    if handler.session is not None and not handler.is_closing:
+        _begin(handler, handler.session)
+
+
+def _log_in_by_nick(handler: IrcHandler) -> None:
+    """Log in as the guest of the nick, or as the account of which PASS has the password."""
+    registration = handler.registration
+    name, device, password = _split_pass(handler, registration.nick, registration.password)
+    try:
+        log_in(handler, name, password, device)
+    except (NameInUse, PasswordRequired) as error:
+        registration.nick = ""
+        handler.reply(ERR_NICKNAMEINUSE, name, text=str(error))
+        if isinstance(error, PasswordRequired):
+            handler.add(
+                handler.notice(
+                    f"{name} is an account: log in with SASL, PASS {name}:password, or choose another nick and use "
+                    "/msg NickServ IDENTIFY"
+                )
+            )
+    except BadName as error:
+        registration.nick = ""
+        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(name), text=str(error))
+    except WrongPassword as error:
+        handler.reply(ERR_PASSWDMISMATCH, text=str(error))
+        end_link(handler, error)
+    except WireError as error:
+        refuse_link(handler, error)
+
+
+def _split_pass(handler: IrcHandler, nick: str, password: str | None) -> tuple[str, str | None, str | None]:
+    """Return the name, the device and the password that PASS and NICK give."""
+    if password is None:
+        return nick, None, None
+    account, colon, secret = password.partition(":")
+    name, _, device = account.partition("@")
+    if colon and fold(name) in handler.messenger.authenticator.accounts:
+        return name, device or None, secret
+    # A password that is set for the network in many clients, where the nick is no account, is ignored.
+    return nick, None, password if fold(nick) in handler.messenger.authenticator.accounts else None
+
+
+def log_in(handler: IrcHandler, name: str, password: str | None, device: str | None) -> list[Outbound]:
+    """Log in; the session is the handler's then. Returns what a guest's predecessor was not sent. Blocks.
+
+    Raises as `ProtocolHandler.log_in`, and `InsecureTransport`.
+    """
+    if password is not None:
+        handler.require_secure_transport()
+    writer = handler.connection.writer
+    login = LoginRequest(name, "irc", True, handler.connection.address, password, None, device)
+    login.first_free_device = DEFAULT_DEVICE
+    outbox = handler.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
+    session, left_over = handler.log_in(login, outbox)
+    handler.set_session(session, login)
+    handler.apply_capabilities()
+    return left_over
+
+
+def _begin(handler: IrcHandler, session: Session) -> None:
+    """Greet, and have the session's events written from now on."""
+    registration = handler.registration
+    handler.nick, handler.is_registered = session.name, True
+    handler.card.signed_on = handler.card.active_at = handler.now()
+    handler.network.users.add(session, handler.card)
+    handler.network.clients.add(handler)
+    if registration.away is not None:
+        with suppress(Muted):
+            handler.messenger.set_status(session, "away", registration.away)
+    greet(handler)
+    if session.account is not None:
+        say_visible_host(handler)
+        show_rooms(handler)
+    begin_delivery(handler, session)
+
+
+def begin_delivery(handler: IrcHandler, session: Session) -> None:
+    """Write what has been said, and from now on what the session is sent."""
+    handler.end_command()
+    handler.begin_command(None)
+    handler.start_output()
+    most = handler.network.options.irc_playback if Capability.CHATHISTORY not in handler.capabilities else 0
+    handler.messenger.start_delivery(session, [], most if session.account is not None else None)
+
+
+def refuse_link(handler: IrcHandler, error: WireError) -> None:
+    """Refuse a client at its login, and close the connection."""
+    server = handler.network.server_name
+    if isinstance(error, GuestsDisabled):
+        handler.add(Reply(server, "FAIL", ("*", "ACCOUNT_REQUIRED", str(error)), is_text=True))
+    elif isinstance(error, Forbidden):
+        handler.reply(ERR_YOUREBANNEDCREEP, text=str(error))
+    else:
+        handler.add(Reply(server, "FAIL", ("*", error.code.upper(), str(error)), is_text=True))
+    end_link(handler, error)
+
+
+def end_link(handler: IrcHandler, error: WireError) -> None:
+    """Close the connection with an error."""
+    handler.flush_replies()
+    handler.close_gracefully(error.code, message=str(error))
+
+
+def _shown_nick(nick: str) -> str:
+    """Return what was meant as a nick so that it can be a parameter."""
+    return nick if nick and " " not in nick and not nick.startswith(":") else UNKNOWN_NICK
+
+
+# -- SASL
+
+
+def authenticate(handler: IrcHandler, line: Line) -> None:
+    """Handle AUTHENTICATE, before 001; a guest's after it becomes an account's session."""
+    registration = handler.registration
+    if handler.session is not None and (handler.session.account is not None or handler.is_registered):
+        handler.reply(ERR_SASLALREADY)
+    elif Capability.SASL not in handler.capabilities:
+        handler.reply(ERR_SASLFAIL)
+    elif line.params[0] == "*":
+        handler.reply(ERR_SASLABORTED)
+        registration.sasl = None
+    elif registration.sasl is None:
+        _start_sasl(handler, line.params[0])
+    else:
+        _continue_sasl(handler, registration.sasl, line.params[0])
+
+
+def _start_sasl(handler: IrcHandler, mechanism: str) -> None:
+    if mechanism.upper() != PLAIN:
+        handler.reply(RPL_SASLMECHS, PLAIN)
+        handler.reply(ERR_SASLFAIL)
+        return
+    handler.registration.sasl = bytearray()
+    handler.add(Reply("", "AUTHENTICATE", ("+",)))
+
+
+def _continue_sasl(handler: IrcHandler, received: bytearray, chunk: str) -> None:
+    if len(chunk) > SASL_CHUNK or len(received) + len(chunk) > MAX_SASL:
+        handler.registration.sasl = None
+        handler.reply(ERR_SASLTOOLONG)
+        return
+    if chunk != "+":
+        received += chunk.encode()
+    if len(chunk) < SASL_CHUNK:
+        handler.registration.sasl = None
+        _finish_sasl(handler, bytes(received))
+
+
+def _finish_sasl(handler: IrcHandler, encoded: bytes) -> None:
+    try:
+        name, device, password = _decode_plain(encoded)
+        log_in(handler, name, password, device)
+    except LoginThrottled as error:
+        _fail_sasl(handler, error)
+    except WireError as error:
+        _fail_sasl(handler, error)
+    else:
+        assert handler.session is not None
+        nick, handler.nick = handler.nick, handler.session.name
+        source = handler.own_source
+        handler.nick = nick
+        say_logged_in(handler, source, handler.session.name)
+        handler.reply(RPL_SASLSUCCESS)
+        handler.registration.nick = handler.registration.nick or ""
+
+
+def _fail_sasl(handler: IrcHandler, error: WireError) -> None:
+    handler.registration.failures += 1
+    handler.reply(ERR_SASLFAIL, text=f"SASL authentication failed: {error}")
+    if handler.registration.failures >= MAX_LOGIN_FAILURES:
+        end_link(handler, error)
+
+
+def _decode_plain(encoded: bytes) -> tuple[str, str | None, str]:
+    """Return name, device and password of a PLAIN response (RFC 4616). Raises `WrongPassword`."""
+    try:
+        authzid, authcid, password = base64.b64decode(encoded, validate=True).decode().split("\0")
+    except (binascii.Error, ValueError):
+        raise WrongPassword("This is not what PLAIN expects.") from None
+    name, _, device = authcid.partition("@")
+    if authzid not in ("", authcid, name) or not name or not password:
+        raise WrongPassword
+    return name, device or None, password

@@ -1,0 +1,83 @@
+"""What a client is told of a room that it is in, or joins: topic and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gmessenger.chat.room import Room
+from gmessenger.room_roles import RoomRole
+from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.messages import MAX_LINE
+from gmessenger.server.irc.modes import role_prefix, shown_role
+from gmessenger.server.irc.replies import Reply
+from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICTIME
+
+
+def join_replies(handler: IrcHandler, room: str, name: str) -> list[Reply]:
+    """Return the line that says that a user has joined a room."""
+    users = handler.network.users
+    if Capability.EXTENDED_JOIN not in handler.capabilities:
+        return [Reply(users.source(name), "JOIN", (room,))]
+    account = users.account_name(name) or "*"
+    return [Reply(users.source(name), "JOIN", (room, account, users.realname(name)), is_text=True)]
+
+
+def member_replies(handler: IrcHandler, room: Room) -> list[Reply]:
+    """Return the topic and the names of a room, for a client that has just joined it."""
+    replies = topic_replies(handler, room) if room.topic else []
+    if Capability.NO_IMPLICIT_NAMES in handler.capabilities:
+        return replies
+    return [*replies, *name_replies(handler, room), handler.numeric(RPL_ENDOFNAMES, room.name)]
+
+
+def topic_replies(handler: IrcHandler, room: Room) -> list[Reply]:
+    """Return the topic of a room, and who has set it."""
+    replies = [handler.numeric(RPL_TOPIC, room.name, text=room.topic)]
+    if room.topic_by and room.topic_at is not None:
+        source = handler.network.users.source(room.topic_by)
+        replies.append(handler.numeric(RPL_TOPICTIME, room.name, source, str(int(room.topic_at))))
+    return replies
+
+
+def name_replies(handler: IrcHandler, room: Room) -> list[Reply]:
+    """Return the names of all who are in a room, without the end of the list."""
+    symbol = "@" if room.rules.hidden else "="
+    room_left = MAX_LINE - len(f":{handler.network.server_name} 353 {handler.nick} {symbol} {room.name} :".encode())
+    return [
+        handler.numeric(RPL_NAMREPLY, symbol, room.name, text=line)
+        for line in _lines(_shown_names(handler, room), room_left)
+    ]
+
+
+def is_visible(handler: IrcHandler, room: Room) -> bool:
+    """Return whether a client may know of a room: it is in it, or the room is not hidden."""
+    is_listed = not room.rules.hidden or room.has_member(handler.require_session())
+    return is_listed and not room.is_being_deleted
+
+
+def role_in(room: Room, key: str) -> RoomRole:
+    """Return the role of a folded name in a room, as IRC shows it."""
+    return shown_role(room.role_of_user(key), is_passing=room.is_passing)
+
+
+def _shown_names(handler: IrcHandler, room: Room) -> Iterator[str]:
+    capabilities, users = handler.capabilities, handler.network.users
+    roles, all_prefixes = room.named_roles, Capability.MULTI_PREFIX in capabilities
+    for name in room.names:
+        role = shown_role(roles.get(name, "member"), is_passing=room.is_passing)
+        prefix = role_prefix(role, all_prefixes=all_prefixes)
+        yield prefix + (users.source(name) if Capability.USERHOST_IN_NAMES in capabilities else name)
+
+
+def _lines(names: Iterator[str], room_left: int) -> Iterator[str]:
+    line, size = "", 0
+    for name in names:
+        length = len(name.encode()) + 1
+        if line and size + length > room_left:
+            yield line
+            line, size = "", 0
+        line += f" {name}" if line else name
+        size += length
+    if line:
+        yield line

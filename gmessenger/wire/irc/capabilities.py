@@ -1,0 +1,103 @@
+"""Capabilities: what a client may switch on by CAP (IRCv3, "Capability Negotiation"), and the lists of its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+VALUES_VERSION: Final = 302
+"""The version of CAP LS from which values are listed, in several lines, and `cap-notify` is on."""
+MAX_VERSION_DIGITS: Final = 9
+MAX_MULTILINE_BYTES: Final = 16_384
+"""Bytes of the text of a batch of several lines."""
+MAX_MULTILINE_LINES: Final = 100
+
+
+class Capability(Struct, frozen=True):
+    """A capability that the server has. `value`: what CAP LS 302 lists with it. `implies`: what works once it is on.
+
+    `secret`: it is for passwords, and listed only where the connection may carry them.
+    """
+
+    name: str
+    value: str = ""
+    implies: frozenset[str] = frozenset()
+    secret: bool = False
+
+    @property
+    def listed(self) -> str:
+        """The entry of it for a client that reads values."""
+        return f"{self.name}={self.value}" if self.value else self.name
+
+
+CAPABILITIES: Final = {
+    capability.name: capability
+    for capability in (
+        Capability("account-notify"),
+        Capability("account-tag"),
+        Capability("away-notify"),
+        Capability("batch"),
+        Capability("cap-notify"),
+        Capability("chghost"),
+        Capability("draft/account-registration"),
+        Capability("draft/chathistory"),
+        Capability("draft/message-redaction", implies=frozenset({"message-tags"})),
+        Capability(
+            "draft/multiline",
+            f"max-bytes={MAX_MULTILINE_BYTES},max-lines={MAX_MULTILINE_LINES}",
+            frozenset({"batch", "message-tags", "standard-replies"}),
+        ),
+        Capability("draft/pre-away"),
+        Capability("draft/read-marker"),
+        Capability("echo-message"),
+        Capability("extended-join"),
+        Capability("extended-monitor"),
+        Capability("invite-notify"),
+        Capability("labeled-response", implies=frozenset({"batch"})),
+        Capability("message-tags"),
+        Capability("multi-prefix"),
+        Capability("no-implicit-names"),
+        Capability("sasl", "PLAIN", secret=True),
+        Capability("server-time"),
+        Capability("setname"),
+        Capability("soju.im/search", implies=frozenset({"batch"})),
+        Capability("standard-replies"),
+        Capability("userhost-in-names"),
+        Capability("znc.in/self-message"),
+    )
+}
+"""All capabilities, by name, in the order of their listing."""
+
+
+def add_implied(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of capabilities and of what they imply."""
+    wanted = frozenset(names)
+    return wanted.union(*(CAPABILITIES[name].implies for name in wanted if name in CAPABILITIES))
+
+
+def format_cap_list(names: Iterable[str], room: int) -> list[str]:
+    """Return the last parameters of CAP LS, LIST, ACK or NEW: the names in as few lines of `room` bytes as they need.
+
+    There is at least one line, which may be empty. A name that is longer than `room` has a line of its own.
+    """
+    lines = [""]
+    for name in names:
+        line = f"{lines[-1]} {name}" if lines[-1] else name
+        if lines[-1] and len(line.encode()) > room:
+            lines.append(name)
+        else:
+            lines[-1] = line
+    return lines
+
+
+def parse_cap_request(text: str) -> list[tuple[str, bool]]:
+    """Return the names in the last parameter of CAP REQ, in their order, and whether each is to be switched on."""
+    words = (word for word in text.split(" ") if word.strip("-"))
+    return [(word.removeprefix("-"), not word.startswith("-")) for word in words]
+
+
+def parse_cap_version(text: str) -> int:
+    """Return the version in CAP LS; 0 where it is not a number."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_VERSION_DIGITS else 0
