@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
+from tests.support.accounts import UserClient
 from tests.support.irc_client import IrcClient
 
 SERVER = "irc.example"
@@ -41,11 +42,10 @@ class IrcServer:
             client.sync()
 
     def register(self, nick: str, password: str) -> None:
-        """Make an account, and leave."""
-        client = self.log_in(nick)
-        client.ask(f"NICKSERV REGISTER {password}")
-        client.send("QUIT")
-        client.read_to_end()
+        """Make an account, by JIM."""
+        client = UserClient(self.running)
+        client.start_session(nick).register(password)
+        client.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
-from gmessenger.server.irc.errors import command_refusal
+from gmessenger.server.irc.errors import message_refusal
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.network import MAX_TARGETS
@@ -17,9 +17,9 @@ from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
 CTCP: Final = "\x01"
-BATCH_TAG: Final = "batch"
 CERTAIN_TO_FIT: Final = 40
 """Characters that fit a line whatever the names before them are."""
+BATCH_TAG: Final = "batch"
 
 
 def say(handler: IrcHandler, line: Line) -> None:
@@ -50,7 +50,7 @@ def refuse_message(handler: IrcHandler, command: str, target: str, error: WireEr
     """Answer a message that was refused at once; a notice is not answered, unless it has a label."""
     handler.messenger.stats.refused[error.code] += 1
     if command != "NOTICE" or handler.buffer.label is not None:
-        handler.add(command_refusal(handler, command, target, error))
+        handler.add(message_refusal(handler, command, target, error.to_fields()))
 
 
 def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict[str, str]) -> None:
@@ -64,8 +64,8 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
             ask_client(handler, command, target, text, tags)
             return
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
-    check_fits(handler, command, target, text)
     about = about_of(handler, target, tags)
+    check_fits(handler, command, target, text)
     send(handler, SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about)), about)
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
         _say_if_away(handler, target)

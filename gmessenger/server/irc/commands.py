@@ -17,6 +17,8 @@ from gmessenger.server.irc import (
     read_marks,
     redaction,
     registration,
+    room_lists,
+    room_modes,
     rooms,
     searching,
     tag_messages,
@@ -27,7 +29,6 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.numerics import (
     ERR_HELPNOTFOUND,
-    ERR_NOSUCHCHANNEL,
     RPL_ENDOFHELP,
     RPL_HELPSTART,
     RPL_HELPTXT,
@@ -69,7 +70,7 @@ def _pong(handler: IrcHandler, line: Line) -> None:
 
 def _mode(handler: IrcHandler, line: Line) -> None:
     if line.params[0][:1] == ROOM_PREFIX:
-        handler.reply(ERR_NOSUCHCHANNEL, quote_param(line.params[0]))
+        room_modes.change_room_modes(handler, line)
     else:
         own_user.change_user_modes(handler, line)
 
@@ -135,7 +136,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "JOIN": Command(rooms.join, 1, 0),
     "KICK": Command(rooms.kick, 2),
     "LINKS": Command(queries.links),
-    "LIST": Command(rooms.list_rooms, 0, 2),
+    "LIST": Command(room_lists.list_rooms, 0, 2),
     "LUSERS": Command(queries.lusers),
     "MARKREAD": Command(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"
@@ -149,7 +150,7 @@ COMMANDS: Final[dict[str, Command]] = {
         help="lists nicks of which you are told when they come and go",
     ),
     "MOTD": Command(queries.motd),
-    "NAMES": Command(rooms.names),
+    "NAMES": Command(room_lists.names),
     "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
     "NOTICE": Command(chatting.say, 0, 0, is_message=True),
     "PART": Command(rooms.part, 1),

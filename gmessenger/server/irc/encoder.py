@@ -14,6 +14,7 @@ from gmessenger.chat.outbox import (
     MessageBatch,
     ReadReceipt,
     Response,
+    RoomEvent,
     Signal,
     TextBatch,
 )
@@ -47,9 +48,22 @@ class OutboxEncoder:
         """Write the events of the handler's session from now on; the first are what it has missed."""
         if self._handler.session is not None and self._handler.session.account is not None:
             self.playback.start()
+        if self._handler.session is not None:
+            self._handler.session.on_change_made = self._show_own_change
         writer = self._handler.connection.writer
         writer.set_source(self.encode_pending)
         writer.schedule()
+
+    def _show_own_change(self, event: RoomEvent) -> None:
+        """Answer a command with the line of what it has changed, in its place among the events of others.
+
+        A command to join is answered with the names in the room as well.
+        """
+        if event.action == "join" or event.quit:
+            return
+        for line in EVENT_LINES[RoomEvent](self._handler, event):
+            self._handler.add(line)
+        self._handler.flush_replies()
 
     def encode_pending(self) -> bytes:
         """Empty the outbox and return its lines; at the end of the stream, close the connection."""
@@ -88,7 +102,9 @@ class OutboxEncoder:
 
     def encode_batch(self, batch: MessageBatch) -> bytes:
         """Return the lines of messages that were committed together."""
-        if self.playback.is_active or self._labels or self._has_note(batch):
+        session = self._handler.session
+        hears_itself = session is not None and session.hears_itself
+        if self.playback.is_active or hears_itself or self._has_note(batch):
             return b"".join([self.encode_message(message) for message in batch.messages])
         self._acks.note_written(batch.messages[-1])
         return self._formatter.encode_batch(batch, self._handler.bits)

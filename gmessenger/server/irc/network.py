@@ -30,13 +30,15 @@ SOFTWARE: Final = f"gmessenger-{__version__}"
 MAX_TARGETS: Final = 4
 """Names that one message may be sent to."""
 MAX_AWAY: Final = 200
+MAX_MODES: Final = 4
+"""Modes with a parameter that one command may change."""
 MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
-MAX_READ_MARKS: Final = 10_000
 SERVICES: Final = frozenset({"nickserv"})
 """The folded names of what the server itself answers as."""
+MAX_READ_MARKS: Final = 10_000
 
 
 class ReadMark(Struct, frozen=True):
@@ -90,7 +92,7 @@ class IrcNetwork:
             "BOT": "B",
             "CASEMAPPING": "ascii",
             "CHANLIMIT": f"#:{limits.max_rooms_joined or ''}",
-            "CHANMODES": "beI,k,l,imnst",
+            "CHANMODES": "beI,k,l,imnRst",
             "CHANNELLEN": str(MAX_NAME + 1),
             "CHANTYPES": "#",
             "CHATHISTORY": str(MAX_HISTORY_PAGE),
@@ -100,7 +102,7 @@ class IrcNetwork:
             "KICKLEN": str(MAX_KICK_REASON),
             "MAXLIST": f"beI:{MAX_MASKS}",
             "MAXTARGETS": str(MAX_TARGETS),
-            "MODES": str(MAX_TARGETS),
+            "MODES": str(MAX_MODES),
             "MONITOR": str(MAX_MONITORED),
             "MSGREFTYPES": "msgid,timestamp",
             "NAMELEN": str(MAX_REALNAME),
