@@ -36,9 +36,9 @@ MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
+MAX_READ_MARKS: Final = 10_000
 SERVICES: Final = frozenset({"nickserv"})
 """The folded names of what the server itself answers as."""
-MAX_READ_MARKS: Final = 10_000
 
 
 class ReadMark(Struct, frozen=True):
