@@ -53,7 +53,8 @@ def test_the_registration_waits_for_all_of_it(irc: IrcServer, first: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("nick", "numeric"), [("", "431"), ("7", "432"), ("a b", "432"), ("#alley", "432"), ("a[b]", "432"), ("x" * 33, "432")]
+    ("nick", "numeric"),
+    [("", "431"), ("7", "432"), ("a b", "432"), ("#alley", "432"), ("a[b]", "432"), ("x" * 33, "432")],
 )
 def test_a_nick_that_cannot_be_a_name_is_refused(irc: IrcServer, nick: str, numeric: str) -> None:
     client = irc.connect()
@@ -137,7 +138,12 @@ def test_sasl_logs_an_account_in_before_001(irc: IrcServer) -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [("", "hank", PASSWORD), ("hank", "hank", PASSWORD), ("hank@laptop", "hank@laptop", PASSWORD), ("hank", "hank@x", PASSWORD)],
+    [
+        ("", "hank", PASSWORD),
+        ("hank", "hank", PASSWORD),
+        ("hank@laptop", "hank@laptop", PASSWORD),
+        ("hank", "hank@x", PASSWORD),
+    ],
 )
 def test_the_identity_of_sasl_may_be_the_name_with_its_device(irc: IrcServer, parts: tuple[str, ...]) -> None:
     irc.register("hank", PASSWORD)
