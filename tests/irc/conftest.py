@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
+from tests.support.accounts import PASSWORD
 from tests.support.irc_client import IrcClient
+from tests.support.native_clients import Connector
 
 SERVER = "irc.example"
 
@@ -48,6 +50,20 @@ class IrcServer:
         client.ask(f"NICKSERV REGISTER {password}")
         client.send("QUIT")
         client.read_to_end()
+
+
+def register(irc: IrcServer, connector: Connector, name: str) -> None:
+    """Make an account by the native protocol."""
+    client = connector.open_native(irc.running, name)
+    client.request("register", password=PASSWORD)
+    client.close()
+
+
+@pytest.fixture
+def connector() -> Iterator[Connector]:
+    """Opens clients of other protocols."""
+    with Connector() as connections:
+        yield connections
 
 
 @pytest.fixture
