@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.irc_client import IrcClient
+from tests.support.irc_client import IrcClient, commands
 
 SERVER = "irc.example"
 
@@ -43,7 +43,7 @@ class IrcServer:
     def register(self, nick: str, password: str) -> None:
         """Make an account, and leave."""
         client = self.log_in(nick)
-        client.ask(f"NICKSERV REGISTER {password}")
+        assert "900" in commands(client.ask(f"NICKSERV REGISTER {password}"))
         client.send("QUIT")
         client.read_to_end()
 

@@ -47,6 +47,7 @@ class OutboxEncoder:
         """Write the events of the handler's session from now on; the first are what it has missed."""
         if self._handler.session is not None and self._handler.session.account is not None:
             self.playback.start()
+        self._handler.is_writing_outbox = True
         writer = self._handler.connection.writer
         writer.set_source(self.encode_pending)
         writer.schedule()
