@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import RunningServer
 from tests.support.accounts import PASSWORD
-from tests.support.irc_client import IrcClient
+from tests.support.irc_client import IrcClient, commands
 from tests.support.native_clients import Connector
 
 SERVER = "irc.example"
@@ -47,7 +47,7 @@ class IrcServer:
     def register(self, nick: str, password: str) -> None:
         """Make an account, and leave."""
         client = self.log_in(nick)
-        client.ask(f"NICKSERV REGISTER {password}")
+        assert "900" in commands(client.ask(f"NICKSERV REGISTER {password}"))
         client.send("QUIT")
         client.read_to_end()
 

@@ -11,7 +11,8 @@ from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
-from gmessenger.server.irc.network import MAX_TARGETS
+from gmessenger.server.irc.network import MAX_TARGETS, is_service
+from gmessenger.server.irc.services import handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
@@ -57,6 +58,10 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
     """Send a text to a name or a room. Raises as `MessageService.send`, and `NotFound`."""
     if target in (EVERYBODY, BROADCAST_TARGET):
         _broadcast(handler, command, text)
+        return
+    if is_service(target):
+        if command == "PRIVMSG":  # a notice is never answered
+            handle_service_message(handler, text)
         return
     kind = "notice" if command == "NOTICE" else ""
     if text.startswith(CTCP):

@@ -50,6 +50,7 @@ class OutboxEncoder:
             self.playback.start()
         if self._handler.session is not None:
             self._handler.session.on_change_made = self._show_own_change
+        self._handler.is_writing_outbox = True
         writer = self._handler.connection.writer
         writer.set_source(self.encode_pending)
         writer.schedule()

@@ -72,6 +72,7 @@ class IrcHandler(ProtocolHandler):
         "capabilities",
         "card",
         "is_registered",
+        "is_writing_outbox",
         "last_quit",
         "monitored",
         "multiline",
@@ -95,6 +96,8 @@ class IrcHandler(ProtocolHandler):
         self.registration = Registration()
         self.is_registered = False
         network.unregistered_count += 1
+        self.is_writing_outbox = False
+        """Whether what waits in the session's outbox is written: from the end of the greeting on."""
         self.buffer = ReplyBuffer(network.server_name, None, "")
         self.sent: dict[str, SentMessage] = {}
         self.last_quit = ""
@@ -178,10 +181,10 @@ class IrcHandler(ProtocolHandler):
             self.session.outbox.offer(EncodedFrames(data, len(data)))
 
     def write(self, data: bytes) -> None:
-        """Send lines: behind what waits in the outbox, or at once before the registration."""
+        """Send lines: behind what waits in the outbox, or at once while that is not written."""
         if not data:
             return
-        if self.session is not None and self.is_registered:
+        if self.session is not None and self.is_writing_outbox:
             self.session.outbox.push(EncodedFrames(data, len(data)))
         else:
             self.connection.writer.write(data)
