@@ -17,9 +17,9 @@ from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
 CTCP: Final = "\x01"
+BATCH_TAG: Final = "batch"
 CERTAIN_TO_FIT: Final = 40
 """Characters that fit a line whatever the names before them are."""
-BATCH_TAG: Final = "batch"
 
 
 def say(handler: IrcHandler, line: Line) -> None:
@@ -64,8 +64,8 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
             ask_client(handler, command, target, text, tags)
             return
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
-    about = about_of(handler, target, tags)
     check_fits(handler, command, target, text)
+    about = about_of(handler, target, tags)
     send(handler, SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about)), about)
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
         _say_if_away(handler, target)

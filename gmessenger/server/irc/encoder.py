@@ -18,7 +18,7 @@ from gmessenger.chat.outbox import (
     Signal,
     TextBatch,
 )
-from gmessenger.names import fold
+from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import message_refusal, redaction_refusal
@@ -103,10 +103,16 @@ class OutboxEncoder:
     def encode_batch(self, batch: MessageBatch) -> bytes:
         """Return the lines of messages that were committed together."""
         session = self._handler.session
-        if self.playback.is_active or (session is not None and session.hears_itself):
+        hears_itself = session is not None and session.hears_itself
+        if self.playback.is_active or hears_itself or self._has_note(batch):
             return b"".join([self.encode_message(message) for message in batch.messages])
         self._acks.note_written(batch.messages[-1])
         return self._formatter.encode_batch(batch, self._handler.bits)
+
+    def _has_note(self, batch: MessageBatch) -> bool:
+        """Return whether this connection has written some of the messages to its own name."""
+        messages, is_own = batch.messages, self._handler.is_own
+        return messages[0].to[:1] != ROOM_PREFIX and any(is_own(message.id) for message in messages)
 
     def encode_texts(self, batch: TextBatch) -> bytes:
         """Return the lines of texts that are not stored."""

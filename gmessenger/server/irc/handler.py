@@ -94,6 +94,7 @@ class IrcHandler(ProtocolHandler):
         """The capabilities as a number, with which a message each time is decided faster."""
         self.registration = Registration()
         self.is_registered = False
+        network.unregistered_count += 1
         self.buffer = ReplyBuffer(network.server_name, None, "")
         self.sent: dict[str, SentMessage] = {}
         self.last_quit = ""
@@ -253,6 +254,7 @@ class IrcHandler(ProtocolHandler):
 
     def connection_closed(self) -> None:
         """Release what only an open connection needs."""
+        self.network.unregistered_count -= not self.is_registered
         if self.session is not None:
             self.network.users.remove(self.session)
             self.network.clients.remove(self, self.session.key)
