@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.accounts import UserClient
-from tests.support.irc_client import IrcClient
-from tests.support.native_clients import NativeClient
+from tests.support.accounts import PASSWORD
+from tests.support.irc_client import IrcClient, commands
+from tests.support.native_clients import Connector, NativeClient
 
 SERVER = "irc.example"
 
@@ -21,7 +21,9 @@ class IrcServer:
     def __init__(self, running: RunningServer) -> None:
         self.running = running
         self.app = running.app
-        port = running.app.ports.irc.number
+        irc_port = running.app.ports.irc
+        assert irc_port is not None
+        port = irc_port.number
         assert port is not None
         self.port = port
         self.clients: list[IrcClient | NativeClient] = []
@@ -49,10 +51,25 @@ class IrcServer:
             client.sync()
 
     def register(self, nick: str, password: str) -> None:
-        """Make an account, by JIM."""
-        client = UserClient(self.running)  # type: ignore[arg-type]  # it has a port to read
-        client.start_session(nick).register(password)
-        client.close()
+        """Make an account, and leave."""
+        client = self.log_in(nick)
+        assert "900" in commands(client.ask(f"NICKSERV REGISTER {password}"))
+        client.send("QUIT")
+        client.read_to_end()
+
+
+def register(irc: IrcServer, connector: Connector, name: str) -> None:
+    """Make an account by the native protocol."""
+    client = connector.open_native(irc.running, name)
+    client.request("register", password=PASSWORD)
+    client.close()
+
+
+@pytest.fixture
+def connector() -> Iterator[Connector]:
+    """Opens clients of other protocols."""
+    with Connector() as connections:
+        yield connections
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.support.native_clients import NativeClient
 
 TAGS = ("message-tags",)
 ECHO = ("message-tags", "echo-message", "labeled-response", "batch")
-PASSWORD = "correct horse"
+PASSWORD = "correct-horse"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_tags_only_are_not_kept(three: list[IrcClient]) -> None:
     dale.sync()
     dale.ask("CAP REQ draft/chathistory")
     (stored,) = dale.ask("CHATHISTORY LATEST #dev * 10")
-    assert (stored.command, stored.tags.keys()) == ("PRIVMSG", {"msgid"})
+    assert (stored.command, set(stored.tags)) == ("PRIVMSG", {"msgid"})
 
 
 def test_nobody_is_told_what_a_blocked_or_muted_name_types(irc: IrcServer, three: list[IrcClient]) -> None:
@@ -211,3 +211,14 @@ def test_signals_are_no_frames_of_jim(doors: tuple[IrcClient, NativeClient]) -> 
     hank.ask("@+typing=active TAGMSG #dev", "@+typing=active TAGMSG dale", "PRIVMSG dale :\x01VERSION\x01")
     hank.ask("PRIVMSG dale :hi")
     assert receive_message(dale)["message"] == "hi"
+
+
+def test_several_targets_are_answered_in_one_batch(irc: IrcServer, three: list[IrcClient]) -> None:
+    hank, _, _ = three
+    begin, *answers, end = hank.ask("@label=x PRIVMSG dale,nobody,#dev :hi")
+    batch = begin.params[0][1:]
+    assert (begin.tags, begin.params[1], end.params) == ({"label": "x"}, "labeled-response", [f"-{batch}"])
+    assert sorted(commands(answers)) == ["401", "PRIVMSG", "PRIVMSG"]
+    assert all(line.tags["batch"] == batch for line in answers)
+    begin, *answers, end = hank.ask("@label=y PRIVMSG nobody,nowhere :hi")
+    assert (commands(answers), end.params) == (["401", "401"], [f"-{begin.params[0][1:]}"])

@@ -12,7 +12,7 @@ from tests.support.irc_client import IrcClient, commands, find
 BASE = ("message-tags", "batch", "echo-message", "server-time", "labeled-response")
 CAPS = (*BASE, "draft/multiline")
 CONCAT = "draft/multiline-concat"
-PASSWORD = "correct horse"
+PASSWORD = "correct-horse"
 
 
 @pytest.fixture
@@ -101,9 +101,7 @@ def test_what_is_no_message_is_refused_once_and_seen_by_nobody(
     assert [(line.command, line.params[:-1]) for line in answer] == [("FAIL", ["BATCH", *expected])]
     hank.ask("@batch=1 PRIVMSG #dev :rest", "BATCH -1")
     assert dale.sync() == []
-    assert "BATCH" in commands(
-        hank.ask("BATCH +3 draft/multiline #dev", *["@batch=3 PRIVMSG #dev :a"] * 2, "BATCH -3")
-    )
+    assert "BATCH" in commands(hank.ask("BATCH +3 draft/multiline #dev", *["@batch=3 PRIVMSG #dev :a"] * 2, "BATCH -3"))
 
 
 def test_a_refusal_by_the_room_is_answered_under_the_label(irc: IrcServer) -> None:

@@ -53,7 +53,7 @@ def test_whois_tells_what_one_may_know(irc: IrcServer) -> None:
     irc.join("#alley", dale, hank)
     irc.join("#den", dale)
     dale.ask("MODE #den +s")
-    irc.register("peggy", "a password")
+    irc.register("peggy", "opensesame")
     answer = hank.ask("WHOIS dale")
     assert commands(answer)[0] == "311" and commands(answer)[-1] == "318"
     assert find(answer, "311").params[1:3] == ["dale", "~user"] and find(answer, "311").params[4:] == [

@@ -9,7 +9,7 @@ from tests.support.irc_client import IrcClient, commands, find
 from tests.support.native_clients import NativeClient
 
 CAPS = ("draft/read-marker", "message-tags", "server-time", "echo-message")
-PASSWORD = "correct horse"
+PASSWORD = "correct-horse"
 EARLY, LATE = "timestamp=2019-01-04T14:33:26.123Z", "timestamp=2019-06-01T12:00:00.000Z"
 
 

@@ -8,7 +8,7 @@ from tests.irc.conftest import IrcServer
 from tests.support.irc_client import IrcClient, commands, find
 
 CAPS = ("message-tags", "echo-message", "batch", "labeled-response", "draft/message-redaction")
-PASSWORD = "correct horse"
+PASSWORD = "correct-horse"
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def group_messages(messages: list[tuple[str, str]]) -> dict[str, list[str]] | No
 def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
     """Send plain texts to one target together; False, and nothing was done, where each must be sent by itself."""
     session = handler.session
-    if session is None or not handler.is_registered or session.outbox.closed:
+    if session is None or not handler.is_registered or session.outbox.closed or session.must_change_password:
         return False
     if target[:1] != ROOM_PREFIX:
         if is_away(handler, target) or is_service(target):

@@ -8,6 +8,7 @@ from typing import Final
 
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc import (
+    accounts,
     chatting,
     history,
     monitor,
@@ -20,7 +21,9 @@ from gmessenger.server.irc import (
     room_lists,
     room_modes,
     rooms,
+    sasl,
     searching,
+    services,
     tag_messages,
     who,
     whois,
@@ -48,7 +51,8 @@ class Command:
 
     `handle`: after the registration. `before`: before it; None where that is refused. `least`: the parameters that it
     needs. `cost`: in requests of the rate limit; a message is charged by its size and recipients. `is_message`: it is
-    answered later, and what follows need not wait for that. `usage`: its parameters; `help`: what it does, in a line.
+    answered later, and what follows need not wait for that. `is_always_allowed`: also to who has to change a one-time
+    password first. `usage`: its parameters; `help`: what it does, in a line.
     """
 
     handle: CommandHandler
@@ -56,6 +60,7 @@ class Command:
     cost: float = 1.0
     before: CommandHandler | None = None
     is_message: bool = False
+    is_always_allowed: bool = False
     usage: str = ""
     help: str = ""
 
@@ -99,7 +104,9 @@ def _ignore(handler: IrcHandler, line: Line) -> None:
 
 COMMANDS: Final[dict[str, Command]] = {
     "ADMIN": Command(queries.admin),
-    "AUTHENTICATE": Command(registration.authenticate, 1, before=registration.authenticate),
+    "AUTHENTICATE": Command(
+        sasl.authenticate, 1, before=sasl.authenticate, usage="PLAIN, then <response>", help="logs in as an account"
+    ),
     "AWAY": Command(
         own_user.away,
         before=own_user.set_early_away,
@@ -113,7 +120,7 @@ COMMANDS: Final[dict[str, Command]] = {
         usage="+<reference> draft/multiline <target> | -<reference>",
         help="begins and ends a message of several lines",
     ),
-    "CAP": Command(registration.negotiate, 1, 0.5, before=registration.negotiate),
+    "CAP": Command(registration.negotiate, 1, 0.5, before=registration.negotiate, is_always_allowed=True),
     "CHATHISTORY": Command(
         history.chathistory,
         0,
@@ -152,15 +159,26 @@ COMMANDS: Final[dict[str, Command]] = {
     "MOTD": Command(queries.motd),
     "NAMES": Command(room_lists.names),
     "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
+    "NICKSERV": Command(
+        services.ask_service, is_always_allowed=True, usage="<command>", help="asks NickServ; NICKSERV HELP says what"
+    ),
     "NOTICE": Command(chatting.say, 0, 0, is_message=True),
+    "NS": Command(services.ask_service, is_always_allowed=True, usage="<command>", help="is NICKSERV"),
     "PART": Command(rooms.part, 1),
     "PASS": Command(registration.set_password, 1, before=registration.set_password),
-    "PING": Command(queries.ping, 1, 0.1, before=queries.ping),
-    "PONG": Command(_pong, 0, 0.01, before=_ignore),
+    "PING": Command(queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True),
+    "PONG": Command(_pong, 0, 0.01, before=_ignore, is_always_allowed=True),
     "PRIVMSG": Command(chatting.say, 0, 0, is_message=True),
-    "QUIT": Command(_quit, 0, 0, before=_quit),
+    "QUIT": Command(_quit, 0, 0, before=_quit, is_always_allowed=True),
     "REDACT": Command(
         redaction.redact, 2, is_message=True, usage="<target> <msgid> [:<reason>]", help="removes a message"
+    ),
+    "REGISTER": Command(
+        accounts.register,
+        3,
+        before=accounts.refuse_early,
+        usage="*|<nick> *|invite:<code> <password>",
+        help="makes your nick an account",
     ),
     "SEARCH": Command(searching.search, 1, 5, usage="<attributes>", help="finds messages with words in them"),
     "SETNAME": Command(own_user.set_realname, 1, 5, usage=":<realname>", help="changes your realname"),
@@ -175,6 +193,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "TOPIC": Command(rooms.topic, 1),
     "USER": Command(registration.set_user, 4, before=registration.set_user),
     "USERHOST": Command(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
+    "VERIFY": Command(
+        accounts.verify, 2, before=accounts.refuse_early, usage="<account> <code>", help="is not needed here"
+    ),
     "VERSION": Command(queries.version),
     "WHO": Command(who.who, 0, 3, usage="[<nick, mask or #room> [<flags>]]", help="lists users"),
     "WHOIS": Command(whois.whois, 0, 2, usage="<nick>", help="says what is known of a user"),

@@ -26,10 +26,17 @@ UNKNOWN_NICK: Final = "*"
 MAX_READ_MARKS: Final = 100
 
 
+class LabelledGroup(Struct):
+    """A batch with the answers to one message to several targets, of which `left` have none yet."""
+
+    reference: str
+    left: int
+
+
 class SentMessage(Struct):
     """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back.
 
-    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove.
+    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove. `group`: of its answer.
     """
 
     command: str
@@ -40,6 +47,7 @@ class SentMessage(Struct):
     is_echoed: bool = True
     tags: dict[str, str] = {}
     msgid: str = ""
+    group: LabelledGroup | None = None
 
 
 class Registration(Struct):
@@ -72,6 +80,7 @@ class IrcHandler(ProtocolHandler):
         "capabilities",
         "card",
         "is_registered",
+        "is_writing_outbox",
         "last_quit",
         "monitored",
         "multiline",
@@ -94,6 +103,9 @@ class IrcHandler(ProtocolHandler):
         """The capabilities as a number, with which a message each time is decided faster."""
         self.registration = Registration()
         self.is_registered = False
+        network.unregistered_count += 1
+        self.is_writing_outbox = False
+        """Whether what waits in the session's outbox is written: from the end of the greeting on."""
         self.buffer = ReplyBuffer(network.server_name, None, "")
         self.sent: dict[str, SentMessage] = {}
         self.last_quit = ""
@@ -177,10 +189,10 @@ class IrcHandler(ProtocolHandler):
             self.session.outbox.offer(EncodedFrames(data, len(data)))
 
     def write(self, data: bytes) -> None:
-        """Send lines: behind what waits in the outbox, or at once before the registration."""
+        """Send lines: behind what waits in the outbox, or at once while that is not written."""
         if not data:
             return
-        if self.session is not None and self.is_registered:
+        if self.session is not None and self.is_writing_outbox:
             self.session.outbox.push(EncodedFrames(data, len(data)))
         else:
             self.connection.writer.write(data)
@@ -253,6 +265,7 @@ class IrcHandler(ProtocolHandler):
 
     def connection_closed(self) -> None:
         """Release what only an open connection needs."""
+        self.network.unregistered_count -= not self.is_registered
         if self.session is not None:
             self.network.users.remove(self.session)
             self.network.clients.remove(self, self.session.key)

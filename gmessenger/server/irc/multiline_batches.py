@@ -49,7 +49,7 @@ class MultilineBatch(Struct):
 
 
 class MultilineReceiver:
-    """Collects the lines of a connection's multiline message; what it keeps is bounded, and ends with that."""
+    """Collects the lines of a connection's multiline message. It is bounded, and ends with the connection."""
 
     __slots__ = ("_batch",)
 

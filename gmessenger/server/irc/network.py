@@ -36,9 +36,9 @@ MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
+MAX_READ_MARKS: Final = 10_000
 SERVICES: Final = frozenset({"nickserv"})
 """The folded names of what the server itself answers as."""
-MAX_READ_MARKS: Final = 10_000
 
 
 class ReadMark(Struct, frozen=True):
@@ -65,6 +65,10 @@ class IrcNetwork:
         messenger.registration_watchers.append(self._announce_account)
         self.read_marks: LruMap[tuple[int, str], ReadMark] = LruMap(MAX_READ_MARKS)
         """The exact times that clients have set, by account id and conversation."""
+        self.unregistered_count = 0
+        """Connections before 001."""
+        self.most_users = 0
+        """The most users that were online at one time, as far as it was seen."""
         self._batches = itertools.count(1)
         self._connections = itertools.count(1)
         self._run_id = secrets.token_hex(4)
@@ -138,6 +142,12 @@ class IrcNetwork:
         """Tell clients that a guest has become an account."""
         line = Reply(self.users.source(session.name), "ACCOUNT", (session.name,))
         self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
+
+    def note_user_count(self) -> int:
+        """Return how many users are online, on any node."""
+        count = len(self.messenger.router)
+        self.most_users = max(self.most_users, count)
+        return count
 
     def next_batch(self) -> str:
         """Return a reference for a batch; each is used once."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gmessenger import log
-from gmessenger.errors import InternalError, WireError
+from gmessenger.errors import InternalError, PasswordChangeRequired, WireError
 from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.batching import group_messages, relay_now, send_batch
 from gmessenger.server.irc.commands import COMMANDS, Command
 from gmessenger.server.irc.encoder import OutboxEncoder
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.network import IrcNetwork
+from gmessenger.server.irc.network import IrcNetwork, is_service
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.foreign_protocol import OpeningReader
@@ -178,6 +178,8 @@ class IrcProtocol:
             return
         if command.cost:
             handler.charge(command.cost)
+        if handler.require_session().must_change_password and not _is_always_allowed(line, command):
+            raise PasswordChangeRequired
         if not command.is_message:
             handler.flush_messages()
         if len(line.params) < command.least:
@@ -220,3 +222,8 @@ class IrcProtocol:
             handler.add(Reply(self._network.server_name, "FAIL", params, is_text=True))
         if self._bad_lines >= self._connection.options.max_bad_frames:
             handler.close_gracefully("too many lines that cannot be read")
+
+
+def _is_always_allowed(line: Line, command: Command) -> bool:
+    """Return whether a command is allowed before a one-time password is changed: that is asked of a service."""
+    return command.is_always_allowed or (command.is_message and bool(line.params) and is_service(line.params[0]))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from contextlib import suppress
 from typing import Final
 
 from gmessenger.chat.auth import LoginRequest
-from gmessenger.chat.outbox import Outbound
 from gmessenger.chat.session import Session
 from gmessenger.errors import (
     BadName,
     Forbidden,
     GuestsDisabled,
     InsecureTransport,
-    LoginThrottled,
     Muted,
     NameInUse,
     PasswordRequired,
@@ -29,7 +25,7 @@ from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import make_user
-from gmessenger.server.irc.welcome import greet, say_logged_in, say_visible_host, show_rooms
+from gmessenger.server.irc.welcome import greet, say_visible_host, show_rooms
 from gmessenger.wire.irc.capabilities import (
     CAPABILITIES,
     VALUES_VERSION,
@@ -43,25 +39,14 @@ from gmessenger.wire.irc.numerics import (
     ERR_ALREADYREGISTERED,
     ERR_ERRONEUSNICKNAME,
     ERR_INVALIDCAPCMD,
+    ERR_NEEDMOREPARAMS,
     ERR_NICKNAMEINUSE,
     ERR_NONICKCHANGE,
     ERR_NONICKNAMEGIVEN,
     ERR_PASSWDMISMATCH,
-    ERR_SASLABORTED,
-    ERR_SASLALREADY,
-    ERR_SASLFAIL,
-    ERR_SASLTOOLONG,
     ERR_YOUREBANNEDCREEP,
-    RPL_SASLMECHS,
-    RPL_SASLSUCCESS,
 )
 
-PLAIN: Final = "PLAIN"
-SASL_CHUNK: Final = 400
-"""Characters of a full AUTHENTICATE parameter: another follows it."""
-MAX_SASL: Final = 4 * SASL_CHUNK
-MAX_LOGIN_FAILURES: Final = 3
-"""Wrong passwords before 001 after which the connection is closed."""
 DEFAULT_DEVICE: Final = "irc"
 
 
@@ -195,6 +180,9 @@ def set_user(handler: IrcHandler, line: Line) -> None:
     if handler.is_registered or handler.registration.has_user:
         handler.reply(ERR_ALREADYREGISTERED)
         return
+    if not line.params[0] or not line.params[3]:
+        handler.reply(ERR_NEEDMOREPARAMS, "USER")
+        return
     handler.card.user, handler.card.realname = make_user(line.params[0]), line.params[3][:MAX_REALNAME]
     handler.registration.has_user = True
     complete(handler)
@@ -259,8 +247,17 @@ def _split_pass(handler: IrcHandler, nick: str, password: str | None) -> tuple[s
     return nick, None, password if fold(nick) in handler.messenger.authenticator.accounts else None
 
 
-def log_in(handler: IrcHandler, name: str, password: str | None, device: str | None) -> list[Outbound]:
-    """Log in; the session is the handler's then. Returns what a guest's predecessor was not sent. Blocks.
+def log_in(handler: IrcHandler, name: str, password: str | None, device: str | None) -> None:
+    """Log in; the session is the handler's then. Blocks. Raises as `open_session`."""
+    session, login = open_session(handler, name, password, device)
+    handler.set_session(session, login)
+    handler.apply_capabilities()
+
+
+def open_session(
+    handler: IrcHandler, name: str, password: str | None, device: str | None
+) -> tuple[Session, LoginRequest]:
+    """Log in, and return the session, which is not the handler's yet. Blocks.
 
     Raises as `ProtocolHandler.log_in`, and `InsecureTransport`.
     """
@@ -270,16 +267,16 @@ def log_in(handler: IrcHandler, name: str, password: str | None, device: str | N
     login = LoginRequest(name, "irc", True, handler.connection.address, password, None, device)
     login.first_free_device = DEFAULT_DEVICE
     outbox = handler.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
-    session, left_over = handler.log_in(login, outbox)
-    handler.set_session(session, login)
-    handler.apply_capabilities()
-    return left_over
+    session, _ = handler.log_in(login, outbox)  # a guest has no token here that resumes another session
+    return session, login
 
 
 def _begin(handler: IrcHandler, session: Session) -> None:
     """Greet, and have the session's events written from now on."""
     registration = handler.registration
     handler.nick, handler.is_registered = session.name, True
+    handler.network.unregistered_count -= 1
+    handler.network.note_user_count()
     handler.card.signed_on = handler.card.active_at = handler.now()
     handler.network.users.add(session, handler.card)
     handler.network.clients.add(handler)
@@ -289,6 +286,8 @@ def _begin(handler: IrcHandler, session: Session) -> None:
     greet(handler)
     if session.account is not None:
         say_visible_host(handler)
+        if session.must_change_password:
+            handler.add(handler.notice("Your password is valid once: /msg NickServ SET PASSWORD <old> <new>"))
         show_rooms(handler)
     begin_delivery(handler, session)
 
@@ -323,80 +322,3 @@ def end_link(handler: IrcHandler, error: WireError) -> None:
 def _shown_nick(nick: str) -> str:
     """Return what was meant as a nick so that it can be a parameter."""
     return nick if nick and " " not in nick and not nick.startswith(":") else UNKNOWN_NICK
-
-
-# -- SASL
-
-
-def authenticate(handler: IrcHandler, line: Line) -> None:
-    """Handle AUTHENTICATE, before 001; a guest's after it becomes an account's session."""
-    registration = handler.registration
-    if handler.session is not None and (handler.session.account is not None or handler.is_registered):
-        handler.reply(ERR_SASLALREADY)
-    elif Capability.SASL not in handler.capabilities:
-        handler.reply(ERR_SASLFAIL)
-    elif line.params[0] == "*":
-        handler.reply(ERR_SASLABORTED)
-        registration.sasl = None
-    elif registration.sasl is None:
-        _start_sasl(handler, line.params[0])
-    else:
-        _continue_sasl(handler, registration.sasl, line.params[0])
-
-
-def _start_sasl(handler: IrcHandler, mechanism: str) -> None:
-    if mechanism.upper() != PLAIN:
-        handler.reply(RPL_SASLMECHS, PLAIN)
-        handler.reply(ERR_SASLFAIL)
-        return
-    handler.registration.sasl = bytearray()
-    handler.add(Reply("", "AUTHENTICATE", ("+",)))
-
-
-def _continue_sasl(handler: IrcHandler, received: bytearray, chunk: str) -> None:
-    if len(chunk) > SASL_CHUNK or len(received) + len(chunk) > MAX_SASL:
-        handler.registration.sasl = None
-        handler.reply(ERR_SASLTOOLONG)
-        return
-    if chunk != "+":
-        received += chunk.encode()
-    if len(chunk) < SASL_CHUNK:
-        handler.registration.sasl = None
-        _finish_sasl(handler, bytes(received))
-
-
-def _finish_sasl(handler: IrcHandler, encoded: bytes) -> None:
-    try:
-        name, device, password = _decode_plain(encoded)
-        log_in(handler, name, password, device)
-    except LoginThrottled as error:
-        _fail_sasl(handler, error)
-    except WireError as error:
-        _fail_sasl(handler, error)
-    else:
-        assert handler.session is not None
-        nick, handler.nick = handler.nick, handler.session.name
-        source = handler.own_source
-        handler.nick = nick
-        say_logged_in(handler, source, handler.session.name)
-        handler.reply(RPL_SASLSUCCESS)
-        handler.registration.nick = handler.registration.nick or ""
-
-
-def _fail_sasl(handler: IrcHandler, error: WireError) -> None:
-    handler.registration.failures += 1
-    handler.reply(ERR_SASLFAIL, text=f"SASL authentication failed: {error}")
-    if handler.registration.failures >= MAX_LOGIN_FAILURES:
-        end_link(handler, error)
-
-
-def _decode_plain(encoded: bytes) -> tuple[str, str | None, str]:
-    """Return name, device and password of a PLAIN response (RFC 4616). Raises `WrongPassword`."""
-    try:
-        authzid, authcid, password = base64.b64decode(encoded, validate=True).decode().split("\0")
-    except (binascii.Error, ValueError):
-        raise WrongPassword("This is not what PLAIN expects.") from None
-    name, _, device = authcid.partition("@")
-    if authzid not in ("", authcid, name) or not name or not password:
-        raise WrongPassword
-    return name, device or None, password

@@ -124,7 +124,7 @@ def _join(handler: IrcHandler, name: str, key: str | None) -> None:
     def respond(state: RoomState) -> None:
         show_joined(handler, state.name, marks)
 
-    messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None), respond)
+    messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None, key), respond)
 
 
 def show_joined(handler: IrcHandler, name: str, marks: Sequence[Reply] = ()) -> None:

@@ -1,0 +1,159 @@
+"""Accounts: a guest's nick becomes one (IRCv3 `draft/account-registration`), or its connection that of one there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from gmessenger.chat.auth import LoginRequest
+from gmessenger.chat.session import Session
+from gmessenger.constants import ONLINE
+from gmessenger.errors import AlreadyLoggedIn, Muted, WireError
+from gmessenger.names import fold
+from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.registration import DEFAULT_DEVICE, begin_delivery, open_session
+from gmessenger.server.irc.replies import Reply
+from gmessenger.server.irc.welcome import say_logged_in, say_visible_host, show_rooms
+from gmessenger.wire.irc.lines import Line, quote_param
+
+NICK_AS_ACCOUNT: Final = "*"
+INVITE_PREFIX: Final = "invite:"
+"""Begins an invite where an e-mail address is expected: clients have a field for that, and none for invites."""
+LOGIN_COST: Final = 5.0
+REGISTRATION_COST: Final = 10.0
+
+FAILURES: Final[dict[str, str]] = {
+    "bad_name": "BAD_ACCOUNT_NAME",
+    "bad_password": "UNACCEPTABLE_PASSWORD",
+    "invite_refused": "INVITE_REQUIRED",
+    "name_confusable": "BAD_ACCOUNT_NAME",
+    "name_in_use": "ACCOUNT_EXISTS",
+    "name_taken": "ACCOUNT_EXISTS",
+    "registration_closed": "DISALLOWED",
+    "store_unavailable": "TEMPORARILY_UNAVAILABLE",
+    "too_fast": "TEMPORARILY_UNAVAILABLE",
+    "too_many_registrations": "TEMPORARILY_UNAVAILABLE",
+}
+"""The codes with which REGISTER fails, by the messenger's; any other is in capitals."""
+
+
+# -- registering
+
+
+def register(handler: IrcHandler, line: Line) -> None:
+    """Handle REGISTER after the registration of the connection."""
+    account, email, password = line.params[:3]
+    shown = handler.nick if account == NICK_AS_ACCOUNT else quote_param(account)
+    if handler.require_session().account is not None:
+        handler.fail("REGISTER", "ALREADY_AUTHENTICATED", shown, text=f"You are logged in as {handler.nick}")
+        return
+    if fold(shown) != handler.key:
+        handler.fail("REGISTER", "ACCOUNT_NAME_MUST_BE_NICK", shown, text="The name of an account is its nick")
+        return
+
+    def say_success() -> None:
+        params = ("SUCCESS", handler.nick, "The account is registered")
+        handler.add(Reply(handler.network.server_name, "REGISTER", params, is_text=True))
+
+    try:
+        register_nick(handler, password, email.removeprefix(INVITE_PREFIX), say_success)
+    except WireError as error:
+        code = FAILURES.get(error.code, error.code.upper())
+        handler.fail("REGISTER", code, shown, text=str(error))
+
+
+def refuse_early(handler: IrcHandler, line: Line) -> None:
+    """Refuse REGISTER and VERIFY before the registration of the connection."""
+    account = quote_param(line.params[0]) if line.params else "*"
+    handler.fail(line.command, "COMPLETE_CONNECTION_REQUIRED", account, text="Complete the connection first")
+
+
+def verify(handler: IrcHandler, line: Line) -> None:
+    """Handle VERIFY: no registration waits for a code."""
+    handler.fail("VERIFY", "INVALID_CODE", quote_param(line.params[0]), text="No account waits for a code")
+
+
+def register_nick(handler: IrcHandler, password: str, invite: str, say_success: Callable[[], None]) -> None:
+    """Make the nick of a guest an account, whose session this is then. Blocks.
+
+    `invite` counts only where one is needed. Raises as `Messenger.register`, and `InsecureTransport`.
+    """
+    session, messenger = handler.require_session(), handler.messenger
+    if session.account is not None:
+        raise AlreadyLoggedIn
+    handler.require_secure_transport()
+    handler.charge(REGISTRATION_COST)
+    needed = invite if messenger.policy.registration == "invite" else None
+
+    def respond(result: object) -> None:
+        say_success()
+        say_logged_in(handler, handler.own_source, handler.nick)
+        say_visible_host(handler)
+        handler.flush_replies()
+
+    messenger.change_runner.run(
+        lambda: messenger.register(session, password, needed, DEFAULT_DEVICE),
+        respond,
+        lambda: messenger.delivery.start_catch_up(session),
+    )
+
+
+# -- logging in as an account
+
+
+def take_over(
+    handler: IrcHandler, name: str, password: str, device: str | None, say_success: Callable[[str, str], None]
+) -> None:
+    """Log in as an account, whose session takes over the connection of a guest: that leaves. Blocks.
+
+    `say_success` is called with the source and the name of the account. Raises as `open_session`; then the guest goes
+    on, as if nothing had been asked.
+    """
+    guest = handler.require_session()
+    handler.flush_messages()
+    handler.charge(LOGIN_COST)
+    session, login = open_session(handler, name, password, device)
+    if guest.outbox.closed:  # it was ended meanwhile
+        handler.messenger.logout(session)
+        session.outbox.close()
+        return
+    say_success(f"{session.name}!{handler.card.user}@{handler.network.users.host(session.name)}", session.name)
+    try:
+        source = _leave_as_guest(handler, guest, session.name)
+    except BaseException:  # the connection is gone
+        handler.messenger.logout(session)
+        raise
+    _continue_as(handler, session, login)
+    if session.name != guest.name:
+        handler.add(Reply(source, "NICK", (session.name,)))
+    if guest.status != ONLINE:
+        with suppress(Muted):
+            handler.messenger.set_status(session, guest.status, guest.note)
+    say_visible_host(handler)
+    show_rooms(handler)
+    begin_delivery(handler, session)
+
+
+def _leave_as_guest(handler: IrcHandler, guest: Session, account: str) -> str:
+    """End a guest's session, and block until all that it was sent is written. Returns its source."""
+    source = handler.own_source
+    for room in handler.messenger.rooms.guest_rooms(guest):
+        handler.add(Reply(source, "PART", (room.name,)))
+    handler.log_out("logged in", f"Logged in as {account}")
+    handler.flush_replies()
+    handler.connection.writer.drain()
+    guest.outbox.close()
+    handler.network.users.remove(guest)
+    handler.network.clients.remove(handler, guest.key)
+    handler.sent.clear()
+    return source
+
+
+def _continue_as(handler: IrcHandler, session: Session, login: LoginRequest) -> None:
+    """Make an account's session the handler's. What is sent to it is written after `begin_delivery`."""
+    handler.set_session(session, login)
+    handler.nick, handler.is_writing_outbox = session.name, False
+    handler.apply_capabilities()
+    handler.network.users.add(session, handler.card)
+    handler.network.clients.add(handler)

@@ -1,0 +1,152 @@
+"""NickServ: what users do with their accounts, by messages to it (as on other networks)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from gmessenger.errors import AccountDeleted, AlreadyLoggedIn, WireError, WrongPassword
+from gmessenger.names import fold
+from gmessenger.server.irc.accounts import register_nick, take_over
+from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.replies import Reply
+from gmessenger.server.irc.user_views import find_user
+from gmessenger.server.irc.welcome import say_logged_in
+from gmessenger.wire.irc.lines import Line
+
+SERVICE: Final = "NickServ"
+SERVICE_USER: Final = "services"
+CHANGE_COST: Final = 10.0
+
+
+class ServiceCommand(Struct, frozen=True):
+    """A command of the service. `least`: how many parameters it needs; `usage`: what they are."""
+
+    handle: Callable[[IrcHandler, list[str]], None]
+    least: int
+    usage: str
+    help: str
+
+
+def ask_service(handler: IrcHandler, line: Line) -> None:
+    """Handle NICKSERV and NS."""
+    handle_service_message(handler, " ".join(line.params))
+
+
+def handle_service_message(handler: IrcHandler, text: str) -> None:
+    """Do what a message to the service asks for. Blocks as its commands do."""
+    handler.flush_messages()
+    words = text.split()
+    name, params = (words[0].upper(), words[1:]) if words else ("HELP", [])
+    command = SERVICE_COMMANDS.get(name)
+    if command is None:
+        say(handler, f"There is no command {name[:32]}. HELP lists those there are.")
+    elif len(params) < command.least:
+        say(handler, f"It is: {name} {command.usage}")
+    else:
+        try:
+            command.handle(handler, params)
+        except WireError as error:
+            say(handler, str(error))
+
+
+def say(handler: IrcHandler, text: str) -> None:
+    """Have the service say something to the client."""
+    source = f"{SERVICE}!{SERVICE_USER}@{handler.network.server_name}"
+    handler.add(Reply(source, "NOTICE", (handler.nick, text), is_text=True))
+
+
+def _register(handler: IrcHandler, params: list[str]) -> None:
+    def say_success() -> None:
+        say(handler, f"The nick {handler.nick} is an account now. Keep the password: nobody else has it.")
+
+    register_nick(handler, params[0], params[1] if len(params) > 1 else "", say_success)
+
+
+def _identify(handler: IrcHandler, params: list[str]) -> None:
+    if handler.require_session().account is not None:
+        raise AlreadyLoggedIn(f"You are logged in as {handler.nick} already.")
+    text, password = params[:2] if len(params) > 1 else (handler.nick, params[0])
+    name, _, device = text.partition("@")
+    if fold(name) not in handler.messenger.authenticator.accounts:
+        raise WrongPassword(f"There is no account {name[:32]}: IDENTIFY name password.")
+
+    def say_success(source: str, account: str) -> None:
+        say_logged_in(handler, source, account)
+        say(handler, f"You are logged in as {account}.")
+
+    take_over(handler, name, password, device or None, say_success)
+
+
+def _drop(handler: IrcHandler, params: list[str]) -> None:
+    session, messenger = handler.require_session(), handler.messenger
+    handler.require_secure_transport()
+    handler.charge(CHANGE_COST)
+
+    def respond(result: object) -> None:
+        say(handler, "The account is deleted, with what it has said.")
+        handler.flush_replies()
+
+    with handler.counting_failures():
+        messenger.change_runner.run(
+            lambda: messenger.account_data.erase(session, params[0]),
+            respond,
+            lambda: messenger.session_closer.close(session, AccountDeleted()),
+        )
+
+
+def _set(handler: IrcHandler, params: list[str]) -> None:
+    session, messenger = handler.require_session(), handler.messenger
+    if len(params) < 3 or params[0].upper() != "PASSWORD":
+        say(handler, "Only the password can be set: SET PASSWORD <old> <new>")
+        return
+    session.require_account()
+    handler.require_secure_transport()
+    handler.charge(CHANGE_COST)
+    old, new = params[1:3]
+
+    def respond(result: object) -> None:
+        say(handler, "The password is changed. Your other clients have to log in again.")
+
+    with handler.counting_failures():
+        messenger.change_runner.run(lambda: messenger.credentials.change_password(session, old, new), respond)
+
+
+def _info(handler: IrcHandler, params: list[str]) -> None:
+    user = find_user(handler, params[0] if params else handler.nick)
+    if user is None:
+        say(handler, f"There is no account {params[0][:32]}, and nobody here has that nick.")
+        return
+    kind = "an account" if user.account is not None else "a guest"
+    say(handler, f"{user.name} is {kind}, and is {user.status.status}.")
+    device = handler.require_session().device
+    if user.key == handler.key and device is not None:
+        say(handler, f"This client is its device {device.name}.")
+
+
+def _explain(text: str) -> Callable[[IrcHandler, list[str]], None]:
+    """Return a command that does nothing but say why it is not needed."""
+    return lambda handler, params: say(handler, text)
+
+
+def _help(handler: IrcHandler, params: list[str]) -> None:
+    for name, command in SERVICE_COMMANDS.items():
+        say(handler, f"{name} {command.usage}".rstrip() + f": {command.help}")
+
+
+NO_GHOSTS: Final = "That is not needed: an account may be connected often, and a guest's nick is soon free again."
+SERVICE_COMMANDS: Final[dict[str, ServiceCommand]] = {
+    "DROP": ServiceCommand(_drop, 1, "<password>", "deletes your account and what it has said"),
+    "GHOST": ServiceCommand(_explain(NO_GHOSTS), 0, "", "is not needed"),
+    "HELP": ServiceCommand(_help, 0, "", "lists the commands"),
+    "IDENTIFY": ServiceCommand(_identify, 1, "[<name>[@<device>]] <password>", "logs in as an account"),
+    "INFO": ServiceCommand(_info, 0, "[<nick>]", "says what is known of an account or a guest"),
+    "LOGOUT": ServiceCommand(
+        _explain("A connection stays that of its account: QUIT, and connect with another nick."), 0, "", "is not needed"
+    ),
+    "REGISTER": ServiceCommand(_register, 1, "<password> [<invite>]", "makes your nick an account"),
+    "SET": ServiceCommand(_set, 1, "PASSWORD <old> <new>", "changes your password"),
+}
+"""The commands of the service."""
