@@ -26,6 +26,7 @@ def texts(lines: list[Line]) -> list[str]:
 
 def read(client: IrcClient, *words: str) -> list[str]:
     """Ask for history; return the texts of the batch that comes."""
+    client.sync()
     first, *inside, last = client.ask(f"CHATHISTORY {' '.join(words)}")
     assert (first.command, last.command) == ("BATCH", "BATCH")
     assert last.params == [f"-{first.params[0][1:]}"]

@@ -69,8 +69,8 @@ def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict
             ask_client(handler, command, target, text, tags)
             return
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
-    check_fits(handler, command, target, text)
     about = about_of(handler, target, tags)
+    check_fits(handler, command, target, text)
     send(handler, SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about)), about)
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
         _say_if_away(handler, target)
