@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.accounts import PASSWORD
-from tests.support.irc_client import IrcClient, commands
+from tests.support.accounts import PASSWORD, UserClient
+from tests.support.irc_client import IrcClient
 from tests.support.native_clients import Connector, NativeClient
 
 SERVER = "irc.example"
@@ -51,11 +51,10 @@ class IrcServer:
             client.sync()
 
     def register(self, nick: str, password: str) -> None:
-        """Make an account, and leave."""
-        client = self.log_in(nick)
-        assert "900" in commands(client.ask(f"NICKSERV REGISTER {password}"))
-        client.send("QUIT")
-        client.read_to_end()
+        """Make an account, by JIM."""
+        client = UserClient(self.running)
+        client.start_session(nick).register(password)
+        client.close()
 
 
 def register(irc: IrcServer, connector: Connector, name: str) -> None:
