@@ -8,10 +8,11 @@ from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
-from gmessenger.server.irc.errors import message_refusal
+from gmessenger.server.irc.errors import message_refusal, refuse_multiline
 from gmessenger.server.irc.handler import IrcHandler, LabelledGroup, SentMessage
 from gmessenger.server.irc.labelled_groups import answer_in_group, end_in_group, open_group
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
+from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
 from gmessenger.server.irc.services import handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
@@ -31,7 +32,8 @@ def say(handler: IrcHandler, line: Line) -> None:
         return
     text = line.params[1] if len(line.params) > 1 else ""
     if BATCH_TAG in line.tags:
-        handler.multiline.add(handler, line, text)
+        handler.charge(LINE_COST)
+        refuse_multiline(handler, handler.multiline.add(line, text))
         return
     if not text:
         handler.reply(ERR_NOTEXTTOSEND)

@@ -11,6 +11,7 @@ from gmessenger.errors import ErrorFields, WireError
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.multiline_batches import MultilineRefusal
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.lines import quote_param
 from gmessenger.wire.irc.numerics import (
@@ -138,6 +139,13 @@ def command_refusal(handler: IrcHandler, command: str, target: str, error: WireE
 def message_refusal(handler: IrcHandler, command: str, target: str, error: ErrorFields) -> Reply:
     """Return the reply to a message that was refused."""
     return _refusal(handler, command, target, error, OF_MESSAGES)
+
+
+def refuse_multiline(handler: IrcHandler, refusal: MultilineRefusal | None) -> None:
+    """Answer that a message of several lines is refused, if it is."""
+    if refusal is not None:
+        handler.buffer.return_label(refusal.label)
+        handler.fail("BATCH", refusal.code, *refusal.context, text="This is not a valid message of several lines")
 
 
 def redaction_refusal(handler: IrcHandler, target: str, id: str, error: ErrorFields) -> Reply:
