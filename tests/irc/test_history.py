@@ -11,7 +11,7 @@ from tests.irc.conftest import IrcServer
 from tests.support.irc_client import IrcClient, commands, find
 
 CAPS = ("message-tags", "server-time", "echo-message", "batch", "labeled-response", "draft/chathistory")
-PASSWORD = "correct horse"
+PASSWORD = "correct-horse"
 
 
 def say(client: IrcClient, target: str, *texts: str) -> list[Line]:

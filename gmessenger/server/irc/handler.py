@@ -27,10 +27,17 @@ UNKNOWN_NICK: Final = "*"
 MAX_READ_MARKS: Final = 100
 
 
+class LabelledGroup(Struct):
+    """A batch with the answers to one message to several targets, of which `left` have none yet."""
+
+    reference: str
+    left: int
+
+
 class SentMessage(Struct):
     """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back.
 
-    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove.
+    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove. `group`: of its answer.
     """
 
     command: str
@@ -41,6 +48,7 @@ class SentMessage(Struct):
     is_echoed: bool = True
     tags: dict[str, str] = {}
     msgid: str = ""
+    group: LabelledGroup | None = None
 
 
 class Registration(Struct):
