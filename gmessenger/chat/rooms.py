@@ -45,6 +45,8 @@ class RoomRegistry:
         self._room_names = ConfusableIndex()
         self.on_left: Callable[[Room], None] = lambda room: None
         """Called without blocking after somebody has left a room, on whatever node."""
+        self.invitation_watchers: list[Callable[[Room, str, str], None]] = []
+        """Each is called without blocking with a room, the name that is invited to it, and who has done so."""
         accesses = store.room_accesses()
         for record in store.rooms():
             self.load(record).set_access(accesses.get(record.key) or RoomAccess())
@@ -180,8 +182,14 @@ class RoomRegistry:
             for session in self._router.sessions(key):
                 if session.accepts_push:
                     session.outbox.offer(InvitationEvent(room.name, access.invitations[key].by))
+            self.announce_invitation(room, access.invitations[key].name, access.invitations[key].by)
         for event in (*_sanction_events(room, before, by, now), *_mask_events(room, before, by)):
             self.notify(room, event, actor)
+
+    def announce_invitation(self, room: Room, name: str, by: str) -> None:
+        """Call the watchers of invitations: `by` has invited a name to a room."""
+        for watch in self.invitation_watchers:
+            watch(room, name, by)
 
     @contextmanager
     def deleting(self, room: Room) -> Iterator[None]:

@@ -131,7 +131,7 @@ ROOM_EVENTS: Final[dict[str, Callable[[IrcHandler, RoomEvent], Lines]]] = {
 
 
 def _room_event(handler: IrcHandler, event: RoomEvent) -> Lines:
-    if event.action == "join" and handler.last_quit == event.name:
+    if not event.quit:
         handler.last_quit = ""
     return ROOM_EVENTS[event.action](handler, event)
 
