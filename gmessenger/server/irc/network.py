@@ -53,12 +53,14 @@ class ReadMark(Struct, frozen=True):
 class IrcNetwork:
     """The names of the server and its network, how users and messages are shown, and the messenger."""
 
-    def __init__(self, messenger: Messenger, options: Callable[[], ServerOptions], started_at: float) -> None:
+    def __init__(
+        self, messenger: Messenger, users: UserDirectory, options: Callable[[], ServerOptions], started_at: float
+    ) -> None:
         """`options` returns the present ones; `started_at`: Unix seconds."""
         self.messenger = messenger
         self._options = options
         self.started_at = started_at
-        self.users = UserDirectory(messenger)
+        self.users = users
         self.clients = ClientRegistry(messenger, self.users.source)
         self.departures = DepartureLog(self.users, time.time)
         self.ids = MessageIds(messenger.store_identity, self._room_id)
