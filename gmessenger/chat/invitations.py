@@ -138,6 +138,7 @@ class Invitations:
         room.guest_invitations[key] = GuestInvitation(guest.token, by)
         self._router.peers.presence_changed(key)
         _tell(guest, room, by)
+        self._rooms.announce_invitation(room, guest.name, by)
 
     def hand_over(self, session: Session) -> None:
         """Have a guest that has resumed its session on another node invited there. Raises `StoreUnavailable`."""

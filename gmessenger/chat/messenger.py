@@ -33,6 +33,8 @@ from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.registration import RegistrationService
 from gmessenger.chat.results import Registration
+from gmessenger.chat.room import MaskMatcher, match_none
+from gmessenger.chat.room_masks import RoomMasks
 from gmessenger.chat.room_quotas import RoomQuotas
 from gmessenger.chat.room_rights import RoomRights
 from gmessenger.chat.room_sanctions import RoomSanctions
@@ -88,6 +90,7 @@ class Messenger:
         peers: Peers | None = None,
         shut_out_network: Callable[[str], str | None] = lambda address: None,
         web_url: Callable[[], str | None] = lambda: None,
+        mask_matcher: MaskMatcher = match_none,
     ) -> None:
         """Read accounts, rooms, sanctions and blocks from the store, and deliver what is appended to it from now on.
 
@@ -100,6 +103,7 @@ class Messenger:
             peers: the other nodes of the cluster.
             shut_out_network: the network of an address by which guests may be kept out of a room, if any.
             web_url: the beginning of URLs at which this server is reached by HTTP; None if it is not.
+            mask_matcher: whether a mask of a room matches a session.
         """
         monotonic = monotonic or clock
         self.policy = policy
@@ -124,7 +128,7 @@ class Messenger:
         accounts, accounts_by_id = self.authenticator.accounts, self.authenticator.accounts_by_id
 
         find_closure = partial(sanctions.find, "close")
-        self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
+        self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure, mask_matcher)
         self.room_rights = room_rights = RoomRights(store, router, rooms, clock)
         room_quotas = RoomQuotas()
         self.passing_rooms = PassingRooms(store, rooms, room_quotas, policy, clock, spawn, networks_of)
@@ -168,6 +172,7 @@ class Messenger:
             clock,
         )
 
+        self.room_masks = RoomMasks(store, rooms, room_rights, clock)
         self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
         self.whois_service = WhoisService(router, rooms, presence, accounts, blocks.is_hidden, policy)
         self.room_service = RoomService(

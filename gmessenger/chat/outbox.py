@@ -15,7 +15,7 @@ from gevent.queue import SimpleQueue
 from msgspec import Struct
 
 from gmessenger.account_settings import AccountSettings
-from gmessenger.chat.records import FileInfo
+from gmessenger.chat.records import FileInfo, MaskKind
 from gmessenger.chat.results import Result
 from gmessenger.errors import ErrorFields, WireError
 from gmessenger.room_roles import RoomRole
@@ -161,7 +161,19 @@ class ReadReceipt(Struct):
 
 
 RoomAction: TypeAlias = Literal[
-    "join", "leave", "topic", "rule", "role", "close", "open", "shut_out", "let_in", "silence", "unsilence"
+    "join",
+    "leave",
+    "topic",
+    "rule",
+    "role",
+    "close",
+    "open",
+    "shut_out",
+    "let_in",
+    "silence",
+    "unsilence",
+    "mask",
+    "unmask",
 ]
 
 
@@ -171,7 +183,8 @@ class RoomEvent(Struct):
     Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
     gave the role; `former_role`: the one before it. `reason`: of that, of the closure, or what the user said when it
     left. `until`: when it ends. `rules`: those that were set. `is_removal`: who is shut out is in the room, and is
-    removed next. `quit`: a guest left all its rooms, since its session ended.
+    removed next. `quit`: a guest left all its rooms, since its session ended. `mask`, `mask_kind`: which the user has
+    added to a list of the room, or removed.
     """
 
     action: RoomAction
@@ -186,6 +199,8 @@ class RoomEvent(Struct):
     until: float | None = None
     is_removal: bool = False
     quit: bool = False
+    mask: str | None = None
+    mask_kind: MaskKind | None = None
     size: int = 160
 
 

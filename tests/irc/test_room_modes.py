@@ -82,6 +82,7 @@ def test_a_key_is_for_those_in_the_room_and_lets_in(irc: IrcServer) -> None:
     for asked in ("JOIN #alley", "JOIN #alley pocket", "JOIN #den,#alley pocket:sand"):
         assert find(dale.ask(asked), "475").params[:2] == ["dale", "#alley"]
     assert commands(dale.ask("JOIN #tower,#alley x,pocket:sand")).count("JOIN") == 2
+    hank.sync()
     assert hank.ask("MODE #alley -k *")[0].params == ["#alley", "-k", "*"]
     assert shown_modes(hank, "#alley") == ["+n"]
 
@@ -185,7 +186,7 @@ def test_prefixes_of_a_client_that_follows_modes_stay_those_of_names(
     seen = set()
     for change in ("+v", "+o", "+q", "-q", "-o", "+o", "-o", "+v", "+q", "-q", "+v", "-o", "+v", "-v"):
         actor = dale if change == "-q" else hank  # owners are not acted on by others
-        assert commands(actor.ask(f"MODE #house {change} dale")) in (["MODE"], [])
+        assert set(commands(actor.ask(f"MODE #house {change} dale"))) <= {"MODE"}
         assert tracker.follow() == tracker.listed(), change
         seen.add(tracker.prefixes["dale"])
     assert seen == ({"", "+", "@+", "~@+"} if caps else {"", "+", "@", "~"})

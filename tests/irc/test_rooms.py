@@ -156,6 +156,24 @@ def test_who_is_invited_is_told_and_may_come_in(irc: IrcServer) -> None:
     assert "JOIN" in commands(dale.ask("JOIN #alley"))
 
 
+def test_moderators_that_want_it_are_told_of_invitations_by_either_protocol(
+    irc: IrcServer, connector: Connector
+) -> None:
+    hank, dale = irc.log_in("hank", "invite-notify"), irc.log_in("dale", "invite-notify")
+    irc.join("#alley", hank, dale)
+    bobby = connector.open_native(irc.running, "bobby")
+    hank.ask("INVITE bobby #alley")
+    assert bobby.next_event() == {"action": "invited", "room": "#alley", "from": "hank"}
+    bobby.request("join", room="#alley")
+    irc.log_in("bill")
+    dale.sync()
+    hank.sync()
+    bobby.request("invite", room="#alley", user="bill")
+    (told,) = hank.sync()
+    assert (told.command, told.params, told.source.partition("!")[0]) == ("INVITE", ["bill", "#alley"], "bobby")
+    assert dale.sync() == []
+
+
 def test_who_cannot_be_invited_and_by_whom(irc: IrcServer) -> None:
     hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
     irc.join("#alley", hank, dale)
@@ -252,3 +270,16 @@ def test_the_answers_to_a_label_are_its_batch(irc: IrcServer) -> None:
     assert (start.tags["label"], change.command, change.tags["batch"]) == ("two", "MODE", start.params[0][1:])
     (none,) = hank.ask("@label=three MODE #alley +m")
     assert (none.command, none.tags["label"], none.source) == ("ACK", "three", SERVER)
+
+
+def test_who_quits_is_told_of_once_and_the_next_of_its_name_again(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    for _ in range(2):
+        dale = irc.log_in("dale")
+        irc.join("#alley", dale)
+        irc.join("#den", dale)
+        hank.ask("JOIN #alley,#den")
+        dale.send("QUIT :gone fishing")
+        dale.read_to_end()
+        assert params(hank.sync()) == [("QUIT", ["Quit: gone fishing"])]
+        hank.ask("PART #alley,#den")

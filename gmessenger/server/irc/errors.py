@@ -153,7 +153,7 @@ def redaction_refusal(handler: IrcHandler, target: str, id: str, error: ErrorFie
     code, sentence = str(error["code"]), str(error["error"])
     shown = OF_REDACTIONS.get(code, code.upper())
     context = (target,) if shown == INVALID_TARGET else (target, id)
-    return Reply(handler.network.server_name, "FAIL", ("REDACT", shown, *context, sentence), is_text=True)
+    return handler.failure("REDACT", shown, *context, text=sentence)
 
 
 def _refusal(
@@ -170,6 +170,5 @@ def _refusal(
     if has_standard:
         if "retry_after" in error and code == "too_fast":
             context = (str(error["retry_after"]),)
-        params = (command, refusal.code, *context, sentence)
-        return Reply(handler.network.server_name, "FAIL", params, is_text=True)
+        return handler.failure(command, refusal.code, *context, text=sentence)
     return handler.notice(f"{command}{''.join(f' {each}' for each in context)}: {sentence}")

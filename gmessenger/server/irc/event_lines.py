@@ -28,6 +28,8 @@ from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.room_views import join_replies, member_replies
 
 Lines = list[Reply]
+MASK_LETTERS: Final[dict[str, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
+"""The modes that are lists of masks, by their kinds."""
 
 
 def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
@@ -95,6 +97,14 @@ def _mode_of_name(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
     return lines
 
 
+def _mode_of_mask(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
+    def lines(handler: IrcHandler, event: RoomEvent) -> Lines:
+        letter = MASK_LETTERS[event.mask_kind or "ban"]
+        return [Reply(handler.network.users.source(event.name), "MODE", (event.room, sign + letter, event.mask or ""))]
+
+    return lines
+
+
 def _notice(sentence: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
     def lines(handler: IrcHandler, event: RoomEvent) -> Lines:
         text = sentence.format(name=event.name, by=event.by or event.name)
@@ -111,6 +121,8 @@ ROOM_EVENTS: Final[dict[str, Callable[[IrcHandler, RoomEvent], Lines]]] = {
     "role": _role,
     "shut_out": _mode_of_name("+"),
     "let_in": _mode_of_name("-"),
+    "mask": _mode_of_mask("+"),
+    "unmask": _mode_of_mask("-"),
     "silence": _notice("{by} has silenced {name}"),
     "unsilence": _notice("{by} lets {name} write again"),
     "close": _notice("{name} has closed this channel"),
@@ -119,7 +131,7 @@ ROOM_EVENTS: Final[dict[str, Callable[[IrcHandler, RoomEvent], Lines]]] = {
 
 
 def _room_event(handler: IrcHandler, event: RoomEvent) -> Lines:
-    if event.action == "join" and handler.last_quit == event.name:
+    if not event.quit:
         handler.last_quit = ""
     return ROOM_EVENTS[event.action](handler, event)
 

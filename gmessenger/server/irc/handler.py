@@ -20,6 +20,7 @@ from gmessenger.server.irc.replies import Reply, ReplyBuffer
 from gmessenger.server.irc.users import Card
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.protocol.handler import ProtocolHandler
+from gmessenger.wire.irc.lines import quote_param
 from gmessenger.wire.irc.numerics import Numeric
 
 UNKNOWN_NICK: Final = "*"
@@ -158,11 +159,16 @@ class IrcHandler(ProtocolHandler):
 
     def fail(self, command: str, code: str, *context: str, text: str) -> None:
         """Answer the command with a standard reply."""
-        self.buffer.add(Reply(self.network.server_name, "FAIL", (command, code, *context, text), is_text=True))
+        self.buffer.add(self.failure(command, code, *context, text=text))
+
+    def failure(self, command: str, code: str, *context: str, text: str) -> Reply:
+        """Return a standard reply. `context` may be what the client has sent."""
+        words = (quote_param(command), code, *map(quote_param, context))
+        return Reply(self.network.server_name, "FAIL", (*words, text), is_text=True)
 
     def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
-        """Return a numeric for this client."""
-        head, source = (self.nick, *params), self.network.server_name
+        """Return a numeric for this client. `params` may be what the client has sent."""
+        head, source = (self.nick, *map(quote_param, params)), self.network.server_name
         if text is None and not numeric.text:
             return Reply(source, numeric.code, head)
         return Reply(source, numeric.code, (*head, numeric.text if text is None else text), is_text=True)

@@ -110,7 +110,7 @@ def _encode_text_batch(batch: TextBatch) -> Encodable:
     )
 
 
-ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
+ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent | None]]] = {
     "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
     "leave": lambda change: events.LeaveEvent(
         change.room, UserInfo(change.name), change.by, change.reason if change.by is not None else None
@@ -128,8 +128,10 @@ ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] =
         change.room, UserInfo(change.name), change.by or "", change.reason, change.until
     ),
     "unsilence": lambda change: events.UnsilenceEvent(change.room, UserInfo(change.name), change.by or ""),
+    "mask": lambda change: None,  # this protocol has no word for masks
+    "unmask": lambda change: None,
 }
-ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
+ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable | None]]] = {
     MessageBatch: _encode_message_batch,
     TextBatch: _encode_text_batch,
     DeliveryReceipt: lambda receipt: events.DeliveredEvent(target=receipt.name, seq=receipt.seq),

@@ -412,6 +412,18 @@ ALTER TABLE conversations ADD COLUMN topic_by text NOT NULL DEFAULT '';
 ALTER TABLE conversations ADD COLUMN topic_at double precision;
 """
 
+ADD_ROOM_MASKS: Final = """
+-- Patterns of users who may not, or may, come into a room.
+CREATE TABLE room_masks (
+    conversation_id bigint NOT NULL,
+    kind text NOT NULL,
+    mask text NOT NULL,
+    by text NOT NULL,
+    since double precision NOT NULL,
+    PRIMARY KEY (conversation_id, kind, mask)
+);
+"""
+
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
@@ -422,12 +434,14 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_PUSH_SUBSCRIPTIONS,
     ADD_PASSING_ROOMS,
     ADD_TOPIC_AUTHORS,
+    ADD_ROOM_MASKS,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
 FIRST_WITH_RULES: Final = 4  # the first version whose programs know rules of rooms and roles in them
 FIRST_WITH_HOOKS: Final = 5  # the first version whose programs let nobody log in as a hook, nor own a room
 FIRST_WITH_KEYS: Final = MIGRATIONS.index(ADD_PASSING_ROOMS) + 1  # the first version whose programs know keys of rooms
+FIRST_WITH_MASKS: Final = MIGRATIONS.index(ADD_ROOM_MASKS) + 1  # the first version whose programs obey masks of rooms
 MIN_PROGRAM_VERSION: Final = 3
 """Schema version that a program must know to work with this schema; stored as the fact `works from`."""
 
