@@ -32,7 +32,7 @@ ORDINARY: Final = """
     flow format forward host info input interface interval io keep list loop main malformed manage monitor net
     notify null object open outgoing output pair parse past patch path phase print process processor query race rebuild
     receive recent refuse reject remove render reopen replace report require resolve retry reuse row run scroll
-    section sent set setting shown signal spec start startup stat state storable stream style task thread time type
+    section sent set setting shown spec start startup stat state storable stream style task thread time type
     update version watch work
     """
 """Ordinary words of English and of programming in names: they mean here what they mean everywhere."""

@@ -9,11 +9,11 @@ from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireErro
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
-from gmessenger.server.irc.handler import IrcHandler, LabelledGroup, SentMessage
-from gmessenger.server.irc.labelled_groups import answer_in_group, end_in_group, open_group
+from gmessenger.server.irc.handler import IrcHandler, ResponseGroup, SentMessage
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
+from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
 from gmessenger.server.irc.services import handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
@@ -55,7 +55,7 @@ def say(handler: IrcHandler, line: Line) -> None:
 
 
 def refuse_message(
-    handler: IrcHandler, command: str, target: str, error: WireError, group: LabelledGroup | None = None
+    handler: IrcHandler, command: str, target: str, error: WireError, group: ResponseGroup | None = None
 ) -> None:
     """Answer a message that was refused at once; a notice is not answered, unless it has a label."""
     handler.messenger.stats.refused[error.code] += 1
@@ -73,7 +73,7 @@ def say_to(
     target: str,
     text: str,
     tags: dict[str, str],
-    group: LabelledGroup | None = None,
+    group: ResponseGroup | None = None,
 ) -> bool:
     """Send a text to a name or a room; return whether it is answered later, under the label or in the group.
 
@@ -137,7 +137,7 @@ def shown_name(handler: IrcHandler, name: str) -> str:
     return account.name if account is not None else handler.messenger.router.shown_names.get(key, name)
 
 
-def _broadcast(handler: IrcHandler, command: str, text: str, group: LabelledGroup | None) -> None:
+def _broadcast(handler: IrcHandler, command: str, text: str, group: ResponseGroup | None) -> None:
     session, id = handler.require_session(), handler.next_id()
     if not handler.messenger.policy.broadcast:
         raise BroadcastDisabled

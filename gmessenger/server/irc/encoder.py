@@ -24,11 +24,11 @@ from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import message_refusal, redaction_refusal
 from gmessenger.server.irc.event_lines import EVENT_LINES
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.labelled_groups import answer_in_group
 from gmessenger.server.irc.messages import MessageFormatter
 from gmessenger.server.irc.playback import Playback
 from gmessenger.server.irc.read_marks import ReadReceiptReader
 from gmessenger.server.irc.replies import Reply, ReplyBuffer
+from gmessenger.server.irc.response_groups import answer_in_group
 
 
 class OutboxEncoder:

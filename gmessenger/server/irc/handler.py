@@ -27,7 +27,7 @@ UNKNOWN_NICK: Final = "*"
 MAX_READ_MARKS: Final = 100
 
 
-class LabelledGroup(Struct):
+class ResponseGroup(Struct):
     """A batch with the answers to one message to several targets, of which `left` have none yet."""
 
     reference: str
@@ -48,7 +48,7 @@ class SentMessage(Struct):
     is_echoed: bool = True
     tags: dict[str, str] = {}
     msgid: str = ""
-    group: LabelledGroup | None = None
+    group: ResponseGroup | None = None
 
 
 class Registration(Struct):
