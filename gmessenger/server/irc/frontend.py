@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from gmessenger.chat.messenger import Messenger
 from gmessenger.config.options import ServerOptions
 from gmessenger.errors import TlsRequired
 from gmessenger.server.irc.network import IrcNetwork
-from gmessenger.server.irc.protocol import IrcProtocol
+from gmessenger.server.irc.protocol import OPENING_WORDS, IrcProtocol
 from gmessenger.server.irc.replies import encode_refusal
 from gmessenger.server.irc.users import UserDirectory
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.frontend import Frontend
 from gmessenger.wire.protocol_detection import EXPECTED, REJECTIONS, detect_protocol
-
-OPENING_WORDS: Final = frozenset({b"CAP", b"NICK", b"PASS", b"USER", b"AUTHENTICATE", b"PING", b"PONG", b"QUIT"})
-"""Commands that a client may send first, whatever is in their parameters."""
 
 
 def create_irc_frontend(

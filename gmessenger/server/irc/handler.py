@@ -75,6 +75,7 @@ class IrcHandler(ProtocolHandler):
 
     __slots__ = (
         "_id_prefix",
+        "_is_unregistered",
         "_sent_count",
         "bits",
         "buffer",
@@ -104,6 +105,7 @@ class IrcHandler(ProtocolHandler):
         """The capabilities as a number, with which a message each time is decided faster."""
         self.registration = Registration()
         self.is_registered = False
+        self._is_unregistered = True
         network.unregistered_count += 1
         self.is_writing_outbox = False
         """Whether what waits in the session's outbox is written: from the end of the greeting on."""
@@ -260,6 +262,7 @@ class IrcHandler(ProtocolHandler):
         `message`: what a guest has said when it left.
         """
         self.is_closing = True
+        self.note_registered()
         self.write(Reply("", "ERROR", (f"Closing link: {message or reason}",), is_text=True).encode())
         if self.session is None or not self.is_registered:
             self.connection.close_gracefully(reason)
@@ -269,9 +272,14 @@ class IrcHandler(ProtocolHandler):
             self.messenger.flush_acknowledgements(self.session)
         self.session.outbox.close_after_drain()
 
+    def note_registered(self) -> None:
+        """Count the connection no more among those that have not registered."""
+        self.network.unregistered_count -= self._is_unregistered
+        self._is_unregistered = False
+
     def connection_closed(self) -> None:
         """Release what only an open connection needs."""
-        self.network.unregistered_count -= not self.is_registered
+        self.note_registered()
         if self.session is not None:
             self.network.users.remove(self.session)
             self.network.clients.remove(self, self.session.key)

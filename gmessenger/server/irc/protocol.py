@@ -138,7 +138,7 @@ class IrcProtocol:
 
     def eof_received(self) -> None:
         """End the session of a client that sends nothing more."""
-        if not self._handler.is_closing:
+        if not (self._handler.is_closing or self._connection.is_closing):  # nothing can be written after the close
             self._handler.close_gracefully("left")
 
     def end_session(self, reason: str) -> None:

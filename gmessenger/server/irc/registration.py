@@ -275,7 +275,7 @@ def _begin(handler: IrcHandler, session: Session) -> None:
     """Greet, and have the session's events written from now on."""
     registration = handler.registration
     handler.nick, handler.is_registered = session.name, True
-    handler.network.unregistered_count -= 1
+    handler.note_registered()
     handler.network.note_user_count()
     handler.card.signed_on = handler.card.active_at = handler.now()
     handler.network.users.add(session, handler.card)
