@@ -12,6 +12,8 @@ from gmessenger.errors import BadRequest
 
 MAX_MOST: Final = 1_000_000
 """The highest number of members that the rule `most` can name."""
+MAX_KEY: Final = 32
+"""The most characters of the rule `key`."""
 RuleValue: TypeAlias = bool | int | str
 
 
@@ -33,6 +35,14 @@ class RoomRules(Struct, frozen=True, forbid_unknown_fields=True):
     most: Annotated[
         int, Meta(ge=0, le=MAX_MOST, description="The highest number of members; 0: the server's limit.")
     ] = 0
+    key: Annotated[
+        str,
+        Meta(
+            max_length=MAX_KEY,
+            pattern=r"^[^\s,]*$",
+            description="What who is not invited must give to join; empty: nothing.",
+        ),
+    ] = ""
 
     @property
     def is_private(self) -> bool:
@@ -47,7 +57,12 @@ class RuleSpec(Struct, frozen=True):
     default: RuleValue
     description: str
     choices: tuple[RuleValue, ...]
-    """The values that are possible; empty for a number."""
+    """The values that are possible; empty for a number and for a text."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its value is any text within bounds."""
+        return not self.choices and isinstance(self.default, str)
 
 
 def _rule_specs() -> dict[str, RuleSpec]:
@@ -70,7 +85,7 @@ def with_changes(rules: RoomRules, changes: Mapping[str, Any]) -> RoomRules:
         if key not in ROOM_RULES:
             raise BadRequest(f"There is no such rule; the rules are {', '.join(ROOM_RULES)}.")
     try:
-        return convert({**asdict(rules), **changes}, RoomRules)
+        return _convert({**asdict(rules), **changes})
     except ValidationError:
         wrong = next(key for key, value in changes.items() if not _is_valid(key, value))
         raise BadRequest(f"The rule {wrong} is {_choices_text(ROOM_RULES[wrong])}.") from None
@@ -80,6 +95,18 @@ def changed_rules(before: RoomRules, after: RoomRules) -> dict[str, RuleValue]:
     """Return the rules that differ, with their values after."""
     known = asdict(before)
     return {key: value for key, value in asdict(after).items() if value != known[key]}
+
+
+def shown_rules(rules: RoomRules, *, is_member: bool) -> dict[str, RuleValue]:
+    """Return all rules as they are told: who is not in the room learns that there is a key by True, but not the key."""
+    values = asdict(rules)
+    return values if is_member or not rules.key else values | {"key": True}
+
+
+def shown_changes(rules: RoomRules) -> dict[str, RuleValue]:
+    """Return the rules that differ from an open room's, as `shown_rules` has them for who is not in the room."""
+    shown = shown_rules(rules, is_member=False)
+    return {key: shown[key] for key in changed_rules(OPEN_ROOM, rules)}
 
 
 def rules_to_json(rules: RoomRules) -> str:
@@ -103,7 +130,7 @@ def parse_rules(text: str) -> RoomRules:
 def parse_rule_value(key: str, text: str) -> RuleValue:
     """Parse the value of a rule: yes, no, a number or a word. What it is not is returned as it is, to be refused."""
     spec = ROOM_RULES.get(key)
-    if spec is None or (spec.choices and True not in spec.choices):
+    if spec is None or spec.is_text or (spec.choices and True not in spec.choices):
         return text
     if spec.choices:
         return {"yes": True, "no": False}.get(text.lower(), text)
@@ -130,13 +157,23 @@ def _parse_rule(word: str) -> tuple[str, RuleValue]:
 
 def _is_valid(key: str, value: Any) -> bool:
     try:
-        convert({key: value}, RoomRules)
+        _convert({key: value})
     except ValidationError:
         return False
     return True
 
 
+def _convert(values: Mapping[str, Any]) -> RoomRules:
+    """Return the rules with these values. Raises `ValidationError`."""
+    rules = convert(values, RoomRules)
+    if not rules.key.isprintable():
+        raise ValidationError
+    return rules
+
+
 def _choices_text(spec: RuleSpec) -> str:
+    if spec.is_text:
+        return f"at most {MAX_KEY} printable characters without spaces and commas"
     if not spec.choices:
         return f"a number from 0 to {MAX_MOST}"
     return " or ".join(json.encode(choice).decode() for choice in spec.choices)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 from msgspec import NODEFAULT, Struct, ValidationError, convert, defstruct
-from msgspec.structs import asdict, astuple
+from msgspec.structs import astuple
 
 from gmessenger import log
 from gmessenger.chat.admin_results import AccountRow, InviteRow, RoomDetails, RoomRow, StatusReport, TraceResult
@@ -51,7 +51,7 @@ from gmessenger.field_types import (
 )
 from gmessenger.names import check_name, fold
 from gmessenger.room_roles import ROOM_ROLES, RoomRole
-from gmessenger.room_rules import OPEN_ROOM, changed_rules, parse_rule_value
+from gmessenger.room_rules import parse_rule_value, shown_changes, shown_rules
 
 MAX_PAGE: Final = 1000
 MAX_INVITES: Final = 10_000
@@ -202,7 +202,7 @@ class AdminService:
                 seq=room.head,
                 closed=room.closure is not None,
                 owners=_names_with_role(room, "owner"),
-                rules=changed_rules(OPEN_ROOM, room.rules),
+                rules=shown_changes(room.rules),
                 topic_by=room.topic_by,
                 topic_at=room.topic_at,
             )
@@ -222,7 +222,7 @@ class AdminService:
             topic=room.topic,
             members=len(room.members),
             guests=len(room.guests) + len(room.remote_guests),
-            rules=asdict(room.rules),
+            rules=shown_rules(room.rules, is_member=False),
             roles=roles,
             shut_outs=sanctions.all(room, "shut_out"),
             silences=sanctions.all(room, "silence"),

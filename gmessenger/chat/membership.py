@@ -48,11 +48,14 @@ class RoomMembership:
         self._quotas = quotas
         self._passing_rooms = passing_rooms
 
-    def join(self, session: Session, name: str, rules: Mapping[str, Any] | None = None) -> tuple[Room, int, ReadRange]:
+    def join(
+        self, session: Session, name: str, rules: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> tuple[Room, int, ReadRange]:
         """Join a room, which an account creates if there is none; a guest only with the policy's `guest_rooms`.
 
         Args:
             rules: set in the room by its owner; of a new room, in place of those of `Policy.new_room_rules`.
+            key: what is given for the rule `key` of a room that has one.
 
         Returns:
             The room, the last seq before the join (the sessions are sent what comes after), and what may be read.
@@ -62,7 +65,7 @@ class RoomMembership:
             BadName: there is no such room, and the name is not allowed.
             NameConfusable: there is no such room, and its name looks like another room's.
             NotOwner: rules are given, and the room is not the session's.
-            NoSuchRoom, RoomClosed, InvitedOnly, AccountsOnly, TooManyRooms, RoomFull, Upgrading
+            NoSuchRoom, RoomClosed, InvitedOnly, WrongKey, AccountsOnly, TooManyRooms, RoomFull, Upgrading
         """
         if not is_room(name):
             raise BadRequest("The name of a room begins with '#'.")
@@ -83,7 +86,7 @@ class RoomMembership:
             return room, head, self._read_range(room, session)
         if not room.has_place_for(session):
             self._check_not_shut_out(room, session)
-            room.check_may_join(session)
+            room.check_may_join(session, key)
         try:
             with self._quotas.reserve_join(self._policy.limits, self._rooms, session, room):
                 readable = self._add_member(room, session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hmac import compare_digest
 
 from gevent.lock import RLock
 from msgspec import Struct, field
@@ -10,7 +11,7 @@ from msgspec import Struct, field
 from gmessenger.chat.records import Account, RoomAccess, RoomSanction, RoomSanctionKind, Sanction
 from gmessenger.chat.sanctions import sanction_error, with_reason
 from gmessenger.chat.session import Session
-from gmessenger.errors import InvitedOnly, NotOwner, OnlySpeakers, RoomClosed, ShutOut, Silenced
+from gmessenger.errors import InvitedOnly, NotOwner, OnlySpeakers, RoomClosed, ShutOut, Silenced, WrongKey
 from gmessenger.room_roles import RoomRole, has_rank
 from gmessenger.room_rules import OPEN_ROOM, RoomRules
 
@@ -189,11 +190,17 @@ class Room(Struct):
         if found is not None:
             raise sanction_error(ShutOut, found.reason, found.until, now)
 
-    def check_may_join(self, session: Session) -> None:
-        """Raise why the session, which is not in the room, may not join it; not whether there is a place left."""
+    def check_may_join(self, session: Session, key: str | None = None) -> None:
+        """Raise why the session, which is not in the room, may not join it; not whether there is a place left.
+
+        `key`: what was given for the rule of that name.
+        """
         self.check_open()
-        if self.rules.invited and not self.is_invited(session):
+        is_invited = self.is_invited(session)
+        if self.rules.invited and not is_invited:
             raise InvitedOnly
+        if self.rules.key and not is_invited and not compare_digest((key or "").encode(), self.rules.key.encode()):
+            raise WrongKey
         if not self.rules.guests:
             session.require_account()
 

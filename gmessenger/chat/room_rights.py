@@ -23,7 +23,7 @@ from gmessenger.errors import AccountsOnly, BadRequest, Forbidden, NotFound, Not
 from gmessenger.field_types import MAX_TOPIC
 from gmessenger.names import fold
 from gmessenger.room_roles import RoomRole, check_role_change, has_rank, may_act_on
-from gmessenger.room_rules import RoomRules, with_changes
+from gmessenger.room_rules import RoomRules, RuleValue, shown_rules, with_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,20 @@ class RoomRights:
         if role is not None and not may_act_on(role, room.role_of_user(key), needs_owner=not room.is_passing):
             raise NotOwner
 
-    def rules(self, session: Session, name: str) -> RoomRules:
-        """Return the rules of a room."""
+    def rules(self, session: Session, name: str) -> dict[str, RuleValue]:
+        """Return the rules of a room, as the session may know them."""
         self._router.peers.sync()
-        return self.find_room(name, session).rules
+        room = self.find_room(name, session)
+        return shown_rules(room.rules, is_member=room.has_member(session))
 
-    def change_rules(self, session: Session, name: str, changes: Mapping[str, Any]) -> RoomRules:
-        """Set rules of a room; return all. Raises `NotOwner`, `BadRequest` or `Upgrading`: then nothing is changed."""
+    def change_rules(self, session: Session, name: str, changes: Mapping[str, Any]) -> dict[str, RuleValue]:
+        """Set rules of a room; return all, as the session may know them.
+
+        Raises `NotOwner`, `BadRequest` or `Upgrading`: then nothing is changed.
+        """
         room = self.find_room(name, session, "owner")
-        return self.change_rules_as(RoomActor.of(session, room), room, changes)
+        rules = self.change_rules_as(RoomActor.of(session, room), room, changes)
+        return shown_rules(rules, is_member=room.has_member(session) or "key" in changes)
 
     def change_own_rules(self, room: Room, session: Session, changes: Mapping[str, Any]) -> None:
         """Set rules of a room that is the session's. Raises `NotOwner`, for operators too, and `Upgrading`."""
@@ -189,8 +194,9 @@ class RoomRights:
         if account is not None:
             return account
         if key in room.guests or key in room.remote_guests:
-            where = " of another server" if room.is_passing else ""
-            raise AccountsOnly(f"Only accounts have roles; this is a guest{where}.")
+            if room.is_passing:
+                raise AccountsOnly("This guest is connected to another server, which alone can give it a role.")
+            raise AccountsOnly("Only accounts have roles; this is a guest.")
         raise NotFound("There is no member of that name in the room.")
 
     def _check(self, check: Callable[[], None]) -> None:

@@ -49,9 +49,11 @@ class RoomService:
         self._listings = listings
         self._check_not_muted = check_not_muted
 
-    def join(self, session: Session, name: str, rules: Mapping[str, Any] | None = None) -> RoomState:
+    def join(
+        self, session: Session, name: str, rules: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> RoomState:
         """Enter a room, which an account creates if there is none; `seq` is the last before that."""
-        room, head, readable = self._membership.join(session, name, rules)
+        room, head, readable = self._membership.join(session, name, rules, key)
         for other in self._rooms.account_sessions(session):
             self._delivery.catch_up_if_behind(other, room.key, room.head)
         state = _room_state(room, head)
@@ -76,8 +78,8 @@ class RoomService:
     def rules(self, session: Session, name: str, changes: Mapping[str, Any] | None = None) -> RulesResult:
         """Return the rules of a room, of which an owner sets some. Raises as the methods of `RoomRights`."""
         if changes is None:
-            return RulesResult(asdict(self._rights.rules(session, name)))
-        return RulesResult(asdict(self._rights.change_rules(session, name, changes)))
+            return RulesResult(self._rights.rules(session, name))
+        return RulesResult(self._rights.change_rules(session, name, changes))
 
     def change_role(self, session: Session, name: str, user: str, role: RoomRole) -> None:
         """Change the role of a member of a room. Raises as the method of `RoomRights`."""

@@ -277,8 +277,10 @@ class ChatRequests(OperatorRequests, RoomRequests):
         """Change some settings of the account, and return all; its other devices get a `SettingsChanged`."""
         return self._request(SettingsRequest(set=change)).settings or AccountSettings()
 
-    def join(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> ResponseFrame:
+    def join(self, room: str, rules: Mapping[str, RuleValue] | None = None, key: str | None = None) -> ResponseFrame:
         """Join a room, also after each reconnection; the response has its `topic`, `members` and `rules`.
+
+        `key`: for a room whose rules have one.
 
         An account makes the room if it does not exist, with these `rules`. With rules, also none (`{}`), it must be a
         new room or an own one, whose rules are set then: else the request raises `NotOwner`. An older server, which
@@ -286,8 +288,8 @@ class ChatRequests(OperatorRequests, RoomRequests):
         """
         if rules is not None and not self.supports("rules"):  # it would make a room that is open to all
             raise UnknownAction(Text("This server is older and does not know rules of rooms."))
-        response = self._request(JoinRequest(room=room, rules=dict(rules) if rules is not None else None))
-        self._session_state[f"join {fold(room)}"] = encode_request(JoinRequest(room=room))
+        response = self._request(JoinRequest(room=room, rules=dict(rules) if rules is not None else None, key=key))
+        self._session_state[f"join {fold(room)}"] = encode_request(JoinRequest(room=room, key=key))
         return response
 
     def leave(self, room: str) -> None:

@@ -56,9 +56,12 @@ def room_rules() -> OptionType:
 
     def parse(value: str) -> str:
         try:
-            return format_rules(parse_rules(value))
+            rules = parse_rules(value)
         except BadRequest as error:
             raise ArgumentTypeError(str(error)) from None
+        if rules.key:
+            raise ArgumentTypeError("a key is set in each room by its owner")
+        return format_rules(rules)
 
     return OptionType("RULES", parse)
 

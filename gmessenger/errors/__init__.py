@@ -34,6 +34,7 @@
     │   │   ├── TooManyReactions       403  too_many_reactions
     │   │   ├── OnlySpeakers           403  only_speakers
     │   │   ├── InvitedOnly            403  invited_only
+    │   │   ├── WrongKey               403  wrong_key
     │   │   ├── ShutOut                403  shut_out
     │   │   ├── Silenced               403  silenced
     │   │   ├── OperatorsOnly          403  operators_only

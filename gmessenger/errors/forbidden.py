@@ -102,6 +102,11 @@ class InvitedOnly(Forbidden):
     message = "Only who is invited may join this room."
 
 
+class WrongKey(Forbidden):
+    code = "wrong_key"
+    message = "The room has a key, and this is not it."
+
+
 class ShutOut(Forbidden):
     code = "shut_out"
     message = "You may not join this room: you were removed or banned from it."

@@ -20,7 +20,9 @@ class Table:
     autoincrement: bool = False
 
 
-SECRET_COLUMNS: Final = frozenset({"password", "password_by", "hash", "digest", "text", "endpoint", "p256dh", "auth"})
+SECRET_COLUMNS: Final = frozenset(
+    {"password", "password_by", "hash", "digest", "text", "endpoint", "p256dh", "auth", "rules"}
+)
 MAX_VALUE_SHOWN: Final = 40  # characters of a value in the description of a row
 
 

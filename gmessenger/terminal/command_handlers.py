@@ -177,13 +177,14 @@ class CommandHandlers(AttentionHandlers, FileHandlers, RoomHandlers, HookHandler
         """Clear the status, and the note on it."""
         self._show_result(lambda: self._set_status(ONLINE))
 
-    @traced("room")
-    def join(self, room: str) -> None:
-        """Join a room, and make it the recipient."""
-        self._show_result(lambda: self.join_room(room_name(room)))
+    @traced()
+    def join(self, arguments: str) -> None:
+        """Join a room, with its key if it has one, and make it the recipient."""
+        room, _sep, key = arguments.partition(" ")
+        self._show_result(lambda: self.join_room(room_name(room), key=key.strip() or None))
 
-    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> str:
-        response = self._client.join(room, rules)
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, key: str | None = None) -> str:
+        response = self._client.join(room, rules, key)
         self.recipient = room
         notice = made_notice(room, rules, response.members or (), response.seq or 0)
         readable = readable_messages(response.seq, response.first, response.absent or ())

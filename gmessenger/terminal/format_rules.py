@@ -24,7 +24,7 @@ RULE_SENTENCES: Final[Mapping[tuple[str, RuleValue], str]] = {
     ("history", "all"): N_("who joins can read everything that was sent before"),
     ("history", "joined"): N_("who joins can read what is sent from then on"),
 }
-"""What each value of a rule means, but for `most`, which is a number."""
+"""What each value of a rule means, but for `most`, which is a number, and `key`, which is a text."""
 ROLE_NAMES: Final = {
     "owner": N_("owner"),
     "moderator": N_("moderator"),
@@ -41,6 +41,8 @@ def rule_sentence(key: str, value: Any) -> str:
             if value
             else _("the room can have as many members as the server allows")
         )
+    if key == "key":
+        return _("who joins must give the key") if value else _("no key is needed to join")
     return _(RULE_SENTENCES.get((key, value), ""))
 
 

@@ -105,6 +105,7 @@ SERVER_TEXTS: Final = (
     N_("There are already {count} of them; remove some first."),
     N_("You can block {count} names."),
     N_("An account can create at most {count} rooms."),
+    N_("Guests from one network can create at most {count} rooms."),
     N_("You can be a member of at most {count} rooms."),
     N_("A name has at most {count} characters."),
     N_("A highlight is 1 to {count} printable characters."),

@@ -10,9 +10,9 @@ ROOM_COMMANDS: Final = (
     ChatCommand(
         (),
         ("/join", "/j"),
-        "#ROOM",
+        "#ROOM [KEY]",
         "join a room; text without a command then goes there",
-        lambda handlers, room: handlers.join(room),
+        lambda handlers, arguments: handlers.join(arguments),
     ),
     ChatCommand(
         (),

@@ -23,10 +23,10 @@ class RoomHandlers(HandlerBase):
     """The handlers of commands for the owners and moderators of a room; the room is the recipient."""
 
     @abstractmethod
-    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> str:
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, key: str | None = None) -> str:
         """Join a room, and make it the recipient; return what to show.
 
-        rules: of a room that is to be made; None to join any room.
+        rules: of a room that is to be made; None to join any room. key: of a room that has one.
         """
 
     @traced("arguments")
@@ -129,11 +129,11 @@ class RoomHandlers(HandlerBase):
         """List the rules of a room, by default of the recipient."""
         self._with_room(lambda name: format_rules.rules(name, self._client.rules(name)), room)
 
-    @traced("arguments")
+    @traced()
     def rule(self, arguments: str) -> None:
         """Set a rule of the room that is the recipient."""
         key, _sep, typed = arguments.partition(" ")
-        value = _parse_value(key.casefold(), typed.strip().casefold())
+        value = _parse_value(key.casefold(), typed.strip())
         if value is None:
             return self.refuse(_rule_hint(key.casefold()))
         return self._with_room(lambda room: self._set_rule(room, key.casefold(), value))
@@ -171,7 +171,10 @@ def _parse_value(key: str, typed: str) -> RuleValue | None:
     spec = ROOM_RULES.get(key)
     if spec is None:
         return None
-    value = parse_rule_value(key, {_("yes"): "yes", _("no"): "no"}.get(typed, typed))
+    if spec.is_text:
+        return typed  # the server says what it takes
+    word = typed.casefold()
+    value = parse_rule_value(key, {_("yes"): "yes", _("no"): "no"}.get(word, word))
     is_valid = value in spec.choices if spec.choices else isinstance(value, int)
     return value if is_valid else None
 

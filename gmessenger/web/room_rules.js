@@ -11,7 +11,7 @@ export const ROLES = {
 };
 const RANKS = { member: 0, speaker: 1, moderator: 2, owner: 3 };
 
-/** The rules with their values, the default first, and what each value means; `most` is a number. */
+/** The rules with their values, the default first, and what each value means; `most` is a number, `key` a text. */
 export const RULES = {
   invited: [
     [false, N_("all users can join")],
@@ -45,6 +45,7 @@ export function ruleText(key, value) {
     if (!value) return _("the room can have as many members as the server allows");
     return ngettext("the room can have {count} member", "the room can have {count} members", value);
   }
+  if (key === "key") return value ? _("who joins must give the key") : _("no key is needed to join");
   const found = RULES[key]?.find(([each]) => each === value);
   return found ? _(found[1]) : "";
 }

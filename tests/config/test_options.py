@@ -261,3 +261,35 @@ def test_the_admin_means_the_store_of_the_server_on_its_port() -> None:
     for port in ("7777", "8888"):
         asked, served = (parse_options(command, [], {"MESSENGER_PORT": port}) for command in (ADMIN, SERVER))
         assert asked.store_url == served.store_url
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--irc-name", "chat"], "chat.local"),
+        (["--irc-name", "Chat.Example.org"], "Chat.Example.org"),
+        (["--irc-websocket", "web"], "web"),
+        (["--irc-websocket", "unix:/run/irc"], "unix:/run/irc"),
+        (["--irc-network", "Наш-чат"], "Наш-чат"),
+        (["--irc-port", "0"], 0),
+        (["--irc-sts", "0"], 0.0),
+    ],
+)
+def test_values_for_irc(words: list[str], value: object) -> None:
+    assert getattr(parse_options(SERVER, words, {}), words[0][2:].replace("-", "_")) == value
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--irc-name", name] for name in ("a b", "a_b.c", "-a.b", "a..b", "192.0.2.7", ":a.b", "a" * 62 + ".b")),
+        *(["--irc-network", name] for name in ("", "a b", ":a", "a=b", "a,b", "a\\b", "a\x07", "a" * 33)),
+        *(["--irc-websocket", place] for place in ("webb", "6680", "unix:")),
+        *(["--irc-port", number] for number in ("-1", "65536", "no")),
+        ["--irc-sts-port", "0"],
+        ["--irc-sts", "-1"],
+    ],
+)
+def test_bad_values_for_irc_are_refused(words: list[str]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        parse_options(SERVER, words, {})

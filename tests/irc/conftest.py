@@ -19,7 +19,9 @@ class IrcServer:
     def __init__(self, running: RunningServer) -> None:
         self.running = running
         self.app = running.app
-        port = running.app.ports.irc.number
+        irc_port = running.app.ports.irc
+        assert irc_port is not None
+        port = irc_port.number
         assert port is not None
         self.port = port
         self.clients: list[IrcClient] = []

@@ -21,6 +21,7 @@ OPEN = {
     "guests": True,
     "history": "joined",
     "most": 0,
+    "key": "",
 }
 
 

@@ -15,6 +15,7 @@ from gmessenger.server import check as checking
 from gmessenger.store import open_store
 from gmessenger.store.postgres import schema
 from tests.support.server import ServerProcess, open_connection
+from tests.support.tls import CertificateAuthority
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -142,6 +143,34 @@ def test_what_servers_share_and_cannot_be_had(
 ) -> None:
     code, _, err = check(capsys, "--store", store, "--bus", bus)
     assert code == 78 and fault in err
+
+
+def test_the_places_for_irc_are_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shipped = ("--store", "memory:", "--ip", "127.0.0.1")
+    assert "IRC: nowhere\n" in check(capsys, *shipped)[1]
+    authority = CertificateAuthority(tmp_path)
+    tls = ("--tls-certificate", str(authority.issue()), "--tls-port", "0")
+    places = ("--irc-port", "0", "--irc-tls-port", "0", "--irc-websocket", f"unix:{tmp_path}/irc", "--web", "[::1]:0")
+    code, out, err = check(capsys, *shipped, *tls, *places, "--irc-name", "chat.example.org")
+    assert f"over WebSocket at unix:{tmp_path}/irc; over WebSocket at /webirc of --web; as chat.example.org\n" in out
+    assert "IRC: port a free one; with TLS port a free one; " in out
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for name in ("--irc-port", "--irc-tls-port"):
+            code, _, err = check(capsys, *shipped, *tls, "--irc-tls-port", "0", name, port)
+            assert code == 78 and f"Cannot listen on port {port}" in err
+        code, _, err = check(capsys, *shipped, "--irc-websocket", f"127.0.0.1:{port}")
+        assert code == 78 and f"Cannot listen on port {port}" in err
+    code, _, err = check(capsys, *shipped, "--irc-tls-port", "0")
+    assert code == 78 and "--irc-tls-port needs a certificate" in err
+
+
+@pytest.mark.parametrize("option", ["--web", "--health", "--irc-websocket"])
+def test_a_socket_file_needs_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str) -> None:
+    code, out, _ = check(capsys, "--store", "memory:", option, f"unix:{tmp_path}/socket")
+    assert code == 0 and f"unix:{tmp_path}/socket" in out
+    code, _, err = check(capsys, "--store", "memory:", option, f"unix:{tmp_path}/none/socket")
+    assert code == 78 and "is not writable" in err
 
 
 def test_it_is_an_option_of_the_command(tmp_path: Path) -> None:

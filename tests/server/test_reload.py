@@ -162,6 +162,15 @@ def test_what_takes_a_restart_is_named(ini: Path) -> None:
         assert it.login("dale").says("more than five") == "too_long"
 
 
+def test_of_irc_the_ports_and_the_servers_name_take_a_restart(ini: Path) -> None:
+    with Reloading(ini, "irc-port = 0\n") as it:
+        it.reload("irc-port = 1\nirc-name = chat.example.org\nirc-network = Chat\nirc-playback = 7\n")
+        assert it.logged("reloaded")["changed"] == "--irc-network --irc-playback"
+        assert [it.logged("needs_restart")["option"] for _ in range(2)] == ["--irc-port", "--irc-name"]
+        it.reload("irc-port = 0\nirc-sts = 60\n")
+        assert "--irc-sts needs a port" in it.logged("reloaded", "reload_refused")["reason"]
+
+
 def test_the_level_of_the_log_follows_and_the_file_is_opened_again(ini: Path, tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     ini.write_text("[server]\n")

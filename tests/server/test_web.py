@@ -232,7 +232,14 @@ def test_with_a_certificate_other_hosts_than_loopback_are_encrypted(
     [
         (
             "gmessenger.server.server",
-            ["h11", "rjsmin", "websockets", "gmessenger.server.web.endpoint", "gmessenger.wire.http"],
+            [
+                "h11",
+                "rjsmin",
+                "websockets",
+                "gmessenger.server.web.endpoint",
+                "gmessenger.wire.http",
+                "gmessenger.server.irc",
+            ],
         ),
         ("gmessenger.server.web.endpoint", ["websockets", "importlib.metadata"]),
         ("gmessenger.server.web.hooks", ["websockets", "gmessenger.wire.hook_payloads.senders"]),

@@ -207,6 +207,7 @@ def test_of_two_owners_who_resign_on_two_nodes_at_once_one_remains(nodes: Nodes)
 
 CHANGES_WHILE_UPGRADING: list[tuple[Callable[[Nodes], Any], int]] = [
     (lambda on: on.here.change_rules("#dev", {"hidden": True}, "hank", on.hank), schema.FIRST_WITH_RULES),
+    (lambda on: on.here.change_rules("#dev", {"key": "k1"}, "hank", on.hank), schema.FIRST_WITH_KEYS),
     (lambda on: on.here.change_role("#dev", on.dale, "speaker", "hank", on.hank), schema.FIRST_WITH_RULES),
     (
         lambda on: on.here.create_room("#new", "#new", on.hank, 1.0, RoomRules(invited=True)),

@@ -192,11 +192,12 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
         (lambda store, account: None, schema.MIN_PROGRAM_VERSION),
         (lambda store, account: store.leave("#dev", account), schema.FIRST_WITH_RULES),
         (lambda store, account: store.change_rules("#dev", {"hidden": True}), schema.FIRST_WITH_RULES),
+        (lambda store, account: store.change_rules("#dev", {"key": "k1"}), schema.FIRST_WITH_KEYS),
         (lambda store, account: store.change_role("#dev", account, "speaker"), schema.FIRST_WITH_RULES),
         (lambda store, account: store.set_password(account, "hash", 100.0), schema.FIRST_WITH_RULES),
         (lambda store, account: store.add_hook("ci", "ci", "#dev", "secret", 3.0, "Hank"), schema.FIRST_WITH_HOOKS),
     ],
-    ids=["nothing", "left", "rule", "role", "one-time password", "hook"],
+    ids=["nothing", "left", "rule", "key", "role", "one-time password", "hook"],
 )
 def test_an_older_program_refuses_a_copy_with_what_it_does_not_know(
     change: Callable[[Store, int], object], works_from: int, tmp_path: Path, postgres: Postgres

@@ -28,6 +28,7 @@ BOUNDS: dict[str, int] = {
     "endpoint": 1024,
     "file": 64,
     "highlights": 64,
+    "key": 32,
     "invite": TOKEN,
     "name": NAME,
     "note": 200,

@@ -132,6 +132,22 @@ def test_rubbish_is_none_of_them_and_what_follows_it_is_heard(data: bytes) -> No
         assert {type(event.error) for event in decoded[:-1]} == {BadFrame}
 
 
+OWN_WORDS = frozenset({b"USER", b"PASS"})
+
+
+@pytest.mark.parametrize("data", [b"USER a b /c HTTP/1.1\r\n", b"pass :horse/1 x/2\n", b"\r\nUSER HTTP/1.1\n"])
+def test_a_line_that_begins_with_a_protocols_own_word_is_of_it_whatever_follows(data: bytes) -> None:
+    assert detect_protocol(data, OWN_WORDS) == EXPECTED
+    detector = ProtocolDetector(OWN_WORDS)
+    found = [protocol for byte in data if (protocol := detector.feed(bytes([byte]))) is not None]
+    assert found[0] == EXPECTED
+
+
+@pytest.mark.parametrize(("data", "protocol"), CASES, ids=lambda value: str(value)[:30])
+def test_own_words_hide_no_other_protocol(data: bytes, protocol: str) -> None:
+    assert detect_protocol(data, OWN_WORDS) == protocol
+
+
 @pytest.mark.parametrize("data", [b"{", b" \r\n\t{", PRESENCE, b'{"ACTION":"presence"'])
 def test_jim_is_known_by_its_first_byte(data: bytes) -> None:
     assert detect_protocol(data) == EXPECTED

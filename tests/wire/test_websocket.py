@@ -9,6 +9,13 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from gmessenger.wire.websocket import WebSocketCodec, encode_masked_messages, encode_messages
+from gmessenger.wire.websocket_lines import (
+    IRC_BINARY_FRAMING,
+    IRC_MAX_MESSAGE,
+    IRC_TEXT_FRAMING,
+    JIM_FRAMING,
+    LineFraming,
+)
 
 MAX_MESSAGE = 1000
 PAYLOADS = st.lists(st.binary(max_size=300).map(lambda data: data.replace(b"\n", b" ")), max_size=8)
@@ -180,10 +187,85 @@ def test_what_a_server_must_not_send_ends_the_connection_and_has_a_name(sent: by
     assert codec.fault and codec.is_oversized == (code == 1009)
 
 
+SKIPPING = LineFraming(b"\r\n", takes_binary=True, too_long_line=b"<too long>")
+irc_framings = pytest.mark.parametrize("framing", [IRC_TEXT_FRAMING, IRC_BINARY_FRAMING], ids=["text", "binary"])
+
+
+@irc_framings
+@given(
+    payloads=st.lists(st.binary(max_size=300).map(lambda data: data.translate(None, b"\r\n")), max_size=8),
+    cuts=st.integers(1, 400),
+)
+def test_messages_are_lines_of_irc_of_either_kind(framing: LineFraming, payloads: list[bytes], cuts: int) -> None:
+    codec = WebSocketCodec(IRC_MAX_MESSAGE, framing=framing)
+    kinds = (Opcode.TEXT, Opcode.BINARY)
+    sent = b"".join(frame(kinds[number % 2], payload) for number, payload in enumerate(payloads))
+    lines = b"".join(payload + b"\r\n" for payload in payloads if payload)
+    assert feed(codec, sent, cuts) == lines and codec.take_replies() == b"" and not codec.is_closed
+    client = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
+    client.receive_data(encode_messages(lines, framing))
+    opcode = Opcode.BINARY if framing.is_binary else Opcode.TEXT
+    assert [(each.opcode, each.data) for each in client.events_received()] == [
+        (opcode, payload) for payload in payloads if payload
+    ]
+
+
+@pytest.mark.parametrize("length", [1, 125, 126, 65_535, 65_536])
+def test_binary_heads_have_the_length_in_the_shortest_form(length: int) -> None:
+    sent = encode_messages(b"x" * length + b"\r\n", IRC_BINARY_FRAMING)
+    assert sent == Frame(Opcode.BINARY, b"x" * length).serialize(mask=False)
+
+
+@given(
+    sizes=st.lists(st.lists(st.integers(0, 2 * MAX_MESSAGE), min_size=1, max_size=4), max_size=5),
+    cuts=st.integers(1, 3000),
+)
+def test_messages_that_are_too_long_are_skipped(sizes: list[list[int]], cuts: int) -> None:
+    sent, lines = b"", b""
+    for fragments in sizes:
+        for number, size in enumerate(fragments):
+            opcode = Opcode.CONT if number else Opcode.TEXT
+            sent += frame(opcode, b"x" * size, fin=number == len(fragments) - 1) + frame(Opcode.PING, b"")
+        length = sum(fragments)
+        line = b"x" * length if length <= MAX_MESSAGE else SKIPPING.too_long_line
+        lines += line + SKIPPING.line_end if length else b""
+    codec = WebSocketCodec(MAX_MESSAGE, framing=SKIPPING)
+    assert feed(codec, sent, cuts) == lines
+    assert not codec.is_closed and codec.fault == ""
+    assert len(codec._tail) + len(codec._message) <= MAX_MESSAGE + 14
+
+
+def test_an_endless_frame_is_skipped_and_holds_nothing() -> None:
+    codec = WebSocketCodec(MAX_MESSAGE, framing=SKIPPING)
+    assert codec.receive(b"\x82\xff" + b"\x7f" * 8 + b"mask") == b"<too long>\r\n"
+    for _ in range(100):
+        assert codec.receive(b"x" * 65_536) == b""
+    assert not codec.is_closed and not codec._tail and not codec._message
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        Frame(Opcode.TEXT, b"x" * 2000).serialize(mask=False),
+        b"\xc1\xfe\xff\xffaaaa",
+        b"\x83\xfe\xff\xffaaaa",
+        frame(Opcode.CONT, b"x" * 2000),
+        frame(Opcode.TEXT, b"x" * 2000, fin=False) + frame(Opcode.TEXT, b"x"),
+        frame(Opcode.TEXT, b"x" * 2000, fin=False) + b"\x89\xff" + b"\x7f" * 8,
+    ],
+    ids=["unmasked", "reserved", "opcode", "no start", "two starts", "endless ping"],
+)
+def test_what_is_too_long_must_be_valid_all_the_same(sent: bytes) -> None:
+    codec = WebSocketCodec(MAX_MESSAGE, framing=SKIPPING)
+    codec.receive(sent)
+    assert codec.is_closed and close_code(codec.take_replies()) in (1002, 1009)
+
+
 @both_sides
+@pytest.mark.parametrize("framing", [JIM_FRAMING, SKIPPING, IRC_BINARY_FRAMING], ids=["jim", "skipping", "binary"])
 @given(data=st.binary(max_size=2000), cuts=st.integers(1, 100))
-def test_rubbish_raises_nothing_and_holds_nothing(side: Side, data: bytes, cuts: int) -> None:
-    codec = WebSocketCodec(MAX_MESSAGE, side)
+def test_rubbish_raises_nothing_and_holds_nothing(side: Side, framing: LineFraming, data: bytes, cuts: int) -> None:
+    codec = WebSocketCodec(MAX_MESSAGE, side, framing)
     feed(codec, data, cuts)
     assert len(codec.take_replies()) <= 2 * 131
 

@@ -8,7 +8,7 @@ from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
-from gmessenger.server.irc.errors import command_refusal
+from gmessenger.server.irc.errors import message_refusal
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
@@ -51,7 +51,7 @@ def refuse_message(handler: IrcHandler, command: str, target: str, error: WireEr
     """Answer a message that was refused at once; a notice is not answered, unless it has a label."""
     handler.messenger.stats.refused[error.code] += 1
     if command != "NOTICE" or handler.buffer.label is not None:
-        handler.add(command_refusal(handler, command, target, error))
+        handler.add(message_refusal(handler, command, target, error.to_fields()))
 
 
 def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict[str, str]) -> None:

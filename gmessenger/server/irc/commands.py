@@ -18,6 +18,8 @@ from gmessenger.server.irc import (
     read_marks,
     redaction,
     registration,
+    room_lists,
+    room_modes,
     rooms,
     sasl,
     searching,
@@ -30,7 +32,6 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.numerics import (
     ERR_HELPNOTFOUND,
-    ERR_NOSUCHCHANNEL,
     RPL_ENDOFHELP,
     RPL_HELPSTART,
     RPL_HELPTXT,
@@ -74,7 +75,7 @@ def _pong(handler: IrcHandler, line: Line) -> None:
 
 def _mode(handler: IrcHandler, line: Line) -> None:
     if line.params[0][:1] == ROOM_PREFIX:
-        handler.reply(ERR_NOSUCHCHANNEL, quote_param(line.params[0]))
+        room_modes.change_room_modes(handler, line)
     else:
         own_user.change_user_modes(handler, line)
 
@@ -142,7 +143,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "JOIN": Command(rooms.join, 1, 0),
     "KICK": Command(rooms.kick, 2),
     "LINKS": Command(queries.links),
-    "LIST": Command(rooms.list_rooms, 0, 2),
+    "LIST": Command(room_lists.list_rooms, 0, 2),
     "LUSERS": Command(queries.lusers),
     "MARKREAD": Command(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"
@@ -156,7 +157,7 @@ COMMANDS: Final[dict[str, Command]] = {
         help="lists nicks of which you are told when they come and go",
     ),
     "MOTD": Command(queries.motd),
-    "NAMES": Command(rooms.names),
+    "NAMES": Command(room_lists.names),
     "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
     "NICKSERV": Command(
         services.ask_service, is_always_allowed=True, usage="<command>", help="asks NickServ; NICKSERV HELP says what"

@@ -14,6 +14,7 @@ from gmessenger.chat.outbox import (
     MessageBatch,
     ReadReceipt,
     Response,
+    RoomEvent,
     Signal,
     TextBatch,
 )
@@ -48,9 +49,22 @@ class OutboxEncoder:
         if self._handler.session is not None and self._handler.session.account is not None:
             self.playback.start()
         self._handler.is_writing_outbox = True
+        if self._handler.session is not None:
+            self._handler.session.on_change_made = self._show_own_change
         writer = self._handler.connection.writer
         writer.set_source(self.encode_pending)
         writer.schedule()
+
+    def _show_own_change(self, event: RoomEvent) -> None:
+        """Answer a command with the line of what it has changed, in its place among the events of others.
+
+        A command to join is answered with the names in the room as well.
+        """
+        if event.action == "join" or event.quit:
+            return
+        for line in EVENT_LINES[RoomEvent](self._handler, event):
+            self._handler.add(line)
+        self._handler.flush_replies()
 
     def encode_pending(self) -> bytes:
         """Empty the outbox and return its lines; at the end of the stream, close the connection."""

@@ -12,6 +12,7 @@ from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.replies import Reply
+from gmessenger.wire.irc.lines import quote_param
 from gmessenger.wire.irc.numerics import (
     ERR_ALREADYREGISTERED,
     ERR_BADCHANNELKEY,
@@ -23,6 +24,7 @@ from gmessenger.wire.irc.numerics import (
     ERR_ERRONEUSNICKNAME,
     ERR_INPUTTOOLONG,
     ERR_INVITEONLYCHAN,
+    ERR_NEEDREGGEDNICK,
     ERR_NICKNAMEINUSE,
     ERR_NOPRIVILEGES,
     ERR_NOSUCHCHANNEL,
@@ -108,6 +110,8 @@ OF_ROOMS: Final[dict[str, Refusal]] = {
     "never_seen": _numeric(ERR_USERNOTINCHANNEL),
 }
 """How they are said where the target is a room, of another command than a message."""
+OF_JOINS: Final[dict[str, Refusal]] = OF_ROOMS | {"accounts_only": _numeric(ERR_NEEDREGGEDNICK)}
+"""How they are said of the command to join a room."""
 
 
 INVALID_TARGET: Final = "INVALID_TARGET"
@@ -127,7 +131,8 @@ OF_REDACTIONS: Final = {
 
 def command_refusal(handler: IrcHandler, command: str, target: str, error: WireError) -> Reply:
     """Return the reply to a command that was refused, about a target or none."""
-    return _refusal(handler, command, target, error.to_fields(), OF_ROOMS if target[:1] == ROOM_PREFIX else {})
+    special = OF_JOINS if command == "JOIN" else OF_ROOMS if target[:1] == ROOM_PREFIX else {}
+    return _refusal(handler, command, target, error.to_fields(), special)
 
 
 def message_refusal(handler: IrcHandler, command: str, target: str, error: ErrorFields) -> Reply:
@@ -148,7 +153,7 @@ def _refusal(
 ) -> Reply:
     code, sentence = str(error["code"]), str(error["error"])
     refusal = special.get(code) or REFUSALS.get(code) or Refusal(None, code.upper())
-    context = (target,) if refusal.has_target and target else ()
+    context = (quote_param(target),) if refusal.has_target and target else ()
     has_standard = Capability.STANDARD_REPLIES in handler.capabilities
     if refusal.numeric is not None and not (refusal.code and has_standard):
         if refusal.code:

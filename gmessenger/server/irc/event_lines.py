@@ -22,7 +22,7 @@ from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
 from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.modes import join_changes, role_changes, rule_changes
+from gmessenger.server.irc.modes import join_changes, role_changes, rule_changes, shown_role
 from gmessenger.server.irc.read_marks import known_marks
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.room_views import join_replies, member_replies
@@ -55,7 +55,8 @@ def _left(handler: IrcHandler, event: RoomEvent) -> Lines:
     if event.by is not None:
         source = users.source(event.by) if event.by != "server" else handler.network.server_name
         return [Reply(source, "KICK", (event.room, event.name, event.reason or event.by), is_text=True)]
-    return [Reply(users.source(event.name), "PART", (event.room,))]
+    reason = (event.reason,) if event.reason else ()
+    return [Reply(users.source(event.name), "PART", (event.room, *reason), is_text=bool(reason))]
 
 
 def _topic(handler: IrcHandler, event: RoomEvent) -> Lines:
@@ -73,17 +74,22 @@ def _rule(handler: IrcHandler, event: RoomEvent) -> Lines:
 
 
 def _role(handler: IrcHandler, event: RoomEvent) -> Lines:
-    assert event.role is not None
+    room = handler.messenger.rooms.get(fold(event.room))
+    is_passing = room is not None and room.is_passing
+    role, former = (shown_role(each or "member", is_passing=is_passing) for each in (event.role, event.former_role))
+    has_all = Capability.MULTI_PREFIX in handler.capabilities
     source = handler.network.users.source(event.by) if event.by else handler.network.server_name
     changes: list[tuple[str, str, str | None]] = [
-        (sign, letter, event.name) for sign, letter in role_changes(event.role, event.former_role)
+        (sign, letter, event.name) for sign, letter in role_changes(role, former, all_prefixes=has_all)
     ]
     return [Reply(source, "MODE", (event.room, *join_changes(changes)))] if changes else []
 
 
 def _mode_of_name(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
     def lines(handler: IrcHandler, event: RoomEvent) -> Lines:
-        source = handler.network.users.source(event.by or "") if event.by else handler.network.server_name
+        if event.is_removal:  # KICK says so
+            return []
+        source = handler.network.users.source(event.by) if event.by else handler.network.server_name
         return [Reply(source, "MODE", (event.room, f"{sign}b", f"{event.name}!*@*"))]
 
     return lines

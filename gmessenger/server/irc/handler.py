@@ -97,6 +97,7 @@ class IrcHandler(ProtocolHandler):
         self.is_registered = False
         self.is_writing_outbox = False
         """Whether what waits in the session's outbox is written: from the end of the greeting on."""
+        network.unregistered_count += 1
         self.buffer = ReplyBuffer(network.server_name, None, "")
         self.sent: dict[str, SentMessage] = {}
         self.last_quit = ""
@@ -256,6 +257,7 @@ class IrcHandler(ProtocolHandler):
 
     def connection_closed(self) -> None:
         """Release what only an open connection needs."""
+        self.network.unregistered_count -= not self.is_registered
         if self.session is not None:
             self.network.users.remove(self.session)
             self.network.clients.remove(self, self.session.key)

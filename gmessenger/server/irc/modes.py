@@ -26,6 +26,11 @@ ALWAYS_SET: Final = "n"
 """No messages from outside: this cannot be switched off."""
 
 
+def shown_role(role: RoomRole, *, is_passing: bool) -> RoomRole:
+    """Return a role as IRC shows it: who owns a passing room is an operator of it, as in any other network."""
+    return "moderator" if is_passing and role == "owner" else role
+
+
 def role_prefix(role: RoomRole, *, all_prefixes: bool) -> str:
     """Return the prefix of a role; with `all_prefixes` those of the lower roles follow, whose rights it has."""
     if role not in ROLE_PREFIXES:
@@ -62,14 +67,15 @@ def rule_changes(changes: Mapping[str, RuleValue]) -> Iterator[tuple[str, str, s
             yield ("+" if is_set else "-", letter, str(changes[rule]) if is_set else ("*" if letter == "k" else None))
 
 
-def role_changes(role: RoomRole, former: RoomRole | None) -> Iterator[tuple[str, str]]:
-    """Yield sign and letter of the modes that show that a member has another role."""
-    if former is None or former != "member":
-        for other, letter in ROLE_LETTERS.items():
-            if other != role and (former is None or other == former):
-                yield ("-", letter)
-    if role in ROLE_LETTERS:
-        yield ("+", ROLE_LETTERS[role])
+def role_changes(role: RoomRole, former: RoomRole, *, all_prefixes: bool) -> Iterator[tuple[str, str]]:
+    """Yield sign and letter of the modes that show that a member has another role.
+
+    They turn the prefixes that NAMES shows for the former role into those that it shows for the new one.
+    """
+    before, after = (role_prefix(each, all_prefixes=all_prefixes) for each in (former, role))
+    letters = {ROLE_PREFIXES[role]: letter for role, letter in ROLE_LETTERS.items()}
+    yield from (("-", letters[prefix]) for prefix in before if prefix not in after)
+    yield from (("+", letters[prefix]) for prefix in after if prefix not in before)
 
 
 def join_changes(changes: list[tuple[str, str, str | None]]) -> list[str]:

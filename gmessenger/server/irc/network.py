@@ -30,6 +30,8 @@ SOFTWARE: Final = f"gmessenger-{__version__}"
 MAX_TARGETS: Final = 4
 """Names that one message may be sent to."""
 MAX_AWAY: Final = 200
+MAX_MODES: Final = 4
+"""Modes with a parameter that one command may change."""
 MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
@@ -63,6 +65,10 @@ class IrcNetwork:
         messenger.registration_watchers.append(self._announce_account)
         self.read_marks: LruMap[tuple[int, str], ReadMark] = LruMap(MAX_READ_MARKS)
         """The exact times that clients have set, by account id and conversation."""
+        self.unregistered_count = 0
+        """Connections before 001."""
+        self.most_users = 0
+        """The most users that were online at one time, as far as it was seen."""
         self._batches = itertools.count(1)
         self._connections = itertools.count(1)
         self._run_id = secrets.token_hex(4)
@@ -90,7 +96,7 @@ class IrcNetwork:
             "BOT": "B",
             "CASEMAPPING": "ascii",
             "CHANLIMIT": f"#:{limits.max_rooms_joined or ''}",
-            "CHANMODES": "beI,k,l,imnst",
+            "CHANMODES": "beI,k,l,imnRst",
             "CHANNELLEN": str(MAX_NAME + 1),
             "CHANTYPES": "#",
             "CHATHISTORY": str(MAX_HISTORY_PAGE),
@@ -100,7 +106,7 @@ class IrcNetwork:
             "KICKLEN": str(MAX_KICK_REASON),
             "MAXLIST": f"beI:{MAX_MASKS}",
             "MAXTARGETS": str(MAX_TARGETS),
-            "MODES": str(MAX_TARGETS),
+            "MODES": str(MAX_MODES),
             "MONITOR": str(MAX_MONITORED),
             "MSGREFTYPES": "msgid,timestamp",
             "NAMELEN": str(MAX_REALNAME),
@@ -136,6 +142,12 @@ class IrcNetwork:
         """Tell clients that a guest has become an account."""
         line = Reply(self.users.source(session.name), "ACCOUNT", (session.name,))
         self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
+
+    def note_user_count(self) -> int:
+        """Return how many users are online, on any node."""
+        count = len(self.messenger.router)
+        self.most_users = max(self.most_users, count)
+        return count
 
     def next_batch(self) -> str:
         """Return a reference for a batch; each is used once."""

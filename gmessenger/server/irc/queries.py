@@ -20,7 +20,6 @@ from gmessenger.wire.irc.numerics import (
     RPL_ENDOFLINKS,
     RPL_ENDOFSTATS,
     RPL_INFO,
-    RPL_LINKS,
     RPL_TIME,
     RPL_VERSION,
 )
@@ -81,7 +80,7 @@ def admin(handler: IrcHandler, line: Line) -> None:
         handler.reply(RPL_ADMINME, handler.network.server_name)
         handler.reply(RPL_ADMINLOC1, text=handler.network.name)
         handler.reply(RPL_ADMINLOC2, text=SOFTWARE)
-        handler.reply(RPL_ADMINEMAIL, text="Ask the operators: /LUSERS says how many are here")
+        handler.reply(RPL_ADMINEMAIL, text="The message of the day may say whom to ask: /MOTD")
 
 
 def info(handler: IrcHandler, line: Line) -> None:
@@ -94,9 +93,7 @@ def info(handler: IrcHandler, line: Line) -> None:
 
 def links(handler: IrcHandler, line: Line) -> None:
     """Handle LINKS."""
-    server = handler.network.server_name
-    handler.reply(RPL_LINKS, server, server, text=f"0 {handler.network.name}")
-    handler.reply(RPL_ENDOFLINKS, "*")
+    handler.reply(RPL_ENDOFLINKS, "*")  # nodes of a cluster are one server for its users
 
 
 def stats(handler: IrcHandler, line: Line) -> None:

@@ -39,6 +39,7 @@ from gmessenger.wire.irc.numerics import (
     ERR_ALREADYREGISTERED,
     ERR_ERRONEUSNICKNAME,
     ERR_INVALIDCAPCMD,
+    ERR_NEEDMOREPARAMS,
     ERR_NICKNAMEINUSE,
     ERR_NONICKCHANGE,
     ERR_NONICKNAMEGIVEN,
@@ -179,6 +180,9 @@ def set_user(handler: IrcHandler, line: Line) -> None:
     if handler.is_registered or handler.registration.has_user:
         handler.reply(ERR_ALREADYREGISTERED)
         return
+    if not line.params[0] or not line.params[3]:
+        handler.reply(ERR_NEEDMOREPARAMS, "USER")
+        return
     handler.card.user, handler.card.realname = make_user(line.params[0]), line.params[3][:MAX_REALNAME]
     handler.registration.has_user = True
     complete(handler)
@@ -271,6 +275,8 @@ def _begin(handler: IrcHandler, session: Session) -> None:
     """Greet, and have the session's events written from now on."""
     registration = handler.registration
     handler.nick, handler.is_registered = session.name, True
+    handler.network.unregistered_count -= 1
+    handler.network.note_user_count()
     handler.card.signed_on = handler.card.active_at = handler.now()
     handler.network.users.add(session, handler.card)
     handler.network.clients.add(handler)

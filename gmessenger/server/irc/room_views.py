@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gmessenger.chat.room import Room
-from gmessenger.names import fold
 from gmessenger.room_roles import RoomRole
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
-from gmessenger.server.irc.modes import role_prefix
+from gmessenger.server.irc.modes import role_prefix, shown_role
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICTIME
 
@@ -29,7 +28,7 @@ def member_replies(handler: IrcHandler, room: Room) -> list[Reply]:
     replies = topic_replies(handler, room) if room.topic else []
     if Capability.NO_IMPLICIT_NAMES in handler.capabilities:
         return replies
-    return replies + name_replies(handler, room)
+    return [*replies, *name_replies(handler, room), handler.numeric(RPL_ENDOFNAMES, room.name)]
 
 
 def topic_replies(handler: IrcHandler, room: Room) -> list[Reply]:
@@ -42,35 +41,32 @@ def topic_replies(handler: IrcHandler, room: Room) -> list[Reply]:
 
 
 def name_replies(handler: IrcHandler, room: Room) -> list[Reply]:
-    """Return the names of all who are in a room."""
+    """Return the names of all who are in a room, without the end of the list."""
     symbol = "@" if room.rules.hidden else "="
     room_left = MAX_LINE - len(f":{handler.network.server_name} 353 {handler.nick} {symbol} {room.name} :".encode())
-    replies = [
+    return [
         handler.numeric(RPL_NAMREPLY, symbol, room.name, text=line)
         for line in _lines(_shown_names(handler, room), room_left)
     ]
-    return [*replies, handler.numeric(RPL_ENDOFNAMES, room.name)]
+
+
+def is_visible(handler: IrcHandler, room: Room) -> bool:
+    """Return whether a client may know of a room: it is in it, or the room is not hidden."""
+    is_listed = not room.rules.hidden or room.has_member(handler.require_session())
+    return is_listed and not room.is_being_deleted
 
 
 def role_in(room: Room, key: str) -> RoomRole:
-    """Return the role of a folded name in a room."""
-    if (guest_role := room.guest_roles.get(key)) is not None:
-        return guest_role
-    account = room.find_member(key)
-    return room.roles.get(account.id, "member") if account is not None else "member"
-
-
-def roles_by_key(room: Room) -> dict[str, RoomRole]:
-    """Return the roles of those in a room that have one, by folded name."""
-    roles: dict[str, RoomRole] = {room.members[id].key: role for id, role in room.roles.items() if id in room.members}
-    return roles | room.guest_roles
+    """Return the role of a folded name in a room, as IRC shows it."""
+    return shown_role(room.role_of_user(key), is_passing=room.is_passing)
 
 
 def _shown_names(handler: IrcHandler, room: Room) -> Iterator[str]:
     capabilities, users = handler.capabilities, handler.network.users
-    roles, all_prefixes = roles_by_key(room), Capability.MULTI_PREFIX in capabilities
+    roles, all_prefixes = room.named_roles, Capability.MULTI_PREFIX in capabilities
     for name in room.names:
-        prefix = role_prefix(roles.get(fold(name), "member"), all_prefixes=all_prefixes)
+        role = shown_role(roles.get(name, "member"), is_passing=room.is_passing)
+        prefix = role_prefix(role, all_prefixes=all_prefixes)
         yield prefix + (users.source(name) if Capability.USERHOST_IN_NAMES in capabilities else name)
 
 

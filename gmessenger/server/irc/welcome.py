@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import SOFTWARE
 from gmessenger.server.irc.read_marks import marks_on_join
@@ -22,6 +23,7 @@ from gmessenger.wire.irc.numerics import (
     RPL_LUSERCLIENT,
     RPL_LUSERME,
     RPL_LUSEROP,
+    RPL_LUSERUNKNOWN,
     RPL_MOTD,
     RPL_MOTDSTART,
     RPL_MYINFO,
@@ -69,15 +71,18 @@ def say_isupport(handler: IrcHandler) -> None:
 
 def say_user_counts(handler: IrcHandler) -> None:
     """Say how many users and rooms there are."""
-    messenger = handler.messenger
-    count = len(messenger.router)
-    operators = sum(session.role == "operator" for session in messenger.router)
+    messenger, network = handler.messenger, handler.network
+    count = network.note_user_count()
+    most = network.most_users
+    operators = sum(session.role == OPERATOR_ROLE for session in messenger.router)
     handler.reply(RPL_LUSERCLIENT, text=f"There are {count} users and 0 invisible on 1 servers")
     handler.reply(RPL_LUSEROP, str(operators))
+    if network.unregistered_count:
+        handler.reply(RPL_LUSERUNKNOWN, str(network.unregistered_count))
     handler.reply(RPL_LUSERCHANNELS, str(sum(not room.rules.hidden for room in messenger.rooms)))
     handler.reply(RPL_LUSERME, text=f"I have {count} clients and 0 servers")
-    handler.reply(RPL_LOCALUSERS, str(count), str(count), text=f"Current local users {count}, max {count}")
-    handler.reply(RPL_GLOBALUSERS, str(count), str(count), text=f"Current global users {count}, max {count}")
+    handler.reply(RPL_LOCALUSERS, str(count), str(most), text=f"Current local users {count}, max {most}")
+    handler.reply(RPL_GLOBALUSERS, str(count), str(most), text=f"Current global users {count}, max {most}")
 
 
 def say_motd(handler: IrcHandler) -> None:

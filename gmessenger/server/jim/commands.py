@@ -122,7 +122,9 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         cost=2,
     ),
     events.JoinRequest: _change(
-        lambda native, session, request: native.messenger.room_service.join(session, request.room, request.rules),
+        lambda native, session, request: native.messenger.room_service.join(
+            session, request.room, request.rules, request.key
+        ),
         cost=2,
     ),
     events.LeaveRequest: _change(

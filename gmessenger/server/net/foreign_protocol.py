@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from gmessenger import log
 from gmessenger.server.net.connection import Connection
-from gmessenger.wire.protocol_detection import REJECTIONS, ProtocolDetector
+from gmessenger.wire.protocol_detection import EXPECTED, REJECTIONS, ProtocolDetector
+
+UNKNOWN: Final = "unknown"
+"""The protocol of an opening whose first words have no end."""
 
 
 class OpeningReader:
@@ -18,7 +22,7 @@ class OpeningReader:
         """Filter what a connection begins with.
 
         own_words: words, in upper case, with which the expected protocol begins; see `ProtocolDetector`.
-        max_length: bytes after which an opening that is still undecided counts as one of the expected protocol.
+        max_length: bytes after which an opening that is still undecided is rejected.
         """
         self._connection = connection
         self._detector = ProtocolDetector(own_words)
@@ -30,12 +34,11 @@ class OpeningReader:
         A connection of another protocol is closed, after a reply in that protocol if there is one.
         """
         protocol = self._detector.feed(data)
-        if protocol is None and len(self._detector.buffer) <= self._max_length:
-            return None
-        if protocol:
-            reject_foreign(self._connection, protocol)
-            return None
-        return bytes(self._detector.buffer)
+        if protocol == EXPECTED:
+            return bytes(self._detector.buffer)
+        if protocol is not None or len(self._detector.buffer) > self._max_length:
+            reject_foreign(self._connection, protocol or UNKNOWN)
+        return None
 
 
 def reject_foreign(connection: Connection, protocol: str) -> None:

@@ -36,7 +36,7 @@ class OriginPolicy:
         """Raise `HttpError` 421 where the request is for a name that is none of this server's."""
         host = host_of(request.header("host"))
         known = {"localhost", place.local_address, *map(str.lower, self._names()), urlsplit(self._url()).hostname}
-        if host not in known and not _is_loopback(host) and not _matches_wildcard(host, known):
+        if host not in known and not _is_this_machine(host) and not _matches_wildcard(host, known):
             raise HttpError(421, "This server has another name; see its option --web-url.")
 
     def check_origin(self, request: HttpRequest, place: WebAddress) -> None:
@@ -64,11 +64,13 @@ def normalize(url: str) -> tuple[str, str, int | None] | None:
         return None
 
 
-def _is_loopback(host: str) -> bool:
+def _is_this_machine(host: str) -> bool:
+    """Return whether a host is an address by which only this machine is reached from itself; 0.0.0.0 is one as well."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified
 
 
 def _matches_wildcard(host: str, known: Iterable[str | None]) -> bool:

@@ -14,7 +14,7 @@ from gmessenger.errors import NoSuchRoom, NotFound, NotOwner, Upgrading
 from gmessenger.room_roles import RoomRole, check_role_change
 from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json, rules_to_json, with_changes
 from gmessenger.store.postgres.pool import PgConnection
-from gmessenger.store.postgres.schema import FIRST_WITH_RULES
+from gmessenger.store.postgres.schema import FIRST_WITH_KEYS, FIRST_WITH_RULES
 
 LOCK_ROOM: Final = "SELECT id, rules, passing FROM conversations WHERE key = %s FOR NO KEY UPDATE"
 LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE id = %s FOR KEY SHARE"
@@ -49,8 +49,8 @@ REFUSE_OLDER_PROGRAMS: Final = "UPDATE facts SET value = %s WHERE name = 'works 
 def require_upgraded(db: PgConnection, first: int = FIRST_WITH_RULES) -> None:
     """Raise `Upgrading` while a node is alive that knows no schema from `first` on.
 
-    From now on, no such program opens the store. It would list hidden rooms, let users in who are not invited, take a
-    one-time password for any other, and make a hook the owner of a room.
+    From now on, no such program opens the store. It would list hidden rooms, let users in who are not invited or have
+    not given the key, take a one-time password for any other, and make a hook the owner of a room.
     """
     row = db.execute(HAS_OLDER_NODE, (first, LEASE_TTL)).fetchone()
     if row is not None and row[0]:
@@ -71,7 +71,7 @@ def change_rules(db: PgConnection, room: str, changes: Mapping[str, Any], actor:
 def set_rules(db: PgConnection, conversation: int, rules: RoomRules) -> None:
     """Store the rules of a room. Raises `Upgrading`."""
     if rules != OPEN_ROOM:
-        require_upgraded(db)
+        require_upgraded(db, FIRST_WITH_KEYS if rules.key else FIRST_WITH_RULES)
     db.execute(SET_RULES, (rules_to_json(rules), conversation))
 
 

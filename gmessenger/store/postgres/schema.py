@@ -427,6 +427,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
 VERSION: Final = len(MIGRATIONS)
 FIRST_WITH_RULES: Final = 4  # the first version whose programs know rules of rooms and roles in them
 FIRST_WITH_HOOKS: Final = 5  # the first version whose programs let nobody log in as a hook, nor own a room
+FIRST_WITH_KEYS: Final = MIGRATIONS.index(ADD_PASSING_ROOMS) + 1  # the first version whose programs know keys of rooms
 MIN_PROGRAM_VERSION: Final = 3
 """Schema version that a program must know to work with this schema; stored as the fact `works from`."""
 

@@ -266,9 +266,9 @@ class TuiCommandHandlers(CommandHandlers):
         listing = super()._list_hits(hits)
         self._view.show_hits(listing or "", hits, self._job_conversation)
 
-    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None) -> str:
+    def join_room(self, room: str, rules: Mapping[str, RuleValue] | None = None, key: str | None = None) -> str:
         current = self._model.current
-        response = self._client.join(room, rules)
+        response = self._client.join(room, rules, key)
         notice = made_notice(room, rules, response.members or (), response.seq or 0)
         conversation = self._model.open(room)
         conversation.set_members(response.members or ())

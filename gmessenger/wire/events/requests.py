@@ -118,6 +118,7 @@ class ConversationsRequest(Request, tag="conversations", kw_only=True):
 class JoinRequest(Request, tag="join", kw_only=True):
     room: fields.Name
     rules: fields.Rules | None = None
+    key: fields.RuleWord | None = None
 
 
 class LeaveRequest(Request, tag="leave", kw_only=True):

@@ -28,6 +28,7 @@ CR: Final = ord("\r")
 COMMAND: Final = re.compile(rb" *+(?::[^ ]*+ ++)?([A-Za-z0-9]{1,%d})(?: |\Z)" % MAX_COMMAND)
 FORBIDDEN: Final = re.compile(rb"[\r\n\0]")
 TAG_KEY: Final = re.compile(r"[^\r\n\0;= ]+")
+TO_ESCAPE: Final = re.compile(r"[;\\ \r\n]")
 ESCAPED: Final = re.compile(r"\\(.?)", re.DOTALL)
 UNESCAPED: Final = {":": ";", "s": " ", "r": "\r", "n": "\n"}
 ESCAPES: Final = str.maketrans({char: f"\\{letter}" for letter, char in UNESCAPED.items()} | {"\\": "\\\\"})
@@ -230,7 +231,7 @@ def unescape_tag(value: str) -> str:
 
 def escape_tag(value: str) -> str:
     """Return a value as it stands in a tag."""
-    return value.translate(ESCAPES)
+    return value.translate(ESCAPES) if TO_ESCAPE.search(value) else value  # (nearly none has any)
 
 
 def format_tags(tags: Mapping[str, str | None]) -> str:

@@ -45,7 +45,7 @@ def match_mask(mask: str, target: str) -> bool:
         states = (states & (letters.get(char, 0) | ones)) << 1 | states & stars
         if not states:
             return False
-    return bool(states >> size & 1)
+    return bool(states >> size)
 
 
 def _compile(mask: str) -> tuple[int, int, dict[str, int], int]:

@@ -71,7 +71,7 @@ def _is_boundary(line: str, at: int) -> bool:
     """Return whether a grapheme cluster begins at `at`, as far as `MAX_CLUSTER` characters before it tell."""
     before, after = line[at - 1], line[at]
     if after.isascii():
-        return before != JOINER
+        return True
     if after == JOINER or before == JOINER or _extends(after):
         return False
     return not (_is_flag_letter(before) and _is_flag_letter(after)) or _count_flag_letters(line, at) % 2 == 0

@@ -9,6 +9,7 @@ from gmessenger.wire.irc.lines import (
     BadLine,
     Line,
     LineDecoder,
+    clip_text,
     escape_tag,
     format_line,
     format_tags,
@@ -55,6 +56,10 @@ STREAMS: list[tuple[bytes, list[Line | BadLine]]] = [
     (b"@+a=1;label=q :hank PING " + b"x" * 506 + b"\n", [BadLine("too_long", "PING", "q")]),
     (b"@+a=1 PRIVMSG #dev :" + b"x " * 300 + b"\n", [BadLine("too_long", "PRIVMSG", None)]),
     (b"@" + b"x" * 4094 + b"\r\nPING\n", [Line("PING", [])]),
+    (b"@+a=" + b"x" * 4200 + b";label=1;b PING\n", [BadLine("too_long", "", None)]),
+    (b":" + b"x" * 600 + b" PING\n", [BadLine("too_long", "", None)]),
+    (b"  :hank  ping  \n@a  :hank PING :\n", [Line("PING", [], source="hank"), Line("PING", [""], {"a": ""}, "hank")]),
+    (b"PING\n@+a=" + b"x" * 4000 + b" PING\n", [Line("PING", []), Line("PING", [], {"+a": "x" * 4000})]),
     (b"@" + b"x" * 4095 + b"\r\n", [BadLine("too_long", "", None)]),
 ]
 
@@ -167,7 +172,7 @@ def test_nothing_that_ends_a_line_gets_into_one(place: int, inner: str) -> None:
         ("a", "PING", [":x", "x"]),
         ("a" * 600, "PING", ["x"]),
         ("a", "PING", ["x" * 600, "x"]),
-        ("a", "PING", ["x" * 502, "☃"]),
+        ("a", "PING", ["x" * 500, "☃"]),
         ("a", "PING" * 200),
         ("a", "PING", ["\ud800"]),
         ("a", "PING", [], {"": "x"}),
@@ -187,6 +192,13 @@ def test_what_no_line_can_have_is_refused(parts: tuple[object, ...]) -> None:
 def test_a_tag_is_read_as_it_was_written(value: str) -> None:
     assert unescape_tag(escape_tag(value)) == value
     assert parse_line(f"@{format_tags({'a': value, 'b': value})} PING").tags == {"a": value, "b": value}
+
+
+@pytest.mark.parametrize(
+    ("room", "clipped"), [(-1, ""), (0, ""), (1, "a"), (3, "a"), (4, "a☃"), (6, "a☃b"), (99, "a☃b")]
+)
+def test_a_text_is_clipped_between_characters(room: int, clipped: str) -> None:
+    assert clip_text("a☃b", room) == clipped
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,247 @@
+"""MODE of rooms: shows and changes their rules, the roles of those in them, and who is kept out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from gmessenger.chat.room import Room
+from gmessenger.errors import NotFound, NotOwner
+from gmessenger.names import fold
+from gmessenger.room_roles import ROLE_RANKS, RoomRole
+from gmessenger.room_rules import MAX_MOST, RuleValue
+from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.modes import ALWAYS_SET, FLAG_RULES, ROLE_LETTERS, VALUE_RULES, room_modes
+from gmessenger.server.irc.network import MAX_MODES
+from gmessenger.server.irc.rooms import (
+    find_changed_room,
+    find_visible_room,
+    make_change,
+    refusing,
+    refusing_user,
+)
+from gmessenger.server.irc.user_views import acts_as_operator
+from gmessenger.wire.irc.lines import Line, quote_param
+from gmessenger.wire.irc.masks import is_mask, normalize_mask, split_source
+from gmessenger.wire.irc.numerics import (
+    ERR_CHANOPRIVSNEEDED,
+    ERR_INVALIDMODEPARAM,
+    ERR_UNKNOWNMODE,
+    RPL_BANLIST,
+    RPL_CHANNELMODEIS,
+    RPL_ENDOFBANLIST,
+    RPL_ENDOFEXCEPTLIST,
+    RPL_ENDOFINVEXLIST,
+    RPL_EXCEPTLIST,
+    RPL_INVEXLIST,
+    Numeric,
+)
+
+LISTS: Final[dict[str, tuple[Numeric, Numeric]]] = {
+    "b": (RPL_BANLIST, RPL_ENDOFBANLIST),
+    "e": (RPL_EXCEPTLIST, RPL_ENDOFEXCEPTLIST),
+    "I": (RPL_INVEXLIST, RPL_ENDOFINVEXLIST),
+}
+"""Modes that are lists of masks: the numerics of an entry and of the end."""
+ROLES: Final[dict[str, RoomRole]] = {letter: role for role, letter in ROLE_LETTERS.items()}
+ROLES_OF_PASSING_ROOMS: Final = ROLES | {"o": "owner"}
+"""Roles by the letters of their modes; in a passing room `o` is the highest role there is."""
+NO_PARAMETER: Final = "*"
+MAX_KEY: Final = 32
+
+
+class ModeChange(Struct, frozen=True):
+    """One letter of a MODE command. `sign`: `+` or `-`. `value`: its parameter, None if there is none."""
+
+    sign: str
+    letter: str
+    value: str | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the mode is set, and not unset."""
+        return self.sign == "+"
+
+
+def change_room_modes(handler: IrcHandler, line: Line) -> None:
+    """Handle MODE of a room: show its modes, show one of its lists, or change modes."""
+    name = line.params[0]
+    with refusing(handler, "MODE", name):
+        is_operator = acts_as_operator(handler)
+        room = handler.messenger.rooms.find(name) if is_operator else find_visible_room(handler, name)
+        changes = list(parse_changes(line.params[1:]))
+        for letter in dict.fromkeys(change.letter for change in changes if _is_question(change)):
+            _show_list(handler, room, letter)
+        if len(line.params) == 1:
+            is_member = room.has_member(handler.require_session())
+            handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
+        changes = [change for change in changes if not _is_question(change) and _is_known(handler, change)]
+        if changes:
+            _change_modes(handler, find_changed_room(handler, name), changes)
+
+
+def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:
+    """Yield the changes of a command: `+ov-k hank dale *`. Beyond `MAX_MODES` parameters the rest is left out."""
+    sign, values = "+", list(params[1:])
+    left = MAX_MODES
+    for letter in params[0] if params else "":
+        if letter in "+-":
+            sign = letter
+            continue
+        has_value = letter in ROLES or letter in LISTS or letter == "k" or (letter == "l" and sign == "+")
+        if has_value and values:
+            if not left:
+                return
+            left -= 1
+        yield ModeChange(sign, letter, values.pop(0) if has_value and values else None)
+
+
+def _is_question(change: ModeChange) -> bool:
+    return change.letter in LISTS and not change.value
+
+
+def _is_known(handler: IrcHandler, change: ModeChange) -> bool:
+    """Return whether there is a mode of that letter; answer that there is none."""
+    letter = change.letter
+    is_known = letter in ROLES or letter in LISTS or letter in FLAG_RULES or letter in VALUE_RULES
+    if not is_known and letter != ALWAYS_SET:
+        handler.reply(ERR_UNKNOWNMODE, quote_param(letter))
+        return False
+    return True
+
+
+def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) -> None:
+    """Change the rules together, then everything else in order, up to what the client may not do."""
+    rules: dict[str, RuleValue] = {}
+    for change in changes:
+        rules |= _wanted_rule(handler, room, change)
+    rules = {rule: value for rule, value in rules.items() if getattr(room.rules, rule) != value}
+    session, messenger = handler.require_session(), handler.messenger
+    if rules:
+        make_change(handler, partial(messenger.room_service.rules, session, room.name, rules))
+    for change in changes:
+        if change.letter in ROLES:
+            _change_role(handler, room, change)
+        elif change.letter in LISTS and change.value:
+            MASK_CHANGES[change.letter](handler, room, change.is_set, change.value)
+
+
+# -- rules
+
+
+def _wanted_rule(handler: IrcHandler, room: Room, change: ModeChange) -> dict[str, RuleValue]:
+    """Return the rule that a change sets, if it is one of a rule; answer what is wrong with its parameter."""
+    if change.letter == ALWAYS_SET and not change.is_set:
+        handler.reply(ERR_CHANOPRIVSNEEDED, room.name, text="Messages from outside are never let in")
+    if change.letter in FLAG_RULES:
+        rule, value, unset = FLAG_RULES[change.letter]
+        return {rule: value if change.is_set else unset}
+    if change.letter not in VALUE_RULES:
+        return {}
+    rule, unset = VALUE_RULES[change.letter]
+    if not change.is_set:
+        return {rule: unset}
+    try:
+        return {rule: PARSERS[change.letter](change.value or "")}
+    except ValueError as error:
+        _refuse_value(handler, room, change, str(error))
+        return {}
+
+
+def _parse_limit(value: str) -> int:
+    limit = int(value) if value.isascii() and value.isdecimal() and len(value) <= len(str(MAX_MOST)) else 0
+    if not 0 < limit <= MAX_MOST:
+        raise ValueError(f"A limit is a number from 1 to {MAX_MOST}")
+    return limit
+
+
+def _parse_key(value: str) -> str:
+    if not value or len(value) > MAX_KEY or not value.isprintable() or any(char in ", " for char in value):
+        raise ValueError(f"A key has at most {MAX_KEY} printable characters, and no spaces or commas")
+    return value
+
+
+PARSERS: Final[dict[str, Callable[[str], RuleValue]]] = {"k": _parse_key, "l": _parse_limit}
+"""What the parameters of modes say. Raise ValueError with the reason."""
+
+
+def _refuse_value(handler: IrcHandler, room: Room, change: ModeChange, reason: str) -> None:
+    shown = NO_PARAMETER if change.letter == "k" else quote_param(change.value or "")
+    handler.reply(ERR_INVALIDMODEPARAM, room.name, change.letter, shown, text=reason)
+
+
+# -- roles
+
+
+def _change_role(handler: IrcHandler, room: Room, change: ModeChange) -> None:
+    if not change.value:
+        _refuse_value(handler, room, change, "Whose role?")
+        return
+    user, session = change.value, handler.require_session()
+    with refusing_user(handler, room.name, user):
+        if not room.has_name(fold(user)):
+            raise NotFound
+        role = wanted_role(change, room.role_of_user(fold(user)), is_passing=room.is_passing)
+        if role is not None:
+            make_change(handler, partial(handler.messenger.room_service.change_role, session, room.name, user, role))
+
+
+def wanted_role(change: ModeChange, current: RoomRole, *, is_passing: bool) -> RoomRole | None:
+    """Return the role that a change gives who has another; None where it changes nothing.
+
+    Who loses `q` is a moderator then, as its prefixes said; who loses `o` or `v` has no role any more. In a passing
+    room who has either of the higher roles is an operator. Raises `NotOwner` for who has a higher role than is taken.
+    """
+    role = (ROLES_OF_PASSING_ROOMS if is_passing else ROLES)[change.letter]
+    if change.is_set:
+        return role if ROLE_RANKS[current] < ROLE_RANKS[role] else None
+    if is_passing and role == "owner" and current == "moderator":
+        return "member"
+    if ROLE_RANKS[current] > ROLE_RANKS[role]:
+        raise NotOwner("They have a higher role than that.")
+    if current != role:
+        return None
+    return "moderator" if role == "owner" and not is_passing else "member"
+
+
+# -- lists
+
+
+def _show_list(handler: IrcHandler, room: Room, letter: str) -> None:
+    entry, end = LISTS[letter]
+    for mask, by, since in _entries(handler, room, letter):
+        handler.reply(entry, room.name, mask, handler.network.users.source(by), str(int(since)))
+    handler.reply(end, room.name)
+
+
+def _entries(handler: IrcHandler, room: Room, letter: str) -> Iterator[tuple[str, str, float]]:
+    """Yield the entries of a list: masks, by whom, and since when in Unix seconds."""
+    if letter == "b":
+        for (kind, target), _ in sorted(room.access.sanctions.items()):
+            if kind == "shut_out" and (found := room.find_sanction(kind, target, handler.now())) is not None:
+                yield f"{found.name}!*@*", found.by, found.since
+
+
+def single_name(mask: str) -> str | None:
+    """Return the only name that a mask stands for, whatever its user and host; None if it stands for others, too."""
+    nick, user, host = split_source(normalize_mask(mask))
+    return nick if not is_mask(nick) and (user, host) == ("*", "*") else None
+
+
+def _change_ban(handler: IrcHandler, room: Room, is_set: bool, mask: str) -> None:
+    """Shut a name out, or let it in again."""
+    name, session, sanctions = single_name(mask), handler.require_session(), handler.messenger.room_sanctions
+    if name is None:
+        raise NotOwner("Only names can be banned.")
+    is_banned = room.find_sanction("shut_out", fold(name), handler.now()) is not None
+    with refusing_user(handler, room.name, name):
+        if is_set and not is_banned:
+            make_change(handler, partial(sanctions.shut_out, session, room.name, name, None, ""))
+        elif is_banned and not is_set:
+            make_change(handler, partial(sanctions.let_in, session, room.name, name))
+
+
+MASK_CHANGES: Final[dict[str, Callable[[IrcHandler, Room, bool, str], None]]] = {"b": _change_ban}

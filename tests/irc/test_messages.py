@@ -1,0 +1,106 @@
+"""PRIVMSG and NOTICE: from IRC to IRC, and between IRC and JIM."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.irc.conftest import IrcServer
+from tests.support.irc_client import commands, find
+
+
+def test_a_message_reaches_a_name_and_is_not_echoed(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    assert hank.ask("PRIVMSG Dale :hello there") == []
+    line = dale.receive()
+    assert (line.command, line.params) == ("PRIVMSG", ["dale", "hello there"])
+    assert line.source.startswith("hank!~user@") and line.tags == {}
+
+
+def test_a_room_gets_what_is_said_in_it_but_for_who_said_it(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank, dale)
+    assert hank.ask("PRIVMSG #alley :yup", "NOTICE #alley :notice", "PRIVMSG #alley :\x01ACTION waves\x01") == []
+    lines = dale.sync()
+    assert [(line.command, line.params[1]) for line in lines] == [
+        ("PRIVMSG", "yup"),
+        ("NOTICE", "notice"),
+        ("PRIVMSG", "\x01ACTION waves\x01"),
+    ]
+
+
+def test_hundreds_of_messages_in_one_read_arrive_in_order(irc: IrcServer) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
+    irc.join("#alley", hank, bill)
+    for number in range(300):
+        hank.send(f"PRIVMSG {('dale', '#alley')[number % 2]} :{number}")
+    hank.sync()
+    assert [int(line.params[1]) for line in dale.sync()] == list(range(0, 300, 2))
+    assert [int(line.params[1]) for line in bill.sync()] == list(range(1, 300, 2))
+
+
+def test_one_write_with_other_commands_between_messages_keeps_its_order(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank, dale)
+    hank.send("PRIVMSG #alley :1", "PRIVMSG #alley :2", "TOPIC #alley :two", "PRIVMSG #alley :3", "PRIVMSG #alley :4")
+    hank.sync()
+    assert [line.params[1] for line in dale.sync()] == ["1", "2", "two", "3", "4"]
+
+
+def test_an_echo_has_the_id_that_the_others_see(irc: IrcServer) -> None:
+    caps = ("echo-message", "message-tags", "server-time", "labeled-response", "batch")
+    hank, dale = irc.log_in("hank", *caps), irc.log_in("dale", "message-tags", "server-time")
+    irc.join("#alley", hank, dale)
+    echo = find(hank.ask("@label=abc PRIVMSG #alley :yup"), "PRIVMSG")
+    seen = find(dale.sync(), "PRIVMSG")
+    assert echo.tags.pop("label") == "abc"
+    assert echo.tags == seen.tags and echo.params == seen.params == ["#alley", "yup"]
+    assert seen.tags.keys() >= {"msgid", "time"}
+
+
+def test_a_label_without_an_echo_is_acknowledged(irc: IrcServer) -> None:
+    hank = irc.log_in("hank", "labeled-response", "batch", "message-tags")
+    irc.log_in("dale")
+    assert [(line.command, line.tags["label"]) for line in hank.ask("@label=x PRIVMSG dale :yup")] == [("ACK", "x")]
+
+
+@pytest.mark.parametrize(
+    ("line", "numeric", "target"),
+    [
+        ("PRIVMSG", "411", None),
+        ("PRIVMSG dale", "412", None),
+        ("PRIVMSG nobody :hi", "401", "nobody"),
+        ("PRIVMSG #nowhere :hi", "403", "#nowhere"),
+        ("PRIVMSG #den :hi", "404", "#den"),
+        ("PRIVMSG a,b,c,d,e :hi", "407", None),
+        ("PRIVMSG dale :" + "x" * 495, "417", None),
+    ],
+)
+def test_what_cannot_be_sent_is_refused(irc: IrcServer, line: str, numeric: str, target: str | None) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#den", dale)
+    (refused,) = hank.ask(line)
+    assert refused.command == numeric and (target is None or refused.params[1] == target)
+
+
+def test_a_notice_is_not_answered(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    assert hank.ask("NOTICE nobody :hi", "NOTICE #nowhere :hi") == []
+
+
+def test_a_line_that_is_too_long_is_refused_and_nothing_after_it(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    assert commands(hank.ask("PRIVMSG dale :" + "x" * 600)) == ["417"]
+    hank.ask("PRIVMSG dale :fine")
+    assert [line.params[1] for line in dale.sync()] == ["fine"]
+
+
+def test_what_is_not_utf8_is_refused(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    hank.sock.sendall(b"PRIVMSG dale :caf\xe9\r\n")
+    refused = find(hank.sync(), "FAIL")
+    assert refused.params[:2] == ["PRIVMSG", "INVALID_UTF8"] and dale.sync() == []
+
+
+def test_an_unknown_command_and_missing_parameters_are_told(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    assert [line.command for line in hank.ask("DANCE now", "JOIN", "TOPIC")] == ["421", "461", "461"]

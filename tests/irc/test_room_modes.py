@@ -1,0 +1,165 @@
+"""MODE of rooms: rules, roles and lists, and what clients of either protocol are told of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.irc.conftest import IrcServer
+from tests.support.irc_client import IrcClient, commands, find
+
+
+def shown_modes(client: IrcClient, room: str) -> list[str]:
+    """Return the modes of a room, with their values."""
+    return find(client.ask(f"MODE {room}"), "324").params[2:]
+
+
+def names_in(client: IrcClient, room: str) -> set[str]:
+    """Return the names in a room, with their prefixes."""
+    return {name for line in client.ask(f"NAMES {room}") if line.command == "353" for name in line.params[3].split()}
+
+
+def test_the_modes_of_a_room_are_shown_to_all(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank)
+    assert shown_modes(dale, "#alley") == ["+n"]
+    assert hank.ask("MODE #alley +ml-s 7")[0].params == ["#alley", "+ml", "7"]
+    assert shown_modes(dale, "#Alley") == ["+mnl", "7"]
+
+
+def test_of_a_hidden_room_only_those_in_it_know(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank)
+    hank.ask("MODE #alley +s")
+    for asked in (
+        "MODE #alley",
+        "MODE #alley b",
+        "MODE #alley +m",
+        "TOPIC #alley",
+        "PART #alley",
+        "INVITE hank #alley",
+    ):
+        (refused,) = dale.ask(asked)
+        assert (refused.command, refused.params[:2]) == ("403", ["dale", "#alley"])
+        (refused,) = dale.ask(asked.replace("#alley", "#nowhere"))
+        assert (refused.command, refused.params[:2]) == ("403", ["dale", "#nowhere"])
+    assert commands(dale.ask("NAMES #alley")) == ["366"]
+    assert find(hank.ask("NAMES #alley"), "353").params[1:] == ["@", "#alley", "@hank"]
+
+
+@pytest.mark.parametrize("letter", "imstR")
+def test_flags_are_set_and_unset_and_told_once(irc: IrcServer, letter: str) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank, dale)
+    for sign in "+-":
+        (line,) = hank.ask(f"MODE #alley {sign}{letter}")
+        assert (line.command, line.params) == ("MODE", ["#alley", f"{sign}{letter}"])
+        assert line.source.startswith("hank!~user@")
+        (told,) = dale.sync()
+        assert (told.command, told.params, told.source) == ("MODE", line.params, line.source)
+        assert (letter in shown_modes(dale, "#alley")[0]) == (sign == "+")
+        assert hank.ask(f"MODE #alley {sign}{letter}") == []  # it is so already
+
+
+@pytest.mark.parametrize("change", ["+l", "+l 0", "+l -1", "+l many", "+l 1000001"])
+def test_what_is_no_limit_is_refused(irc: IrcServer, change: str) -> None:
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    (refused,) = hank.ask(f"MODE #alley {change}")
+    assert (refused.command, refused.params[1:3]) == ("696", ["#alley", "l"])
+    assert shown_modes(hank, "#alley") == ["+n"]
+
+
+def test_what_is_unknown_or_always_set_is_refused_and_the_rest_is_changed(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    answer = hank.ask("MODE #alley +mx-n+t")
+    assert commands(answer) == ["472", "482", "MODE"]
+    assert (answer[0].params[1], answer[2].params) == ("x", ["#alley", "+mt"])
+    assert hank.ask("MODE #alley +n") == []
+
+
+def test_only_operators_change_modes(irc: IrcServer) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
+    irc.join("#alley", hank, dale)
+    for change in ("+m", "+o dale", "+b bill!*@*", "+l 7", "+ov dale dale"):
+        (refused,) = dale.ask(f"MODE #alley {change}")
+        assert (refused.command, refused.params[:2]) == ("482", ["dale", "#alley"])
+        (refused,) = bill.ask(f"MODE #alley {change}")
+        assert (refused.command, refused.params[:2]) == ("442", ["bill", "#alley"])
+    assert shown_modes(hank, "#alley") == ["+n"]
+    assert names_in(hank, "#alley") == {"@hank", "dale"}
+
+
+def test_operators_and_speakers_are_made_and_unmade(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank, dale)
+    for change, shown in (("+v", "+dale"), ("+o", "@dale"), ("-o", "dale"), ("+o", "@dale")):
+        lines = hank.ask(f"MODE #alley {change} DALE")
+        assert [line.params[0] for line in lines] == ["#alley"]
+        assert [(line.command, line.params) for line in dale.sync()] == [("MODE", line.params) for line in lines]
+        assert names_in(dale, "#alley") == {"@hank", shown}
+    assert dale.ask("MODE #alley +v dale") == []  # an operator has it
+    assert dale.ask("MODE #alley -o hank")[0].params == ["#alley", "-o", "hank"]
+    assert names_in(hank, "#alley") == {"hank", "@dale"}
+
+
+def test_whose_role_is_changed_must_be_in_the_room(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    irc.log_in("dale")
+    irc.join("#alley", hank)
+    (absent,) = hank.ask("MODE #alley +o dale")
+    assert (absent.command, absent.params[:3]) == ("441", ["hank", "dale", "#alley"])
+    (unknown,) = hank.ask("MODE #alley +o nobody")
+    assert (unknown.command, unknown.params[:2]) == ("401", ["hank", "nobody"])
+    (missing,) = hank.ask("MODE #alley +o")
+    assert (missing.command, missing.params[1:4]) == ("696", ["#alley", "o", "*"])
+
+
+class PrefixTracker:
+    """Keeps the prefixes of those in a room, as clients do: from NAMES, and then by MODE lines."""
+
+    LETTERS = dict(zip("qov", "~@+", strict=True))
+
+    def __init__(self, client: IrcClient, room: str) -> None:
+        self._client = client
+        self._room = room
+        self.prefixes = self.listed()
+
+    def listed(self) -> dict[str, str]:
+        """Return what NAMES says."""
+        entries = names_in(self._client, self._room)
+        return {entry.lstrip("~@+"): entry[: len(entry) - len(entry.lstrip("~@+"))] for entry in entries}
+
+    def follow(self) -> dict[str, str]:
+        """Return the prefixes after the MODE lines that have come."""
+        for line in self._client.sync():
+            if line.command == "MODE":
+                self._apply(line.params[1], line.params[2:])
+        return self.prefixes
+
+    def _apply(self, letters: str, names: list[str]) -> None:
+        sign = "+"
+        for letter in letters:
+            if letter in "+-":
+                sign = letter
+                continue
+            name, prefix = names.pop(0), self.LETTERS[letter]
+            kept = set(self.prefixes[name]) - {prefix} | ({prefix} if sign == "+" else set())
+            self.prefixes[name] = "".join(each for each in "~@+" if each in kept)
+
+
+@pytest.mark.parametrize("caps", [(), ("multi-prefix",)])
+def test_prefixes_of_a_client_that_follows_modes_stay_those_of_names(irc: IrcServer, caps: tuple[str, ...]) -> None:
+    irc.register("hank", "a password")
+    irc.register("dale", "a password")
+    hank, dale = irc.log_in("hank", password="a password"), irc.log_in("dale", password="a password")
+    viewer = irc.log_in("viewer", *caps)
+    irc.join("#house", hank, dale, viewer)
+    tracker = PrefixTracker(viewer, "#house")
+    assert tracker.prefixes["hank"] == ("~@+" if caps else "~")
+    seen = set()
+    for change in ("+v", "+o", "+q", "-q", "-o", "+o", "-o", "+v", "+q", "-q", "+v", "-o", "+v", "-v"):
+        assert commands(hank.ask(f"MODE #house {change} dale")) in (["MODE"], [])
+        assert tracker.follow() == tracker.listed(), change
+        seen.add(tracker.prefixes["dale"])
+    assert seen == ({"", "+", "@+", "~@+"} if caps else {"", "+", "@", "~"})
