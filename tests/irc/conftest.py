@@ -45,7 +45,7 @@ class IrcServer:
     def register(self, nick: str, password: str) -> None:
         """Make an account, and leave."""
         client = self.log_in(nick)
-        assert "900" in commands(client.ask(f"NICKSERV REGISTER {password}"))
+        assert "900" in commands(client.ask(f"REGISTER * * :{password}"))
         client.send("QUIT")
         client.read_to_end()
 
