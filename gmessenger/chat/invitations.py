@@ -11,10 +11,10 @@ from typing import Final
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.hooks import require_no_hook
 from gmessenger.chat.listings import USERS_PAGE
-from gmessenger.chat.outbox import InvitationEvent
 from gmessenger.chat.records import MAX_INVITATIONS, Account, Invitation
 from gmessenger.chat.results import InvitationEntry, InvitationPage
 from gmessenger.chat.room import GuestInvitation, Room
+from gmessenger.chat.room_events import InvitationEvent
 from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
@@ -138,6 +138,7 @@ class Invitations:
         room.guest_invitations[key] = GuestInvitation(guest.token, by)
         self._router.peers.presence_changed(key)
         _tell(guest, room, by)
+        self._rooms.announce_invitation(room, guest.name, by)
 
     def hand_over(self, session: Session) -> None:
         """Have a guest that has resumed its session on another node invited there. Raises `StoreUnavailable`."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, ReadRange
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.room_quotas import RoomQuotas
 from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
@@ -98,7 +98,7 @@ class RoomMembership:
 
     def _check_not_shut_out(self, room: Room, session: Session) -> None:
         """Raise `ShutOut` if the session may not join, as far as is known here."""
-        if room.access.sanctions:
+        if room.access.sanctions or room.access.masks:
             network = self._network_of(session.address) if session.account is None else None
             room.check_not_shut_out(session, self._clock(), network)
 
@@ -131,7 +131,8 @@ class RoomMembership:
             self._router.peers.presence_changed(session.key)
             return ReadRange(room.head + 1, room.head + 1)
         with room.access_lock if session.key in room.access.invitations else nullcontext():
-            readable = self._store.join(room.key, session.account.id, self._clock())
+            is_welcome = room.matches(session, "welcome")
+            readable = self._store.join(room.key, session.account.id, self._clock(), is_welcome=is_welcome)
             room.access.invitations.pop(session.key, None)
         room.members[session.account.id] = session.account
         self._rooms.set_cursor(session.key, room.key, readable.start - 1)

@@ -16,6 +16,7 @@ from gmessenger.chat.device_use import DeviceUseRecorder
 from gmessenger.chat.dispatcher import MessageDispatcher, flush_acknowledgements
 from gmessenger.chat.erasures import MessageEraser
 from gmessenger.chat.files import FileService
+from gmessenger.chat.guest_renamer import GuestRenamer
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.hook_posts import HookPoster
 from gmessenger.chat.hooks import HookService
@@ -33,6 +34,8 @@ from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.registration import RegistrationService
 from gmessenger.chat.results import Registration
+from gmessenger.chat.room import MaskMatcher, match_none
+from gmessenger.chat.room_masks import RoomMasks
 from gmessenger.chat.room_quotas import RoomQuotas
 from gmessenger.chat.room_rights import RoomRights
 from gmessenger.chat.room_sanctions import RoomSanctions
@@ -88,6 +91,7 @@ class Messenger:
         peers: Peers | None = None,
         shut_out_network: Callable[[str], str | None] = lambda address: None,
         web_url: Callable[[], str | None] = lambda: None,
+        mask_matcher: MaskMatcher = match_none,
     ) -> None:
         """Read accounts, rooms, sanctions and blocks from the store, and deliver what is appended to it from now on.
 
@@ -100,6 +104,7 @@ class Messenger:
             peers: the other nodes of the cluster.
             shut_out_network: the network of an address by which guests may be kept out of a room, if any.
             web_url: the beginning of URLs at which this server is reached by HTTP; None if it is not.
+            mask_matcher: whether a mask of a room matches a session.
         """
         monotonic = monotonic or clock
         self.policy = policy
@@ -124,7 +129,7 @@ class Messenger:
         accounts, accounts_by_id = self.authenticator.accounts, self.authenticator.accounts_by_id
 
         find_closure = partial(sanctions.find, "close")
-        self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure)
+        self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, find_closure, mask_matcher)
         self.room_rights = room_rights = RoomRights(store, router, rooms, clock)
         room_quotas = RoomQuotas()
         self.passing_rooms = PassingRooms(store, rooms, room_quotas, policy, clock, spawn, networks_of)
@@ -168,6 +173,7 @@ class Messenger:
             clock,
         )
 
+        self.room_masks = RoomMasks(store, rooms, room_rights, clock)
         self.listings = listings = ListingService(router, rooms, presence, blocks.is_hidden, policy)
         self.whois_service = WhoisService(router, rooms, presence, accounts, blocks.is_hidden, policy)
         self.room_service = RoomService(
@@ -219,6 +225,9 @@ class Messenger:
             router.peers,
             delivery.changes,
             self.hooks,
+        )
+        self._guest_renamer = GuestRenamer(
+            router, rooms, self.authenticator, sanctions, throttle, presence, self.recent_names, blocks, clock
         )
         self.eraser = MessageEraser(store, rooms, self.fan_out, clock, policy)
 
@@ -295,7 +304,7 @@ class Messenger:
         rooms = self.rooms.guest_rooms(session)
         self.registration.register_guest(session, password, [room.key for room in rooms], invite, device)
         self._close_guests(session.key)  # one that has resumed the guest's session meanwhile
-        self.throttle.promote_guest(session)
+        self.throttle.keep_pace(session)
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         self.invitations.promote_guest(session)
@@ -337,6 +346,11 @@ class Messenger:
         if session.account is None:
             self.blocks.discard(session.key)
         return True
+
+    @traced("session")
+    def rename(self, session: Session, new_name: str) -> str:
+        """Give a guest another name. Returns it as shown. Raises as `GuestRenamer.rename`."""
+        return self._guest_renamer.rename(session, new_name)
 
     def set_status(self, session: Session, status: str, note: str = "") -> None:
         """Set the session's status, and the note on it. Raises `BadRequest` or `Muted`.

@@ -171,13 +171,35 @@ class Invitation(Struct):
     since: float
 
 
+MaskKind: TypeAlias = Literal["ban", "spared", "welcome"]
+
+
+class RoomMask(Struct):
+    """A pattern of users in a list of a room; what it means is known to who compares it with sessions.
+
+    `kind`: who matches a `ban` can neither join nor write, unless a mask of kind `spared` matches, too; who matches one
+    of kind `welcome` needs no invitation. `by`: who has added it, and `since`.
+    """
+
+    kind: MaskKind
+    mask: str
+    by: str
+    since: float
+
+
 class RoomAccess(Struct):
-    """Who is kept out of a room, by kind and target, or invited to it, by folded name; some of it may have expired."""
+    """Who is kept out of a room, by kind and target, or invited to it, by folded name; some of it may have expired.
+
+    `masks`: by kind and mask.
+    """
 
     sanctions: dict[tuple[RoomSanctionKind, str], RoomSanction] = field(default_factory=dict)
     invitations: dict[str, Invitation] = field(default_factory=dict)
+    masks: dict[tuple[MaskKind, str], RoomMask] = field(default_factory=dict)
 
 
+MAX_MASKS: Final = 100  # of a kind and a room
+MAX_MASK: Final = 255  # characters
 MAX_INVITATIONS: Final = 100  # that wait, of a room
 MAX_ROOM_SANCTIONS: Final = 1000  # of a room
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hmac import compare_digest
+from typing import TypeAlias
 
 from gevent.lock import RLock
 from msgspec import Struct, field
 
-from gmessenger.chat.records import Account, RoomAccess, RoomSanction, RoomSanctionKind, Sanction
+from gmessenger.chat.records import (
+    Account,
+    MaskKind,
+    RoomAccess,
+    RoomMask,
+    RoomSanction,
+    RoomSanctionKind,
+    Sanction,
+)
 from gmessenger.chat.sanctions import sanction_error, with_reason
 from gmessenger.chat.session import Session
 from gmessenger.errors import InvitedOnly, NotOwner, OnlySpeakers, RoomClosed, ShutOut, Silenced, WrongKey
 from gmessenger.room_roles import RoomRole, has_rank
 from gmessenger.room_rules import OPEN_ROOM, RoomRules
+
+MaskMatcher: TypeAlias = Callable[[str, Session], bool]
+"""Returns whether a mask of a room matches a session. Never blocks."""
+
+
+def match_none(mask: str, session: Session) -> bool:
+    """Return False: what masks mean is not known."""
+    return False
 
 
 class GuestInvitation(Struct, frozen=True):
@@ -38,6 +55,7 @@ class Room(Struct):
     `id`: tells it from earlier rooms of its name. `topic_by`, `topic_at`: as in `RoomRecord`.
     `guest_roles`: of guests of this node in a passing room, by folded name, those that are higher than `member`.
     `is_passing`: a guest has made it, from the networks `made_from`; it is deleted as soon as it is empty.
+    `matches_mask`: what the masks of the room mean.
     """
 
     key: str
@@ -62,6 +80,7 @@ class Room(Struct):
     guest_roles: dict[str, RoomRole] = field(default_factory=dict)
     topic_by: str = ""
     topic_at: float | None = None
+    matches_mask: MaskMatcher = match_none
 
     def set_closure(self, closure: Sanction | None) -> None:
         """Close the room, or reopen it with None."""
@@ -101,7 +120,8 @@ class Room(Struct):
 
     def _update_restriction(self) -> None:
         has_silenced = any(kind == "silence" for kind, _ in self.access.sanctions)
-        self.is_restricted = self.closure is not None or self.rules.moderated or has_silenced
+        has_banned = any(kind == "ban" for kind, _ in self.access.masks)
+        self.is_restricted = self.closure is not None or self.rules.moderated or has_silenced or has_banned
 
     def has_member(self, session: Session) -> bool:
         """Return whether the session's account, or this very session of a guest, is in the room."""
@@ -131,7 +151,12 @@ class Room(Struct):
 
     def is_known_to(self, session: Session) -> bool:
         """Return whether the session may know that the room exists: a private one only if it is in it or invited."""
-        return not self.rules.is_private or self.has_place_for(session) or self.is_invited(session)
+        return (
+            not self.rules.is_private
+            or self.has_place_for(session)
+            or self.is_invited(session)
+            or self.matches(session, "welcome")
+        )
 
     def is_invited(self, session: Session) -> bool:
         """Return whether the session's account, or this very guest, is invited to the room."""
@@ -144,6 +169,20 @@ class Room(Struct):
         """Return who has invited the session; empty if it is not invited."""
         invitation = self.access.invitations.get(session.key) or self.guest_invitations.get(session.key)
         return invitation.by if invitation is not None else ""
+
+    def masks(self, kind: MaskKind) -> Iterator[RoomMask]:
+        """Iterate over the masks of a list."""
+        return (mask for mask in self.access.masks.values() if mask.kind == kind)
+
+    def matches(self, session: Session, kind: MaskKind) -> bool:
+        """Return whether a mask of a list matches a session."""
+        return any(self.matches_mask(each.mask, session) for each in self.masks(kind))
+
+    def is_banned(self, session: Session) -> bool:
+        """Return whether a mask keeps the session from joining and writing, as it has no role in the room."""
+        if not self.access.masks or has_rank(self.role_of(session), "speaker"):
+            return False
+        return self.matches(session, "ban") and not self.matches(session, "spared")
 
     def find_sanction(self, kind: RoomSanctionKind, target: str, now: float) -> RoomSanction | None:
         """Return the sanction on a folded name or a network, unless it has expired."""
@@ -181,9 +220,11 @@ class Room(Struct):
             raise NotOwner
 
     def check_not_shut_out(self, session: Session, now: float, network: str | None) -> None:
-        """Raise `ShutOut` if the session's name is kept out of the room, or guests from its network are."""
-        if not self.access.sanctions or self.is_invited(session):
+        """Raise `ShutOut` if the session's name or a guest's network is kept out of the room, or a mask bans it."""
+        if self.is_invited(session):
             return
+        if self.is_banned(session):
+            raise ShutOut
         found = self.find_sanction("shut_out", session.key, now)
         if found is None and session.account is None and network is not None:
             found = self.find_sanction("network", network, now)
@@ -197,7 +238,7 @@ class Room(Struct):
         """
         self.check_open()
         is_invited = self.is_invited(session)
-        if self.rules.invited and not is_invited:
+        if self.rules.invited and not is_invited and not self.matches(session, "welcome"):
             raise InvitedOnly
         if self.rules.key and not is_invited and not compare_digest((key or "").encode(), self.rules.key.encode()):
             raise WrongKey
@@ -211,7 +252,9 @@ class Room(Struct):
             raise OnlySpeakers
 
     def check_not_silenced(self, session: Session, now: float) -> None:
-        """Raise `Silenced` if the session's name may not write in the room."""
+        """Raise `Silenced` if the session's name may not write in the room, or a mask bans it."""
+        if self.is_banned(session):
+            raise Silenced
         found = self.find_sanction("silence", session.key, now) if self.access.sanctions else None
         if found is not None:
             raise sanction_error(Silenced, found.reason, found.until, now)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gmessenger.chat.records import Invitation, ReadRange, RoomAccess, RoomRecord, RoomSanction, RoomSanctionKind
+from gmessenger.chat.records import (
+    Invitation,
+    MaskKind,
+    ReadRange,
+    RoomAccess,
+    RoomMask,
+    RoomRecord,
+    RoomSanction,
+    RoomSanctionKind,
+)
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import OPEN_ROOM, RoomRules
 
@@ -33,14 +42,14 @@ class RoomStorage(Protocol):
         Raises `Upgrading` for rules other than an open room's, as `change_rules`.
         """
 
-    def join(self, room: str, account: int, time: float) -> ReadRange:
+    def join(self, room: str, account: int, time: float, *, is_welcome: bool = False) -> ReadRange:
         """Make an account a member, unless it is one. Returns what it may read; its devices are sent what comes next.
 
         Who was a member before may read again what it could read then; what was sent since it has left is an absence,
         unless the room's rule `history` is `all`. Who was not may read what is sent from now on, or then everything.
 
-        An invitation is used up. Raises `NoSuchRoom`, `ShutOut` or `InvitedOnly` if the account may not join, or
-        `AccountDeleted` where another node has deleted it.
+        An invitation is used up; who `is_welcome` needs none. Raises `NoSuchRoom`, `ShutOut` or `InvitedOnly` if the
+        account may not join, or `AccountDeleted` where another node has deleted it.
         """
 
     def leave(self, room: str, account: int, by: str = "") -> int | None:
@@ -91,6 +100,15 @@ class RoomStorage(Protocol):
 
         Who is let in is let in from the network that was shut out with it.
         """
+
+    def add_room_mask(self, room: str, mask: RoomMask) -> RoomAccess:
+        """Add a mask, unless it is in the list. Returns all there is then.
+
+        Raises `NoSuchRoom`, `Forbidden` beyond `MAX_MASKS`, and `Upgrading` as `change_rules`.
+        """
+
+    def remove_room_mask(self, room: str, kind: MaskKind, mask: str, by: str = "") -> RoomAccess:
+        """Remove a mask, if it is in the list. Returns all there is then. Raises `NoSuchRoom`."""
 
     def set_topic(self, room: str, topic: str, by: str = "", time: float | None = None) -> None:
         """Set the topic of a room, and store who did that, and when."""

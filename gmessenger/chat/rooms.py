@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from gmessenger.chat.confusables import ConfusableIndex
-from gmessenger.chat.outbox import InvitationEvent, RoomEvent
 from gmessenger.chat.records import Account, RoomAccess, RoomRecord, RoomSanctionKind, Sanction
-from gmessenger.chat.room import GuestInvitation, Room
+from gmessenger.chat.room import GuestInvitation, MaskMatcher, Room, match_none
+from gmessenger.chat.room_events import InvitationEvent, RoomEvent
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
@@ -26,7 +26,7 @@ class RoomRegistry:
     """All rooms, in memory. What changes an account's membership in the store is in `RoomMembership`.
 
     `accounts_by_id` is the authenticator's, which changes it. `find_closure` returns the sanction by which a room is
-    closed, by key.
+    closed, by key. `matches_mask`: what masks of rooms mean.
     """
 
     def __init__(
@@ -35,14 +35,18 @@ class RoomRegistry:
         router: Router,
         accounts_by_id: Mapping[int, Account],
         find_closure: Callable[[str], Sanction | None],
+        matches_mask: MaskMatcher = match_none,
     ) -> None:
         self._router = router
         self._accounts_by_id = accounts_by_id
         self._find_closure = find_closure
+        self._matches_mask = matches_mask
         self._rooms: dict[str, Room] = {}
         self._room_names = ConfusableIndex()
         self.on_left: Callable[[Room], None] = lambda room: None
         """Called without blocking after somebody has left a room, on whatever node."""
+        self.invitation_watchers: list[Callable[[Room, str, str], None]] = []
+        """Each is called without blocking with a room, the name that is invited to it, and who has done so."""
         accesses = store.room_accesses()
         for record in store.rooms():
             self.load(record).set_access(accesses.get(record.key) or RoomAccess())
@@ -57,6 +61,7 @@ class RoomRegistry:
         room = Room(record.key, record.name, record.topic, record.creator, record.head, members, id=record.id)
         room.roles, room.is_passing = dict(record.roles), record.passing
         room.topic_by, room.topic_at = record.topic_by, record.topic_at
+        room.matches_mask = self._matches_mask
         room.set_rules(record.rules)
         room.set_closure(self._find_closure(record.key))
         if not room.rules.is_private:
@@ -177,8 +182,14 @@ class RoomRegistry:
             for session in self._router.sessions(key):
                 if session.accepts_push:
                     session.outbox.offer(InvitationEvent(room.name, access.invitations[key].by))
-        for event in _sanction_events(room, before, by, now):
+            self.announce_invitation(room, access.invitations[key].name, access.invitations[key].by)
+        for event in (*_sanction_events(room, before, by, now), *_mask_events(room, before, by)):
             self.notify(room, event, actor)
+
+    def announce_invitation(self, room: Room, name: str, by: str) -> None:
+        """Call the watchers of invitations: `by` has invited a name to a room."""
+        for watch in self.invitation_watchers:
+            watch(room, name, by)
 
     @contextmanager
     def deleting(self, room: Room) -> Iterator[None]:
@@ -206,6 +217,19 @@ class RoomRegistry:
     def guest_rooms(self, session: Session) -> list[Room]:
         """Return the rooms that a guest is in."""
         return [room for room in self if room.guests.get(session.key) is session]
+
+    def rename_guest(self, session: Session, key: str) -> None:
+        """Move a guest that is about to have another folded name. It leaves rooms that its predecessor alone is in."""
+        for room in self:
+            guest = room.guests.get(session.key)
+            if guest is not None and guest is not session:  # it has resumed that one's session, and not joined again
+                self.remove_member(room, session.key, None, RoomEvent("leave", room.name, session.name), session)
+            elif guest is session:
+                room.guests[key] = room.guests.pop(session.key)
+                if (role := room.guest_roles.pop(session.key, None)) is not None:
+                    room.guest_roles[key] = role
+            if (invitation := room.guest_invitations.pop(session.key, None)) is not None:
+                room.guest_invitations[key] = invitation
 
     def guest_invitations(self, session: Session) -> list[tuple[str, str]]:
         """Return the keys of the rooms that a guest is invited to, each with who has invited it."""
@@ -325,3 +349,14 @@ def _sanction_events(room: Room, before: RoomAccess, by: str, now: float) -> Ite
     for key, sanction in before.sanctions.items() if by else ():
         if sanction.kind in LIFTED and key not in after and (sanction.until is None or sanction.until > now):
             yield RoomEvent(LIFTED[sanction.kind], room.name, sanction.name, by=by)
+
+
+def _mask_events(room: Room, before: RoomAccess, by: str) -> Iterator[RoomEvent]:
+    """Yield the events of masks that were added since `before`, and removed; by whom is known of those added."""
+    after = room.access.masks
+    for key, added in after.items():
+        if key not in before.masks:
+            yield RoomEvent("mask", room.name, added.by, mask=added.mask, mask_kind=added.kind)
+    for key, removed in before.masks.items() if by else ():
+        if key not in after:
+            yield RoomEvent("unmask", room.name, by, mask=removed.mask, mask_kind=removed.kind)

@@ -17,6 +17,7 @@ from gmessenger.server.net.tls import CertificateManager
 from gmessenger.server.ports import BoundPort, ServerPorts
 
 if TYPE_CHECKING:
+    from gmessenger.server.irc.users import UserDirectory
     from gmessenger.server.web.endpoint import WebEndpoint
     from gmessenger.server.web.routes import Route
 
@@ -37,8 +38,14 @@ class EndpointTable:
         started_at: float,
         is_stopping: Callable[[], bool],
         file_routes: Sequence[Route],
+        irc_users: Callable[[], UserDirectory],
     ) -> None:
-        """`started_at`: Unix seconds; `file_routes`: those of files on the web port, if there are any."""
+        """Make the endpoints.
+
+        started_at: Unix seconds.
+        file_routes: those of files on the web port, if there are any.
+        irc_users: makes what IRC shows of users, where IRC is spoken.
+        """
         self._context = context
         self._acceptor = acceptor
         self._messenger = messenger
@@ -53,7 +60,7 @@ class EndpointTable:
         self._web_endpoints: list[WebEndpoint] = []
         self._rows: list[tuple[BoundPort, ClientEndpoint]] = []
         jim = create_jim_frontend(messenger)
-        irc = self._create_irc_frontend(started_at) if context.options.offers_irc else None
+        irc = self._create_irc_frontend(irc_users(), started_at) if context.options.offers_irc else None
         self._add_streams(ports.jim, ports.jim_tls, jim)
         if irc is not None:
             self._add_streams(ports.irc, ports.irc_tls, irc)
@@ -70,11 +77,11 @@ class EndpointTable:
         for web in self._web_endpoints:
             web.stop()
 
-    def _create_irc_frontend(self, started_at: float) -> Frontend:
+    def _create_irc_frontend(self, users: UserDirectory, started_at: float) -> Frontend:
         # Imported late: most servers speak no IRC.
         from gmessenger.server.irc.frontend import create_irc_frontend
 
-        return create_irc_frontend(self._messenger, lambda: self._context.options, started_at)
+        return create_irc_frontend(self._messenger, users, lambda: self._context.options, started_at)
 
     def _add_streams(self, plain: BoundPort | None, tls: BoundPort | None, frontend: Frontend) -> None:
         if plain is not None:

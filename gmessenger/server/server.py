@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
     from gmessenger.cluster.peers import ClusterPeers
     from gmessenger.server.health import HealthServer
+    from gmessenger.server.irc.users import UserDirectory
     from gmessenger.server.push.client import PushNetwork
     from gmessenger.server.push.sender import PushSender
     from gmessenger.server.web.files import FileRoutes
@@ -137,6 +138,7 @@ class Server:
         self.started_at = time.time()
         self.stopping = False
         self.file_routes: FileRoutes | None = None
+        self._irc_users: UserDirectory | None = None
         self._stopped = Event()
         self._listeners: list[ClientListener] = []
         self._retention_greenlet: Greenlet[..., object] | None = None
@@ -175,6 +177,7 @@ class Server:
             peers,
             limiter.shut_out_network,
             lambda: self.options.web_url or (self.web_url if self.web_port else None),
+            lambda mask, session: self._get_irc_users().matches(mask, session),
         )
         self.node = (
             create_node(peers, self.messenger, options, self.supervisor, self._call_later)
@@ -197,9 +200,19 @@ class Server:
             self.started_at,
             lambda: self.stopping,
             self._create_file_routes(),
+            self._get_irc_users,
         )
         self._control = self._create_control(password_verifier)
         self.health = self._create_health() if options.health else None
+
+    def _get_irc_users(self) -> UserDirectory:
+        """Return how users are shown on IRC: rooms have masks of it, which hold for everybody."""
+        # Imported late: most servers speak no IRC, and have rooms without masks.
+        from gmessenger.server.irc.users import UserDirectory
+
+        if self._irc_users is None:
+            self._irc_users = UserDirectory(self.messenger)
+        return self._irc_users
 
     def _create_notify_command(self) -> NotifyCommand | None:
         if self.options.notify_command is None:

@@ -71,6 +71,7 @@ TABLES: Final = (
     ),
     Table("absences", ("account_id", "conversation_id", "first", "last")),
     Table("room_sanctions", ("conversation_id", "kind", "target", "name", "by", "reason", "since", "until")),
+    Table("room_masks", ("conversation_id", "kind", "mask", "by", "since")),
     Table("invitations", ("conversation_id", "key", "name", "by", "since")),
     Table("cursors", ("device_id", "conversation_id", "seq")),
     Table(

@@ -104,6 +104,8 @@ SERVER_TEXTS: Final = (
     N_("{network} is neither an IP address nor a network like 203.0.113.0/24."),
     N_("There are already {count} of them; remove some first."),
     N_("You can block {count} names."),
+    N_("A list of a room has at most {count} masks; remove some first."),
+    N_("A mask is 1 to {count} printable characters without spaces."),
     N_("An account can create at most {count} rooms."),
     N_("Guests from one network can create at most {count} rooms."),
     N_("You can be a member of at most {count} rooms."),

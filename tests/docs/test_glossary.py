@@ -20,7 +20,7 @@ ENTRY: Final = re.compile(r"- \*\*(?P<term>[^*]+)\*\*: (?P<definition>\S.*)")
 WORD: Final = re.compile(r"i18n|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 GERUND_MODULES: Final = {"framing", "passing_rooms", "pruning", "sending"}
 """Established terms; other modules are named by a noun."""
-OTHER_SYSTEMS: Final = "http i18n irc json postgres redis sqlite stderr stdin stdio systemd tcp tls tty url"
+OTHER_SYSTEMS: Final = "http i18n json postgres redis sqlite stderr stdin stdio systemd tcp tls tty url"
 """Names of protocols, formats and programs that this project uses."""
 ORDINARY: Final = """
     already bad busy by common daily elsewhere exceed first forbidden found full gone held in insecure internal
@@ -32,7 +32,7 @@ ORDINARY: Final = """
     flow format forward host info input interface interval io keep list loop main malformed manage monitor net
     notify null object open outgoing output pair parse past patch path phase print process processor query race rebuild
     receive recent refuse reject remove render reopen replace report require resolve retry reuse row run scroll
-    section sent set setting shown signal spec start startup stat state storable stream style task thread time type
+    section sent set setting shown spec start startup stat state storable stream style task thread time type
     update version watch work
     """
 """Ordinary words of English and of programming in names: they mean here what they mean everywhere."""

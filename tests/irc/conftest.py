@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.irc_client import IrcClient, commands
+from tests.support.accounts import PASSWORD, UserClient
+from tests.support.irc_client import IrcClient
+from tests.support.native_clients import Connector, NativeClient
 
 SERVER = "irc.example"
 
@@ -24,12 +26,18 @@ class IrcServer:
         port = irc_port.number
         assert port is not None
         self.port = port
-        self.clients: list[IrcClient] = []
+        self.clients: list[IrcClient | NativeClient] = []
 
     def connect(self) -> IrcClient:
         """Return a client that has said nothing yet; it is closed after the test."""
-        self.clients.append(IrcClient(self.port))
-        return self.clients[-1]
+        self.clients.append(client := IrcClient(self.port))
+        return client
+
+    def log_in_natively(self, name: str, password: str, **user: Any) -> NativeClient:
+        """Return a client of JIM that is logged in as an account, and has read all that is owed to it."""
+        self.clients.append(client := NativeClient(self.running))  # type: ignore[arg-type]  # it has a port to read
+        client.log_in(name, password=password, **user)
+        return client
 
     def log_in(self, nick: str, *caps: str, password: str | None = None, user: str = "user") -> IrcClient:
         """Return a client that is registered."""
@@ -43,11 +51,24 @@ class IrcServer:
             client.sync()
 
     def register(self, nick: str, password: str) -> None:
-        """Make an account, and leave."""
-        client = self.log_in(nick)
-        assert "900" in commands(client.ask(f"REGISTER * * :{password}"))
-        client.send("QUIT")
-        client.read_to_end()
+        """Make an account, by JIM."""
+        client = UserClient(self.running)
+        client.start_session(nick).register(password)
+        client.close()
+
+
+def register(irc: IrcServer, connector: Connector, name: str) -> None:
+    """Make an account by the native protocol."""
+    client = connector.open_native(irc.running, name)
+    client.request("register", password=PASSWORD)
+    client.close()
+
+
+@pytest.fixture
+def connector() -> Iterator[Connector]:
+    """Opens clients of other protocols."""
+    with Connector() as connections:
+        yield connections
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ def test_the_identity_of_sasl_may_be_the_name_with_its_device(irc: IrcServer, pa
         (("AUTHENTICATE !!!",), ["904"]),
         (("AUTHENTICATE *",), ["906"]),
         (("AUTHENTICATE " + "x" * 401,), ["905"]),
-        (("AUTHENTICATE " + "A" * 400,) * 5, ["905"]),
+        (("AUTHENTICATE " + "A" * 400,) * 5, ["904"]),
     ],
 )
 def test_sasl_that_fails_says_so_and_may_be_tried_again(

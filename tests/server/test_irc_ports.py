@@ -170,7 +170,8 @@ def test_a_plain_client_of_the_tls_port_is_told(start: Start, sent: bytes) -> No
     server = start()
     with open_irc(tls_port(server)) as hank:
         hank.sock.sendall(sent)
-        assert hank.receive().startswith(b"ERROR :This port speaks TLS")
+        refused = hank.receive()
+        assert refused.startswith(b"ERROR :") and b"This port speaks TLS" in refused
         assert hank.receive() == b""
     assert server.app.acceptor.pool.join(TEST_TIMEOUT)
     assert server.app.acceptor.rejected_count == {"not_tls": 1}

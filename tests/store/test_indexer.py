@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import gevent
@@ -39,7 +40,7 @@ def driver(store: SqliteStore) -> StoreDriver:
     return StoreDriver(store)
 
 
-def no_step(indexer: indexer.SearchIndexer, *, has_messages: bool, has_changes: bool) -> None:
+def no_step(indexer: indexer.SearchIndexer, *, messages: int, has_changes: bool) -> None:
     """Index nothing with the commit."""
 
 
@@ -75,20 +76,97 @@ def test_under_steady_load_too(
     assert indexed_texts(file) >= 3
 
 
+class FakeIndex:
+    """A clock that goes on only where the index is written; two parts of the index take a little longer than a step."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, parts: int, *, threaded: bool = True) -> None:
+        """`parts`: how many there are to index."""
+        self.now = 1000.0
+        self.parts = parts
+        self.indexer = indexer.SearchIndexer(lambda: None, lambda: None, threaded=threaded)
+        monkeypatch.setattr(indexer, "time", self)
+        monkeypatch.setattr(indexer, "index_newest", self._index_part)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def commit(self, messages: int) -> int:
+        """Make a commit; return how many parts it indexed."""
+        before = self.parts
+        step = self.indexer.next_step(messages=messages, has_changes=False)
+        if step is not None:
+            with closing(sqlite3.connect(":memory:")) as db:
+                step(db)
+        self.indexer.note_commit(is_committed=True, has_messages=messages > 0)
+        return before - self.parts
+
+    def _index_part(self, db: sqlite3.Connection, deadline: float) -> bool:
+        if not self.parts:
+            return False
+        self.now += 0.51 * indexer.MAX_STEP_TIME
+        self.parts -= 1
+        return True
+
+
+def test_messages_that_are_sent_one_by_one_are_indexed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself a message takes twenty times as long to index."""
+    index = FakeIndex(monkeypatch, parts=0)
+    steps = []
+    for number in range(500):
+        index.now += indexer.MAX_INDEX_LAG / 100
+        index.parts = 1
+        if index.commit(1):
+            steps.append(number)
+    assert len(steps) >= 4 and all(later - step >= 100 for step, later in pairwise(steps))
+
+
 @pytest.mark.parametrize(
-    ("late_after", "expected"), [(math.inf, [False, True, False, True]), (0.0, [False] + [True] * 3)]
+    ("messages", "late_after", "expected"),
+    [
+        pytest.param(1, math.inf, [0, 2, 0, 2, 0], id="few"),
+        pytest.param(1, 0.0, [0, 2, 2, 2, 2], id="few, late"),
+        pytest.param(500, math.inf, [0, 4, 4, 4, 4], id="many"),
+        pytest.param(10_000, math.inf, [0, 8, 8, 8, 8], id="very many"),
+        pytest.param(10_000, 0.0, [0, 8, 8, 8, 8], id="very many, late"),
+    ],
 )
-def test_a_message_waits_for_one_step_at_most_unless_the_index_is_late(
-    late_after: float, expected: list[bool], monkeypatch: pytest.MonkeyPatch
+def test_a_step_is_as_long_as_its_commit_is_large(
+    messages: int, late_after: float, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Few messages wait for one short step, or two while the index is late; with many the index keeps up."""
+    index = FakeIndex(monkeypatch, parts=1000)
     monkeypatch.setattr(indexer, "MAX_INDEX_LAG", 0.0)
     monkeypatch.setattr(indexer, "LATE_AFTER", late_after)
-    steps: list[bool] = []
-    each = indexer.SearchIndexer(lambda: None, lambda: None, threaded=True)
-    for _ in range(4):
-        steps.append(each.next_step(has_messages=True, has_changes=False) is not None)
-        each.note_commit(is_committed=True, has_messages=True)
-    assert steps == expected
+    assert [index.commit(messages) for _ in range(5)] == expected
+
+
+def test_in_memory_a_step_holds_the_loop_for_a_short_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = FakeIndex(monkeypatch, parts=1000, threaded=False)
+    monkeypatch.setattr(indexer, "MAX_INDEX_LAG", 0.0)
+    assert [index.commit(10_000) for _ in range(3)] == [0, 2, 2]
+
+
+def test_the_store_counts_the_messages_of_a_commit(
+    store: SqliteStore, driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.writer.execute(lambda db: None)
+    counts: list[int] = []
+    next_step = store.indexer.next_step
+
+    def count(*, messages: int, has_changes: bool) -> Callable[[sqlite3.Connection], None] | None:
+        counts.append(messages)
+        return next_step(messages=messages, has_changes=has_changes)
+
+    monkeypatch.setattr(store.indexer, "next_step", count)
+    driver.append(*[driver.message(f"text {number}") for number in range(300)])
+    assert counts[0] == 300
+
+
+def test_a_commit_for_which_nobody_waits_indexes_for_a_short_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message may come meanwhile."""
+    index = FakeIndex(monkeypatch, parts=1000)
+    monkeypatch.setattr(indexer, "LATE_AFTER", 0.0)
+    assert [index.commit(messages) for messages in (1, 0, 0)] == [0, 2, 2]
 
 
 def test_a_message_that_takes_long_to_index_waits_for_the_next_step(

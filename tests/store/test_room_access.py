@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import gevent
 import pytest
 
 from gmessenger.chat.records import (
     MAX_INVITATIONS,
+    MAX_MASKS,
     MAX_ROOM_SANCTIONS,
     Invitation,
+    MaskKind,
     ReadRange,
     RoomAccess,
+    RoomMask,
     RoomSanction,
     RoomSanctionKind,
 )
-from gmessenger.errors import AccountDeleted, AlreadyMember, Forbidden, NoSuchRoom, ShutOut
+from gmessenger.errors import AccountDeleted, AlreadyMember, Forbidden, InvitedOnly, NoSuchRoom, ShutOut
 from tests.store.test_contract import StoreDriver, driver, opened  # noqa: F401  # fixtures
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -125,3 +130,46 @@ def test_they_are_kept_and_go_with_the_account_and_the_room(room: StoreDriver) -
     ):
         with pytest.raises(NoSuchRoom):
             change()
+
+
+def test_masks_are_kept_in_lists_and_removed(room: StoreDriver) -> None:
+    store, masks = room.store, [RoomMask(kind, "*!*@here", "Hank", 2.0) for kind in get_args(MaskKind)]
+    for mask in masks:
+        store.add_room_mask("#dev", mask)
+    again = RoomMask("ban", "*!*@here", "Bill", 3.0)
+    expected = RoomAccess(masks={(mask.kind, mask.mask): mask for mask in masks})
+    assert store.add_room_mask("#dev", again) == expected
+    assert store.room_accesses() == {"#dev": expected}
+    assert store.remove_room_mask("#dev", "ban", "*!*@there", "Hank") == expected
+    del expected.masks["ban", "*!*@here"]
+    assert store.remove_room_mask("#dev", "ban", "*!*@here", "Hank") == expected
+    store.delete_room("#dev")
+    assert store.room_accesses() == {}
+    for change in (
+        lambda: store.add_room_mask("#dev", again),
+        lambda: store.remove_room_mask("#dev", "ban", "*!*@here"),
+    ):
+        with pytest.raises(NoSuchRoom):
+            change()
+
+
+def test_each_list_of_masks_is_bounded(room: StoreDriver) -> None:
+    masks = [RoomMask("ban", f"*!*@{number}", "Hank", 2.0) for number in range(MAX_MASKS)]
+    jobs = [gevent.spawn(room.store.add_room_mask, "#dev", mask) for mask in masks]
+    gevent.joinall(jobs, timeout=TEST_TIMEOUT, raise_error=True)
+    with pytest.raises(Forbidden) as refused:
+        room.store.add_room_mask("#dev", RoomMask("ban", "one more", "Hank", 2.0))
+    assert refused.value.limit == MAX_MASKS
+    room.store.add_room_mask("#dev", masks[0])
+    room.store.add_room_mask("#dev", RoomMask("spared", "one more", "Hank", 2.0))
+
+
+def test_who_is_welcome_needs_no_invitation(room: StoreDriver) -> None:
+    room.store.change_rules("#dev", {"invited": True})
+    with pytest.raises(InvitedOnly):
+        room.store.join("#dev", room.dale, 5.0)
+    room.store.join("#dev", room.dale, 5.0, is_welcome=True)
+    room.store.leave("#dev", room.dale)
+    room.store.add_room_sanction("#dev", shut_out())
+    with pytest.raises(ShutOut):
+        room.store.join("#dev", room.dale, 5.0, is_welcome=True)

@@ -11,7 +11,16 @@ import gevent
 import psycopg
 import pytest
 
-from gmessenger.chat.records import EVERYTHING, Credential, DeviceLogin, Invitation, NewMessage, RoomSanction, Sanction
+from gmessenger.chat.records import (
+    EVERYTHING,
+    Credential,
+    DeviceLogin,
+    Invitation,
+    NewMessage,
+    RoomMask,
+    RoomSanction,
+    Sanction,
+)
 from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDisabled, IdReused, InvalidInvite, NameInUse, NameTaken, Upgrading, WrongPassword
 from gmessenger.launcher.services import Postgres
@@ -208,6 +217,7 @@ def test_of_two_owners_who_resign_on_two_nodes_at_once_one_remains(nodes: Nodes)
 CHANGES_WHILE_UPGRADING: list[tuple[Callable[[Nodes], Any], int]] = [
     (lambda on: on.here.change_rules("#dev", {"hidden": True}, "hank", on.hank), schema.FIRST_WITH_RULES),
     (lambda on: on.here.change_rules("#dev", {"key": "k1"}, "hank", on.hank), schema.FIRST_WITH_KEYS),
+    (lambda on: on.here.add_room_mask("#dev", RoomMask("ban", "*", "hank", 1.0)), schema.FIRST_WITH_MASKS),
     (lambda on: on.here.change_role("#dev", on.dale, "speaker", "hank", on.hank), schema.FIRST_WITH_RULES),
     (
         lambda on: on.here.create_room("#new", "#new", on.hank, 1.0, RoomRules(invited=True)),

@@ -17,6 +17,7 @@ from gmessenger.chat.records import (
     FileInfo,
     NewMessage,
     PushSubscription,
+    RoomMask,
     Sanction,
     StoredFile,
 )
@@ -42,6 +43,7 @@ ROWS = (
     "INSERT INTO room_sanctions SELECT id, 'ban', 'peggy', 'Peggy', 'Hank', 'noise', 9.0, 99.5 FROM conversations "
     "WHERE key = '#dev'",
     "INSERT INTO invitations SELECT id, 'dale', 'Dale', 'Hank', 9.0 FROM conversations WHERE key = '#dev'",
+    "INSERT INTO room_masks SELECT id, 'ban', '*!*@203.0.113.7', 'Hank', 9.0 FROM conversations WHERE key = '#dev'",
     "INSERT INTO reactions SELECT id, 12, '👍', 1 FROM conversations WHERE key = '#dev'",
     "INSERT INTO reaction_messages SELECT id, 12, 13 FROM conversations WHERE key = '#dev'",
     "UPDATE conversations SET passing = 1 WHERE key = '#dev'",
@@ -193,11 +195,15 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
         (lambda store, account: store.leave("#dev", account), schema.FIRST_WITH_RULES),
         (lambda store, account: store.change_rules("#dev", {"hidden": True}), schema.FIRST_WITH_RULES),
         (lambda store, account: store.change_rules("#dev", {"key": "k1"}), schema.FIRST_WITH_KEYS),
+        (
+            lambda store, account: store.add_room_mask("#dev", RoomMask("ban", "*", "", 3.0)),
+            schema.FIRST_WITH_MASKS,
+        ),
         (lambda store, account: store.change_role("#dev", account, "speaker"), schema.FIRST_WITH_RULES),
         (lambda store, account: store.set_password(account, "hash", 100.0), schema.FIRST_WITH_RULES),
         (lambda store, account: store.add_hook("ci", "ci", "#dev", "secret", 3.0, "Hank"), schema.FIRST_WITH_HOOKS),
     ],
-    ids=["nothing", "left", "rule", "key", "role", "one-time password", "hook"],
+    ids=["nothing", "left", "rule", "key", "mask", "role", "one-time password", "hook"],
 )
 def test_an_older_program_refuses_a_copy_with_what_it_does_not_know(
     change: Callable[[Store, int], object], works_from: int, tmp_path: Path, postgres: Postgres

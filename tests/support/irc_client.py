@@ -48,6 +48,15 @@ class IrcClient:
             if line.command == command:
                 return line
 
+    def answer_ping(self, prefix: str) -> None:
+        """Wait for a PING whose token begins so, and answer it; lines before it are lost."""
+        while True:
+            line = self._next_line()
+            if line.command == "PING":
+                self.send(f"PONG :{line.params[-1]}")
+                if line.params[-1].startswith(prefix):
+                    return
+
     def ask(self, *lines: str) -> list[Line]:
         """Send lines; return all that comes up to the answer to a PING behind them."""
         self._pings += 1

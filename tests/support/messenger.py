@@ -11,6 +11,7 @@ from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox
 from gmessenger.chat.policy import Policy
+from gmessenger.chat.room import MaskMatcher, match_none
 from gmessenger.chat.session import Session
 from gmessenger.chat.throttle import WeightedNetworks
 from gmessenger.store import open_store
@@ -26,7 +27,12 @@ def spawn(_: str, function: Callable[..., object], *args: Any) -> object:
 class InMemoryChat:
     """A messenger on a store in memory. Its clock stands still; `run_timers` calls what was passed to `call_later`."""
 
-    def __init__(self, networks_of: Callable[[str], WeightedNetworks] = lambda address: (), **policy: Any) -> None:
+    def __init__(
+        self,
+        networks_of: Callable[[str], WeightedNetworks] = lambda address: (),
+        mask_matcher: MaskMatcher = match_none,
+        **policy: Any,
+    ) -> None:
         self.due: list[Callable[[], None]] = []
         self.store = open_store("memory:")
         self.messenger = Messenger(
@@ -37,6 +43,7 @@ class InMemoryChat:
             spawn,
             FAST,
             networks_of=networks_of,
+            mask_matcher=mask_matcher,
         )
 
     def login(

@@ -8,19 +8,21 @@ from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
-from gmessenger.server.irc.errors import message_refusal
-from gmessenger.server.irc.handler import IrcHandler, SentMessage
+from gmessenger.server.irc.errors import message_refusal, refuse_multiline
+from gmessenger.server.irc.handler import IrcHandler, ResponseGroup, SentMessage
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
+from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
+from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
 from gmessenger.server.irc.services import handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
 CTCP: Final = "\x01"
+BATCH_TAG: Final = "batch"
 CERTAIN_TO_FIT: Final = 40
 """Characters that fit a line whatever the names before them are."""
-BATCH_TAG: Final = "batch"
 
 
 def say(handler: IrcHandler, line: Line) -> None:
@@ -30,7 +32,8 @@ def say(handler: IrcHandler, line: Line) -> None:
         return
     text = line.params[1] if len(line.params) > 1 else ""
     if BATCH_TAG in line.tags:
-        handler.multiline.add(handler, line, text)
+        handler.charge(LINE_COST)
+        refuse_multiline(handler, handler.multiline.add(line, text))
         return
     if not text:
         handler.reply(ERR_NOTEXTTOSEND)
@@ -40,40 +43,62 @@ def say(handler: IrcHandler, line: Line) -> None:
     if len(targets) > MAX_TARGETS:
         handler.reply(ERR_TOOMANYTARGETS, line.params[0][:100])
         return
-    for target in dict.fromkeys(targets):
+    targets = list(dict.fromkeys(targets))
+    group = open_group(handler, len(targets))
+    for target in targets:
         try:
-            say_to(handler, line.command, target, text, line.tags)
+            is_answered_later = say_to(handler, line.command, target, text, line.tags, group)
+            if group is not None and not is_answered_later:
+                end_in_group(handler, group)
         except WireError as error:
-            refuse_message(handler, line.command, target, error)
+            refuse_message(handler, line.command, target, error, group)
 
 
-def refuse_message(handler: IrcHandler, command: str, target: str, error: WireError) -> None:
+def refuse_message(
+    handler: IrcHandler, command: str, target: str, error: WireError, group: ResponseGroup | None = None
+) -> None:
     """Answer a message that was refused at once; a notice is not answered, unless it has a label."""
     handler.messenger.stats.refused[error.code] += 1
-    if command != "NOTICE" or handler.buffer.label is not None:
-        handler.add(message_refusal(handler, command, target, error.to_fields()))
+    refusal = message_refusal(handler, command, target, error.to_fields())
+    if group is not None:
+        for line in answer_in_group(handler, group, [refusal]):
+            handler.add(line)
+    elif command != "NOTICE" or handler.buffer.label is not None:
+        handler.add(refusal)
 
 
-def say_to(handler: IrcHandler, command: str, target: str, text: str, tags: dict[str, str]) -> None:
-    """Send a text to a name or a room. Raises as `MessageService.send`, and `NotFound`."""
+def say_to(
+    handler: IrcHandler,
+    command: str,
+    target: str,
+    text: str,
+    tags: dict[str, str],
+    group: ResponseGroup | None = None,
+) -> bool:
+    """Send a text to a name or a room; return whether it is answered later, under the label or in the group.
+
+    Raises as `MessageService.send`, and `NotFound`.
+    """
     if target in (EVERYBODY, BROADCAST_TARGET):
-        _broadcast(handler, command, text)
-        return
+        _broadcast(handler, command, text, group)
+        return True
     if is_service(target):
         if command == "PRIVMSG":  # a notice is never answered
             handle_service_message(handler, text)
-        return
+        return False
     kind = "notice" if command == "NOTICE" else ""
     if text.startswith(CTCP):
         if not text.startswith(ACTION_START):
             ask_client(handler, command, target, text, tags)
-            return
+            return False
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
-    about = about_of(handler, target, tags)
     check_fits(handler, command, target, text)
-    send(handler, SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about)), about)
+    about = about_of(handler, target, tags)
+    message = SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about), group=group)
+    send(handler, message, about)
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
         _say_if_away(handler, target)
+    return True
 
 
 def _say_if_away(handler: IrcHandler, name: str) -> None:
@@ -112,11 +137,11 @@ def shown_name(handler: IrcHandler, name: str) -> str:
     return account.name if account is not None else handler.messenger.router.shown_names.get(key, name)
 
 
-def _broadcast(handler: IrcHandler, command: str, text: str) -> None:
+def _broadcast(handler: IrcHandler, command: str, text: str, group: ResponseGroup | None) -> None:
     session, id = handler.require_session(), handler.next_id()
     if not handler.messenger.policy.broadcast:
         raise BroadcastDisabled
-    handler.sent[id] = SentMessage(command, BROADCAST_TARGET, text, "", handler.buffer.take_label())
+    handler.sent[id] = SentMessage(command, BROADCAST_TARGET, text, "", handler.buffer.take_label(), group=group)
     handler.messenger.message_service.send(session, BROADCAST_TARGET, text, id, "msg")
 
 

@@ -58,7 +58,7 @@ def reaction_of(handler: IrcHandler, target: str, tags: Mapping[str, str]) -> tu
 
 
 def ask_client(handler: IrcHandler, command: str, target: str, text: str, tags: Mapping[str, str]) -> None:
-    """Pass on a CTCP question or answer to the IRC clients of a name. It is kept nowhere: nobody is asked twice.
+    """Pass on a CTCP question or answer to the IRC clients of a name. It is kept nowhere, so it is asked once.
 
     Raises as `SignalService.send`.
     """

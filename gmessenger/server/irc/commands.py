@@ -22,7 +22,7 @@ from gmessenger.server.irc import (
     room_modes,
     rooms,
     sasl,
-    searching,
+    search,
     services,
     tag_messages,
     who,
@@ -180,7 +180,7 @@ COMMANDS: Final[dict[str, Command]] = {
         usage="*|<nick> *|invite:<code> <password>",
         help="makes your nick an account",
     ),
-    "SEARCH": Command(searching.search, 1, 5, usage="<attributes>", help="finds messages with words in them"),
+    "SEARCH": Command(search.search, 1, 5, usage="<attributes>", help="finds messages with words in them"),
     "SETNAME": Command(own_user.set_realname, 1, 5, usage=":<realname>", help="changes your realname"),
     "SILENCE": Command(
         own_user.silence,

@@ -14,33 +14,34 @@ from gmessenger.chat.outbox import (
     MessageBatch,
     ReadReceipt,
     Response,
-    RoomEvent,
     Signal,
     TextBatch,
 )
-from gmessenger.names import fold
+from gmessenger.chat.room_events import RoomEvent
+from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import message_refusal, redaction_refusal
 from gmessenger.server.irc.event_lines import EVENT_LINES
-from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.handler import IrcHandler, SentMessage
 from gmessenger.server.irc.messages import MessageFormatter
 from gmessenger.server.irc.playback import Playback
 from gmessenger.server.irc.read_marks import ReadReceiptReader
 from gmessenger.server.irc.replies import Reply, ReplyBuffer
+from gmessenger.server.irc.response_groups import answer_in_group
 
 
 class OutboxEncoder:
     """Writes what a session is sent. Called by the writer, in a callback of the loop: nothing here blocks."""
 
-    __slots__ = ("_acks", "_formatter", "_handler", "_labels", "_receipts", "playback")
+    __slots__ = ("_acks", "_formatter", "_handler", "_receipts", "_returning", "playback")
 
     def __init__(self, handler: IrcHandler, acks: AckTracker) -> None:
         self._handler = handler
         self._acks = acks
         self._formatter = MessageFormatter(handler.network)
-        self._labels: dict[str, str] = {}
-        """Labels of messages that were stored, and come back to their sender."""
+        self._returning: dict[str, SentMessage] = {}
+        """Messages with a label that were stored, and come back to their sender."""
         self.playback = Playback(handler)
         self._receipts = ReadReceiptReader(handler)
 
@@ -48,9 +49,9 @@ class OutboxEncoder:
         """Write the events of the handler's session from now on; the first are what it has missed."""
         if self._handler.session is not None and self._handler.session.account is not None:
             self.playback.start()
-        self._handler.is_writing_outbox = True
         if self._handler.session is not None:
             self._handler.session.on_change_made = self._show_own_change
+        self._handler.is_writing_outbox = True
         writer = self._handler.connection.writer
         writer.set_source(self.encode_pending)
         writer.schedule()
@@ -86,17 +87,17 @@ class OutboxEncoder:
         if message.seq is not None:
             self._acks.note_written(message)
             if self._handler.is_own(message.id):
-                return self._encode_own(message, self._labels.pop(message.id or "", None))
+                return self._encode_own(message, self._returning.pop(message.id or "", None))
             if self.playback.is_active:
                 lines = self._formatter.replies(message, self._handler.capabilities)
                 return _join(self.playback.add(message, lines))
         return self._formatter.encode(message, self._handler.bits)
 
-    def _encode_own(self, message: Message, label: str | None) -> bytes:
+    def _encode_own(self, message: Message, sent: SentMessage | None) -> bytes:
         """Return the lines of a message of this connection: its echo, and what it has written to itself."""
         echo = delivered = b""
         if Capability.ECHO_MESSAGE in self._handler.capabilities:
-            echo = self._labelled(message, label)
+            echo = self._answer(sent, self._formatter.replies(message, self._handler.capabilities))
         if fold(message.to) == self._handler.key:
             delivered = self._formatter.encode(message, self._handler.bits)
         return echo + delivered
@@ -104,10 +105,16 @@ class OutboxEncoder:
     def encode_batch(self, batch: MessageBatch) -> bytes:
         """Return the lines of messages that were committed together."""
         session = self._handler.session
-        if self.playback.is_active or (session is not None and session.hears_itself):
+        hears_itself = session is not None and session.hears_itself
+        if self.playback.is_active or hears_itself or self._has_note(batch):
             return b"".join([self.encode_message(message) for message in batch.messages])
         self._acks.note_written(batch.messages[-1])
         return self._formatter.encode_batch(batch, self._handler.bits)
+
+    def _has_note(self, batch: MessageBatch) -> bool:
+        """Return whether this connection has written some of the messages to its own name."""
+        messages, is_own = batch.messages, self._handler.is_own
+        return messages[0].to[:1] != ROOM_PREFIX and any(is_own(message.id) for message in messages)
 
     def encode_texts(self, batch: TextBatch) -> bytes:
         """Return the lines of texts that are not stored."""
@@ -129,24 +136,19 @@ class OutboxEncoder:
         if sent is None:
             return b""
         if response.error is not None:
-            buffer = ReplyBuffer(handler.network.server_name, sent.label, handler.network.next_batch())
             if sent.msgid:
-                buffer.add(redaction_refusal(handler, sent.target, sent.msgid, response.error))
-            else:
-                buffer.add(message_refusal(handler, sent.command, sent.target, response.error))
-            return buffer.finish()
+                return self._answer(sent, [redaction_refusal(handler, sent.target, sent.msgid, response.error)])
+            return self._answer(sent, [message_refusal(handler, sent.command, sent.target, response.error)])
         has_echo = sent.is_echoed and Capability.ECHO_MESSAGE in handler.capabilities
         if has_echo and response.seq is not None:
-            if sent.label is not None:
-                self._labels[id] = sent.label
+            if sent.label is not None or sent.group is not None:
+                self._returning[id] = sent
             return b""
-        ack = b""
-        if sent.label is not None and not has_echo:
-            ack = Reply(handler.network.server_name, "ACK", tags={"label": sent.label}).encode()
+        acknowledged = b"" if has_echo else self._answer(sent, [])
         if response.seq is None:  # relayed and not stored: it does not come back
             message = Message(handler.nick, sent.target, sent.text, response.time, kind=sent.kind, tags=sent.tags)
-            return ack + self._encode_own(message, sent.label)
-        return ack
+            return acknowledged + self._encode_own(message, sent)
+        return acknowledged
 
     def end_playback(self, event: CatchUpDone) -> bytes:
         """Return the end of what was missed."""
@@ -161,8 +163,11 @@ class OutboxEncoder:
         self._handler.connection.close_gracefully("left")
         return b""
 
-    def _labelled(self, message: Message, label: str | None) -> bytes:
-        lines = self._formatter.replies(message, self._handler.capabilities)
+    def _answer(self, sent: SentMessage | None, lines: list[Reply]) -> bytes:
+        """Return lines as the answer to what was sent, with its label, or in the batch that has it."""
+        label = sent.label if sent is not None else None
+        if sent is not None and sent.group is not None:
+            return _join(answer_in_group(self._handler, sent.group, lines))
         if lines and label is not None and (len(lines) == 1 or lines[0].command == "BATCH"):
             lines[0].tags = {"label": label, **lines[0].tags}
             return _join(lines)

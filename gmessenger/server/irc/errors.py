@@ -11,6 +11,7 @@ from gmessenger.errors import ErrorFields, WireError
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.multiline_batches import MultilineRefusal
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.lines import quote_param
 from gmessenger.wire.irc.numerics import (
@@ -140,12 +141,19 @@ def message_refusal(handler: IrcHandler, command: str, target: str, error: Error
     return _refusal(handler, command, target, error, OF_MESSAGES)
 
 
+def refuse_multiline(handler: IrcHandler, refusal: MultilineRefusal | None) -> None:
+    """Answer that a message of several lines is refused, if it is."""
+    if refusal is not None:
+        handler.buffer.return_label(refusal.label)
+        handler.fail("BATCH", refusal.code, *refusal.context, text="This is not a valid message of several lines")
+
+
 def redaction_refusal(handler: IrcHandler, target: str, id: str, error: ErrorFields) -> Reply:
     """Return the reply to the removal of a message that was refused."""
     code, sentence = str(error["code"]), str(error["error"])
     shown = OF_REDACTIONS.get(code, code.upper())
     context = (target,) if shown == INVALID_TARGET else (target, id)
-    return Reply(handler.network.server_name, "FAIL", ("REDACT", shown, *context, sentence), is_text=True)
+    return handler.failure("REDACT", shown, *context, text=sentence)
 
 
 def _refusal(
@@ -162,6 +170,5 @@ def _refusal(
     if has_standard:
         if "retry_after" in error and code == "too_fast":
             context = (str(error["retry_after"]),)
-        params = (command, refusal.code, *context, sentence)
-        return Reply(handler.network.server_name, "FAIL", params, is_text=True)
+        return handler.failure(command, refusal.code, *context, text=sentence)
     return handler.notice(f"{command}{''.join(f' {each}' for each in context)}: {sentence}")

@@ -7,16 +7,15 @@ from typing import Any, Final
 
 from gmessenger.chat.outbox import (
     DeliveryReceipt,
-    InvitationEvent,
     LivenessProbe,
     PresenceUpdate,
-    RoomEvent,
     ServerMoving,
     SessionClosed,
     SessionReplaced,
     SettingsUpdate,
 )
 from gmessenger.chat.presence import UserStatus
+from gmessenger.chat.room_events import InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.constants import OFFLINE, ONLINE
 from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
 from gmessenger.names import fold
@@ -28,6 +27,8 @@ from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.room_views import join_replies, member_replies
 
 Lines = list[Reply]
+MASK_LETTERS: Final[dict[str, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
+"""The modes that are lists of masks, by their kinds."""
 
 
 def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
@@ -95,6 +96,14 @@ def _mode_of_name(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
     return lines
 
 
+def _mode_of_mask(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
+    def lines(handler: IrcHandler, event: RoomEvent) -> Lines:
+        letter = MASK_LETTERS[event.mask_kind or "ban"]
+        return [Reply(handler.network.users.source(event.name), "MODE", (event.room, sign + letter, event.mask or ""))]
+
+    return lines
+
+
 def _notice(sentence: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
     def lines(handler: IrcHandler, event: RoomEvent) -> Lines:
         text = sentence.format(name=event.name, by=event.by or event.name)
@@ -111,6 +120,8 @@ ROOM_EVENTS: Final[dict[str, Callable[[IrcHandler, RoomEvent], Lines]]] = {
     "role": _role,
     "shut_out": _mode_of_name("+"),
     "let_in": _mode_of_name("-"),
+    "mask": _mode_of_mask("+"),
+    "unmask": _mode_of_mask("-"),
     "silence": _notice("{by} has silenced {name}"),
     "unsilence": _notice("{by} lets {name} write again"),
     "close": _notice("{name} has closed this channel"),
@@ -119,9 +130,14 @@ ROOM_EVENTS: Final[dict[str, Callable[[IrcHandler, RoomEvent], Lines]]] = {
 
 
 def _room_event(handler: IrcHandler, event: RoomEvent) -> Lines:
-    if event.action == "join" and handler.last_quit == event.name:
+    if not event.quit:
         handler.last_quit = ""
     return ROOM_EVENTS[event.action](handler, event)
+
+
+def _renamed(handler: IrcHandler, event: UserRenamed) -> Lines:
+    source = handler.network.users.source(event.name)  # user and host are those of before
+    return [Reply(f"{event.former_name}{source[len(event.name) :]}", "NICK", (event.name,))]
 
 
 def _invitation(handler: IrcHandler, event: InvitationEvent) -> Lines:
@@ -163,6 +179,7 @@ def _nothing(handler: IrcHandler, event: Any) -> Lines:
 
 EVENT_LINES: Final[dict[type, Callable[[IrcHandler, Any], Lines]]] = {
     RoomEvent: _room_event,
+    UserRenamed: _renamed,
     InvitationEvent: _invitation,
     PresenceUpdate: _presence,
     LivenessProbe: lambda handler, event: [Reply("", "PING", (handler.network.server_name,))],

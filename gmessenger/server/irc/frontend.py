@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from gmessenger.chat.messenger import Messenger
 from gmessenger.config.options import ServerOptions
 from gmessenger.errors import TlsRequired
 from gmessenger.server.irc.network import IrcNetwork
-from gmessenger.server.irc.protocol import IrcProtocol
+from gmessenger.server.irc.protocol import OPENING_WORDS, IrcProtocol
 from gmessenger.server.irc.replies import encode_refusal
+from gmessenger.server.irc.users import UserDirectory
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.frontend import Frontend
 from gmessenger.wire.protocol_detection import EXPECTED, REJECTIONS, detect_protocol
 
-OPENING_WORDS: Final = frozenset({b"CAP", b"NICK", b"PASS", b"USER", b"AUTHENTICATE", b"PING", b"PONG", b"QUIT"})
-"""Commands that a client may send first, whatever is in their parameters."""
 
-
-def create_irc_frontend(messenger: Messenger, options: Callable[[], ServerOptions], started_at: float) -> Frontend:
+def create_irc_frontend(
+    messenger: Messenger, users: UserDirectory, options: Callable[[], ServerOptions], started_at: float
+) -> Frontend:
     """Return the frontend of IRC for a messenger. `options` returns the present ones; `started_at`: Unix seconds."""
-    network = IrcNetwork(messenger, options, started_at)
+    network = IrcNetwork(messenger, users, options, started_at)
 
     def make_protocol(connection: Connection) -> IrcProtocol:
         return IrcProtocol(connection, network)

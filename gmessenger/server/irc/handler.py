@@ -20,16 +20,24 @@ from gmessenger.server.irc.replies import Reply, ReplyBuffer
 from gmessenger.server.irc.users import Card
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.protocol.handler import ProtocolHandler
+from gmessenger.wire.irc.lines import quote_param
 from gmessenger.wire.irc.numerics import Numeric
 
 UNKNOWN_NICK: Final = "*"
 MAX_READ_MARKS: Final = 100
 
 
+class ResponseGroup(Struct):
+    """A batch with the answers to one message to several targets, of which `left` have none yet."""
+
+    reference: str
+    left: int
+
+
 class SentMessage(Struct):
     """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back.
 
-    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove.
+    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove. `group`: of its answer.
     """
 
     command: str
@@ -40,6 +48,7 @@ class SentMessage(Struct):
     is_echoed: bool = True
     tags: dict[str, str] = {}
     msgid: str = ""
+    group: ResponseGroup | None = None
 
 
 class Registration(Struct):
@@ -66,6 +75,7 @@ class IrcHandler(ProtocolHandler):
 
     __slots__ = (
         "_id_prefix",
+        "_is_unregistered",
         "_sent_count",
         "bits",
         "buffer",
@@ -95,9 +105,10 @@ class IrcHandler(ProtocolHandler):
         """The capabilities as a number, with which a message each time is decided faster."""
         self.registration = Registration()
         self.is_registered = False
+        self._is_unregistered = True
+        network.unregistered_count += 1
         self.is_writing_outbox = False
         """Whether what waits in the session's outbox is written: from the end of the greeting on."""
-        network.unregistered_count += 1
         self.buffer = ReplyBuffer(network.server_name, None, "")
         self.sent: dict[str, SentMessage] = {}
         self.last_quit = ""
@@ -150,11 +161,16 @@ class IrcHandler(ProtocolHandler):
 
     def fail(self, command: str, code: str, *context: str, text: str) -> None:
         """Answer the command with a standard reply."""
-        self.buffer.add(Reply(self.network.server_name, "FAIL", (command, code, *context, text), is_text=True))
+        self.buffer.add(self.failure(command, code, *context, text=text))
+
+    def failure(self, command: str, code: str, *context: str, text: str) -> Reply:
+        """Return a standard reply. `context` may be what the client has sent."""
+        words = (quote_param(command), code, *map(quote_param, context))
+        return Reply(self.network.server_name, "FAIL", (*words, text), is_text=True)
 
     def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
-        """Return a numeric for this client."""
-        head, source = (self.nick, *params), self.network.server_name
+        """Return a numeric for this client. `params` may be what the client has sent."""
+        head, source = (self.nick, *map(quote_param, params)), self.network.server_name
         if text is None and not numeric.text:
             return Reply(source, numeric.code, head)
         return Reply(source, numeric.code, (*head, numeric.text if text is None else text), is_text=True)
@@ -246,6 +262,7 @@ class IrcHandler(ProtocolHandler):
         `message`: what a guest has said when it left.
         """
         self.is_closing = True
+        self.note_registered()
         self.write(Reply("", "ERROR", (f"Closing link: {message or reason}",), is_text=True).encode())
         if self.session is None or not self.is_registered:
             self.connection.close_gracefully(reason)
@@ -255,9 +272,14 @@ class IrcHandler(ProtocolHandler):
             self.messenger.flush_acknowledgements(self.session)
         self.session.outbox.close_after_drain()
 
+    def note_registered(self) -> None:
+        """Count the connection no more among those that have not registered."""
+        self.network.unregistered_count -= self._is_unregistered
+        self._is_unregistered = False
+
     def connection_closed(self) -> None:
         """Release what only an open connection needs."""
-        self.network.unregistered_count -= not self.is_registered
+        self.note_registered()
         if self.session is not None:
             self.network.users.remove(self.session)
             self.network.clients.remove(self, self.session.key)

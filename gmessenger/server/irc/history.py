@@ -46,20 +46,20 @@ class BadSelector(Exception):
         self.context = context
 
 
-class Span(Struct, frozen=True):
+class SeqRange(Struct, frozen=True):
     """What a selector stands for: the seqs from `first` to `last`; none if `last` is less."""
 
     first: int
     last: int
 
 
-class Query(Struct, frozen=True):
+class HistoryQuery(Struct, frozen=True):
     """A request for messages: at most `limit` of `target`, given by one selector or two."""
 
     handler: IrcHandler
     session: Session
     target: str
-    spans: Sequence[Span | None]
+    spans: Sequence[SeqRange | None]
     limit: int
 
 
@@ -77,7 +77,7 @@ def chathistory(handler: IrcHandler, line: Line) -> None:
         _answer(handler, subcommand, line.params[1:])
 
 
-def _answer(handler: IrcHandler, subcommand: Subcommand, params: list[str]) -> None:
+def _answer(handler: IrcHandler, subcommand: HistoryCommand, params: list[str]) -> None:
     target = params[0] if subcommand.has_target else "*"
     try:
         subcommand.answer(handler, params)
@@ -91,7 +91,7 @@ def _answer(handler: IrcHandler, subcommand: Subcommand, params: list[str]) -> N
 # -- messages of one conversation
 
 
-def _answer_messages(find: Callable[[Query], list[StoredMessage]]) -> Callable[[IrcHandler, list[str]], None]:
+def _answer_messages(find: Callable[[HistoryQuery], list[StoredMessage]]) -> Callable[[IrcHandler, list[str]], None]:
     def answer(handler: IrcHandler, params: list[str]) -> None:
         target, *selectors, limit = params
         query = _parse_query(handler, target, selectors, limit)
@@ -100,11 +100,11 @@ def _answer_messages(find: Callable[[Query], list[StoredMessage]]) -> Callable[[
     return answer
 
 
-def _parse_query(handler: IrcHandler, target: str, selectors: list[str], limit: str) -> Query:
+def _parse_query(handler: IrcHandler, target: str, selectors: list[str], limit: str) -> HistoryQuery:
     session, count = handler.require_session(), _parse_limit(limit)
     handler.messenger.history_service.page(session, target, None, None, 1)  # raises where nothing may be read
     spans = [_parse_selector(handler, target, selector) for selector in selectors]
-    return Query(handler, session, target, spans, count)
+    return HistoryQuery(handler, session, target, spans, count)
 
 
 def _parse_limit(text: str) -> int:
@@ -113,7 +113,7 @@ def _parse_limit(text: str) -> int:
     return min(int(text), MAX_HISTORY_PAGE)
 
 
-def _parse_selector(handler: IrcHandler, target: str, text: str) -> Span | None:
+def _parse_selector(handler: IrcHandler, target: str, text: str) -> SeqRange | None:
     """Return what a selector stands for; None for `*`. Raises `BadSelector`."""
     if text == "*":
         return None
@@ -127,15 +127,15 @@ def _parse_selector(handler: IrcHandler, target: str, text: str) -> Span | None:
     seq = handler.network.ids.find(conversation_of(handler.nick, target), value)
     if seq is None:
         raise BadSelector("MESSAGE_ERROR", quote_param(target))
-    return Span(seq, seq)
+    return SeqRange(seq, seq)
 
 
-def _parse_timestamp(handler: IrcHandler, target: str, text: str) -> Span:
+def _parse_timestamp(handler: IrcHandler, target: str, text: str) -> SeqRange:
     """Return the seqs of a timestamp, which stands for a millisecond."""
     time, seq_at = parse_timestamp(text), handler.messenger.history_service.seq_at
     session = handler.require_session()
     first = seq_at(session, target, time)
-    return Span(first, max(first, seq_at(session, target, time + MILLISECOND)) - 1)
+    return SeqRange(first, max(first, seq_at(session, target, time + MILLISECOND)) - 1)
 
 
 def parse_timestamp(text: str) -> float:
@@ -147,40 +147,40 @@ def parse_timestamp(text: str) -> float:
     return time
 
 
-def _latest(query: Query) -> list[StoredMessage]:
+def _latest(query: HistoryQuery) -> list[StoredMessage]:
     (span,) = query.spans
     return _collect(query, None, query.limit, low=span.last if span is not None else 0)
 
 
-def _before(query: Query) -> list[StoredMessage]:
+def _before(query: HistoryQuery) -> list[StoredMessage]:
     return _collect(query, _required(query.spans[0]).first, query.limit)
 
 
-def _after(query: Query) -> list[StoredMessage]:
+def _after(query: HistoryQuery) -> list[StoredMessage]:
     return _collect_after(query, _required(query.spans[0]).last, query.limit)
 
 
-def _around(query: Query) -> list[StoredMessage]:
+def _around(query: HistoryQuery) -> list[StoredMessage]:
     span = _required(query.spans[0])
     before = _collect(query, span.first + 1, query.limit // 2 + 1)
     left = query.limit - len(before)
     return before + (_collect_after(query, span.first, left) if left else [])
 
 
-def _between(query: Query) -> list[StoredMessage]:
+def _between(query: HistoryQuery) -> list[StoredMessage]:
     start, end = _required(query.spans[0]), _required(query.spans[1])
     if start.last < end.first:
         return _collect_after(query, start.last, query.limit, high=end.first)
     return _collect(query, start.first, query.limit, low=end.last)
 
 
-def _required(span: Span | None) -> Span:
+def _required(span: SeqRange | None) -> SeqRange:
     if span is None:
         raise BadSelector("INVALID_PARAMS", "*")
     return span
 
 
-def _collect(query: Query, before: int | None, limit: int, low: int = 0) -> list[StoredMessage]:
+def _collect(query: HistoryQuery, before: int | None, limit: int, low: int = 0) -> list[StoredMessage]:
     """Return the last messages before a seq that are above `low` and not erased, oldest first."""
     found: list[StoredMessage] = []
     for _ in range(MAX_PASSES):
@@ -194,7 +194,7 @@ def _collect(query: Query, before: int | None, limit: int, low: int = 0) -> list
     return found
 
 
-def _collect_after(query: Query, after: int, limit: int, high: int | None = None) -> list[StoredMessage]:
+def _collect_after(query: HistoryQuery, after: int, limit: int, high: int | None = None) -> list[StoredMessage]:
     """Return the first messages after a seq that are below `high` and not erased, oldest first."""
     found: list[StoredMessage] = []
     for _ in range(MAX_PASSES):
@@ -265,7 +265,7 @@ def _conversations(handler: IrcHandler) -> list[ConversationRow]:
     return rows
 
 
-class Subcommand(Struct, frozen=True):
+class HistoryCommand(Struct, frozen=True):
     """How a subcommand is answered. `count`: of the parameters of CHATHISTORY, with the subcommand itself."""
 
     name: str
@@ -277,12 +277,12 @@ class Subcommand(Struct, frozen=True):
 SUBCOMMANDS: Final = {
     subcommand.name: subcommand
     for subcommand in (
-        Subcommand("AFTER", 4, _answer_messages(_after)),
-        Subcommand("AROUND", 4, _answer_messages(_around)),
-        Subcommand("BEFORE", 4, _answer_messages(_before)),
-        Subcommand("BETWEEN", 5, _answer_messages(_between)),
-        Subcommand("LATEST", 4, _answer_messages(_latest)),
-        Subcommand("TARGETS", 4, _answer_targets, has_target=False),
+        HistoryCommand("AFTER", 4, _answer_messages(_after)),
+        HistoryCommand("AROUND", 4, _answer_messages(_around)),
+        HistoryCommand("BEFORE", 4, _answer_messages(_before)),
+        HistoryCommand("BETWEEN", 5, _answer_messages(_between)),
+        HistoryCommand("LATEST", 4, _answer_messages(_latest)),
+        HistoryCommand("TARGETS", 4, _answer_targets, has_target=False),
     )
 }
 

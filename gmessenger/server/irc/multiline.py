@@ -8,6 +8,7 @@ from gmessenger.errors import TextTooLong, WireError
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.chatting import refuse_message, send
 from gmessenger.server.irc.client_tags import about_of, kept_tags
+from gmessenger.server.irc.errors import refuse_multiline
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
 from gmessenger.server.irc.messages import CUTS
 from gmessenger.server.irc.multiline_batches import MultilineBatch
@@ -31,26 +32,26 @@ def batch(handler: IrcHandler, line: Line) -> None:
         and Capability.MULTILINE in handler.capabilities
     ):
         batch = MultilineBatch(reference, line.params[2], handler.buffer.take_label(), line.tags, [])
-        handler.multiline.open(handler, batch)
+        refuse_multiline(handler, handler.multiline.open(batch))
     else:
-        handler.multiline.refuse(handler)
+        refuse_multiline(handler, handler.multiline.refuse())
 
 
 def _close(handler: IrcHandler, reference: str) -> None:
     batch = handler.multiline.close(reference)
     if batch is None:
-        handler.multiline.refuse(handler)
+        refuse_multiline(handler, handler.multiline.refuse())
         return
     if batch.is_refused:
         return
     handler.begin_command(batch.label)
     if batch.is_blank:
-        handler.multiline.refuse(handler)
+        refuse_multiline(handler, handler.multiline.refuse())
         return
     try:
         _send(handler, batch)
     except TextTooLong:
-        handler.multiline.refuse(handler, "MULTILINE_MAX_BYTES", str(MAX_MULTILINE_BYTES))
+        refuse_multiline(handler, handler.multiline.refuse("MULTILINE_MAX_BYTES", str(MAX_MULTILINE_BYTES)))
     except WireError as error:
         refuse_message(handler, batch.command, batch.target, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -10,11 +10,9 @@ from gmessenger.names import fold
 from gmessenger.wire.irc.capabilities import MAX_MULTILINE_BYTES, MAX_MULTILINE_LINES
 from gmessenger.wire.irc.lines import Line, quote_param
 
-if TYPE_CHECKING:
-    from gmessenger.server.irc.handler import IrcHandler
-
 CONCAT_TAG: Final = "draft/multiline-concat"
 LINE_COST: Final = 0.05
+"""What a line costs that is collected, in requests; the message costs what it costs besides."""
 
 
 class MultilineBatch(Struct):
@@ -48,6 +46,14 @@ class MultilineBatch(Struct):
         return text, cuts
 
 
+class MultilineRefusal(Struct, frozen=True):
+    """Why a message of several lines is none. `code`, `context`: of the standard reply; `label`: of what began it."""
+
+    code: str = "MULTILINE_INVALID"
+    context: tuple[str, ...] = ()
+    label: str | None = None
+
+
 class MultilineReceiver:
     """Collects the lines of a connection's multiline message; what it keeps is bounded, and ends with that."""
 
@@ -56,35 +62,34 @@ class MultilineReceiver:
     def __init__(self) -> None:
         self._batch: MultilineBatch | None = None
 
-    def open(self, handler: IrcHandler, batch: MultilineBatch) -> None:
-        """Begin a message. One that has not ended is dropped."""
-        if self._batch is not None and not self._batch.is_refused:
-            self.refuse(handler)
+    def open(self, batch: MultilineBatch) -> MultilineRefusal | None:
+        """Begin a message. One that has not ended is dropped: returns its refusal."""
+        dropped = self._batch is not None and not self._batch.is_refused
+        refusal = self.refuse() if dropped else None
         self._batch = batch
+        return refusal
 
-    def add(self, handler: IrcHandler, line: Line, text: str) -> None:
-        """Add a line of the message that is open, or refuse the whole message."""
-        handler.charge(LINE_COST)
+    def add(self, line: Line, text: str) -> MultilineRefusal | None:
+        """Add a line to the message that is open; or return why the whole message is refused."""
         batch = self._batch
         if batch is None or line.tags["batch"] != batch.reference:
-            self.refuse(handler)
-        elif not batch.is_refused:
-            self._add(handler, batch, line, text)
+            return self.refuse()
+        return None if batch.is_refused else self._add(batch, line, text)
 
-    def _add(self, handler: IrcHandler, batch: MultilineBatch, line: Line, text: str) -> None:
+    def _add(self, batch: MultilineBatch, line: Line, text: str) -> MultilineRefusal | None:
         target, continues = line.params[0], CONCAT_TAG in line.tags
         batch.command = batch.command or line.command
         batch.size += len(text.encode()) + (bool(batch.pieces) and not continues)
         if fold(target) != fold(batch.target):
-            self.refuse(handler, "MULTILINE_INVALID_TARGET", batch.target, quote_param(target))
-        elif line.command != batch.command or (continues and not text):
-            self.refuse(handler)
-        elif batch.size > MAX_MULTILINE_BYTES:
-            self.refuse(handler, "MULTILINE_MAX_BYTES", str(MAX_MULTILINE_BYTES))
-        elif len(batch.pieces) >= MAX_MULTILINE_LINES:
-            self.refuse(handler, "MULTILINE_MAX_LINES", str(MAX_MULTILINE_LINES))
-        else:
-            batch.pieces.append((text, continues))
+            return self.refuse("MULTILINE_INVALID_TARGET", batch.target, quote_param(target))
+        if line.command != batch.command or (continues and not text):
+            return self.refuse()
+        if batch.size > MAX_MULTILINE_BYTES:
+            return self.refuse("MULTILINE_MAX_BYTES", str(MAX_MULTILINE_BYTES))
+        if len(batch.pieces) >= MAX_MULTILINE_LINES:
+            return self.refuse("MULTILINE_MAX_LINES", str(MAX_MULTILINE_LINES))
+        batch.pieces.append((text, continues))
+        return None
 
     def close(self, reference: str) -> MultilineBatch | None:
         """Return the message that ends; None where none with this reference is open."""
@@ -93,11 +98,10 @@ class MultilineReceiver:
         batch, self._batch = self._batch, None
         return batch
 
-    def refuse(self, handler: IrcHandler, code: str = "MULTILINE_INVALID", *context: str) -> None:
+    def refuse(self, code: str = "MULTILINE_INVALID", *context: str) -> MultilineRefusal:
         """Refuse the message that is open, if any: the rest of it is ignored up to its end."""
+        label = None
         if (batch := self._batch) is not None:
-            batch.is_refused = True
+            label, batch.label, batch.is_refused = batch.label, None, True
             batch.pieces.clear()
-            handler.buffer.return_label(batch.label)
-            batch.label = None
-        handler.fail("BATCH", code, *context, text="This is not a valid message of several lines")
+        return MultilineRefusal(code, context, label)

@@ -15,11 +15,13 @@ from gmessenger.chat.blocks import MAX_BLOCKED
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import Message
 from gmessenger.chat.presence import UserStatus
+from gmessenger.chat.room import Room
 from gmessenger.chat.session import Session
 from gmessenger.config.options import ServerOptions
 from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
 from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, direct_key, fold, is_room
+from gmessenger.room_roles import has_rank
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry
 from gmessenger.server.irc.departures import DepartureLog
@@ -36,9 +38,9 @@ MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
 MAX_TOPIC: Final = 400
 MAX_MASKS: Final = 100
+MAX_READ_MARKS: Final = 10_000
 SERVICES: Final = frozenset({"nickserv"})
 """The folded names of what the server itself answers as."""
-MAX_READ_MARKS: Final = 10_000
 
 
 class ReadMark(Struct, frozen=True):
@@ -51,18 +53,21 @@ class ReadMark(Struct, frozen=True):
 class IrcNetwork:
     """The names of the server and its network, how users and messages are shown, and the messenger."""
 
-    def __init__(self, messenger: Messenger, options: Callable[[], ServerOptions], started_at: float) -> None:
+    def __init__(
+        self, messenger: Messenger, users: UserDirectory, options: Callable[[], ServerOptions], started_at: float
+    ) -> None:
         """`options` returns the present ones; `started_at`: Unix seconds."""
         self.messenger = messenger
         self._options = options
         self.started_at = started_at
-        self.users = UserDirectory(messenger)
+        self.users = users
         self.clients = ClientRegistry(messenger, self.users.source)
         self.departures = DepartureLog(self.users, time.time)
         self.ids = MessageIds(messenger.store_identity, self._room_id)
         messenger.router.watchers.append(self.departures.note_presence)
         messenger.presence.watchers.append(self._announce_status)
         messenger.registration_watchers.append(self._announce_account)
+        messenger.rooms.invitation_watchers.append(self._announce_invitation)
         self.read_marks: LruMap[tuple[int, str], ReadMark] = LruMap(MAX_READ_MARKS)
         """The exact times that clients have set, by account id and conversation."""
         self.unregistered_count = 0
@@ -142,6 +147,15 @@ class IrcNetwork:
         """Tell clients that a guest has become an account."""
         line = Reply(self.users.source(session.name), "ACCOUNT", (session.name,))
         self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
+
+    def _announce_invitation(self, room: Room, name: str, by: str) -> None:
+        """Tell the clients of moderators that somebody was invited to their room."""
+        line = Reply(self.users.source(by), "INVITE", (name, room.name))
+        moderators = {fold(each) for each, role in room.named_roles.items() if has_rank(role, "moderator")}
+        for key in moderators - {fold(name), fold(by)}:
+            for client in self.clients.of(key):
+                if Capability.INVITE_NOTIFY in client.capabilities:
+                    client.offer(line)
 
     def note_user_count(self) -> int:
         """Return how many users are online, on any node."""

@@ -13,7 +13,6 @@ from gmessenger.server.irc.encoder import OutboxEncoder
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import IrcNetwork, is_service
-from gmessenger.server.irc.replies import Reply
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.foreign_protocol import OpeningReader
 from gmessenger.timeslice import TimeSlice
@@ -139,7 +138,7 @@ class IrcProtocol:
 
     def eof_received(self) -> None:
         """End the session of a client that sends nothing more."""
-        if not self._handler.is_closing:
+        if not (self._handler.is_closing or self._connection.is_closing):  # nothing can be written after the close
             self._handler.close_gracefully("left")
 
     def end_session(self, reason: str) -> None:
@@ -218,8 +217,7 @@ class IrcProtocol:
         if line.reason == "too_long":
             handler.reply(ERR_INPUTTOOLONG)
         else:
-            params = (line.command or "*", "INVALID_UTF8", "What was sent is not UTF-8")
-            handler.add(Reply(self._network.server_name, "FAIL", params, is_text=True))
+            handler.fail(line.command or "*", "INVALID_UTF8", text="What was sent is not UTF-8")
         if self._bad_lines >= self._connection.options.max_bad_frames:
             handler.close_gracefully("too many lines that cannot be read")
 

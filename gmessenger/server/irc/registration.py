@@ -275,7 +275,7 @@ def _begin(handler: IrcHandler, session: Session) -> None:
     """Greet, and have the session's events written from now on."""
     registration = handler.registration
     handler.nick, handler.is_registered = session.name, True
-    handler.network.unregistered_count -= 1
+    handler.note_registered()
     handler.network.note_user_count()
     handler.card.signed_on = handler.card.active_at = handler.now()
     handler.network.users.add(session, handler.card)
@@ -303,13 +303,12 @@ def begin_delivery(handler: IrcHandler, session: Session) -> None:
 
 def refuse_link(handler: IrcHandler, error: WireError) -> None:
     """Refuse a client at its login, and close the connection."""
-    server = handler.network.server_name
     if isinstance(error, GuestsDisabled):
-        handler.add(Reply(server, "FAIL", ("*", "ACCOUNT_REQUIRED", str(error)), is_text=True))
+        handler.fail("*", "ACCOUNT_REQUIRED", text=str(error))
     elif isinstance(error, Forbidden):
         handler.reply(ERR_YOUREBANNEDCREEP, text=str(error))
     else:
-        handler.add(Reply(server, "FAIL", ("*", error.code.upper(), str(error)), is_text=True))
+        handler.fail("*", error.code.upper(), text=str(error))
     end_link(handler, error)
 
 

@@ -9,10 +9,10 @@ from typing import Final
 from msgspec import Struct
 
 from gmessenger.chat.room import Room
-from gmessenger.errors import NotFound, NotOwner
+from gmessenger.errors import BadRequest, NotFound, NotOwner
 from gmessenger.names import fold
 from gmessenger.room_roles import ROLE_RANKS, RoomRole
-from gmessenger.room_rules import MAX_MOST, RuleValue
+from gmessenger.room_rules import MAX_MOST, OPEN_ROOM, RuleValue, with_changes
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.modes import ALWAYS_SET, FLAG_RULES, ROLE_LETTERS, VALUE_RULES, room_modes
 from gmessenger.server.irc.network import MAX_MODES
@@ -50,7 +50,6 @@ ROLES: Final[dict[str, RoomRole]] = {letter: role for role, letter in ROLE_LETTE
 ROLES_OF_PASSING_ROOMS: Final = ROLES | {"o": "owner"}
 """Roles by the letters of their modes; in a passing room `o` is the highest role there is."""
 NO_PARAMETER: Final = "*"
-MAX_KEY: Final = 32
 
 
 class ModeChange(Struct, frozen=True):
@@ -146,7 +145,7 @@ def _wanted_rule(handler: IrcHandler, room: Room, change: ModeChange) -> dict[st
         return {rule: unset}
     try:
         return {rule: PARSERS[change.letter](change.value or "")}
-    except ValueError as error:
+    except BadRequest as error:
         _refuse_value(handler, room, change, str(error))
         return {}
 
@@ -154,18 +153,18 @@ def _wanted_rule(handler: IrcHandler, room: Room, change: ModeChange) -> dict[st
 def _parse_limit(value: str) -> int:
     limit = int(value) if value.isascii() and value.isdecimal() and len(value) <= len(str(MAX_MOST)) else 0
     if not 0 < limit <= MAX_MOST:
-        raise ValueError(f"A limit is a number from 1 to {MAX_MOST}")
+        raise BadRequest(f"A limit is a number from 1 to {MAX_MOST}.")
     return limit
 
 
 def _parse_key(value: str) -> str:
-    if not value or len(value) > MAX_KEY or not value.isprintable() or any(char in ", " for char in value):
-        raise ValueError(f"A key has at most {MAX_KEY} printable characters, and no spaces or commas")
-    return value
+    if not value:
+        raise BadRequest("A key has at least one character.")
+    return with_changes(OPEN_ROOM, {"key": value}).key
 
 
 PARSERS: Final[dict[str, Callable[[str], RuleValue]]] = {"k": _parse_key, "l": _parse_limit}
-"""What the parameters of modes say. Raise ValueError with the reason."""
+"""What the parameters of modes say. Raise `BadRequest`."""
 
 
 def _refuse_value(handler: IrcHandler, room: Room, change: ModeChange, reason: str) -> None:

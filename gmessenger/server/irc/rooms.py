@@ -124,12 +124,12 @@ def _join(handler: IrcHandler, name: str, key: str | None) -> None:
     def respond(state: RoomState) -> None:
         show_joined(handler, state.name, marks)
 
-    messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None), respond)
+    messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None, key), respond)
 
 
 def show_joined(handler: IrcHandler, name: str, marks: Sequence[Reply] = ()) -> None:
     """Say that the connection has joined a room, before any event of it, and up to where it was read."""
-    room = handler.messenger.rooms.get(fold(name))
+    room, handler.last_quit = handler.messenger.rooms.get(fold(name)), ""
     replies = join_replies(handler, name, handler.nick)
     for reply in [*replies, *marks, *(member_replies(handler, room) if room is not None else ())]:
         handler.add(reply)

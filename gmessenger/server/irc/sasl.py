@@ -59,7 +59,7 @@ def _start_sasl(handler: IrcHandler, mechanism: str) -> None:
 def _continue_sasl(handler: IrcHandler, received: bytearray, chunk: str) -> None:
     if len(chunk) > SASL_CHUNK or len(received) + len(chunk) > MAX_SASL:
         handler.registration.sasl = None
-        handler.reply(ERR_SASLTOOLONG)
+        handler.reply(ERR_SASLTOOLONG if len(chunk) > SASL_CHUNK else ERR_SASLFAIL)
         return
     if chunk != "+":
         received += chunk.encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gmessenger.errors import BadRequest, WireError
 from gmessenger.server.irc.chatting import BATCH_TAG, send
 from gmessenger.server.irc.client_tags import kept_tags, reaction_of, refuse_signal, relayable_tags, send_signal
+from gmessenger.server.irc.errors import refuse_multiline
 from gmessenger.server.irc.handler import IrcHandler, SentMessage
 from gmessenger.server.irc.network import MAX_TARGETS
 from gmessenger.wire.irc.lines import Line
@@ -17,7 +18,7 @@ def say_tags(handler: IrcHandler, line: Line) -> None:
         handler.reply(ERR_NORECIPIENT, text="No recipient given (TAGMSG)")
         return
     if BATCH_TAG in line.tags:
-        handler.multiline.refuse(handler)
+        refuse_multiline(handler, handler.multiline.refuse())
         return
     targets = line.params[0].split(",")
     if len(targets) > MAX_TARGETS:

@@ -17,6 +17,7 @@ from gmessenger.hosts import IPV6_SITE_PREFIX
 from gmessenger.lru_map import LruMap
 from gmessenger.names import fold
 from gmessenger.server.net.remote import parse_address, unmap_ipv4
+from gmessenger.wire.irc.masks import match_mask, normalize_mask
 
 MAX_USER: Final = 10
 """Characters of what a client calls its user, besides the `~`."""
@@ -111,6 +112,10 @@ class UserDirectory:
         source = f"{name}!{card.user if card is not None else UNKNOWN_USER}@{self.host(name)}"
         self._sources[name] = (account, card, source)
         return source
+
+    def matches(self, mask: str, session: Session) -> bool:
+        """Return whether a mask stands for a session's name, by whatever protocol it has come."""
+        return match_mask(normalize_mask(mask), self.source(session.name))
 
     def account_name(self, name: str) -> str | None:
         """Return the account of a name as shown; None for a guest."""

@@ -214,7 +214,9 @@ class NativeHandler(ConnectionHandler):
                 else:
                     frames.append(self._encode_result(event, event.result))
             else:
-                frames.append(ENCODERS[type(event)](event))
+                frame = ENCODERS[type(event)](event)
+                if frame is not None:
+                    frames.append(frame)
         return encode_lines(frames)
 
     def _encode_result(self, response: Response, result: Result) -> Encodable:

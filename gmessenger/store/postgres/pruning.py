@@ -104,6 +104,7 @@ DELETE_CONVERSATION: Final = (
     "DELETE FROM absences WHERE conversation_id = %s",
     "DELETE FROM room_sanctions WHERE conversation_id = %s",
     "DELETE FROM invitations WHERE conversation_id = %s",
+    "DELETE FROM room_masks WHERE conversation_id = %s",
     "DELETE FROM cursors WHERE conversation_id = %s",
     "DELETE FROM reactions WHERE conversation_id = %s",
     "DELETE FROM reaction_messages WHERE conversation_id = %s",

@@ -9,9 +9,12 @@ from msgspec.structs import astuple
 
 from gmessenger.chat.records import (
     MAX_INVITATIONS,
+    MAX_MASKS,
     MAX_ROOM_SANCTIONS,
     Invitation,
+    MaskKind,
     RoomAccess,
+    RoomMask,
     RoomSanction,
     RoomSanctionKind,
 )
@@ -20,6 +23,8 @@ from gmessenger.room_rules import rules_from_json
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.membership import LOCK_ROOM
 from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.postgres.roles import require_upgraded
+from gmessenger.store.postgres.schema import FIRST_WITH_MASKS
 
 # The columns are in the order of the records' fields.
 SANCTION_COLUMNS: Final = "kind, target, s.name, by, reason, since, until"
@@ -30,6 +35,14 @@ SELECT_SANCTIONS: Final = (
 SELECT_INVITATIONS: Final = (
     f"SELECT c.key, {INVITATION_COLUMNS} FROM invitations i JOIN conversations c ON c.id = conversation_id WHERE "  # noqa: S608
 )
+SELECT_MASKS: Final = (
+    "SELECT c.key, kind, mask, m.by, since FROM room_masks m JOIN conversations c ON c.id = conversation_id WHERE "
+)
+COUNT_OTHER_MASKS: Final = "SELECT count(*) FROM room_masks WHERE conversation_id = %s AND kind = %s AND mask <> %s"
+ADD_MASK: Final = (
+    "INSERT INTO room_masks (conversation_id, kind, mask, by, since) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+REMOVE_MASK: Final = "DELETE FROM room_masks WHERE conversation_id = %s AND kind = %s AND mask = %s"
 ALL_ROOMS: Final = "c.key >= '#' AND c.key < '$'"
 ONE_ROOM: Final = "c.key = %s"
 # Nothing must be added to an account that is being deleted. It is locked before the room, as where it gets a role.
@@ -68,7 +81,7 @@ def lock_room(db: PgConnection, room: str) -> tuple[int, str]:
     return row[0], row[3]
 
 
-def check_may_join(db: PgConnection, room: str, account: int, time: float) -> bool:
+def check_may_join(db: PgConnection, room: str, account: int, time: float, *, is_welcome: bool) -> bool:
     """Raise `NoSuchRoom`, `ShutOut` or `InvitedOnly` if an account may not join a room; else lock both.
 
     Returns whether it was invited; the invitation is used up. Raises `AccountDeleted`, too.
@@ -82,7 +95,7 @@ def check_may_join(db: PgConnection, room: str, account: int, time: float) -> bo
     if db.execute(FIND_SHUT_OUT, (id, *key, time)).rowcount:
         raise ShutOut
     was_invited = db.execute(DELETE_INVITATION, (id, *key)).rowcount > 0
-    if not was_invited and rules_from_json(rules).invited:
+    if not was_invited and not is_welcome and rules_from_json(rules).invited:
         raise InvitedOnly
     return was_invited
 
@@ -97,6 +110,9 @@ def select_accesses(db: PgConnection, room: str | None = None) -> dict[str, Room
     for key, *columns in db.execute(SELECT_INVITATIONS + condition, parameters).fetchall():
         invitation = Invitation(*columns)
         accesses.setdefault(key, RoomAccess()).invitations[invitation.key] = invitation
+    for key, *columns in db.execute(SELECT_MASKS + condition, parameters).fetchall():
+        mask = RoomMask(*columns)
+        accesses.setdefault(key, RoomAccess()).masks[mask.kind, mask.mask] = mask
     return accesses
 
 
@@ -128,6 +144,12 @@ class RoomAccessStore(Database):
 
     def lift_room_sanction(self, room: str, kind: RoomSanctionKind, key: str, by: str = "") -> RoomAccess:
         return self._change_access(room, by, lambda db, id: _lift(db, id, kind, key))
+
+    def add_room_mask(self, room: str, mask: RoomMask) -> RoomAccess:
+        return self._change_access(room, mask.by, lambda db, id: _add_mask(db, id, mask))
+
+    def remove_room_mask(self, room: str, kind: MaskKind, mask: str, by: str = "") -> RoomAccess:
+        return self._change_access(room, by, lambda db, id: db.execute(REMOVE_MASK, (id, kind, mask)))
 
     def _change_access(self, room: str, by: str, change: Callable[[PgConnection, int], object]) -> RoomAccess:
         def change_and_read(db: PgConnection) -> RoomAccess:
@@ -161,6 +183,14 @@ def _add_sanction(db: PgConnection, room: int, sanction: RoomSanction) -> None:
     db.execute(ADD_SANCTION, (room, *astuple(sanction)))
     if sanction.kind == "shut_out":
         db.execute(DELETE_INVITATION, (room, sanction.target))
+
+
+def _add_mask(db: PgConnection, room: int, mask: RoomMask) -> None:
+    require_upgraded(db, FIRST_WITH_MASKS)
+    ((count,),) = db.execute(COUNT_OTHER_MASKS, (room, mask.kind, mask.mask)).fetchall()
+    if count >= MAX_MASKS:
+        raise Forbidden(f"A list of a room has at most {MAX_MASKS} masks; remove some first.", limit=MAX_MASKS)
+    db.execute(ADD_MASK, (room, *astuple(mask)))
 
 
 def _lift(db: PgConnection, room: int, kind: RoomSanctionKind, key: str) -> None:

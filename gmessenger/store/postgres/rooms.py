@@ -77,9 +77,9 @@ class RoomStore(Pruner):
 
         return self.change(change)
 
-    def join(self, room: str, account: int, time: float) -> ReadRange:
+    def join(self, room: str, account: int, time: float, *, is_welcome: bool = False) -> ReadRange:
         def change(db: PgConnection) -> ReadRange:
-            if check_may_join(db, room, account, time):
+            if check_may_join(db, room, account, time, is_welcome=is_welcome):
                 self.record_change(db, "access", room)
             is_new = join_room(db, room, account, time)
             readable = find_read_range(db, account, room)

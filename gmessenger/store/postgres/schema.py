@@ -12,6 +12,12 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from gmessenger.errors import ConfigError
+from gmessenger.store.postgres.migrations import (
+    ADD_PASSING_ROOMS,
+    ADD_PUSH_SUBSCRIPTIONS,
+    ADD_ROOM_MASKS,
+    ADD_TOPIC_AUTHORS,
+)
 
 INITIAL_SCHEMA: Final = """
 CREATE TABLE facts (
@@ -391,27 +397,6 @@ CREATE TRIGGER file_of_deleted AFTER DELETE ON messages FOR EACH ROW EXECUTE FUN
 INSERT INTO facts VALUES ('files', replace(gen_random_uuid()::text, '-', '')) ON CONFLICT DO NOTHING;
 """
 
-ADD_PUSH_SUBSCRIPTIONS: Final = """
--- Where, and with which keys, push messages for a device are sent. Two devices never have the same endpoint.
-CREATE TABLE push_subscriptions (
-    device_id bigint PRIMARY KEY REFERENCES devices ON DELETE CASCADE,
-    endpoint text COLLATE "C" NOT NULL UNIQUE,
-    p256dh text NOT NULL,
-    auth text NOT NULL
-);
-"""
-
-ADD_PASSING_ROOMS: Final = """
--- A room that a guest has made: it is deleted as soon as it is empty.
-ALTER TABLE conversations ADD COLUMN passing boolean NOT NULL DEFAULT false;
-"""
-
-ADD_TOPIC_AUTHORS: Final = """
--- Who has set the topic of a room, and when; empty and NULL where it was set before that was stored.
-ALTER TABLE conversations ADD COLUMN topic_by text NOT NULL DEFAULT '';
-ALTER TABLE conversations ADD COLUMN topic_at double precision;
-"""
-
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     INITIAL_SCHEMA,
     ADD_USAGE,
@@ -422,12 +407,14 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_PUSH_SUBSCRIPTIONS,
     ADD_PASSING_ROOMS,
     ADD_TOPIC_AUTHORS,
+    ADD_ROOM_MASKS,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
 FIRST_WITH_RULES: Final = 4  # the first version whose programs know rules of rooms and roles in them
 FIRST_WITH_HOOKS: Final = 5  # the first version whose programs let nobody log in as a hook, nor own a room
 FIRST_WITH_KEYS: Final = MIGRATIONS.index(ADD_PASSING_ROOMS) + 1  # the first version whose programs know keys of rooms
+FIRST_WITH_MASKS: Final = MIGRATIONS.index(ADD_ROOM_MASKS) + 1  # the first version whose programs obey masks of rooms
 MIN_PROGRAM_VERSION: Final = 3
 """Schema version that a program must know to work with this schema; stored as the fact `works from`."""
 

@@ -54,6 +54,10 @@ REFUSE_PROGRAMS_WITHOUT_KEYS: Final = (
     "UPDATE facts SET value = %(version)s WHERE name = 'works from' AND value::integer < %(version)s "
     "AND EXISTS (SELECT FROM conversations WHERE rules LIKE '%%\"key\"%%')"
 )
+REFUSE_PROGRAMS_WITHOUT_MASKS: Final = (
+    "UPDATE facts SET value = %(version)s WHERE name = 'works from' AND value::integer < %(version)s "
+    "AND EXISTS (SELECT FROM room_masks)"
+)
 SET_FILES_ID: Final = "UPDATE facts SET value = %s WHERE name = 'files'"
 SET_VAPID_KEY: Final = (
     "INSERT INTO facts VALUES ('vapid key', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -191,6 +195,7 @@ def open_sink(url: str) -> Iterator[TableIO]:
         db.execute(REFUSE_OLDER_PROGRAMS, {"version": str(schema.FIRST_WITH_RULES)})
         db.execute(REFUSE_PROGRAMS_WITHOUT_HOOKS, {"version": str(schema.FIRST_WITH_HOOKS)})
         db.execute(REFUSE_PROGRAMS_WITHOUT_KEYS, {"version": str(schema.FIRST_WITH_KEYS)})
+        db.execute(REFUSE_PROGRAMS_WITHOUT_MASKS, {"version": str(schema.FIRST_WITH_MASKS)})
 
 
 def require_no_nodes(db: Connection[Any], settings: ConnectionSettings) -> None:

@@ -139,6 +139,10 @@ NEW_ORPHAN_QUERIES: Final = {
         "SELECT count(*) FROM invitations i "
         "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = i.conversation_id)"
     ),
+    "masks of rooms belong to no conversation": (
+        "SELECT count(*) FROM room_masks m "
+        "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = m.conversation_id)"
+    ),
     "messages of reactions belong to no conversation": (
         "SELECT count(*) FROM reaction_messages r "
         "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = r.conversation_id)"

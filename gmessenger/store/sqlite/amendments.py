@@ -41,15 +41,16 @@ REMOVE_REACTION: Final = "DELETE FROM reactions WHERE conversation_id = ? AND se
 
 
 class InsertedBatch:
-    """State of one commit with messages: the first message's row, and the work that the commit thread still has to do.
+    """State of one commit with messages: their number, the first one's row, and the work left to the commit thread.
 
     The thread inserts the rows of `chunks` before its other steps, and runs `last_steps` after them.
     """
 
-    __slots__ = ("chunks", "first_row", "last_steps")
+    __slots__ = ("chunks", "first_row", "last_steps", "size")
 
-    def __init__(self, first_row: int) -> None:
+    def __init__(self, first_row: int, size: int) -> None:
         self.first_row = first_row
+        self.size = size
         self.chunks: list[list[object]] = []
         """The values of `INSERT_CHUNK`, for each of its executions."""
         self.last_steps: list[CommitStep] = []

@@ -285,7 +285,9 @@ class Database(CompletionNotifier):
         steps, self._commit_steps = self._commit_steps, []
         last_steps, self._last_steps = self._last_steps, []
         inserted = self._inserted
-        index_step = self.indexer.next_step(has_messages=inserted is not None, has_changes=has_changes)
+        index_step = self.indexer.next_step(
+            messages=inserted.size if inserted is not None else 0, has_changes=has_changes
+        )
 
         def run_steps() -> None:
             if inserted is not None:

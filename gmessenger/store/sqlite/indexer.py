@@ -17,8 +17,11 @@ from gmessenger.store.sqlite.search_index import index_newest
 
 MAX_INDEX_LAG: Final = 0.5  # seconds that messages may wait while every commit has others
 MAX_STEP_TIME: Final = 0.008  # seconds that indexing may add to a commit, and to what waits for the one after it
-LATE_AFTER: Final = 3.0  # seconds without having caught up, after which a step may take longer
-MAX_LATE_STEP_TIME: Final = 0.03  # seconds; else the index falls behind where every commit is large
+MAX_LARGE_STEP_TIME: Final = 0.03  # seconds that it may add to a large commit
+STEP_TIME_PER_MESSAGE: Final = 30e-6
+"""Seconds for each message of a commit, about twice what indexing one takes: with less, the index falls behind where
+every commit is large. A commit is large where this is more than `MAX_STEP_TIME`."""
+LATE_AFTER: Final = 3.0  # seconds without having caught up, after which messages may wait for two steps
 
 
 class SearchIndexer:
@@ -37,6 +40,7 @@ class SearchIndexer:
         """When the oldest message that is not indexed was committed, in monotonic seconds; None where all are."""
         self._is_requested = False
         self._has_step = False
+        self._step_time = MAX_STEP_TIME
         self._is_caught_up = False
 
     @property
@@ -58,16 +62,24 @@ class SearchIndexer:
         """Have the next commit index messages, whatever else it has: a search waits for them."""
         self._is_requested = True
 
-    def next_step(self, *, has_messages: bool, has_changes: bool) -> Callable[[sqlite3.Connection], None] | None:
+    def next_step(self, *, messages: int, has_changes: bool) -> Callable[[sqlite3.Connection], None] | None:
         """Return what the commit that is about to be made does for the index; None for nothing.
 
         A commit with messages or changes has callers who wait: it indexes only when that is requested, or overdue and
-        the commit before, for which they have waited, too, did not.
+        the commit before, for which they have waited, too, did not. A large commit, or one while the index is late,
+        indexes even where the one before did.
+
+        Args:
+            messages: how many the commit has.
+            has_changes: whether it has changes of other kinds.
         """
         had_step, self._has_step = self._has_step, False
-        if self._waiting_since is not None or has_messages:
-            is_due = self.is_overdue and (not had_step or self._is_late())
-            self._has_step = self._is_requested or is_due or not (has_messages or has_changes)
+        large_step_time = min(messages * STEP_TIME_PER_MESSAGE, MAX_LARGE_STEP_TIME)
+        is_large = large_step_time > MAX_STEP_TIME
+        self._step_time = large_step_time if is_large and self._is_threaded else MAX_STEP_TIME
+        if self._waiting_since is not None or messages:
+            is_due = self.is_overdue and (not had_step or is_large or self._is_late())
+            self._has_step = self._is_requested or is_due or not (messages or has_changes)
         self._is_requested = False
         return self._index if self._has_step else None
 
@@ -85,7 +97,7 @@ class SearchIndexer:
 
     def _index(self, db: sqlite3.Connection) -> None:
         """Index messages until none is left or the time is over. Takes long: runs in the commit thread."""
-        end = time.monotonic() + self._step_time()
+        end = time.monotonic() + self._step_time
         self._is_caught_up = False
         while index_newest(db, end):
             if time.monotonic() >= end:
@@ -94,6 +106,3 @@ class SearchIndexer:
 
     def _is_late(self) -> bool:
         return self._waiting_since is not None and time.monotonic() - self._waiting_since >= LATE_AFTER
-
-    def _step_time(self) -> float:
-        return MAX_LATE_STEP_TIME if self._is_threaded and self._is_late() else MAX_STEP_TIME

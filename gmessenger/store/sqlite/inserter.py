@@ -106,7 +106,7 @@ class MessageInserter(AppendQueue):
         if self._has_past_ids is None:
             self._has_past_ids = past_ids.has_ids(db)
         self._next_row = self._next_row or _next_row(db)
-        inserted = InsertedBatch(self._next_row)
+        inserted = InsertedBatch(self._next_row, len(self._batch))
         # An amendment looks for its message among the rows; and where ids of pruned messages have to be looked up, each
         # message is. (A list is faster.)
         has_about = any([message.about is not None or message.file is not None for message, _ in self._batch])  # noqa: C419

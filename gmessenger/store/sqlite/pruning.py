@@ -58,6 +58,7 @@ DROP_CONVERSATION: Final = (
     "DELETE FROM absences WHERE conversation_id = ?",
     "DELETE FROM room_sanctions WHERE conversation_id = ?",
     "DELETE FROM invitations WHERE conversation_id = ?",
+    "DELETE FROM room_masks WHERE conversation_id = ?",
     "DELETE FROM cursors WHERE conversation_id = ?",
     "DELETE FROM reactions WHERE conversation_id = ?",
     "DELETE FROM reaction_messages WHERE conversation_id = ?",

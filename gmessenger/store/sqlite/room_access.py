@@ -10,9 +10,12 @@ from msgspec.structs import astuple
 
 from gmessenger.chat.records import (
     MAX_INVITATIONS,
+    MAX_MASKS,
     MAX_ROOM_SANCTIONS,
     Invitation,
+    MaskKind,
     RoomAccess,
+    RoomMask,
     RoomSanction,
     RoomSanctionKind,
 )
@@ -33,6 +36,15 @@ ALL_INVITATIONS: Final = (
     f"SELECT c.key, {INVITATION_COLUMNS} FROM invitations i JOIN conversations c ON c.id = conversation_id "  # noqa: S608
     "WHERE c.key LIKE '#%'"
 )
+MASK_COLUMNS: Final = 'kind, mask, m."by", since'
+MASKS: Final = f"SELECT {MASK_COLUMNS} FROM room_masks m WHERE conversation_id = ?"  # noqa: S608
+ALL_MASKS: Final = (
+    f"SELECT c.key, {MASK_COLUMNS} FROM room_masks m JOIN conversations c ON c.id = conversation_id "  # noqa: S608
+    "WHERE c.key LIKE '#%'"
+)
+COUNT_OTHER_MASKS: Final = "SELECT count(*) FROM room_masks WHERE conversation_id = ? AND kind = ? AND mask <> ?"
+ADD_MASK: Final = 'INSERT OR IGNORE INTO room_masks (conversation_id, kind, mask, "by", since) VALUES (?,?,?,?,?)'
+REMOVE_MASK: Final = "DELETE FROM room_masks WHERE conversation_id = ? AND kind = ? AND mask = ?"
 ROOM: Final = "SELECT id, rules FROM conversations WHERE key = ?"
 ACCOUNT_KEY: Final = "SELECT key FROM accounts WHERE id = ?"
 ACCOUNT_ID: Final = "SELECT id FROM accounts WHERE key = ?"
@@ -63,7 +75,7 @@ def find_room(db: sqlite3.Connection, room: str) -> tuple[int, str]:
     return row[0], row[1]
 
 
-def check_may_join(db: sqlite3.Connection, room: str, account: int, time: float) -> None:
+def check_may_join(db: sqlite3.Connection, room: str, account: int, time: float, *, is_welcome: bool) -> None:
     """Raise `NoSuchRoom`, `ShutOut` or `InvitedOnly` if an account may not join a room; use up its invitation."""
     id, rules = find_room(db, room)
     if db.execute(IS_MEMBER, (account, id)).fetchone():
@@ -73,7 +85,7 @@ def check_may_join(db: sqlite3.Connection, room: str, account: int, time: float)
         raise AccountDeleted
     if db.execute(FIND_SHUT_OUT, (id, *key, time)).fetchone():
         raise ShutOut
-    if not db.execute(DELETE_INVITATION, (id, *key)).rowcount and rules_from_json(rules).invited:
+    if not db.execute(DELETE_INVITATION, (id, *key)).rowcount and not is_welcome and rules_from_json(rules).invited:
         raise InvitedOnly
 
 
@@ -81,7 +93,12 @@ def read_access(db: sqlite3.Connection, room: int) -> RoomAccess:
     """Return who is kept out of a room, given by its id, or invited to it."""
     sanctions = [RoomSanction(*row) for row in db.execute(SANCTIONS, (room,))]
     invitations = [Invitation(*row) for row in db.execute(INVITATIONS, (room,))]
-    return RoomAccess({(one.kind, one.target): one for one in sanctions}, {one.key: one for one in invitations})
+    masks = [RoomMask(*row) for row in db.execute(MASKS, (room,))]
+    return RoomAccess(
+        {(one.kind, one.target): one for one in sanctions},
+        {one.key: one for one in invitations},
+        {(one.kind, one.mask): one for one in masks},
+    )
 
 
 class RoomAccessStore(Database):
@@ -101,6 +118,12 @@ class RoomAccessStore(Database):
 
     def lift_room_sanction(self, room: str, kind: RoomSanctionKind, key: str, by: str = "") -> RoomAccess:
         return self._change_access(room, lambda db, id: _lift(db, id, kind, key), purge=True)
+
+    def add_room_mask(self, room: str, mask: RoomMask) -> RoomAccess:
+        return self._change_access(room, lambda db, id: _add_mask(db, id, mask))
+
+    def remove_room_mask(self, room: str, kind: MaskKind, mask: str, by: str = "") -> RoomAccess:
+        return self._change_access(room, lambda db, id: db.execute(REMOVE_MASK, (id, kind, mask)), purge=True)
 
     def _change_access(
         self, room: str, change: Callable[[sqlite3.Connection, int], object], *, purge: bool = False
@@ -138,6 +161,12 @@ def _add_sanction(db: sqlite3.Connection, room: int, sanction: RoomSanction) -> 
         db.execute(DELETE_INVITATION, (room, sanction.target))
 
 
+def _add_mask(db: sqlite3.Connection, room: int, mask: RoomMask) -> None:
+    if db.execute(COUNT_OTHER_MASKS, (room, mask.kind, mask.mask)).fetchone()[0] >= MAX_MASKS:
+        raise Forbidden(f"A list of a room has at most {MAX_MASKS} masks; remove some first.", limit=MAX_MASKS)
+    db.execute(ADD_MASK, (room, *astuple(mask)))
+
+
 def _lift(db: sqlite3.Connection, room: int, kind: RoomSanctionKind, key: str) -> None:
     db.execute(LIFT, (room, kind, key))
     if kind == "shut_out":
@@ -152,4 +181,7 @@ def _select_accesses(db: sqlite3.Connection) -> dict[str, RoomAccess]:
     for room, *columns in db.execute(ALL_INVITATIONS):
         invitation = Invitation(*columns)
         accesses.setdefault(room, RoomAccess()).invitations[invitation.key] = invitation
+    for room, *columns in db.execute(ALL_MASKS):
+        mask = RoomMask(*columns)
+        accesses.setdefault(room, RoomAccess()).masks[mask.kind, mask.mask] = mask
     return accesses

@@ -68,9 +68,9 @@ class RoomStore(Pruner):
 
         return self.writer.execute(change)
 
-    def join(self, room: str, account: int, time: float) -> ReadRange:
+    def join(self, room: str, account: int, time: float, *, is_welcome: bool = False) -> ReadRange:
         def change(db: sqlite3.Connection) -> ReadRange | None:
-            check_may_join(db, room, account, time)
+            check_may_join(db, room, account, time, is_welcome=is_welcome)
             return find_read_range(db, account, room) if join_room(db, room, account, time) else None
 
         if (readable := self.writer.execute(change)) is None:

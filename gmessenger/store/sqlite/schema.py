@@ -339,6 +339,20 @@ ADD_TOPIC_AUTHORS: Final = (
     "ALTER TABLE conversations ADD COLUMN topic_at FLOAT",
 )
 
+ADD_ROOM_MASKS: Final = (
+    # Patterns of users who may not, or may, come into a room.
+    _table(
+        "room_masks",
+        "conversation_id INTEGER NOT NULL",
+        "kind TEXT NOT NULL",
+        "mask TEXT NOT NULL",
+        '"by" TEXT NOT NULL',
+        "since FLOAT NOT NULL",
+        "PRIMARY KEY (conversation_id, kind, mask)",
+        rowid=False,
+    ),
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -352,6 +366,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_PUSH_SUBSCRIPTIONS,
     ADD_PASSING_ROOMS,
     ADD_TOPIC_AUTHORS,
+    ADD_ROOM_MASKS,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

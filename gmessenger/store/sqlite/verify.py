@@ -47,6 +47,7 @@ OF_CONVERSATIONS: Final = {
     "absences": "absences",
     "room_sanctions": "room sanctions",
     "invitations": "invitations",
+    "room_masks": "masks of rooms",
     "reaction_messages": "messages of reactions",
 }
 """Tables whose rows belong to conversations; a store of an earlier schema has not all of them."""

@@ -64,6 +64,7 @@ def test_lines_of_tokens_fit(length: int) -> None:
         (["batch"], 10, ["batch"]),
         (["batch", "sasl"], 10, ["batch sasl"]),
         (["batch", "sasl"], 9, ["batch", "sasl"]),
+        (["server-time"], 5, ["server-time"]),
         (["batch", "server-time", "sasl"], 5, ["batch", "server-time", "sasl"]),
     ],
 )
