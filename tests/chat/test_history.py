@@ -45,10 +45,39 @@ def test_a_conversation_that_may_not_be_read_has_no_times(chat: InMemoryChat) ->
     chat.messenger.room_service.join(dale, "#dev")
     seq_at = chat.messenger.history_service.seq_at
     for session, target, error in (
-        (gus, "#dev", AccountsOnly),
+        (gus, "#dev", NotMember),
+        (gus, "hank", AccountsOnly),
         (hank, "#dev", NotMember),
         (hank, "#ops", NoSuchRoom),
         (hank, "nobody", NotFound),
     ):
         with pytest.raises(error):
             seq_at(session, target, NOW)
+
+
+def test_a_guest_reads_what_was_said_in_a_room_since_it_has_joined(chat: InMemoryChat) -> None:
+    dale, gus = register(chat, "dale"), chat.login("gus")
+    history, rooms = chat.messenger.history_service, chat.messenger.room_service
+    rooms.join(dale, "#dev")
+    say(chat, dale, "#dev", 2)
+    rooms.join(gus, "#dev")
+    say(chat, gus, "#dev", 2)
+    assert [message.seq for message in history.page(gus, "#dev", None, None, 10).messages] == [3, 4]
+    assert (history.seq_at(gus, "#dev", NOW), history.seq_at(gus, "#dev", NOW + 1)) == (3, 5)
+    with pytest.raises(AccountsOnly):
+        history.history(gus, "#dev", None, None, 10)
+    rooms.leave(gus, "#dev")
+    with pytest.raises(NotMember):
+        history.page(gus, "#dev", None, None, 10)
+    rooms.join(gus, "#dev")
+    assert history.page(gus, "#dev", None, None, 10).messages == []
+
+
+def test_a_guest_that_has_resumed_its_session_reads_nothing_of_before(chat: InMemoryChat) -> None:
+    dale, gus = register(chat, "dale"), chat.login("gus")
+    chat.messenger.room_service.join(dale, "#dev")
+    chat.messenger.room_service.join(gus, "#dev")
+    say(chat, dale, "#dev", 1)
+    resumed = chat.login("gus", token=gus.token)
+    with pytest.raises((AccountsOnly, NotMember)):
+        chat.messenger.history_service.page(resumed, "#dev", None, None, 10)

@@ -22,7 +22,7 @@ from gmessenger.chat.sync_state import SyncState
 from tests import ROOT
 
 FIELDS = {"ack_pending", "catching_up", "is_pass_stale"}
-PRIVATE_FIELDS = {"_acknowledged", "_delivered", "_is_dirty", "_is_gapless"}
+PRIVATE_FIELDS = {"_acknowledged", "_delivered", "_is_dirty", "_is_gapless", "_starts"}
 MODULE = ROOT / "gmessenger" / "chat" / "sync_state.py"
 OWN_DEVICE, OTHER_DEVICE = 1, 2
 ROOMS = st.sampled_from(("#dev", "#ops"))

@@ -51,7 +51,8 @@ def _close(handler: IrcHandler, reference: str) -> None:
     try:
         _send(handler, batch)
     except TextTooLong:
-        refuse_multiline(handler, handler.multiline.refuse("MULTILINE_MAX_BYTES", str(MAX_MULTILINE_BYTES)))
+        most = min(handler.messenger.policy.max_text, MAX_MULTILINE_BYTES)
+        refuse_multiline(handler, handler.multiline.refuse("MULTILINE_MAX_BYTES", str(most)))
     except WireError as error:
         refuse_message(handler, batch.command, batch.target, error)
 

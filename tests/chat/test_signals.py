@@ -1,0 +1,106 @@
+"""Signals: who is sent them, and who is not; and the live tags of messages."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from gmessenger.chat.outbox import Message, Signal
+from gmessenger.chat.session import Session
+from gmessenger.errors import Blocked, Muted, NoSuchRoom, NotFound, NotMember, OnlySpeakers
+from tests.support.messenger import InMemoryChat, drain_events
+
+TAGS = {"+typing": "active"}
+
+
+@pytest.fixture
+def chat() -> InMemoryChat:
+    return InMemoryChat()
+
+
+def log_in(chat: InMemoryChat, name: str, *, accepts: bool = True, frames: int = 100) -> Session:
+    session = chat.login(name, frames=frames)
+    session.accepts_signals = accepts
+    drain_events(session)
+    return session
+
+
+def signals(session: Session) -> list[tuple[str, str]]:
+    return [(event.sender, event.to) for event in drain_events(session) if isinstance(event, Signal)]
+
+
+def test_a_signal_is_for_sessions_that_accept_it_and_are_online(chat: InMemoryChat) -> None:
+    hank, dale, bill = log_in(chat, "Hank"), log_in(chat, "Dale"), log_in(chat, "Bill", accepts=False)
+    sent = chat.messenger.signals.send(hank, "DALE", TAGS)
+    chat.messenger.signals.send(hank, "bill", TAGS)
+    assert (sent.to, sent.tags) == ("Dale", TAGS)
+    assert (signals(hank), signals(dale), signals(bill)) == ([], [("Hank", "Dale")], [])
+
+
+def test_an_account_that_is_offline_misses_it(chat: InMemoryChat) -> None:
+    hank, dale = log_in(chat, "hank"), log_in(chat, "dale")
+    chat.messenger.register(dale, "a password")
+    chat.messenger.logout(dale)
+    chat.messenger.signals.send(hank, "dale", TAGS)
+    assert signals(chat.login("dale", password="a password")) == []
+
+
+def test_a_room_is_signalled_but_for_who_has_blocked_the_sender(chat: InMemoryChat) -> None:
+    hank, dale, bill = log_in(chat, "hank"), log_in(chat, "dale"), log_in(chat, "bill")
+    chat.messenger.register(hank, "a password")
+    for session in (hank, dale, bill):
+        chat.messenger.room_service.join(session, "#dev")
+    chat.messenger.blocks.block(bill, "hank")
+    chat.messenger.signals.send(hank, "#DEV", TAGS)
+    assert (signals(hank), signals(dale), signals(bill)) == ([], [("hank", "#dev")], [])
+
+
+def test_who_may_not_write_may_not_signal(chat: InMemoryChat) -> None:
+    hank, dale, send = log_in(chat, "hank"), log_in(chat, "dale"), chat.messenger.signals.send
+    chat.messenger.register(hank, "a password")
+    chat.messenger.room_service.join(hank, "#dev")
+    for target, error in (("#dev", NotMember), ("#ops", NoSuchRoom), ("bill", NotFound)):
+        with pytest.raises(error):
+            send(dale, target, TAGS)
+    chat.messenger.blocks.block(hank, "dale")
+    with pytest.raises(Blocked):
+        send(dale, "hank", TAGS)
+    chat.messenger.room_service.join(dale, "#dev")
+    chat.messenger.room_service.rules(hank, "#dev", {"moderated": True})
+    with pytest.raises(OnlySpeakers):
+        send(dale, "#dev", TAGS)
+    chat.messenger.moderation.mute("boss", "dale")
+    with pytest.raises(Muted):
+        send(dale, "hank", TAGS)
+    assert signals(hank) == []
+
+
+def test_a_signal_costs_what_a_message_of_its_size_costs(chat: InMemoryChat) -> None:
+    hank, _ = log_in(chat, "hank"), log_in(chat, "dale")
+    chat.messenger.signals.send(hank, "dale", {})  # the first charge fills the bucket
+    before = hank.buckets.messages.tokens
+    chat.messenger.message_service.send(hank, "dale", "x" * 4000)
+    cost = before - hank.buckets.messages.tokens
+    before = hank.buckets.messages.tokens
+    chat.messenger.signals.send(hank, "dale", {"+a": "x" * 3998})
+    assert before - hank.buckets.messages.tokens == cost > 1
+
+
+def test_an_outbox_that_is_half_full_is_offered_none(chat: InMemoryChat) -> None:
+    hank, dale = log_in(chat, "hank"), log_in(chat, "dale", frames=4)
+    for _ in range(10):
+        chat.messenger.signals.send(hank, "dale", TAGS)
+    assert dale.outbox.pending_frames == 3
+    assert dale.outbox.offer(Message("hank", "dale", "hi", 0.0))
+
+
+def test_the_tags_of_a_message_are_for_who_is_online(chat: InMemoryChat) -> None:
+    hank, dale = log_in(chat, "hank"), log_in(chat, "dale")
+    chat.messenger.register(hank, "a password")
+    chat.messenger.message_service.send(hank, "dale", "hi", tags=TAGS)
+    chat.store.flush()
+    gevent.sleep(0)
+    (seen,) = [event for event in drain_events(dale) if isinstance(event, Message)]
+    assert seen.tags == TAGS
+    (stored,) = chat.messenger.history_service.page(hank, "dale", None, None, 10).messages
+    assert not hasattr(stored, "tags")

@@ -1,0 +1,73 @@
+"""Clients of IRC on different nodes see messages, their tags and signals as on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.cluster.conftest import Cluster, wait_until
+from tests.conftest import RunningServer
+from tests.support.irc_client import IrcClient, find
+
+CAPS = ("message-tags", "echo-message", "batch", "labeled-response", "draft/multiline", "draft/read-marker")
+PASSWORD = "correct-horse"
+
+
+@pytest.fixture
+def cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
+    return start_cluster(irc_port=0, irc_name="irc.example")
+
+
+def open_irc(node: RunningServer) -> IrcClient:
+    port = node.app.ports.irc
+    assert port is not None and port.number is not None
+    return IrcClient(port.number)
+
+
+@pytest.fixture
+def pair(cluster: Cluster) -> Iterator[tuple[IrcClient, IrcClient]]:
+    """Two guests who see each other, one on each node."""
+    with closing(open_irc(cluster.first)) as hank, closing(open_irc(cluster.second)) as dale:
+        hank.log_in("hank", *CAPS)
+        dale.log_in("dale", *CAPS)
+        wait_until(lambda: "dale" in cluster.first.app.messenger.router)
+        wait_until(lambda: "hank" in cluster.second.app.messenger.router)
+        yield hank, dale
+
+
+def test_messages_between_guests_have_one_id_and_their_tags(pair: tuple[IrcClient, IrcClient]) -> None:
+    hank, dale = pair
+    (echo,) = hank.ask("@+foo=bar PRIVMSG dale :hi")
+    seen = dale.expect("PRIVMSG")
+    assert (seen.params, seen.tags, seen.tags["+foo"]) == (echo.params, echo.tags, "bar")
+
+
+def test_signals_cross_nodes(pair: tuple[IrcClient, IrcClient]) -> None:
+    hank, dale = pair
+    (echo,) = hank.ask("@+typing=active TAGMSG dale")
+    assert dale.expect("TAGMSG").tags == echo.tags
+    hank.ask("PRIVMSG dale :\x01VERSION\x01")
+    assert dale.expect("PRIVMSG").params[1] == "\x01VERSION\x01"
+
+
+def test_a_message_to_a_room_looks_the_same_on_both(cluster: Cluster, pair: tuple[IrcClient, IrcClient]) -> None:
+    hank, dale = pair
+    owner = cluster.register(cluster.first, "bill")
+    owner.request("join", room="#dev")
+    for client in pair:
+        assert find(client.ask("JOIN #dev"), "JOIN").params == ["#dev"]
+    wait_until(lambda: all(node.app.messenger.rooms.get("#dev").size == 3 for node in cluster.nodes))  # type: ignore[union-attr]
+    lines = [
+        "@batch=1 PRIVMSG #dev :one",
+        "@batch=1 PRIVMSG #dev :two ",
+        "@batch=1;draft/multiline-concat PRIVMSG #dev :x",
+    ]
+    hank.sync()
+    echo = find(hank.ask("@+foo=bar BATCH +1 draft/multiline #dev", *lines, "BATCH -1")[:1], "BATCH")
+    begin = dale.expect("BATCH")
+    assert begin.tags == echo.tags
+    assert [dale.expect("PRIVMSG").params[1] for _ in range(3)] == ["one", "two ", "x"]
+    hank.ask("@+typing=active TAGMSG #dev")
+    assert dale.expect("TAGMSG").tags["+typing"] == "active"
