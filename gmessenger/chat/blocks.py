@@ -94,6 +94,11 @@ class BlockList:
         if names:
             self.by_user[key] = dict(names)
 
+    def rename(self, former_key: str, key: str) -> None:
+        """Move the blocks of a guest that has another name."""
+        if (blocked := self.by_user.pop(former_key, None)) is not None:
+            self.by_user[key] = blocked
+
     def discard(self, key: str) -> None:
         """Forget the blocks of a user who is gone."""
         self.by_user.pop(key, None)

@@ -35,6 +35,19 @@ class GuestSessions:
         if session.account is None:
             self._peers.release(session.key)
 
+    def rename(self, session: Session, former_name: str) -> None:
+        """Take note that a guest has another name."""
+        self._names.discard(former_name)
+        self._names.add(session.name)
+
+    def check_other_name(self, session: Session, name: str) -> None:
+        """Raise `NameConfusable` if a guest's other name can be mistaken for that of another guest."""
+        self._names.discard(session.name)
+        try:
+            self._names.check(name)
+        finally:
+            self._names.add(session.name)
+
     def promote(self, session: Session) -> None:
         """Take note that a guest's name has become an account's. Its token is removed when the session ends."""
         self._names.discard(session.name)

@@ -16,11 +16,11 @@ from gmessenger import log
 from gmessenger.chat.auth import Authenticator, LoginThrottle
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.membership import RoomMembership
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import HOOK_ROLE, MAX_HOOKS, Account, Hook
 from gmessenger.chat.results import HookEntry, HookList, HookSecret
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.room_rights import SERVER_ACTOR, RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router, SessionCloser

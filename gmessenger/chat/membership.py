@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, ReadRange
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.room_quotas import RoomQuotas
 from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry

@@ -16,6 +16,7 @@ from gmessenger.chat.device_use import DeviceUseRecorder
 from gmessenger.chat.dispatcher import MessageDispatcher, flush_acknowledgements
 from gmessenger.chat.erasures import MessageEraser
 from gmessenger.chat.files import FileService
+from gmessenger.chat.guest_renamer import GuestRenamer
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.hook_posts import HookPoster
 from gmessenger.chat.hooks import HookService
@@ -225,6 +226,9 @@ class Messenger:
             delivery.changes,
             self.hooks,
         )
+        self._guest_renamer = GuestRenamer(
+            router, rooms, self.authenticator, sanctions, throttle, presence, self.recent_names, blocks, clock
+        )
         self.eraser = MessageEraser(store, rooms, self.fan_out, clock, policy)
 
     @property
@@ -300,7 +304,7 @@ class Messenger:
         rooms = self.rooms.guest_rooms(session)
         self.registration.register_guest(session, password, [room.key for room in rooms], invite, device)
         self._close_guests(session.key)  # one that has resumed the guest's session meanwhile
-        self.throttle.promote_guest(session)
+        self.throttle.keep_pace(session)
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         self.invitations.promote_guest(session)
@@ -342,6 +346,11 @@ class Messenger:
         if session.account is None:
             self.blocks.discard(session.key)
         return True
+
+    @traced("session")
+    def rename(self, session: Session, new_name: str) -> str:
+        """Give a guest another name. Returns it as shown. Raises as `GuestRenamer.rename`."""
+        return self._guest_renamer.rename(session, new_name)
 
     def set_status(self, session: Session, status: str, note: str = "") -> None:
         """Set the session's status, and the note on it. Raises `BadRequest` or `Muted`.

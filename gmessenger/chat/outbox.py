@@ -7,27 +7,23 @@ protocol's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
 
 from gevent.event import Event
 from gevent.queue import SimpleQueue
 from msgspec import Struct
 
 from gmessenger.account_settings import AccountSettings
-from gmessenger.chat.records import FileInfo, MaskKind
+from gmessenger.chat.records import FileInfo
 from gmessenger.chat.results import Result
+from gmessenger.chat.room_events import EncodingCache, InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.errors import ErrorFields, WireError
-from gmessenger.room_roles import RoomRole
-from gmessenger.room_rules import RuleValue
 
 RESPONSE_SIZE: Final = 128
 """What a response weighs besides its result."""
 MESSAGE_OVERHEAD: Final = 128
 """Characters that a message in an outbox counts besides its text."""
-
-EncodingCache: TypeAlias = dict[Hashable, Any]
-"""How protocols have encoded one event, each by a key of its own, with what of the session makes a difference to it."""
 
 
 def tags_size(tags: Mapping[str, str]) -> int:
@@ -160,58 +156,6 @@ class ReadReceipt(Struct):
     size: int = 96
 
 
-RoomAction: TypeAlias = Literal[
-    "join",
-    "leave",
-    "topic",
-    "rule",
-    "role",
-    "close",
-    "open",
-    "shut_out",
-    "let_in",
-    "silence",
-    "unsilence",
-    "mask",
-    "unmask",
-]
-
-
-class RoomEvent(Struct):
-    """A user joined a room, left it, changed its topic or rules or got a role; or an operator closed or reopened it.
-
-    Or a user was shut out of it, or silenced there, or that was lifted. `by`: who has done it, removed the user or
-    gave the role; `former_role`: the one before it. `reason`: of that, of the closure, or what the user said when it
-    left. `until`: when it ends. `rules`: those that were set. `is_removal`: who is shut out is in the room, and is
-    removed next. `quit`: a guest left all its rooms, since its session ended. `mask`, `mask_kind`: which the user has
-    added to a list of the room, or removed.
-    """
-
-    action: RoomAction
-    room: str
-    name: str
-    topic: str | None = None
-    by: str | None = None
-    reason: str | None = None
-    role: RoomRole | None = None
-    former_role: RoomRole | None = None
-    rules: dict[str, RuleValue] | None = None
-    until: float | None = None
-    is_removal: bool = False
-    quit: bool = False
-    mask: str | None = None
-    mask_kind: MaskKind | None = None
-    size: int = 160
-
-
-class InvitationEvent(Struct):
-    """`by` has invited the session's name to a room."""
-
-    room: str
-    by: str
-    size: int = 96
-
-
 class PresenceUpdate(Struct):
     """A user whom this session shares a conversation with has logged in or out, or has set a status.
 
@@ -290,6 +234,7 @@ Outbound: TypeAlias = (
     | DeliveryReceipt
     | ReadReceipt
     | RoomEvent
+    | UserRenamed
     | InvitationEvent
     | PresenceUpdate
     | SettingsUpdate

@@ -93,11 +93,12 @@ class Peers:
         """
         return False
 
-    def claim(self, session: Session, resumed_token: str | None) -> None:
+    def claim(self, session: Session, resumed_token: str | None, key: str = "") -> None:
         """Claim a guest's name for this node; messages that were sent to the name before are not for this guest.
 
-        `resumed_token` resumes a guest of another node, whose token the session keeps. Raises `NameInUse`, `NameTaken`
-        for an account's name, or `StoreUnavailable`.
+        `key`: the folded name, if it is another one than the session has yet. `resumed_token` resumes a guest of
+        another node, whose token the session keeps. Raises `NameInUse`, `NameTaken` for an account's name, or
+        `StoreUnavailable`.
         """
 
     def lock_account(self, account: int, locked: bool = True) -> bool:

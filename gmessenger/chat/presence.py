@@ -129,6 +129,11 @@ class PresenceTracker:
             self._add_link(one, other)
             self._add_link(other, one)
 
+    def rename(self, former_key: str, key: str) -> None:
+        """Record that a name shares the conversations of another, which it was before."""
+        for other in list(self._links.get(former_key, ())):
+            self.link(key, other)
+
     def before_change(self, key: str, name: str) -> None:
         """Record a name's status before it changes. After COALESCE_DELAY the change is sent, if there still is one."""
         if key not in self._links and not self._roommates(key):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gmessenger import log
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.records import Account
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session

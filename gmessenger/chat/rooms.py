@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from gmessenger.chat.confusables import ConfusableIndex
-from gmessenger.chat.outbox import InvitationEvent, RoomEvent
 from gmessenger.chat.records import Account, RoomAccess, RoomRecord, RoomSanctionKind, Sanction
 from gmessenger.chat.room import GuestInvitation, MaskMatcher, Room, match_none
+from gmessenger.chat.room_events import InvitationEvent, RoomEvent
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
@@ -217,6 +217,19 @@ class RoomRegistry:
     def guest_rooms(self, session: Session) -> list[Room]:
         """Return the rooms that a guest is in."""
         return [room for room in self if room.guests.get(session.key) is session]
+
+    def rename_guest(self, session: Session, key: str) -> None:
+        """Move a guest that is about to have another folded name. It leaves rooms that its predecessor alone is in."""
+        for room in self:
+            guest = room.guests.get(session.key)
+            if guest is not None and guest is not session:  # it has resumed that one's session, and not joined again
+                self.remove_member(room, session.key, None, RoomEvent("leave", room.name, session.name), session)
+            elif guest is session:
+                room.guests[key] = room.guests.pop(session.key)
+                if (role := room.guest_roles.pop(session.key, None)) is not None:
+                    room.guest_roles[key] = role
+            if (invitation := room.guest_invitations.pop(session.key, None)) is not None:
+                room.guest_invitations[key] = invitation
 
     def guest_invitations(self, session: Session) -> list[tuple[str, str]]:
         """Return the keys of the rooms that a guest is invited to, each with who has invited it."""

@@ -98,6 +98,21 @@ class Router:
             self.notify_watchers(session.key, session.name, was_online=True)
         return True
 
+    def rename(self, session: Session, key: str, name: str) -> None:
+        """Give a session that is here another name.
+
+        Other nodes see the new one first: a room is not empty in between.
+        """
+        former_key, former_name, was_online = session.key, session.name, key in self
+        self._sessions[former_key].remove(session)
+        session.key, session.name = key, name
+        self._sessions.setdefault(key, []).append(session)
+        self._refresh(key)
+        if key != former_key:
+            self._refresh(former_key)
+            self.notify_watchers(former_key, former_name, was_online=True)
+            self.notify_watchers(key, name, was_online)
+
     def act_as(self, session: Session, account: Account) -> None:
         """Have a session act with the rights of an account, until that has other rights, or the session ends."""
         session.acting = account

@@ -9,9 +9,10 @@ from typing import Final, Literal
 
 from gevent.event import Event
 
-from gmessenger.chat.outbox import Outbox, RoomEvent
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.sync_state import SyncState
 from gmessenger.constants import ONLINE
 from gmessenger.errors import AccountsOnly

@@ -65,8 +65,8 @@ class Throttle:
             session.buckets = self._accounts.get(session.key, now)
             session.network_buckets = ()
 
-    def promote_guest(self, session: Session) -> None:
-        """Give a guest's session that has registered the account's buckets, with no more tokens than the guest had."""
+    def keep_pace(self, session: Session) -> None:
+        """Give a guest that has registered or was renamed the buckets of its name, with no more tokens than it had."""
         before = session.buckets
         self.attach(session)
         session.buckets.lower_to(before)

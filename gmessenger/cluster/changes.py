@@ -11,9 +11,10 @@ from typing import Final, TypeVar
 from gmessenger import log
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import RoomEvent, SessionReplaced
+from gmessenger.chat.outbox import SessionReplaced
 from gmessenger.chat.records import Account, RoomAccess, RoomRecord, Sanction
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import SanctionKind, SanctionRegistry, with_reason

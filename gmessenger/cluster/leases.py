@@ -52,22 +52,21 @@ class LeaseKeeper:
         self._stopped = Event()
         self._renewed_at = monotonic()
 
-    def claim(self, session: Session, resumed_token: str | None) -> None:
+    def claim(self, session: Session, resumed_token: str | None, key: str) -> None:
         """Implement `Peers.claim`; also raises `NameInUse` for the name of another guest on this node.
 
         Retries `CLAIM_RETRY_DELAYS`: a node that the guest has just left may not have freed the name yet.
         """
         for delay in CLAIM_RETRY_DELAYS:
             try:
-                return self._claim(session, resumed_token)
+                return self._claim(session, resumed_token, key)
             except NameInUse:
-                if session.key in self._router:
+                if key in self._router:
                     raise
             gevent.sleep(delay)
-        return self._claim(session, resumed_token)
+        return self._claim(session, resumed_token, key)
 
-    def _claim(self, session: Session, resumed_token: str | None) -> None:
-        key = session.key
+    def _claim(self, session: Session, resumed_token: str | None, key: str) -> None:
         with self._lock_for(key):
             self._releasing.pop(key, None)
             if any(other.account is not None or other.token != resumed_token for other in self._router.sessions(key)):

@@ -72,8 +72,8 @@ class ClusterPeers(Peers):
             raise StoreUnavailable("The server where that guest is connected cannot be reached now.")
         return True
 
-    def claim(self, session: Session, resumed_token: str | None) -> None:
-        self._services.lease_keeper.claim(session, resumed_token)
+    def claim(self, session: Session, resumed_token: str | None, key: str = "") -> None:
+        self._services.lease_keeper.claim(session, resumed_token, key or session.key)
 
     def lock_account(self, account: int, locked: bool = True) -> bool:
         self.store.set_disabled(account, locked)

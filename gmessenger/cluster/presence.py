@@ -8,11 +8,11 @@ from typing import Final
 from gevent.event import Event
 from msgspec import MsgspecError, msgpack
 
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.peers import PeerPresence, Peers
 from gmessenger.chat.presence import PresenceTracker, RecentNames
 from gmessenger.chat.records import MAX_INVITATIONS
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.cluster.interfaces import Bus

@@ -10,9 +10,9 @@ import pytest
 
 from gmessenger.chat.auth import LoginThrottle
 from gmessenger.chat.moderation import operator_name
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.ratelimit import Limits, RateLimit
 from gmessenger.chat.records import About, Account
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.room_rights import RoomActor
 from gmessenger.chat.session import Session
 from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER

@@ -316,7 +316,7 @@ def test_who_becomes_an_account_begins_with_what_is_left() -> None:
     for _ in range(5):
         throttle.charge_message(session, 2)
     session.account = SimpleNamespace(name="hank")  # type: ignore[assignment]
-    throttle.promote_guest(session)
+    throttle.keep_pace(session)
     with pytest.raises(RateLimited):
         throttle.charge_message(session, 2)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.room_rights import SERVER_ACTOR
 from gmessenger.chat.session import Session
 from gmessenger.errors import AccountsOnly, InvitedOnly, NotMember, NotOwner, OnlySpeakers, ShutOut

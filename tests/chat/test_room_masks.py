@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from gmessenger.chat.outbox import RoomEvent
 from gmessenger.chat.records import MAX_MASK, MAX_MASKS, RoomMask
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.session import Session
 from gmessenger.errors import (
     BadRequest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gmessenger.chat.outbox import RoomEvent
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.session import Session
 from gmessenger.errors import Kicked
 from tests.support.messenger import NOW, InMemoryChat, drain_events

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from msgspec import msgpack
 
-from gmessenger.chat.outbox import PresenceUpdate, RoomEvent
+from gmessenger.chat.outbox import PresenceUpdate
 from gmessenger.chat.peers import PeerPresence
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.session import Session
 from gmessenger.cluster.presence import PresenceSync
 from tests.support.messenger import InMemoryChat, drain_events

@@ -20,7 +20,7 @@ ENTRY: Final = re.compile(r"- \*\*(?P<term>[^*]+)\*\*: (?P<definition>\S.*)")
 WORD: Final = re.compile(r"i18n|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 GERUND_MODULES: Final = {"framing", "passing_rooms", "pruning", "sending"}
 """Established terms; other modules are named by a noun."""
-OTHER_SYSTEMS: Final = "http i18n irc json postgres redis sqlite stderr stdin stdio systemd tcp tls tty url"
+OTHER_SYSTEMS: Final = "http i18n json postgres redis sqlite stderr stdin stdio systemd tcp tls tty url"
 """Names of protocols, formats and programs that this project uses."""
 ORDINARY: Final = """
     already bad busy by common daily elsewhere exceed first forbidden found full gone held in insecure internal

@@ -17,10 +17,10 @@ from gmessenger.chat.outbox import (
     Outbox,
     PresenceUpdate,
     Response,
-    RoomEvent,
     Signal,
     TextBatch,
 )
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.server.jim.encoder import CACHE_KEY, ENCODERS, encode_room_message
 
 MESSAGE = ("hank", "#dev", "hi", 1.0)

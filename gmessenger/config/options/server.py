@@ -309,10 +309,7 @@ class ServerOptions(IrcOptions):
     )
     max_rooms: int = option(10_000, count(0), "the most rooms on the server", "to limit memory use")
     max_rooms_made: int = option(
-        100,
-        count(0),
-        "the most rooms that one account, or guests of one network, may have created",
-        "against squatting on room names",
+        100, count(0), "the most rooms that one account, or guests of one network, may have made", "against squatting"
     )
     max_rooms_joined: int = option(
         1000, count(0), "the most rooms that one name may be a member of", "to limit memory use"

@@ -14,10 +14,10 @@ from gmessenger.chat.outbox import (
     MessageBatch,
     ReadReceipt,
     Response,
-    RoomEvent,
     Signal,
     TextBatch,
 )
+from gmessenger.chat.room_events import RoomEvent
 from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.capabilities import Capability

@@ -7,16 +7,15 @@ from typing import Any, Final
 
 from gmessenger.chat.outbox import (
     DeliveryReceipt,
-    InvitationEvent,
     LivenessProbe,
     PresenceUpdate,
-    RoomEvent,
     ServerMoving,
     SessionClosed,
     SessionReplaced,
     SettingsUpdate,
 )
 from gmessenger.chat.presence import UserStatus
+from gmessenger.chat.room_events import InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.constants import OFFLINE, ONLINE
 from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
 from gmessenger.names import fold
@@ -136,6 +135,11 @@ def _room_event(handler: IrcHandler, event: RoomEvent) -> Lines:
     return ROOM_EVENTS[event.action](handler, event)
 
 
+def _renamed(handler: IrcHandler, event: UserRenamed) -> Lines:
+    source = handler.network.users.source(event.name)  # user and host are those of before
+    return [Reply(f"{event.former_name}{source[len(event.name) :]}", "NICK", (event.name,))]
+
+
 def _invitation(handler: IrcHandler, event: InvitationEvent) -> Lines:
     return [Reply(handler.network.users.source(event.by), "INVITE", (handler.nick, event.room))]
 
@@ -175,6 +179,7 @@ def _nothing(handler: IrcHandler, event: Any) -> Lines:
 
 EVENT_LINES: Final[dict[type, Callable[[IrcHandler, Any], Lines]]] = {
     RoomEvent: _room_event,
+    UserRenamed: _renamed,
     InvitationEvent: _invitation,
     PresenceUpdate: _presence,
     LivenessProbe: lambda handler, event: [Reply("", "PING", (handler.network.server_name,))],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from msgspec import UNSET, Raw
@@ -10,15 +10,12 @@ from msgspec import UNSET, Raw
 from gmessenger.chat.outbox import (
     CatchUpDone,
     DeliveryReceipt,
-    EncodingCache,
-    InvitationEvent,
     LivenessProbe,
     Message,
     MessageBatch,
     Outbound,
     PresenceUpdate,
     ReadReceipt,
-    RoomEvent,
     ServerMoving,
     SessionClosed,
     SessionReplaced,
@@ -26,6 +23,7 @@ from gmessenger.chat.outbox import (
     TextBatch,
 )
 from gmessenger.chat.records import FileInfo
+from gmessenger.chat.room_events import EncodingCache, InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.errors import LoggedInElsewhere as ReplacedError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.urls import file_path
@@ -51,7 +49,7 @@ def _encode_shared(message: Message) -> Encodable:
     return (message.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(message, pre_encode(message_event(message)))
 
 
-def _keep(event: Message | MessageBatch | TextBatch | PresenceUpdate, encoded: Raw) -> Encodable:
+def _keep(event: Message | MessageBatch | TextBatch | PresenceUpdate | UserRenamed, encoded: Raw) -> Encodable:
     """Keep what an event is encoded as, for other sessions, and return it."""
     if event.encoded is None:
         event.encoded = {CACHE_KEY: encoded}
@@ -91,6 +89,18 @@ def _sent_file(file: FileInfo) -> SentFile:
 def _encode_presence(change: PresenceUpdate) -> Encodable:
     user = UserInfo(change.name, status=change.status, note=change.note or None)
     return (change.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(change, pre_encode(events.PresenceEvent(user)))
+
+
+def _encode_renamed(renamed: UserRenamed) -> Encodable:
+    """Return the frames that a guest has left each room by its former name, and has joined it by its new one."""
+    encoded = (renamed.encoded or NOT_ENCODED).get(CACHE_KEY)
+    return encoded or _keep(renamed, pre_encode_lines(list(_renaming_events(renamed))))
+
+
+def _renaming_events(renamed: UserRenamed) -> Iterator[Encodable]:
+    for room in renamed.rooms:
+        yield events.LeaveEvent(room, UserInfo(renamed.former_name), None, None)
+        yield events.JoinEvent(room, UserInfo(renamed.name))
 
 
 def _encode_message_batch(batch: MessageBatch) -> Encodable:
@@ -137,6 +147,7 @@ ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable | None]]] = {
     DeliveryReceipt: lambda receipt: events.DeliveredEvent(target=receipt.name, seq=receipt.seq),
     ReadReceipt: lambda receipt: events.ReadEvent(target=receipt.name, seq=receipt.seq),
     RoomEvent: lambda change: ROOM_EVENT_ENCODERS[change.action](change),
+    UserRenamed: _encode_renamed,
     InvitationEvent: lambda invitation: events.InvitedEvent(invitation.room, invitation.by),
     PresenceUpdate: _encode_presence,
     SettingsUpdate: lambda update: events.SettingsEvent(update.settings),

@@ -12,6 +12,12 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from gmessenger.errors import ConfigError
+from gmessenger.store.postgres.migrations import (
+    ADD_PASSING_ROOMS,
+    ADD_PUSH_SUBSCRIPTIONS,
+    ADD_ROOM_MASKS,
+    ADD_TOPIC_AUTHORS,
+)
 
 INITIAL_SCHEMA: Final = """
 CREATE TABLE facts (
@@ -389,39 +395,6 @@ CREATE TRIGGER file_of_erased AFTER UPDATE OF erased ON messages FOR EACH ROW
     WHEN (NEW.erased) EXECUTE FUNCTION remove_file();
 CREATE TRIGGER file_of_deleted AFTER DELETE ON messages FOR EACH ROW EXECUTE FUNCTION remove_file();
 INSERT INTO facts VALUES ('files', replace(gen_random_uuid()::text, '-', '')) ON CONFLICT DO NOTHING;
-"""
-
-ADD_PUSH_SUBSCRIPTIONS: Final = """
--- Where, and with which keys, push messages for a device are sent. Two devices never have the same endpoint.
-CREATE TABLE push_subscriptions (
-    device_id bigint PRIMARY KEY REFERENCES devices ON DELETE CASCADE,
-    endpoint text COLLATE "C" NOT NULL UNIQUE,
-    p256dh text NOT NULL,
-    auth text NOT NULL
-);
-"""
-
-ADD_PASSING_ROOMS: Final = """
--- A room that a guest has made: it is deleted as soon as it is empty.
-ALTER TABLE conversations ADD COLUMN passing boolean NOT NULL DEFAULT false;
-"""
-
-ADD_TOPIC_AUTHORS: Final = """
--- Who has set the topic of a room, and when; empty and NULL where it was set before that was stored.
-ALTER TABLE conversations ADD COLUMN topic_by text NOT NULL DEFAULT '';
-ALTER TABLE conversations ADD COLUMN topic_at double precision;
-"""
-
-ADD_ROOM_MASKS: Final = """
--- Patterns of users who may not, or may, come into a room.
-CREATE TABLE room_masks (
-    conversation_id bigint NOT NULL,
-    kind text NOT NULL,
-    mask text NOT NULL,
-    by text NOT NULL,
-    since double precision NOT NULL,
-    PRIMARY KEY (conversation_id, kind, mask)
-);
 """
 
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
