@@ -190,3 +190,83 @@ def test_prefixes_of_a_client_that_follows_modes_stay_those_of_names(
         assert tracker.follow() == tracker.listed(), change
         seen.add(tracker.prefixes["dale"])
     assert seen == ({"", "+", "@+", "~@+"} if caps else {"", "+", "@", "~"})
+
+
+# -- lists
+
+
+@pytest.mark.parametrize(("letter", "numerics"), [("b", ("367", "368")), ("e", ("348", "349")), ("I", ("346", "347"))])
+def test_lists_are_shown_to_all_and_changed_by_operators(
+    irc: IrcServer, letter: str, numerics: tuple[str, str]
+) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank, dale)
+    assert commands(dale.ask(f"MODE #alley {letter}")) == commands(dale.ask(f"MODE #alley +{letter}")) == [numerics[1]]
+    for mask, full in (("*!*@*.example", "*!*@*.example"), ("user@host", "*!user@host"), ("nobody", "nobody!*@*")):
+        (line,) = hank.ask(f"MODE #alley +{letter} {mask}")
+        assert line.params == ["#alley", f"+{letter}", full] and dale.sync()[0].params == line.params
+        assert hank.ask(f"MODE #alley +{letter} {full.upper()}") == []  # it is there
+    *entries, end = dale.ask(f"MODE #alley {letter}")
+    assert [entry.command for entry in entries] == [numerics[0]] * 3 and end.command == numerics[1]
+    assert [entry.params[2] for entry in entries] == ["*!*@*.example", "*!user@host", "nobody!*@*"]
+    assert all(entry.params[3].startswith("hank!") and entry.params[4].isdecimal() for entry in entries)
+    (refused,) = dale.ask(f"MODE #alley -{letter} nobody")
+    assert refused.command == "482"
+    (line,) = hank.ask(f"MODE #alley -{letter} NOBODY")
+    assert line.params == ["#alley", f"-{letter}", "nobody!*@*"] and dale.sync()[0].params == line.params
+    assert hank.ask(f"MODE #alley -{letter} nobody") == []
+    (refused,) = hank.ask(f"MODE #alley +{letter} {'x' * 255}")
+    assert (refused.command, refused.params[1:3]) == ("696", ["#alley", letter])
+
+
+def test_who_is_banned_by_a_mask_can_neither_join_nor_write_unless_spared(irc: IrcServer, connector: Connector) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale", user="rusty"), irc.log_in("bill", user="rusty")
+    bobby = connector.open_native(irc.running, "bobby")
+    irc.join("#alley", hank, dale)
+    hank.ask("MODE #alley +b *!~rusty@*", "MODE #alley +b bob*!*@*.guest")
+    assert bill.ask("JOIN #alley")[0].command == "474"
+    assert bobby.request("join", room="#alley")["code"] == "shut_out"
+    assert commands(dale.ask("PRIVMSG #alley :hi"))[-1] == "404"
+    hank.ask("MODE #alley +v dale")
+    assert commands(dale.ask("PRIVMSG #alley :hi")) == ["MODE"]
+    hank.ask("MODE #alley +ee bill b?bby")
+    assert "JOIN" in commands(bill.ask("JOIN #alley"))
+    assert bobby.request("join", room="#alley")["response"] == 200
+    hank.ask("MODE #alley -e b?bby")
+    assert bobby.request("msg", to="#alley", message="hi")["code"] == "silenced"
+
+
+def test_who_is_welcome_needs_no_invitation(irc: IrcServer) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
+    irc.join("#alley", hank)
+    hank.ask("MODE #alley +iI dal*")
+    assert bill.ask("JOIN #alley")[0].command == "473"
+    assert "JOIN" in commands(dale.ask("JOIN #alley"))
+
+
+def test_a_ban_of_a_name_shuts_it_out_in_all_protocols(irc: IrcServer, connector: Connector) -> None:
+    hank, viewer = irc.log_in("hank"), irc.log_in("viewer")
+    irc.join("#alley", hank, viewer)
+    bobby, dale = connector.open_native(irc.running, "bobby"), connector.open_native(irc.running, "dale")
+    for client in (bobby, dale):
+        client.request("join", room="#alley")
+    viewer.sync()
+    hank.sync()
+    assert [line.params for line in hank.ask("MODE #alley +b Bobby")] == [["#alley", "bobby", "hank"]]  # a KICK
+    assert [line.params for line in viewer.sync()] == [["#alley", "bobby", "hank"]]
+    shut_out = dale.next_event("shut_out")
+    assert (shut_out["user"]["account_name"], shut_out["by"]) == ("bobby", "hank")
+    assert bobby.request("join", room="#alley")["code"] == "shut_out"
+    assert find(viewer.ask("MODE #alley b"), "367").params[2] == "bobby!*@*"
+    assert [line.params for line in hank.ask("MODE #alley -b bobby!*@*")] == [["#alley", "-b", "bobby!*@*"]]
+    assert dale.next_event("let_in")["user"]["account_name"] == "bobby"
+    bobby.request("leave", room="#alley")
+    assert [line.params for line in hank.ask("MODE #alley +b bobby")] == [["#alley", "+b", "bobby!*@*"]]
+    assert bobby.request("join", room="#alley")["code"] == "shut_out"
+
+
+def test_at_most_four_parameters_are_taken(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    lines = hank.ask("MODE #alley +bbbbbm a b c d e")
+    assert [line.params[2] for line in lines] == [f"{name}!*@*" for name in "abcd"]

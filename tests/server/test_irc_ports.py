@@ -165,6 +165,29 @@ def test_a_renewed_certificate_is_that_of_new_connections(start: Start, authorit
             assert before.is_served() and after.is_served()
 
 
+@pytest.mark.parametrize(
+    ("sts", "plain", "encrypted"),
+    [
+        (None, b"", b""),
+        (2_592_000.0, b"sts=port=6697", b"sts=duration=2592000"),
+        (0.0, b"", b"sts=duration=0"),
+    ],
+)
+def test_clients_are_told_to_use_tls(
+    start: Start, authority: CertificateAuthority, sts: float | None, plain: bytes, encrypted: bytes
+) -> None:
+    server = start(irc_sts=sts, irc_sts_port=6697)
+    for way, policy in (("plain", plain), ("tls", encrypted)):
+        with opener(server, authority, way) as hank:
+            hank.send(b"CAP LS 302", b"CAP REQ sts")
+            listed = b""
+            while b" NAK " not in (line := hank.receive()):
+                assert line
+                listed += line.partition(b" :")[2] + b" "
+            found = [word for word in listed.split() if word.startswith(b"sts")]
+            assert found == ([policy] if policy else [])
+
+
 @pytest.mark.parametrize("sent", [b"NICK hank\r\nUSER hank 0 * :Hank/1 HTTP/1.1\r\n", b"CAP LS 302\r\n", b" "])
 def test_a_plain_client_of_the_tls_port_is_told(start: Start, sent: bytes) -> None:
     server = start()

@@ -20,7 +20,7 @@ from gmessenger.config.types import (
     seconds_or_zero,
     websocket_address,
 )
-from gmessenger.constants import IRC_ON_WEB, WebTls
+from gmessenger.constants import DEFAULT_IRC_TLS_PORT, IRC_ON_WEB, WebTls
 
 HOST_NAME_RUBBISH: Final = re.compile(r"[^A-Za-z0-9.-]+")
 MAX_LOCAL_NAME: Final = 57
@@ -45,6 +45,11 @@ class IrcOptions(PushOptions):
     def irc_server_name(self) -> str:
         """The name of the server in lines of IRC, which has a dot."""
         return self.irc_name or local_irc_name()
+
+    def find_irc_tls_port(self, *, has_certificate: bool) -> int | None:
+        """Return the port for IRC over TLS of a server with or without a certificate; None for none."""
+        has_default = self.irc_tls_port is None and self.irc_port is not None and has_certificate
+        return DEFAULT_IRC_TLS_PORT if has_default else self.irc_tls_port
 
     irc_port: int | None = option(
         None,

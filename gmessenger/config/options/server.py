@@ -27,14 +27,7 @@ from gmessenger.config.types import (
     text,
     web_url,
 )
-from gmessenger.constants import (
-    DEFAULT_IRC_TLS_PORT,
-    DEFAULT_PORT,
-    DEFAULT_TLS_PORT,
-    MIN_PASSWORD_BYTES,
-    RegistrationMode,
-    WebTls,
-)
+from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, MIN_PASSWORD_BYTES, RegistrationMode, WebTls
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +42,7 @@ class ServerOptions(IrcOptions):
     @property
     def irc_tls_number(self) -> int | None:
         """The port for IRC over TLS: the option, or the default beside `--irc-port`; None for none."""
-        has_default = self.irc_tls_port is None and self.irc_port is not None and self.tls_certificate
-        return DEFAULT_IRC_TLS_PORT if has_default else self.irc_tls_port
+        return self.find_irc_tls_port(has_certificate=bool(self.tls_certificate))
 
     ip: str = option(
         "",

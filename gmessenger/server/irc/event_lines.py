@@ -21,14 +21,12 @@ from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
 from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.modes import join_changes, role_changes, rule_changes, shown_role
+from gmessenger.server.irc.modes import MASK_LETTERS, join_changes, role_changes, rule_changes, shown_role
 from gmessenger.server.irc.read_marks import known_marks
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.room_views import join_replies, member_replies
 
 Lines = list[Reply]
-MASK_LETTERS: Final[dict[str, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
-"""The modes that are lists of masks, by their kinds."""
 
 
 def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from gmessenger.chat.records import MaskKind
 from gmessenger.chat.room import Room
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import RoomRules, RuleValue
@@ -22,6 +23,8 @@ FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
 """Modes without a parameter: the rule, and its values where the mode is set and where it is not."""
 VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"k": ("key", ""), "l": ("most", 0)}
 """Modes with a parameter: the rule, and its value where the mode is not set."""
+MASK_LETTERS: Final[dict[MaskKind, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
+"""Modes that are lists of masks."""
 ALWAYS_SET: Final = "n"
 """No messages from outside: this cannot be switched off."""
 

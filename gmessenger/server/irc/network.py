@@ -93,6 +93,16 @@ class IrcNetwork:
         """The name of the network."""
         return self.options.irc_network
 
+    def strict_transport(self, *, is_encrypted: bool) -> list[str]:
+        """Return the policy of strict transport security, as CAP LS lists it (IRCv3 `sts`), if there is one."""
+        options = self.options
+        if options.irc_sts is None:
+            return []
+        if is_encrypted:
+            return [f"sts=duration={options.irc_sts:.0f}"]
+        port = options.irc_sts_port or options.irc_tls_number
+        return [f"sts=port={port}"] if port and options.irc_sts else []
+
     def isupport(self) -> dict[str, str | None]:
         """Return what numeric 005 announces."""
         limits = self.messenger.policy.limits

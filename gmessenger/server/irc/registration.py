@@ -98,6 +98,8 @@ def _cap_ls(handler: IrcHandler, params: list[str]) -> None:
     names = offered(handler)
     if registration.version >= VALUES_VERSION:
         names = [CAPABILITIES[name].listed for name in names]
+        if handler.connection.transport_label != "web":
+            names += handler.network.strict_transport(is_encrypted=handler.connection.is_encrypted)
     _say_caps(handler, "LS", names, is_split=registration.version >= VALUES_VERSION)
 
 

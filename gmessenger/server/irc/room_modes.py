@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from msgspec import Struct
 
+from gmessenger.chat.records import MaskKind
 from gmessenger.chat.room import Room
-from gmessenger.errors import BadRequest, NotFound, NotOwner
+from gmessenger.errors import BadRequest, Forbidden, NotFound, NotOwner
 from gmessenger.names import fold
 from gmessenger.room_roles import ROLE_RANKS, RoomRole
 from gmessenger.room_rules import MAX_MOST, OPEN_ROOM, RuleValue, with_changes
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.modes import ALWAYS_SET, FLAG_RULES, ROLE_LETTERS, VALUE_RULES, room_modes
+from gmessenger.server.irc.modes import ALWAYS_SET, FLAG_RULES, MASK_LETTERS, ROLE_LETTERS, VALUE_RULES, room_modes
 from gmessenger.server.irc.network import MAX_MODES
 from gmessenger.server.irc.rooms import (
     find_changed_room,
@@ -25,8 +27,9 @@ from gmessenger.server.irc.rooms import (
 )
 from gmessenger.server.irc.user_views import acts_as_operator
 from gmessenger.wire.irc.lines import Line, quote_param
-from gmessenger.wire.irc.masks import is_mask, normalize_mask, split_source
+from gmessenger.wire.irc.masks import ANYTHING, is_mask, normalize_mask, split_source
 from gmessenger.wire.irc.numerics import (
+    ERR_BANLISTFULL,
     ERR_CHANOPRIVSNEEDED,
     ERR_INVALIDMODEPARAM,
     ERR_UNKNOWNMODE,
@@ -46,6 +49,7 @@ LISTS: Final[dict[str, tuple[Numeric, Numeric]]] = {
     "I": (RPL_INVEXLIST, RPL_ENDOFINVEXLIST),
 }
 """Modes that are lists of masks: the numerics of an entry and of the end."""
+MASK_KINDS: Final[dict[str, MaskKind]] = {letter: kind for kind, letter in MASK_LETTERS.items()}
 ROLES: Final[dict[str, RoomRole]] = {letter: role for role, letter in ROLE_LETTERS.items()}
 ROLES_OF_PASSING_ROOMS: Final = ROLES | {"o": "owner"}
 """Roles by the letters of their modes; in a passing room `o` is the highest role there is."""
@@ -124,8 +128,8 @@ def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) ->
     for change in changes:
         if change.letter in ROLES:
             _change_role(handler, room, change)
-        elif change.letter in LISTS and change.value:
-            MASK_CHANGES[change.letter](handler, room, change.is_set, change.value)
+        elif change.letter in LISTS:
+            _change_mask(handler, room, change)
 
 
 # -- rules
@@ -211,36 +215,59 @@ def wanted_role(change: ModeChange, current: RoomRole, *, is_passing: bool) -> R
 
 def _show_list(handler: IrcHandler, room: Room, letter: str) -> None:
     entry, end = LISTS[letter]
-    for mask, by, since in _entries(handler, room, letter):
+    for mask, by, since in sorted(_entries(handler, room, letter), key=lambda each: each[2]):
         handler.reply(entry, room.name, mask, handler.network.users.source(by), str(int(since)))
     handler.reply(end, room.name)
 
 
 def _entries(handler: IrcHandler, room: Room, letter: str) -> Iterator[tuple[str, str, float]]:
-    """Yield the entries of a list: masks, by whom, and since when in Unix seconds."""
-    if letter == "b":
-        for (kind, target), _ in sorted(room.access.sanctions.items()):
+    """Yield the entries of a list: masks, by whom, and since when in Unix seconds. Who is shut out is banned, too."""
+    for each in room.masks(MASK_KINDS[letter]):
+        yield each.mask, each.by, each.since
+    if MASK_KINDS[letter] == "ban":
+        for kind, target in list(room.access.sanctions):
             if kind == "shut_out" and (found := room.find_sanction(kind, target, handler.now())) is not None:
-                yield f"{found.name}!*@*", found.by, found.since
+                yield normalize_mask(found.name), found.by, found.since
 
 
 def single_name(mask: str) -> str | None:
     """Return the only name that a mask stands for, whatever its user and host; None if it stands for others, too."""
-    nick, user, host = split_source(normalize_mask(mask))
-    return nick if not is_mask(nick) and (user, host) == ("*", "*") else None
+    nick, user, host = split_source(mask)
+    return nick if not is_mask(nick) and (user, host) == (ANYTHING, ANYTHING) else None
 
 
-def _change_ban(handler: IrcHandler, room: Room, is_set: bool, mask: str) -> None:
-    """Shut a name out, or let it in again."""
-    name, session, sanctions = single_name(mask), handler.require_session(), handler.messenger.room_sanctions
-    if name is None:
-        raise NotOwner("Only names can be banned.")
-    is_banned = room.find_sanction("shut_out", fold(name), handler.now()) is not None
-    with refusing_user(handler, room.name, name):
-        if is_set and not is_banned:
-            make_change(handler, partial(sanctions.shut_out, session, room.name, name, None, ""))
-        elif is_banned and not is_set:
-            make_change(handler, partial(sanctions.let_in, session, room.name, name))
+def _change_mask(handler: IrcHandler, room: Room, change: ModeChange) -> None:
+    """Add a mask to a list, or remove it. A ban of one name shuts it out, if it was ever seen, as in all protocols."""
+    kind, mask = MASK_KINDS[change.letter], normalize_mask(change.value or "")
+    name = single_name(mask) if kind == "ban" else None
+    present = next((each.mask for each in room.masks(kind) if each.mask.lower() == mask.lower()), None)
+    is_shut_out = name is not None and room.find_sanction("shut_out", fold(name), handler.now()) is not None
+    try:
+        if change.is_set and not is_shut_out and present is None:
+            _add_mask(handler, room, kind, mask, name)
+        elif not change.is_set:
+            _remove_mask(handler, room, kind, present, name if is_shut_out else None)
+    except BadRequest as error:
+        _refuse_value(handler, room, change, str(error))
+    except Forbidden as error:
+        if type(error) is not Forbidden:  # by who may not change the list
+            raise
+        handler.reply(ERR_BANLISTFULL, room.name, change.letter, text=str(error))
 
 
-MASK_CHANGES: Final[dict[str, Callable[[IrcHandler, Room, bool, str], None]]] = {"b": _change_ban}
+def _add_mask(handler: IrcHandler, room: Room, kind: MaskKind, mask: str, name: str | None) -> None:
+    session, messenger = handler.require_session(), handler.messenger
+    if name is not None:
+        with suppress(NotFound, BadRequest):  # nobody of that name was ever here, or it is one's own
+            make_change(handler, partial(messenger.room_sanctions.shut_out, session, room.name, name, None, ""))
+            return
+    make_change(handler, partial(messenger.room_masks.add_mask, session, room.name, kind, mask))
+
+
+def _remove_mask(handler: IrcHandler, room: Room, kind: MaskKind, mask: str | None, name: str | None) -> None:
+    """Remove a mask that is in a list, and let a name in that is shut out."""
+    session, messenger = handler.require_session(), handler.messenger
+    if mask is not None:
+        make_change(handler, partial(messenger.room_masks.remove_mask, session, room.name, kind, mask))
+    if name is not None:
+        make_change(handler, partial(messenger.room_sanctions.let_in, session, room.name, name))
