@@ -79,7 +79,7 @@ def offered(handler: IrcHandler) -> list[str]:
 
 
 def may_send_passwords(handler: IrcHandler) -> bool:
-    """Return whether passwords on this connection can be read by nobody else."""
+    """Return whether passwords on this connection cannot be read by others."""
     try:
         handler.require_secure_transport()
     except InsecureTransport:
