@@ -20,10 +20,10 @@ from gmessenger.errors import (
 )
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
-from gmessenger.server.irc.handler import UNKNOWN_NICK, IrcHandler
+from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
-from gmessenger.server.irc.replies import Reply
+from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply
 from gmessenger.server.irc.users import make_user
 from gmessenger.server.irc.welcome import greet, say_visible_host, show_rooms
 from gmessenger.wire.irc.capabilities import (
