@@ -23,7 +23,7 @@ from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, name
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
-from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply
+from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import make_user
 from gmessenger.server.irc.welcome import greet, say_visible_host, show_rooms
 from gmessenger.wire.irc.capabilities import (
