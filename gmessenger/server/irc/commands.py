@@ -13,6 +13,7 @@ from gmessenger.server.irc import (
     history,
     monitor,
     multiline,
+    operators,
     own_user,
     queries,
     read_marks,
@@ -128,6 +129,10 @@ COMMANDS: Final[dict[str, Command]] = {
         usage="LATEST|BEFORE|AFTER|AROUND|BETWEEN|TARGETS <parameters>",
         help="lists what was said",
     ),
+    "CLOSE": Command(operators.close_room, 1, usage="<#room> [:<reason>]", help="closes a room; for operators"),
+    "DLINE": Command(
+        operators.ban_address, 1, usage="[<minutes>] <address> [:<reason>]", help="bans a network; for operators"
+    ),
     "HELP": Command(_help, usage="[<command>]", help="lists the commands, or says what one does"),
     "HELPOP": Command(_help, usage="[<command>]", help="is HELP"),
     "HISTORY": Command(
@@ -142,6 +147,10 @@ COMMANDS: Final[dict[str, Command]] = {
     "ISON": Command(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
     "JOIN": Command(rooms.join, 1, 0),
     "KICK": Command(rooms.kick, 2),
+    "KILL": Command(
+        operators.kill, 1, usage="<nick> [:<reason>]", help="ends the connections of a nick; for operators"
+    ),
+    "KLINE": Command(operators.ban_name, 1, usage="[<minutes>] <nick> [:<reason>]", help="bans a nick; for operators"),
     "LINKS": Command(queries.links),
     "LIST": Command(room_lists.list_rooms, 0, 2),
     "LUSERS": Command(queries.lusers),
@@ -157,6 +166,7 @@ COMMANDS: Final[dict[str, Command]] = {
         help="lists nicks of which you are told when they come and go",
     ),
     "MOTD": Command(queries.motd),
+    "MUTE": Command(operators.mute, 1, usage="[<minutes>] <nick> [:<reason>]", help="mutes a nick; for operators"),
     "NAMES": Command(room_lists.names),
     "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
     "NICKSERV": Command(
@@ -164,6 +174,10 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "NOTICE": Command(chatting.say, 0, 0, is_message=True),
     "NS": Command(services.ask_service, is_always_allowed=True, usage="<command>", help="is NICKSERV"),
+    "OPEN": Command(operators.open_room, 1, usage="<#room>", help="opens a closed room; for operators"),
+    "OPER": Command(
+        operators.become_operator, 2, usage="<name> <password>", help="gives you the rights of an operator"
+    ),
     "PART": Command(rooms.part, 1),
     "PASS": Command(registration.set_password, 1, before=registration.set_password),
     "PING": Command(queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True),
@@ -187,10 +201,13 @@ COMMANDS: Final[dict[str, Command]] = {
         usage="[+|-<nick>]",
         help="blocks a nick, or lists those that are",
     ),
-    "STATS": Command(queries.stats),
+    "STATS": Command(operators.say_stats, usage="u|k", help="says since when the server is up, or the bans"),
     "TAGMSG": Command(tag_messages.say_tags, 0, 0, is_message=True),
     "TIME": Command(queries.time),
     "TOPIC": Command(rooms.topic, 1),
+    "UNDLINE": Command(operators.unban_address, 1, usage="<address>", help="lifts a ban; for operators"),
+    "UNKLINE": Command(operators.unban_name, 1, usage="<nick>", help="lifts a ban; for operators"),
+    "UNMUTE": Command(operators.unmute, 1, usage="<nick>", help="lets a nick speak again; for operators"),
     "USER": Command(registration.set_user, 4, before=registration.set_user),
     "USERHOST": Command(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
     "VERIFY": Command(

@@ -20,6 +20,7 @@ from gmessenger.errors import (
 )
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
+from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import UNKNOWN_NICK, IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
@@ -47,6 +48,7 @@ from gmessenger.wire.irc.numerics import (
     ERR_YOUREBANNEDCREEP,
 )
 
+RENAME_COST: Final = 5.0
 DEFAULT_DEVICE: Final = "irc"
 
 
@@ -158,12 +160,35 @@ def set_nick(handler: IrcHandler, line: Line) -> None:
 
 
 def change_nick(handler: IrcHandler, line: Line) -> None:
-    """Handle NICK after 001."""
-    nick = line.params[0] if line.params else ""
+    """Handle NICK after 001: of guests, because an account is known by its name."""
+    nick, session = line.params[0] if line.params else "", handler.require_session()
     if not nick:
         handler.reply(ERR_NONICKNAMEGIVEN)
+    elif session.account is not None:
+        if nick != handler.nick:
+            handler.reply(ERR_NONICKCHANGE, _shown_nick(nick), text="Your nick is your account's name")
+    elif (refused := nick_refusal(handler, nick)) is not None:
+        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(nick), text=refused)
     elif nick != handler.nick:
-        handler.reply(ERR_NONICKCHANGE, _shown_nick(nick), text="Your nick is your account's name")
+        _rename(handler, session, nick)
+
+
+def _rename(handler: IrcHandler, session: Session, nick: str) -> None:
+    source, former_key = handler.own_source, session.key
+    handler.charge(RENAME_COST)
+    try:
+        name = handler.messenger.rename(session, nick)
+    except (NameInUse, PasswordRequired) as error:
+        handler.reply(ERR_NICKNAMEINUSE, nick, text=str(error))
+    except BadName as error:
+        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(nick), text=str(error))
+    except WireError as error:
+        handler.add(command_refusal(handler, "NICK", nick, error))
+    else:
+        handler.network.clients.rename(handler, former_key)
+        handler.add(Reply(source, "NICK", (name,)))
+        handler.flush_replies()
+        handler.nick = name
 
 
 def nick_refusal(handler: IrcHandler, nick: str) -> str | None:
