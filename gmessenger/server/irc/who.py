@@ -124,8 +124,9 @@ def _flags(handler: IrcHandler, row: WhoRow) -> str:
 def _reply(handler: IrcHandler, row: WhoRow, query: WhoQuery) -> Reply:
     if query.fields:
         values = [value(handler, row, query) for letter, value in FIELDS.items() if letter in query.fields]
-        reply = handler.numeric(RPL_WHOSPCRPL, *values)
-        return Reply(reply.source, reply.command, reply.params, is_text="r" in query.fields)
+        if "r" in query.fields:  # the last, and a text
+            return handler.numeric(RPL_WHOSPCRPL, *values[:-1], text=values[-1])
+        return handler.numeric(RPL_WHOSPCRPL, *values)
     user, users = row.user, handler.network.users
     return handler.numeric(
         RPL_WHOREPLY,
