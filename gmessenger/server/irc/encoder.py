@@ -89,8 +89,7 @@ class OutboxEncoder:
             if self._handler.is_own(message.id):
                 return self._encode_own(message, self._returning.pop(message.id or "", None))
             if self.playback.is_active:
-                lines = self._formatter.replies(message, self._handler.capabilities)
-                return _join(self.playback.add(message, lines))
+                return _join(self.playback.add(message, self._formatter))
         return self._formatter.encode(message, self._handler.bits)
 
     def _encode_own(self, message: Message, sent: IrcMessage | None) -> bytes:

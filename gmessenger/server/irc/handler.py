@@ -16,14 +16,15 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.multiline_batches import MultilineReceiver
 from gmessenger.server.irc.network import IrcNetwork
-from gmessenger.server.irc.replies import Reply, ReplyBuffer
+from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, fit_params
 from gmessenger.server.irc.users import Card
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.protocol.handler import ProtocolHandler
-from gmessenger.wire.irc.lines import quote_param
+from gmessenger.wire.irc.lines import MAX_BODY, quote_param
 from gmessenger.wire.irc.numerics import Numeric
 
-UNKNOWN_NICK: Final = "*"
+MAX_NUMERIC_PARAMS: Final = MAX_BODY - len(": 000 ") - len(" :") - 4
+"""Bytes of the parameters of a numeric before its text, and of the server's name, so that the text has a character."""
 MAX_READ_MARKS: Final = 100
 
 
@@ -170,7 +171,8 @@ class IrcHandler(ProtocolHandler):
 
     def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
         """Return a numeric for this client. `params` may be what the client has sent."""
-        head, source = (self.nick, *map(quote_param, params)), self.network.server_name
+        source = self.network.server_name
+        head = fit_params(self.nick, [quote_param(param) for param in params], MAX_NUMERIC_PARAMS - len(source))
         if text is None and not numeric.text:
             return Reply(source, numeric.code, head)
         return Reply(source, numeric.code, (*head, numeric.text if text is None else text), is_text=True)

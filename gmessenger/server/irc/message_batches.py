@@ -8,8 +8,8 @@ from gmessenger.constants import ONLINE
 from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler, IrcMessage
-from gmessenger.server.irc.message_commands import CTCP, shown_name
-from gmessenger.server.irc.messages import MAX_LINE
+from gmessenger.server.irc.message_commands import shown_name
+from gmessenger.server.irc.messages import CTCP, MAX_LINE
 from gmessenger.server.irc.network import is_service
 
 ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)

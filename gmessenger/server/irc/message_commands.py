@@ -10,7 +10,7 @@ from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
 from gmessenger.server.irc.handler import IrcHandler, IrcMessage, ResponseGroup
-from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, CTCP, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
 from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
@@ -19,7 +19,6 @@ from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
-CTCP: Final = "\x01"
 BATCH_TAG: Final = "batch"
 CERTAIN_TO_FIT: Final = 40
 """Characters that fit a line whatever the names before them are."""

@@ -22,7 +22,7 @@ FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
 }
 """Modes without a parameter: the rule, and its values where the mode is set and where it is not."""
 VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"l": ("most", 0), "k": ("key", "")}
-"""Modes with a parameter: the rule, and its value where the mode is not set. A key is the last: it may have a colon."""
+"""Modes with a parameter: the rule, and its value where the mode is not set."""
 MASK_LETTERS: Final[dict[MaskKind, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
 """Modes that are lists of masks."""
 ALWAYS_SET: Final = "n"
@@ -88,6 +88,15 @@ def join_changes(changes: list[tuple[str, str, str | None]]) -> list[str]:
         text += letter if sign == last else sign + letter
         last = sign
     return [text, *[value for _, _, value in changes if value is not None]]
+
+
+def split_changes(changes: list[tuple[str, str, str | None]], room: int) -> Iterator[list[str]]:
+    """Yield changes as the parameters of MODE lines: one line, or one for each where the values do not fit `room`."""
+    params = join_changes(changes)
+    if len(" ".join(params).encode()) <= room:
+        yield params
+    else:
+        yield from (join_changes([change]) for change in changes)
 
 
 def current_rule(rules: RoomRules, letter: str) -> RuleValue:

@@ -32,6 +32,8 @@ EVERYBODY: Final = frozenset({"*", "0"})
 MAX_ROWS: Final = 500
 NO_ADDRESS: Final = "255.255.255.255"
 MAX_QUERY_TYPE: Final = 3
+REALNAME: Final = "r"
+"""The last field, a text."""
 
 
 class WhoQuery(Struct, frozen=True):
@@ -124,9 +126,8 @@ def _flags(handler: IrcHandler, row: WhoRow) -> str:
 def _reply(handler: IrcHandler, row: WhoRow, query: WhoQuery) -> Reply:
     if query.fields:
         values = [value(handler, row, query) for letter, value in FIELDS.items() if letter in query.fields]
-        if "r" in query.fields:  # the last, and a text
-            return handler.numeric(RPL_WHOSPCRPL, *values[:-1], text=values[-1])
-        return handler.numeric(RPL_WHOSPCRPL, *values)
+        realname = values.pop() if REALNAME in query.fields else None
+        return handler.numeric(RPL_WHOSPCRPL, *values, text=realname)
     user, users = row.user, handler.network.users
     return handler.numeric(
         RPL_WHOREPLY,
@@ -157,6 +158,6 @@ FIELDS: Final[dict[str, Callable[[IrcHandler, WhoRow, WhoQuery], str]]] = {
     "l": lambda handler, row, query: str(idle_seconds(handler, row.user) or 0),
     "a": lambda handler, row, query: row.user.account.name if row.user.account is not None else "0",
     "o": lambda handler, row, query: "n/a",
-    "r": lambda handler, row, query: handler.network.users.realname(row.user.name),
+    REALNAME: lambda handler, row, query: handler.network.users.realname(row.user.name),
 }
 """The fields of WHOX, in the order in which they are answered."""
