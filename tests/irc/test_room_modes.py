@@ -95,7 +95,7 @@ def test_a_key_that_jim_has_set_is_told(irc: IrcServer, connector: Connector) ->
     irc.join("#alley", hank)
     bobby.request("rule", room="#alley", set={"key": "sänd", "most": 5})
     (line,) = hank.sync()
-    assert line.params == ["#alley", "+lk", "5", "sänd"]
+    assert line.params == ["#alley", "+kl", "sänd", "5"]
     assert "JOIN" in commands(irc.log_in("dale").ask("JOIN #alley sänd"))
 
 

@@ -21,7 +21,7 @@ FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
     "R": ("guests", False, True),
 }
 """Modes without a parameter: the rule, and its values where the mode is set and where it is not."""
-VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"l": ("most", 0), "k": ("key", "")}
+VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"k": ("key", ""), "l": ("most", 0)}
 """Modes with a parameter: the rule, and its value where the mode is not set."""
 MASK_LETTERS: Final[dict[MaskKind, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
 """Modes that are lists of masks."""
