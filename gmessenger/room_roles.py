@@ -27,7 +27,7 @@ def has_rank(role: RoomRole, least: RoomRole) -> bool:
 def may_act_on(actor: RoomRole, other: RoomRole, *, needs_owner: bool = True) -> bool:
     """Return whether a role may remove members of another role, or change it: moderators and owners, lower ones.
 
-    `needs_owner`: the room always has an owner, whom nobody removes. In another, owners may act on each other, too.
+    `needs_owner`: the room always has an owner, who cannot be removed. In another, owners may act on each other, too.
     """
     is_equal = actor == other == "owner" and not needs_owner
     return is_equal or (has_rank(actor, "moderator") and ROLE_RANKS[actor] > ROLE_RANKS[other])

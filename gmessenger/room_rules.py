@@ -39,7 +39,7 @@ class RoomRules(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             max_length=MAX_KEY,
-            pattern=r"^[^\s,]*$",
+            pattern=r"^([^\s\x00-\x1f\x7f-\x9f,:][^\s\x00-\x1f\x7f-\x9f,]*)?\Z",
             description="What who is not invited must give to join; empty: nothing.",
         ),
     ] = ""

@@ -17,7 +17,7 @@ from gmessenger.server.net.tls import CertificateManager
 from gmessenger.server.ports import BoundPort, ServerPorts
 
 if TYPE_CHECKING:
-    from gmessenger.server.irc.users import UserDirectory
+    from gmessenger.server.irc.users import UserRegistry
     from gmessenger.server.web.endpoint import WebEndpoint
     from gmessenger.server.web.routes import Route
 
@@ -38,7 +38,7 @@ class EndpointTable:
         started_at: float,
         is_stopping: Callable[[], bool],
         file_routes: Sequence[Route],
-        irc_users: Callable[[], UserDirectory],
+        irc_users: Callable[[], UserRegistry],
     ) -> None:
         """Make the endpoints.
 
@@ -77,7 +77,7 @@ class EndpointTable:
         for web in self._web_endpoints:
             web.stop()
 
-    def _create_irc_frontend(self, users: UserDirectory, started_at: float) -> Frontend:
+    def _create_irc_frontend(self, users: UserRegistry, started_at: float) -> Frontend:
         # Imported late: most servers speak no IRC.
         from gmessenger.server.irc.frontend import create_irc_frontend
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
     from gmessenger.cluster.peers import ClusterPeers
     from gmessenger.server.health import HealthServer
-    from gmessenger.server.irc.users import UserDirectory
+    from gmessenger.server.irc.users import UserRegistry
     from gmessenger.server.push.client import PushNetwork
     from gmessenger.server.push.sender import PushSender
     from gmessenger.server.web.files import FileRoutes
@@ -138,7 +138,7 @@ class Server:
         self.started_at = time.time()
         self.stopping = False
         self.file_routes: FileRoutes | None = None
-        self._irc_users: UserDirectory | None = None
+        self._irc_users: UserRegistry | None = None
         self._stopped = Event()
         self._listeners: list[ClientListener] = []
         self._retention_greenlet: Greenlet[..., object] | None = None
@@ -205,13 +205,13 @@ class Server:
         self._control = self._create_control(password_verifier)
         self.health = self._create_health() if options.health else None
 
-    def _get_irc_users(self) -> UserDirectory:
-        """Return how users are shown on IRC: rooms have masks of it, which hold for everybody."""
+    def _get_irc_users(self) -> UserRegistry:
+        """Return how users are shown on IRC: rooms have masks of it, which hold for all users."""
         # Imported late: most servers speak no IRC, and have rooms without masks.
-        from gmessenger.server.irc.users import UserDirectory
+        from gmessenger.server.irc.users import UserRegistry
 
         if self._irc_users is None:
-            self._irc_users = UserDirectory(self.messenger)
+            self._irc_users = UserRegistry(self.messenger)
         return self._irc_users
 
     def _create_notify_command(self) -> NotifyCommand | None:

@@ -12,6 +12,7 @@ from gmessenger.chat.auth import LoginThrottle
 from gmessenger.chat.moderation import operator_name
 from gmessenger.chat.ratelimit import Limits, RateLimit
 from gmessenger.chat.records import About, Account
+from gmessenger.chat.room import Room
 from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.room_rights import RoomActor
 from gmessenger.chat.session import Session
@@ -53,6 +54,9 @@ class ModeratedChat(InMemoryChat):
         self.messenger.act_as(session or self.gus, name, password)
 
 
+ROOM = Room("#dev", "#dev", "", None)
+
+
 @pytest.fixture
 def chat() -> ModeratedChat:
     return ModeratedChat()
@@ -62,11 +66,11 @@ def test_a_guest_acts_in_the_name_of_the_account(chat: ModeratedChat, caplog: py
     with pytest.raises(OperatorsOnly):
         operator_name(chat.gus)
     with pytest.raises(NotOwner):
-        RoomActor.of(chat.gus)
+        RoomActor.of(chat.gus, ROOM)
     with caplog.at_level(logging.INFO, "gmessenger"):
         chat.act()
     assert (chat.gus.role, operator_name(chat.gus)) == (OPERATOR_ROLE, "Boss")
-    assert RoomActor.of(chat.gus) == RoomActor("Boss", None, chat.gus)
+    assert RoomActor.of(chat.gus, ROOM) == RoomActor("Boss", None, chat.gus)
     assert [record.fields["by"] for record in caplog.records] == ["Boss"]  # type: ignore[attr-defined]
     assert (chat.gus.account, chat.gus.name) == (None, "gus")
 

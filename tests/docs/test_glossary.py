@@ -27,7 +27,7 @@ ORDINARY: Final = """
     invalid last late left lenient local long many new newest no not of only own plain short such taken too unavailable
     unknown up unreachable use wrong yours
 
-    argument base bound capacity check collect complete connected constant context copy count data database date
+    argument base bound buffer capacity check collect complete connected constant context copy count data database date
     delete detail detect disable disconnected done dump end error escape evictable exchange exec extra failure field
     flow format forward host info input interface interval io keep list loop main malformed manage monitor net
     notify null object open outgoing output pair parse past patch path phase print process processor query race rebuild

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests.irc.conftest import IrcServer
+from tests.support.files import ask, basic, png
 from tests.support.irc_client import IrcClient, commands, find
 from tests.support.native_clients import NativeClient
 
@@ -222,3 +226,16 @@ def test_several_targets_are_answered_in_one_batch(irc: IrcServer, three: list[I
     assert all(line.tags["batch"] == batch for line in answers)
     begin, *answers, end = hank.ask("@label=y PRIVMSG nobody,nowhere :hi")
     assert (commands(answers), end.params) == (["401", "401"], [f"-{begin.params[0][1:]}"])
+
+
+def test_a_file_is_shown_by_its_url(start_irc: Callable[..., IrcServer], tmp_path: Path) -> None:
+    irc = start_irc(web="127.0.0.1:0", web_url="https://chat.example", store=f"sqlite:///{tmp_path}/chat.db")
+    irc.register("dale", PASSWORD)
+    hank, dale = irc.log_in("hank", *TAGS), irc.log_in_natively("dale", PASSWORD)
+    port = irc.app.web_port
+    assert port is not None
+    named = {"Content-Type": "image/png", "Content-Disposition": "attachment; filename=cat.png"}
+    answer = ask(port, "POST", "/file", basic("dale", PASSWORD) | named, png())
+    dale.request("msg", to="hank", message="look", file=answer.id)
+    (seen,) = hank.sync()
+    assert seen.params[1] == f"look https://chat.example{answer.headers['Location']}"

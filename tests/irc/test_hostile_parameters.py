@@ -65,7 +65,7 @@ def test_nothing_fails(irc: IrcServer, template: str, is_account: bool) -> None:
     hank = irc.log_in("hank", *CAPS, password=PASSWORD if is_account else None)
     irc.join("#dev", hank)
     for one in HOSTILE:
-        for two in (HOSTILE if "{1}" in template else ("",)):
+        for two in HOSTILE if "{1}" in template else ("",):
             answer = hank.ask(f"@label=x {template.format(one, two)}" if template[0] != "@" else template.format(one))
             assert "400" not in commands(answer), (template, one, two)
             if template[0] != "@" and not template.startswith(("PRIVMSG", "BATCH")):

@@ -165,7 +165,7 @@ def test_user_modes_are_ones_own(irc: IrcServer) -> None:
 def test_silence_blocks_a_nick(irc: IrcServer) -> None:
     hank, dale = irc.log_in("hank"), irc.log_in("dale")
     assert find(hank.ask("SILENCE +dale"), "SILENCE").params == ["+dale!*@*"]
-    assert [line.params for line in hank.ask("SILENCE")][0] == ["hank", "hank", "dale!*@*"]
+    assert next(line.params for line in hank.ask("SILENCE")) == ["hank", "hank", "dale!*@*"]
     assert commands(dale.ask("PRIVMSG hank :hi")) == ["531"]
     assert find(dale.ask("ISON hank"), "303").params[1] == ""
     assert commands(hank.ask("SILENCE -dale!*@*", "SILENCE")) == ["SILENCE", "272"]

@@ -139,6 +139,24 @@ def test_without_batch_it_comes_between_two_notices_with_its_times(missed: IrcSe
     assert all(line.params[1][0] == "[" for line in lines if line.command == "PRIVMSG")
 
 
+def test_the_time_before_a_text_costs_none_of_it(missed: IrcServer) -> None:
+    dale = next(client for client in missed.clients if isinstance(client, IrcClient) and client.nick == "dale")
+    long = "x" * 430
+    dale.ask(f"PRIVMSG #dev :{long}")
+    hank, lines = log_in(missed.port)
+    missed.clients.append(hank)
+    assert "".join(texts(lines)).count("x") == len(long)
+
+
+def test_an_action_is_still_one(missed: IrcServer) -> None:
+    dale = next(client for client in missed.clients if isinstance(client, IrcClient) and client.nick == "dale")
+    dale.ask("PRIVMSG #dev :\x01ACTION waves\x01")
+    hank, lines = log_in(missed.port, "batch")
+    missed.clients.append(hank)
+    action = next(line.params[1] for line in lines if "waves" in line.params[-1])
+    assert action.startswith("\x01ACTION [") and action.endswith("] waves\x01")
+
+
 @pytest.mark.parametrize("missed", [2], indirect=True)
 def test_what_is_too_much_is_left_out_with_a_hint(missed: IrcServer) -> None:
     hank, lines = log_in(missed.port, *CAPS)

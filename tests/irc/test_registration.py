@@ -251,3 +251,32 @@ def test_the_rooms_of_an_account_are_joined_at_login(irc: IrcServer) -> None:
     again.send(f"PASS :{PASSWORD}", "NICK hank", "USER x 0 * :x")
     assert again.expect("JOIN").params[0] == "#alley"
     assert again.expect("353").params[-1].lstrip("~@+") == "hank"
+
+
+def test_a_guest_may_take_another_name(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    irc.join("#alley", hank, dale)
+    irc.join("#den", hank, dale)
+    assert [(line.command, line.params) for line in hank.ask("NICK Strickland")] == [("NICK", ["Strickland"])]
+    seen = dale.sync()
+    assert [(line.command, line.params, line.source.partition("!")[0]) for line in seen] == [
+        ("NICK", ["Strickland"], "hank")
+    ]
+    hank.ask("PRIVMSG #alley :it is me")
+    assert find(dale.sync(), "PRIVMSG").source.startswith("Strickland!~user@")
+    assert irc.log_in("hank").nick == "hank"  # the name is free
+
+
+@pytest.mark.parametrize(("nick", "numeric"), [("dale", "433"), ("peggy", "433"), ("a[b", "432"), ("", "431")])
+def test_a_name_that_a_guest_cannot_take_is_refused(irc: IrcServer, nick: str, numeric: str) -> None:
+    irc.register("peggy", PASSWORD)
+    hank = irc.log_in("hank")
+    irc.log_in("dale")
+    assert commands(hank.ask(f"NICK :{nick}")) == [numeric]
+    assert hank.ask("NICK hank") == []
+
+
+def test_an_account_has_its_own_name(irc: IrcServer) -> None:
+    irc.register("hank", PASSWORD)
+    hank = irc.log_in("hank", password=PASSWORD)
+    assert commands(hank.ask("NICK dale")) == ["447"]

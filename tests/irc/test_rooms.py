@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gmessenger.server.irc import room_views
 from tests.irc.conftest import SERVER, IrcServer, register
 from tests.support.accounts import PASSWORD
 from tests.support.irc_client import commands, find
@@ -233,6 +236,21 @@ def test_names_of_many_fill_lines(irc: IrcServer) -> None:
     lines = [line for line in hank.ask("NAMES #alley") if line.command == "353"]
     assert len(lines) == 2
     assert {name for line in lines for name in line.params[3].split()} == {"@hank", *(each.nick for each in others)}
+
+
+def test_names_that_are_sent_in_parts_are_all_there(irc: IrcServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_views, "NAMES_PART", 3)
+    hank = irc.log_in("hank")
+    others = [irc.log_in(f"guest{number}") for number in range(6)]
+    irc.join("#alley", hank, *others)
+    late = irc.log_in("late")
+    for answer in (late.ask("NAMES #alley"), late.ask("JOIN #alley")):
+        lines = [line for line in answer if line.command == "353"]
+        assert [len(line.params[3].split()) for line in lines][:2] == [3, 3]
+        listed = {name for line in lines for name in line.params[3].split()}
+        assert listed - {"late"} == {"@hank", *(each.nick for each in others)}
+        assert answer[-1].command == "366"
+    assert "late" in listed
 
 
 def test_rooms_are_listed_as_asked(irc: IrcServer) -> None:

@@ -279,7 +279,7 @@ class ServerOptions(IrcOptions):
     )
     min_password: int = option(
         MIN_PASSWORD_BYTES,
-        count(1, 64),
+        count(1),
         "the fewest bytes that a new password may have; passwords that are kept already go on being valid",
         "to demand longer ones",
     )

@@ -18,7 +18,7 @@ from gmessenger.wire.irc.numerics import ERR_CANNOTSENDTOCHAN
 
 DCC: Final = "\x01DCC"
 UNANSWERED: Final = (Blocked, Muted, RateLimited)
-"""Errors that nobody wants to read about each of their keystrokes."""
+"""Errors that are not worth a line for each keystroke."""
 REACTIONS: Final = {REACT_TAG: "react", UNREACT_TAG: "unreact"}
 
 

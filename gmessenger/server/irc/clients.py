@@ -15,7 +15,7 @@ MAX_MONITORED: Final = 200
 """Names that one client may monitor."""
 
 
-class Client(Protocol):
+class RegisteredClient(Protocol):
     """What the registry needs of a connection that is registered."""
 
     capabilities: Capability
@@ -27,13 +27,13 @@ class Client(Protocol):
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether nobody can read what is sent on the way."""
+        """Whether what is sent cannot be read on the way."""
 
     def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
         """Return a numeric for this client."""
 
     def offer(self, *replies: Reply) -> None:
-        """Send lines that nobody has asked for, unless the client reads too slowly. Never blocks."""
+        """Send lines that were not asked for, unless the client reads too slowly. Never blocks."""
 
 
 class ClientRegistry:
@@ -43,41 +43,41 @@ class ClientRegistry:
         """`source` returns `nick!user@host` of a name."""
         self._messenger = messenger
         self._source = source
-        self._clients: dict[str, list[Client]] = {}
-        self._monitoring: dict[str, dict[Client, None]] = {}
+        self._clients: dict[str, list[RegisteredClient]] = {}
+        self._monitoring: dict[str, dict[RegisteredClient, None]] = {}
         messenger.router.watchers.append(self._announce_presence)
 
-    def __iter__(self) -> Iterator[Client]:
+    def __iter__(self) -> Iterator[RegisteredClient]:
         """Iterate over all clients. Some may leave meanwhile."""
         for clients in list(self._clients.values()):
             yield from clients
 
-    def add(self, client: Client) -> None:
+    def add(self, client: RegisteredClient) -> None:
         """Add a client whose registration is complete."""
         self._clients.setdefault(client.key, []).append(client)
 
-    def remove(self, client: Client, key: str) -> None:
+    def remove(self, client: RegisteredClient, key: str) -> None:
         """Forget a client, which has had this folded nick; what it monitors is kept."""
         left = [other for other in self._clients.pop(key, ()) if other is not client]
         if left:
             self._clients[key] = left
 
-    def rename(self, client: Client, former_key: str) -> None:
+    def rename(self, client: RegisteredClient, former_key: str) -> None:
         """Move a client whose nick has changed from its former folded nick."""
         self.remove(client, former_key)
         self.add(client)
 
-    def of(self, key: str) -> list[Client]:
+    def of(self, key: str) -> list[RegisteredClient]:
         """Return the clients of a folded name."""
         return self._clients.get(key, [])
 
     # -- monitored names
 
-    def monitor(self, client: Client, key: str) -> None:
+    def monitor(self, client: RegisteredClient, key: str) -> None:
         """Tell a client from now on when a folded name comes or goes. The caller limits how many it monitors."""
         self._monitoring.setdefault(key, {})[client] = None
 
-    def unmonitor(self, client: Client, key: str) -> None:
+    def unmonitor(self, client: RegisteredClient, key: str) -> None:
         """Do not tell it any more."""
         clients = self._monitoring.get(key, {})
         clients.pop(client, None)
@@ -106,7 +106,7 @@ class ClientRegistry:
         line: Reply,
         capability: Capability,
         told: Collection[str] = (),
-        actor: Client | None = None,
+        actor: RegisteredClient | None = None,
     ) -> None:
         """Send a line about a folded name to the clients that negotiated the capability, and may know of it.
 
@@ -120,7 +120,7 @@ class ClientRegistry:
             if not is_hidden(key, client.key):
                 client.offer(line)
 
-    def _audience(self, key: str) -> dict[Client, None]:
+    def _audience(self, key: str) -> dict[RegisteredClient, None]:
         clients = dict.fromkeys(client for other in self._room_mates(key) for client in self.of(other))
         for client in self._monitoring.get(key, ()):
             if Capability.EXTENDED_MONITOR in client.capabilities:

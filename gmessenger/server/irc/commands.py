@@ -9,8 +9,8 @@ from typing import Final
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc import (
     accounts,
-    chatting,
     history,
+    message_commands,
     monitor,
     multiline,
     operators,
@@ -47,7 +47,7 @@ CommandHandler = Callable[[IrcHandler, Line], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandRow:
     """How a command is handled.
 
     `handle`: after the registration. `before`: before it; None where that is refused. `least`: the parameters that it
@@ -103,119 +103,121 @@ def _ignore(handler: IrcHandler, line: Line) -> None:
     """Do nothing."""
 
 
-COMMANDS: Final[dict[str, Command]] = {
-    "ADMIN": Command(queries.admin),
-    "AUTHENTICATE": Command(
+COMMANDS: Final[dict[str, CommandRow]] = {
+    "ADMIN": CommandRow(queries.admin),
+    "AUTHENTICATE": CommandRow(
         sasl.authenticate, 1, before=sasl.authenticate, usage="PLAIN, then <response>", help="logs in as an account"
     ),
-    "AWAY": Command(
+    "AWAY": CommandRow(
         own_user.away,
         before=own_user.set_early_away,
         usage="[:<message>]",
         help="says that you are away; without a message, that you are back",
     ),
-    "BATCH": Command(
+    "BATCH": CommandRow(
         multiline.batch,
         1,
         is_message=True,
         usage="+<reference> draft/multiline <target> | -<reference>",
         help="begins and ends a message of several lines",
     ),
-    "CAP": Command(registration.negotiate, 1, 0.5, before=registration.negotiate, is_always_allowed=True),
-    "CHATHISTORY": Command(
+    "CAP": CommandRow(registration.negotiate, 1, 0.5, before=registration.negotiate, is_always_allowed=True),
+    "CHATHISTORY": CommandRow(
         history.chathistory,
         0,
         5,
         usage="LATEST|BEFORE|AFTER|AROUND|BETWEEN|TARGETS <parameters>",
         help="lists what was said",
     ),
-    "CLOSE": Command(operators.close_room, 1, usage="<#room> [:<reason>]", help="closes a room; for operators"),
-    "DLINE": Command(
+    "CLOSE": CommandRow(operators.close_room, 1, usage="<#room> [:<reason>]", help="closes a room; for operators"),
+    "DLINE": CommandRow(
         operators.ban_address, 1, usage="[<minutes>] <address> [:<reason>]", help="bans a network; for operators"
     ),
-    "HELP": Command(_help, usage="[<command>]", help="lists the commands, or says what one does"),
-    "HELPOP": Command(_help, usage="[<command>]", help="is HELP"),
-    "HISTORY": Command(
+    "HELP": CommandRow(_help, usage="[<command>]", help="lists the commands, or says what one does"),
+    "HELPOP": CommandRow(_help, usage="[<command>]", help="is HELP"),
+    "HISTORY": CommandRow(
         history.show_history,
         1,
         5,
         usage="<nick or #room> [<count>]",
         help="shows the latest messages, also to clients without chathistory",
     ),
-    "INFO": Command(queries.info),
-    "INVITE": Command(rooms.invite, 2, 2),
-    "ISON": Command(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
-    "JOIN": Command(rooms.join, 1, 0),
-    "KICK": Command(rooms.kick, 2),
-    "KILL": Command(
+    "INFO": CommandRow(queries.info),
+    "INVITE": CommandRow(rooms.invite, 2, 2),
+    "ISON": CommandRow(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
+    "JOIN": CommandRow(rooms.join, 1, 0),
+    "KICK": CommandRow(rooms.kick, 2),
+    "KILL": CommandRow(
         operators.kill, 1, usage="<nick> [:<reason>]", help="ends the connections of a nick; for operators"
     ),
-    "KLINE": Command(operators.ban_name, 1, usage="[<minutes>] <nick> [:<reason>]", help="bans a nick; for operators"),
-    "LINKS": Command(queries.links),
-    "LIST": Command(room_lists.list_rooms, 0, 2),
-    "LUSERS": Command(queries.lusers),
-    "MARKREAD": Command(
+    "KLINE": CommandRow(
+        operators.ban_name, 1, usage="[<minutes>] <nick> [:<reason>]", help="bans a nick; for operators"
+    ),
+    "LINKS": CommandRow(queries.links),
+    "LIST": CommandRow(room_lists.list_rooms, 0, 2),
+    "LUSERS": CommandRow(queries.lusers),
+    "MARKREAD": CommandRow(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"
     ),
-    "MODE": Command(_mode, 1, usage="<nick or #room> [<modes>]", help="shows or changes modes"),
-    "MONITOR": Command(
+    "MODE": CommandRow(_mode, 1, usage="<nick or #room> [<modes>]", help="shows or changes modes"),
+    "MONITOR": CommandRow(
         monitor.monitor,
         1,
         2,
         usage="+|-|C|L|S [<nick>{,<nick>}]",
         help="lists nicks of which you are told when they come and go",
     ),
-    "MOTD": Command(queries.motd),
-    "MUTE": Command(operators.mute, 1, usage="[<minutes>] <nick> [:<reason>]", help="mutes a nick; for operators"),
-    "NAMES": Command(room_lists.names),
-    "NICK": Command(registration.change_nick, 0, before=registration.set_nick),
-    "NICKSERV": Command(
+    "MOTD": CommandRow(queries.motd),
+    "MUTE": CommandRow(operators.mute, 1, usage="[<minutes>] <nick> [:<reason>]", help="mutes a nick; for operators"),
+    "NAMES": CommandRow(room_lists.names),
+    "NICK": CommandRow(registration.change_nick, 0, before=registration.set_nick),
+    "NICKSERV": CommandRow(
         services.ask_service, is_always_allowed=True, usage="<command>", help="asks NickServ; NICKSERV HELP says what"
     ),
-    "NOTICE": Command(chatting.say, 0, 0, is_message=True),
-    "NS": Command(services.ask_service, is_always_allowed=True, usage="<command>", help="is NICKSERV"),
-    "OPEN": Command(operators.open_room, 1, usage="<#room>", help="opens a closed room; for operators"),
-    "OPER": Command(
+    "NOTICE": CommandRow(message_commands.say, 0, 0, is_message=True),
+    "NS": CommandRow(services.ask_service, is_always_allowed=True, usage="<command>", help="is NICKSERV"),
+    "OPEN": CommandRow(operators.open_room, 1, usage="<#room>", help="opens a closed room; for operators"),
+    "OPER": CommandRow(
         operators.become_operator, 2, usage="<name> <password>", help="gives you the rights of an operator"
     ),
-    "PART": Command(rooms.part, 1),
-    "PASS": Command(registration.set_password, 1, before=registration.set_password),
-    "PING": Command(queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True),
-    "PONG": Command(_pong, 0, 0.01, before=_ignore, is_always_allowed=True),
-    "PRIVMSG": Command(chatting.say, 0, 0, is_message=True),
-    "QUIT": Command(_quit, 0, 0, before=_quit, is_always_allowed=True),
-    "REDACT": Command(
+    "PART": CommandRow(rooms.part, 1),
+    "PASS": CommandRow(registration.set_password, 1, before=registration.set_password),
+    "PING": CommandRow(queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True),
+    "PONG": CommandRow(_pong, 0, 0.01, before=_ignore, is_always_allowed=True),
+    "PRIVMSG": CommandRow(message_commands.say, 0, 0, is_message=True),
+    "QUIT": CommandRow(_quit, 0, 0, before=_quit, is_always_allowed=True),
+    "REDACT": CommandRow(
         redaction.redact, 2, is_message=True, usage="<target> <msgid> [:<reason>]", help="removes a message"
     ),
-    "REGISTER": Command(
+    "REGISTER": CommandRow(
         accounts.register,
         3,
         before=accounts.refuse_early,
         usage="*|<nick> *|invite:<code> <password>",
         help="makes your nick an account",
     ),
-    "SEARCH": Command(search.search, 1, 5, usage="<attributes>", help="finds messages with words in them"),
-    "SETNAME": Command(own_user.set_realname, 1, 5, usage=":<realname>", help="changes your realname"),
-    "SILENCE": Command(
+    "SEARCH": CommandRow(search.search, 1, 5, usage="<attributes>", help="finds messages with words in them"),
+    "SETNAME": CommandRow(own_user.set_realname, 1, 5, usage=":<realname>", help="changes your realname"),
+    "SILENCE": CommandRow(
         own_user.silence,
         usage="[+|-<nick>]",
         help="blocks a nick, or lists those that are",
     ),
-    "STATS": Command(operators.say_stats, usage="u|k", help="says since when the server is up, or the bans"),
-    "TAGMSG": Command(tag_messages.say_tags, 0, 0, is_message=True),
-    "TIME": Command(queries.time),
-    "TOPIC": Command(rooms.topic, 1),
-    "UNDLINE": Command(operators.unban_address, 1, usage="<address>", help="lifts a ban; for operators"),
-    "UNKLINE": Command(operators.unban_name, 1, usage="<nick>", help="lifts a ban; for operators"),
-    "UNMUTE": Command(operators.unmute, 1, usage="<nick>", help="lets a nick speak again; for operators"),
-    "USER": Command(registration.set_user, 4, before=registration.set_user),
-    "USERHOST": Command(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
-    "VERIFY": Command(
+    "STATS": CommandRow(operators.say_stats, usage="u|k", help="says since when the server is up, or the bans"),
+    "TAGMSG": CommandRow(tag_messages.say_tags, 0, 0, is_message=True),
+    "TIME": CommandRow(queries.time),
+    "TOPIC": CommandRow(rooms.topic, 1),
+    "UNDLINE": CommandRow(operators.unban_address, 1, usage="<address>", help="lifts a ban; for operators"),
+    "UNKLINE": CommandRow(operators.unban_name, 1, usage="<nick>", help="lifts a ban; for operators"),
+    "UNMUTE": CommandRow(operators.unmute, 1, usage="<nick>", help="lets a nick speak again; for operators"),
+    "USER": CommandRow(registration.set_user, 4, before=registration.set_user),
+    "USERHOST": CommandRow(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
+    "VERIFY": CommandRow(
         accounts.verify, 2, before=accounts.refuse_early, usage="<account> <code>", help="is not needed here"
     ),
-    "VERSION": Command(queries.version),
-    "WHO": Command(who.who, 0, 3, usage="[<nick, mask or #room> [<flags>]]", help="lists users"),
-    "WHOIS": Command(whois.whois, 0, 2, usage="<nick>", help="says what is known of a user"),
-    "WHOWAS": Command(whois.whowas, usage="<nick> [<count>]", help="says who had a nick and has left lately"),
+    "VERSION": CommandRow(queries.version),
+    "WHO": CommandRow(who.who, 0, 3, usage="[<nick, mask or #room> [<flags>]]", help="lists users"),
+    "WHOIS": CommandRow(whois.whois, 0, 2, usage="<nick>", help="says what is known of a user"),
+    "WHOWAS": CommandRow(whois.whowas, usage="<nick> [<count>]", help="says who had a nick and has left lately"),
 }
 """The commands. Any other is answered that it is unknown."""

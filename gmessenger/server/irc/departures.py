@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from gmessenger.names import fold
-from gmessenger.server.irc.users import UserDirectory
+from gmessenger.server.irc.users import UserRegistry
 from gmessenger.wire.irc.masks import split_source
 
 MAX_DEPARTURES: Final = 200
@@ -29,7 +29,7 @@ class Departure(Struct, frozen=True):
 class DepartureLog:
     """Remembers the latest names that went offline. No method blocks."""
 
-    def __init__(self, users: UserDirectory, clock: Callable[[], float]) -> None:
+    def __init__(self, users: UserRegistry, clock: Callable[[], float]) -> None:
         self._users = users
         self._clock = clock
         self._departures: deque[Departure] = deque(maxlen=MAX_DEPARTURES)

@@ -23,7 +23,7 @@ from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import message_refusal, redaction_refusal
 from gmessenger.server.irc.event_lines import EVENT_LINES
-from gmessenger.server.irc.handler import IrcHandler, SentMessage
+from gmessenger.server.irc.handler import IrcHandler, IrcMessage
 from gmessenger.server.irc.messages import MessageFormatter
 from gmessenger.server.irc.playback import Playback
 from gmessenger.server.irc.read_marks import ReadReceiptReader
@@ -40,7 +40,7 @@ class OutboxEncoder:
         self._handler = handler
         self._acks = acks
         self._formatter = MessageFormatter(handler.network)
-        self._returning: dict[str, SentMessage] = {}
+        self._returning: dict[str, IrcMessage] = {}
         """Messages with a label that were stored, and come back to their sender."""
         self.playback = Playback(handler)
         self._receipts = ReadReceiptReader(handler)
@@ -89,11 +89,10 @@ class OutboxEncoder:
             if self._handler.is_own(message.id):
                 return self._encode_own(message, self._returning.pop(message.id or "", None))
             if self.playback.is_active:
-                lines = self._formatter.replies(message, self._handler.capabilities)
-                return _join(self.playback.add(message, lines))
+                return _join(self.playback.add(message, self._formatter))
         return self._formatter.encode(message, self._handler.bits)
 
-    def _encode_own(self, message: Message, sent: SentMessage | None) -> bytes:
+    def _encode_own(self, message: Message, sent: IrcMessage | None) -> bytes:
         """Return the lines of a message of this connection: its echo, and what it has written to itself."""
         echo = delivered = b""
         if Capability.ECHO_MESSAGE in self._handler.capabilities:
@@ -163,7 +162,7 @@ class OutboxEncoder:
         self._handler.connection.close_gracefully("left")
         return b""
 
-    def _answer(self, sent: SentMessage | None, lines: list[Reply]) -> bytes:
+    def _answer(self, sent: IrcMessage | None, lines: list[Reply]) -> bytes:
         """Return lines as the answer to what was sent, with its label, or in the batch that has it."""
         label = sent.label if sent is not None else None
         if sent is not None and sent.group is not None:

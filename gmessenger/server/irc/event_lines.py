@@ -21,10 +21,18 @@ from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
 from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.modes import MASK_LETTERS, join_changes, role_changes, rule_changes, shown_role
+from gmessenger.server.irc.modes import (
+    MASK_LETTERS,
+    join_changes,
+    role_changes,
+    rule_changes,
+    shown_role,
+    split_changes,
+)
 from gmessenger.server.irc.read_marks import known_marks
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.room_views import join_replies, member_replies
+from gmessenger.wire.irc.lines import MAX_BODY
 
 Lines = list[Reply]
 
@@ -81,7 +89,8 @@ def _role(handler: IrcHandler, event: RoomEvent) -> Lines:
     changes: list[tuple[str, str, str | None]] = [
         (sign, letter, event.name) for sign, letter in role_changes(role, former, all_prefixes=has_all)
     ]
-    return [Reply(source, "MODE", (event.room, *join_changes(changes)))] if changes else []
+    left = MAX_BODY - len(f":{source} MODE {event.room} ".encode())
+    return [Reply(source, "MODE", (event.room, *params)) for params in split_changes(changes, left) if changes]
 
 
 def _mode_of_name(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:

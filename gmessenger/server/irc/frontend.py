@@ -10,14 +10,14 @@ from gmessenger.errors import TlsRequired
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.protocol import OPENING_WORDS, IrcProtocol
 from gmessenger.server.irc.replies import encode_refusal
-from gmessenger.server.irc.users import UserDirectory
+from gmessenger.server.irc.users import UserRegistry
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.frontend import Frontend
 from gmessenger.wire.protocol_detection import EXPECTED, REJECTIONS, detect_protocol
 
 
 def create_irc_frontend(
-    messenger: Messenger, users: UserDirectory, options: Callable[[], ServerOptions], started_at: float
+    messenger: Messenger, users: UserRegistry, options: Callable[[], ServerOptions], started_at: float
 ) -> Frontend:
     """Return the frontend of IRC for a messenger. `options` returns the present ones; `started_at`: Unix seconds."""
     network = IrcNetwork(messenger, users, options, started_at)

@@ -16,14 +16,15 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.multiline_batches import MultilineReceiver
 from gmessenger.server.irc.network import IrcNetwork
-from gmessenger.server.irc.replies import Reply, ReplyBuffer
+from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, fit_params
 from gmessenger.server.irc.users import Card
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.protocol.handler import ProtocolHandler
-from gmessenger.wire.irc.lines import quote_param
+from gmessenger.wire.irc.lines import MAX_BODY, quote_param
 from gmessenger.wire.irc.numerics import Numeric
 
-UNKNOWN_NICK: Final = "*"
+MAX_NUMERIC_PARAMS: Final = MAX_BODY - len(": 000 ") - len(" :") - 4
+"""Bytes of the parameters of a numeric before its text, and of the server's name, so that the text has a character."""
 MAX_READ_MARKS: Final = 100
 
 
@@ -34,7 +35,7 @@ class ResponseGroup(Struct):
     left: int
 
 
-class SentMessage(Struct):
+class IrcMessage(Struct):
     """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back.
 
     `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove. `group`: of its answer.
@@ -51,7 +52,7 @@ class SentMessage(Struct):
     group: ResponseGroup | None = None
 
 
-class Registration(Struct):
+class RegistrationState(Struct):
     """What has come before 001. `is_negotiating`: `CAP END` is waited for.
 
     `password`: of PASS. `sasl`: what came of a SASL exchange, None while there is none. `nick`: that of NICK.
@@ -103,14 +104,14 @@ class IrcHandler(ProtocolHandler):
         self.capabilities = Capability.NONE
         self.bits = 0
         """The capabilities as a number, with which a message each time is decided faster."""
-        self.registration = Registration()
+        self.registration = RegistrationState()
         self.is_registered = False
         self._is_unregistered = True
         network.unregistered_count += 1
         self.is_writing_outbox = False
         """Whether what waits in the session's outbox is written: from the end of the greeting on."""
         self.buffer = ReplyBuffer(network.server_name, None, "")
-        self.sent: dict[str, SentMessage] = {}
+        self.sent: dict[str, IrcMessage] = {}
         self.last_quit = ""
         """Whose end was told last: a guest leaves all rooms at once."""
         self.monitored: dict[str, str] = {}
@@ -132,7 +133,7 @@ class IrcHandler(ProtocolHandler):
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether nobody can read what is sent on the way."""
+        """Whether what is sent cannot be read on the way."""
         return self.connection.is_encrypted
 
     # -- replies to the command that is being handled
@@ -170,7 +171,8 @@ class IrcHandler(ProtocolHandler):
 
     def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
         """Return a numeric for this client. `params` may be what the client has sent."""
-        head, source = (self.nick, *map(quote_param, params)), self.network.server_name
+        source = self.network.server_name
+        head = fit_params(self.nick, [quote_param(param) for param in params], MAX_NUMERIC_PARAMS - len(source))
         if text is None and not numeric.text:
             return Reply(source, numeric.code, head)
         return Reply(source, numeric.code, (*head, numeric.text if text is None else text), is_text=True)
@@ -191,7 +193,7 @@ class IrcHandler(ProtocolHandler):
         return self.network.users.source(self.nick)
 
     def offer(self, *replies: Reply) -> None:
-        """Send lines that nobody has asked for, unless the client reads too slowly. Never blocks."""
+        """Send lines that were not asked for, unless the client reads too slowly. Never blocks."""
         if self.session is not None and self.is_registered:
             data = b"".join([reply.encode() for reply in replies])
             self.session.outbox.offer(EncodedFrames(data, len(data)))

@@ -313,7 +313,7 @@ def _play_back(handler: IrcHandler, target: str, messages: Sequence[StoredMessag
     formatter, playback = MessageFormatter(handler.network), Playback(handler)
     for stored in messages:
         message = message_from_stored(stored, is_own=False)
-        for reply in playback.add(message, formatter.replies(message, handler.capabilities)):
+        for reply in playback.add(message, formatter):
             handler.add(reply)
         flush_if_long(handler)
     for reply in playback.end():

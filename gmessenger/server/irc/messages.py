@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gmessenger.chat.outbox import Message, MessageBatch, Signal, TextBatch
@@ -16,8 +16,10 @@ from gmessenger.wire.irc.timestamps import format_time
 
 MAX_LINE: Final = 510
 """Bytes of a line after its tags, without CRLF."""
-ACTION_START: Final = "\x01ACTION "
-ACTION_END: Final = "\x01"
+CTCP: Final = "\x01"
+"""Begins and ends what is for a client, and not its user."""
+ACTION_START: Final = f"{CTCP}ACTION "
+ACTION_END: Final = CTCP
 EVERYBODY: Final = "$*"
 MAX_UTF8: Final = 4
 """Bytes of a character."""
@@ -205,14 +207,9 @@ class MessageFormatter:
         room = MAX_LINE - len(f":{source} {command} {target} :".encode())
         if message.kind == "action":
             room -= len(ACTION_START) + len(ACTION_END)
-            return [(f"{ACTION_START}{piece}{ACTION_END}", False) for piece in split_text(text, room)]
-        if message.tags is None or CUTS not in message.tags:
-            return split_pieces(text, room)
-        pieces: list[tuple[str, bool]] = []
-        for is_cut, part in enumerate(_cut(text, message.tags[CUTS])):
-            found = split_pieces(part, room)
-            pieces += [(found[0][0], bool(is_cut)), *found[1:]]
-        return pieces
+            pieces = split_text(text.replace(CTCP, ""), room)
+            return [(f"{ACTION_START}{piece}{ACTION_END}", False) for piece in pieces]
+        return split_parts(_cut(text, (message.tags or {}).get(CUTS, "")), room)
 
     def _multiline(self, message: Message, pieces: list[tuple[str, bool]], tags: Tags) -> list[Reply]:
         source, _, target = self._head(message)
@@ -242,10 +239,22 @@ def relayed_tags(tags: Mapping[str, str] | None, capabilities: Capability) -> Ta
     return {key: value for key, value in tags.items() if key[0] == "+"}
 
 
+def split_parts(parts: Sequence[str], room: int) -> list[tuple[str, bool]]:
+    """Return the pieces of the parts of a text, each part continuing the one before.
+
+    Without the mark of CTCP: a line that begins with it would ask the client something.
+    """
+    pieces: list[tuple[str, bool]] = []
+    for number, part in enumerate(parts):
+        (first, _), *others = split_pieces(part.replace(CTCP, ""), room)
+        pieces += [(first, number > 0), *others]
+    return pieces
+
+
 def _cut(text: str, cuts: str) -> list[str]:
     """Return a text in the parts between cuts, which are ascending."""
     parts, start = [], 0
-    for cut in cuts.split(","):
+    for cut in filter(None, cuts.split(",")):
         end = int(cut)
         parts.append(text[start:end])
         start = end

@@ -90,6 +90,15 @@ def join_changes(changes: list[tuple[str, str, str | None]]) -> list[str]:
     return [text, *[value for _, _, value in changes if value is not None]]
 
 
+def split_changes(changes: list[tuple[str, str, str | None]], room: int) -> Iterator[list[str]]:
+    """Yield changes as the parameters of MODE lines: one line, or one for each where the values do not fit `room`."""
+    params = join_changes(changes)
+    if len(" ".join(params).encode()) <= room:
+        yield params
+    else:
+        yield from (join_changes([change]) for change in changes)
+
+
 def current_rule(rules: RoomRules, letter: str) -> RuleValue:
     """Return the value of the rule that a mode without a parameter shows."""
     value: RuleValue = getattr(rules, FLAG_RULES[letter][0])

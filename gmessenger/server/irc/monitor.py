@@ -82,7 +82,7 @@ def _names(handler: IrcHandler, params: list[str]) -> list[str]:
 
 
 def _is_nick(name: str) -> bool:
-    """Return whether anybody can have that nick: masks are not monitored."""
+    """Return whether that can be a nick: masks are not monitored."""
     try:
         check_name(name)
     except BadName:

@@ -6,10 +6,10 @@ from typing import Final
 
 from gmessenger.errors import TextTooLong, WireError
 from gmessenger.server.irc.capabilities import Capability
-from gmessenger.server.irc.chatting import refuse_message, send
 from gmessenger.server.irc.client_tags import about_of, kept_tags
 from gmessenger.server.irc.errors import refuse_multiline
-from gmessenger.server.irc.handler import IrcHandler, SentMessage
+from gmessenger.server.irc.handler import IrcHandler, IrcMessage
+from gmessenger.server.irc.message_commands import refuse_message, send
 from gmessenger.server.irc.messages import CUTS
 from gmessenger.server.irc.multiline_batches import MultilineBatch
 from gmessenger.wire.irc.capabilities import MAX_MULTILINE_BYTES
@@ -64,4 +64,4 @@ def _send(handler: IrcHandler, batch: MultilineBatch) -> None:
     if cuts:
         tags[CUTS] = ",".join(map(str, cuts))
     kind = "notice" if batch.command == "NOTICE" else ""
-    send(handler, SentMessage(batch.command, batch.target, text, kind, tags=tags), about)
+    send(handler, IrcMessage(batch.command, batch.target, text, kind, tags=tags), about)

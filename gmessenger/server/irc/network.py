@@ -26,7 +26,7 @@ from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry
 from gmessenger.server.irc.departures import DepartureLog
 from gmessenger.server.irc.replies import Reply
-from gmessenger.server.irc.users import MessageIds, UserDirectory
+from gmessenger.server.irc.users import MessageIds, UserRegistry
 
 SOFTWARE: Final = f"gmessenger-{__version__}"
 MAX_TARGETS: Final = 4
@@ -54,7 +54,7 @@ class IrcNetwork:
     """The names of the server and its network, how users and messages are shown, and the messenger."""
 
     def __init__(
-        self, messenger: Messenger, users: UserDirectory, options: Callable[[], ServerOptions], started_at: float
+        self, messenger: Messenger, users: UserRegistry, options: Callable[[], ServerOptions], started_at: float
     ) -> None:
         """`options` returns the present ones; `started_at`: Unix seconds."""
         self.messenger = messenger
@@ -149,7 +149,7 @@ class IrcNetwork:
         return Reply(source, "AWAY", (status.note or status.status,), is_text=True)
 
     def _announce_status(self, key: str, status: UserStatus, told: Set[str]) -> None:
-        """Tell clients of a status that somebody has set; `told` are sent it by the messenger."""
+        """Tell clients of a status that a user has set; `told` are sent it by the messenger."""
         name = self.messenger.router.name(key)
         if name is not None:
             self.clients.announce(key, self.away_line(name, status), Capability.AWAY_NOTIFY, {key, *told})
@@ -160,7 +160,7 @@ class IrcNetwork:
         self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
 
     def _announce_invitation(self, room: Room, name: str, by: str) -> None:
-        """Tell the clients of moderators that somebody was invited to their room."""
+        """Tell the clients of moderators that a user was invited to their room."""
         line = Reply(self.users.source(by), "INVITE", (name, room.name))
         moderators = {fold(each) for each, role in room.named_roles.items() if has_rank(role, "moderator")}
         for key in moderators - {fold(name), fold(by)}:

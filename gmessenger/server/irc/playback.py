@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from gmessenger.chat.amendments import REACTIONS
 from gmessenger.chat.outbox import BacklogSkipped, Message
 from gmessenger.names import fold, is_room
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.messages import MessageFormatter
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.timestamps import format_time
 
@@ -31,17 +35,17 @@ class Playback:
         self.is_active = False
         return self._close()
 
-    def add(self, message: Message, lines: list[Reply]) -> list[Reply]:
+    def add(self, message: Message, formatter: MessageFormatter) -> list[Reply]:
         """Return the lines of a message of the backlog, with what begins and ends its conversation."""
+        capabilities = self._handler.capabilities
+        has_time = Capability.SERVER_TIME in capabilities or message.what in REACTIONS
+        lines = formatter.replies(message if has_time else _dated(message), capabilities)
         if not lines:
             return []
-        handler = self._handler
         before = self._open(message) if self._target != self._target_of(message) else []
         for line in lines:
             if self._batch and "batch" not in line.tags:
                 line.tags["batch"] = self._batch
-            elif Capability.SERVER_TIME not in handler.capabilities and line.is_text:
-                line.params = (*line.params[:-1], f"[{_shown_time(message.time)}] {line.params[-1]}")
         return before + lines
 
     def skip(self, event: BacklogSkipped) -> list[Reply]:
@@ -77,6 +81,11 @@ class Playback:
         if is_room(self._target):
             return self._handler.room_notice(self._target, text)
         return self._handler.notice(f"{self._target}: {text}")
+
+
+def _dated(message: Message) -> Message:
+    """Return a message whose text begins with its time."""
+    return replace(message, text=f"[{_shown_time(message.time)}] {message.text}", encoded=None)
 
 
 def _shown_time(time: float) -> str:

@@ -7,11 +7,11 @@ from typing import Any, Final
 from gmessenger import log
 from gmessenger.errors import InternalError, PasswordChangeRequired, WireError
 from gmessenger.server.irc.acknowledgements import AckTracker
-from gmessenger.server.irc.batching import group_messages, relay_now, send_batch
-from gmessenger.server.irc.commands import COMMANDS, Command
+from gmessenger.server.irc.commands import COMMANDS, CommandRow
 from gmessenger.server.irc.encoder import OutboxEncoder
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.message_batches import group_messages, relay_now, send_batch
 from gmessenger.server.irc.network import IrcNetwork, is_service
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.foreign_protocol import OpeningReader
@@ -188,7 +188,7 @@ class IrcProtocol:
             return
         command.handle(handler, line)
 
-    def _dispatch_early(self, line: Line, command: Command | None) -> None:
+    def _dispatch_early(self, line: Line, command: CommandRow | None) -> None:
         """Handle a command before the registration is complete."""
         handler = self._handler
         self._early_commands += 1
@@ -222,6 +222,6 @@ class IrcProtocol:
             handler.close_gracefully("too many lines that cannot be read")
 
 
-def _is_always_allowed(line: Line, command: Command) -> bool:
+def _is_always_allowed(line: Line, command: CommandRow) -> bool:
     """Return whether a command is allowed before a one-time password is changed: that is asked of a service."""
     return command.is_always_allowed or (command.is_message and bool(line.params) and is_service(line.params[0]))

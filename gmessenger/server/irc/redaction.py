@@ -6,9 +6,9 @@ from gmessenger.chat.records import About
 from gmessenger.errors import NotFound, WireError
 from gmessenger.names import fold, is_room
 from gmessenger.server.irc.capabilities import Capability
-from gmessenger.server.irc.chatting import send
 from gmessenger.server.irc.errors import redaction_refusal
-from gmessenger.server.irc.handler import IrcHandler, SentMessage
+from gmessenger.server.irc.handler import IrcHandler, IrcMessage
+from gmessenger.server.irc.message_commands import send
 from gmessenger.server.irc.messages import REASON
 from gmessenger.server.irc.network import conversation_of
 from gmessenger.wire.irc.lines import Line
@@ -28,7 +28,7 @@ def redact(handler: IrcHandler, line: Line) -> None:
             _check_target(handler, target)
             handler.fail("REDACT", "UNKNOWN_MSGID", target, id, text="There is no such message here")
             return
-        message = SentMessage("REDACT", target, "", tags=tags, msgid=id)
+        message = IrcMessage("REDACT", target, "", tags=tags, msgid=id)
         send(handler, message, About(seq, "erase"))
     except WireError as error:
         handler.messenger.stats.refused[error.code] += 1

@@ -20,8 +20,7 @@ from gmessenger.errors import (
 )
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
-from gmessenger.server.irc.errors import command_refusal
-from gmessenger.server.irc.handler import UNKNOWN_NICK, IrcHandler
+from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
 from gmessenger.server.irc.replies import Reply
@@ -81,7 +80,7 @@ def offered(handler: IrcHandler) -> list[str]:
 
 
 def may_send_passwords(handler: IrcHandler) -> bool:
-    """Return whether passwords on this connection can be read by nobody else."""
+    """Return whether passwords on this connection cannot be read by others."""
     try:
         handler.require_secure_transport()
     except InsecureTransport:
@@ -153,42 +152,41 @@ def set_nick(handler: IrcHandler, line: Line) -> None:
         handler.reply(ERR_NONICKNAMEGIVEN)
         return
     if (refused := nick_refusal(handler, nick)) is not None:
-        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(nick), text=refused)
+        handler.reply(ERR_ERRONEUSNICKNAME, nick, text=refused)
         return
     handler.registration.nick = nick
     complete(handler)
 
 
 def change_nick(handler: IrcHandler, line: Line) -> None:
-    """Handle NICK after 001: of guests, because an account is known by its name."""
+    """Handle NICK after 001: a guest may take another name, an account has its own."""
     nick, session = line.params[0] if line.params else "", handler.require_session()
     if not nick:
         handler.reply(ERR_NONICKNAMEGIVEN)
+    elif nick == handler.nick:
+        return
     elif session.account is not None:
-        if nick != handler.nick:
-            handler.reply(ERR_NONICKCHANGE, _shown_nick(nick), text="Your nick is your account's name")
+        handler.reply(ERR_NONICKCHANGE, nick, text="Your nick is your account's name")
     elif (refused := nick_refusal(handler, nick)) is not None:
-        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(nick), text=refused)
-    elif nick != handler.nick:
+        handler.reply(ERR_ERRONEUSNICKNAME, nick, text=refused)
+    else:
         _rename(handler, session, nick)
 
 
 def _rename(handler: IrcHandler, session: Session, nick: str) -> None:
-    source, former_key = handler.own_source, session.key
+    key, source = session.key, handler.own_source
     handler.charge(RENAME_COST)
     try:
-        name = handler.messenger.rename(session, nick)
+        handler.nick = handler.messenger.rename(session, nick)
     except (NameInUse, PasswordRequired) as error:
         handler.reply(ERR_NICKNAMEINUSE, nick, text=str(error))
+        return
     except BadName as error:
-        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(nick), text=str(error))
-    except WireError as error:
-        handler.add(command_refusal(handler, "NICK", nick, error))
-    else:
-        handler.network.clients.rename(handler, former_key)
-        handler.add(Reply(source, "NICK", (name,)))
-        handler.flush_replies()
-        handler.nick = name
+        handler.reply(ERR_ERRONEUSNICKNAME, nick, text=str(error))
+        return
+    handler.network.clients.rename(handler, key)
+    handler.add(Reply(source, "NICK", (handler.nick,)))
+    handler.flush_replies()
 
 
 def nick_refusal(handler: IrcHandler, nick: str) -> str | None:
@@ -254,7 +252,7 @@ def _log_in_by_nick(handler: IrcHandler) -> None:
             )
     except BadName as error:
         registration.nick = ""
-        handler.reply(ERR_ERRONEUSNICKNAME, _shown_nick(name), text=str(error))
+        handler.reply(ERR_ERRONEUSNICKNAME, name, text=str(error))
     except WrongPassword as error:
         handler.reply(ERR_PASSWDMISMATCH, text=str(error))
         end_link(handler, error)
@@ -343,8 +341,3 @@ def end_link(handler: IrcHandler, error: WireError) -> None:
     """Close the connection with an error."""
     handler.flush_replies()
     handler.close_gracefully(error.code, message=str(error))
-
-
-def _shown_nick(nick: str) -> str:
-    """Return what was meant as a nick so that it can be a parameter."""
-    return nick if nick and " " not in nick and not nick.startswith(":") else UNKNOWN_NICK

@@ -8,9 +8,12 @@ from typing import Final
 from msgspec import Struct, field
 
 from gmessenger.errors import WireError
-from gmessenger.wire.irc.lines import format_line
+from gmessenger.wire.irc.lines import clip_text, format_line
 
 Tags = dict[str, str | None]
+UNKNOWN_NICK: Final = "*"
+MAX_CUT_PARAM: Final = 60
+"""Bytes of each parameter of a numeric whose parameters do not fit."""
 FLUSH_SIZE: Final = 32_768
 """Bytes of replies after which they are sent although the command goes on."""
 
@@ -58,7 +61,12 @@ class ReplyBuffer:
         return self._size
 
     def take_label(self) -> str | None:
-        """Return the label for a reply that comes later, and end with no answer of this buffer."""
+        """Return the label for a reply that comes later, and end with no answer of this buffer.
+
+        None if the label was sent with a part of the answer: the rest of it goes on here.
+        """
+        if self.is_answered:
+            return None
         label, self._label = self._label, None
         self.is_answered = True
         return label
@@ -109,6 +117,23 @@ class ReplyBuffer:
                 if "label" not in reply.tags:
                     reply.tags.setdefault("batch", self._batch)
         return b"".join([reply.encode() for reply in replies])
+
+
+def fit_params(nick: str, params: Sequence[str], room: int) -> tuple[str, ...]:
+    """Return the parameters of a numeric so that they take at most `room` bytes: nearly always as they are.
+
+    Where names have many bytes, the client's own nick is left out, which it knows; if need be, all are cut.
+    """
+    if _size((nick, *params)) <= room:
+        return (nick, *params)
+    if _size((UNKNOWN_NICK, *params)) <= room:
+        return (UNKNOWN_NICK, *params)
+    return (UNKNOWN_NICK, *(clip_text(param, MAX_CUT_PARAM) for param in params))
+
+
+def _size(params: Sequence[str]) -> int:
+    """Return how many bytes parameters take, with the spaces before them."""
+    return len(" ".join(params).encode()) + 1
 
 
 def encode_refusal(error: WireError) -> bytes:

@@ -16,7 +16,7 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import MAX_KICK_REASON, MAX_TARGETS
 from gmessenger.server.irc.read_marks import marks_on_join
 from gmessenger.server.irc.replies import FLUSH_SIZE, Reply
-from gmessenger.server.irc.room_views import is_visible, join_replies, member_replies, topic_replies
+from gmessenger.server.irc.room_views import is_visible, join_replies, show_members, topic_replies
 from gmessenger.server.irc.user_views import acts_as_operator, away_reply, find_user
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.numerics import (
@@ -125,13 +125,16 @@ def _join(handler: IrcHandler, name: str, key: str | None) -> None:
         show_joined(handler, state.name, marks)
 
     messenger.change_runner.run(lambda: messenger.room_service.join(session, name, None, key), respond)
+    room = messenger.rooms.get(fold(name))
+    if room is not None and room.has_member(session):
+        show_members(handler, room)
 
 
 def show_joined(handler: IrcHandler, name: str, marks: Sequence[Reply] = ()) -> None:
     """Say that the connection has joined a room, before any event of it, and up to where it was read."""
     room, handler.last_quit = handler.messenger.rooms.get(fold(name)), ""
-    replies = join_replies(handler, name, handler.nick)
-    for reply in [*replies, *marks, *(member_replies(handler, room) if room is not None else ())]:
+    topic = topic_replies(handler, room) if room is not None and room.topic else ()
+    for reply in [*join_replies(handler, name, handler.nick), *marks, *topic]:
         handler.add(reply)
     handler.flush_replies()
 

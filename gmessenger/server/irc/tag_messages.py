@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gmessenger.errors import BadRequest, WireError
-from gmessenger.server.irc.chatting import BATCH_TAG, send
 from gmessenger.server.irc.client_tags import kept_tags, reaction_of, refuse_signal, relayable_tags, send_signal
 from gmessenger.server.irc.errors import refuse_multiline
-from gmessenger.server.irc.handler import IrcHandler, SentMessage
+from gmessenger.server.irc.handler import IrcHandler, IrcMessage
+from gmessenger.server.irc.message_commands import BATCH_TAG, send
 from gmessenger.server.irc.network import MAX_TARGETS
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_TOOMANYTARGETS
@@ -39,7 +39,7 @@ def _react(handler: IrcHandler, target: str, line: Line) -> bool:
         return False
     about, text = reaction
     try:
-        send(handler, SentMessage("TAGMSG", target, text, tags=kept_tags(handler, line.tags, about)), about)
+        send(handler, IrcMessage("TAGMSG", target, text, tags=kept_tags(handler, line.tags, about)), about)
     except BadRequest:  # more than one emoji: for those who are here
         return False
     return True

@@ -48,7 +48,7 @@ def make_user(text: str) -> str:
     return f"~{kept[:MAX_USER] or 'u'}"
 
 
-class UserDirectory:
+class UserRegistry:
     """Tells how users are shown on IRC. Never blocks.
 
     Names that are online by another protocol, or on another node, have a host, too, but no user of their own.

@@ -9,7 +9,7 @@ from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import SOFTWARE
 from gmessenger.server.irc.read_marks import marks_on_join
 from gmessenger.server.irc.replies import FLUSH_SIZE
-from gmessenger.server.irc.room_views import join_replies, member_replies
+from gmessenger.server.irc.room_views import join_replies, show_members, topic_replies
 from gmessenger.wire.irc.isupport import isupport_lines
 from gmessenger.wire.irc.numerics import (
     ERR_NOMOTD,
@@ -102,10 +102,10 @@ def show_rooms(handler: IrcHandler) -> None:
     session = handler.require_session()
     for room in handler.messenger.rooms:
         if room.has_member(session):
-            for reply in join_replies(handler, room.name, handler.nick):
+            topic = topic_replies(handler, room) if room.topic else ()
+            for reply in [*join_replies(handler, room.name, handler.nick), *marks_on_join(handler, room.name), *topic]:
                 handler.add(reply)
-            for reply in [*marks_on_join(handler, room.name), *member_replies(handler, room)]:
-                handler.add(reply)
+            show_members(handler, room)
         if handler.buffer.size > FLUSH_SIZE:
             handler.flush_replies()
             handler.connection.writer.drain()

@@ -33,7 +33,7 @@ MAX_ROWS: Final = 500
 NO_ADDRESS: Final = "255.255.255.255"
 MAX_QUERY_TYPE: Final = 3
 REALNAME: Final = "r"
-"""The last field, which may have spaces."""
+"""The last field, a text."""
 
 
 class WhoQuery(Struct, frozen=True):

@@ -15,7 +15,7 @@ MAX_MULTILINE_BYTES: Final = 16_384
 MAX_MULTILINE_LINES: Final = 100
 
 
-class Capability(Struct, frozen=True):
+class CapabilityEntry(Struct, frozen=True):
     """A capability that the server has. `value`: what CAP LS 302 lists with it. `implies`: what works once it is on.
 
     `secret`: it is for passwords, and listed only where the connection may carry them.
@@ -35,37 +35,37 @@ class Capability(Struct, frozen=True):
 CAPABILITIES: Final = {
     capability.name: capability
     for capability in (
-        Capability("account-notify"),
-        Capability("account-tag"),
-        Capability("away-notify"),
-        Capability("batch"),
-        Capability("cap-notify"),
-        Capability("chghost"),
-        Capability("draft/account-registration"),
-        Capability("draft/chathistory"),
-        Capability("draft/message-redaction", implies=frozenset({"message-tags"})),
-        Capability(
+        CapabilityEntry("account-notify"),
+        CapabilityEntry("account-tag"),
+        CapabilityEntry("away-notify"),
+        CapabilityEntry("batch"),
+        CapabilityEntry("cap-notify"),
+        CapabilityEntry("chghost"),
+        CapabilityEntry("draft/account-registration"),
+        CapabilityEntry("draft/chathistory"),
+        CapabilityEntry("draft/message-redaction", implies=frozenset({"message-tags"})),
+        CapabilityEntry(
             "draft/multiline",
             f"max-bytes={MAX_MULTILINE_BYTES},max-lines={MAX_MULTILINE_LINES}",
             frozenset({"batch", "message-tags", "standard-replies"}),
         ),
-        Capability("draft/pre-away"),
-        Capability("draft/read-marker"),
-        Capability("echo-message"),
-        Capability("extended-join"),
-        Capability("extended-monitor"),
-        Capability("invite-notify"),
-        Capability("labeled-response", implies=frozenset({"batch"})),
-        Capability("message-tags"),
-        Capability("multi-prefix"),
-        Capability("no-implicit-names"),
-        Capability("sasl", "PLAIN", secret=True),
-        Capability("server-time"),
-        Capability("setname"),
-        Capability("soju.im/search", implies=frozenset({"batch"})),
-        Capability("standard-replies"),
-        Capability("userhost-in-names"),
-        Capability("znc.in/self-message"),
+        CapabilityEntry("draft/pre-away"),
+        CapabilityEntry("draft/read-marker"),
+        CapabilityEntry("echo-message"),
+        CapabilityEntry("extended-join"),
+        CapabilityEntry("extended-monitor"),
+        CapabilityEntry("invite-notify"),
+        CapabilityEntry("labeled-response", implies=frozenset({"batch"})),
+        CapabilityEntry("message-tags"),
+        CapabilityEntry("multi-prefix"),
+        CapabilityEntry("no-implicit-names"),
+        CapabilityEntry("sasl", "PLAIN", secret=True),
+        CapabilityEntry("server-time"),
+        CapabilityEntry("setname"),
+        CapabilityEntry("soju.im/search", implies=frozenset({"batch"})),
+        CapabilityEntry("standard-replies"),
+        CapabilityEntry("userhost-in-names"),
+        CapabilityEntry("znc.in/self-message"),
     )
 }
 """All capabilities, by name, in the order of their listing."""

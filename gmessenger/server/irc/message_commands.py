@@ -9,8 +9,8 @@ from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireErro
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
-from gmessenger.server.irc.handler import IrcHandler, ResponseGroup, SentMessage
-from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_LINE
+from gmessenger.server.irc.handler import IrcHandler, IrcMessage, ResponseGroup
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, CTCP, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
 from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
@@ -19,7 +19,6 @@ from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
-CTCP: Final = "\x01"
 BATCH_TAG: Final = "batch"
 CERTAIN_TO_FIT: Final = 40
 """Characters that fit a line whatever the names before them are."""
@@ -94,7 +93,7 @@ def say_to(
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
     check_fits(handler, command, target, text)
     about = about_of(handler, target, tags)
-    message = SentMessage(command, target, text, kind, tags=kept_tags(handler, tags, about), group=group)
+    message = IrcMessage(command, target, text, kind, tags=kept_tags(handler, tags, about), group=group)
     send(handler, message, about)
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
         _say_if_away(handler, target)
@@ -108,7 +107,7 @@ def _say_if_away(handler: IrcHandler, name: str) -> None:
         handler.add(away_reply(handler, user))
 
 
-def send(handler: IrcHandler, message: SentMessage, about: About | None = None) -> None:
+def send(handler: IrcHandler, message: IrcMessage, about: About | None = None) -> None:
     """Send a message, whose answer comes later. Raises as `MessageService.send`."""
     session, id = handler.require_session(), handler.next_id()
     if message.target[:1] != ROOM_PREFIX:
@@ -141,7 +140,7 @@ def _broadcast(handler: IrcHandler, command: str, text: str, group: ResponseGrou
     session, id = handler.require_session(), handler.next_id()
     if not handler.messenger.policy.broadcast:
         raise BroadcastDisabled
-    handler.sent[id] = SentMessage(command, BROADCAST_TARGET, text, "", handler.buffer.take_label(), group=group)
+    handler.sent[id] = IrcMessage(command, BROADCAST_TARGET, text, "", handler.buffer.take_label(), group=group)
     handler.messenger.message_service.send(session, BROADCAST_TARGET, text, id, "msg")
 
 

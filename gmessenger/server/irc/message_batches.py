@@ -7,9 +7,9 @@ from typing import Final
 from gmessenger.constants import ONLINE
 from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
-from gmessenger.server.irc.chatting import CTCP, shown_name
-from gmessenger.server.irc.handler import IrcHandler, SentMessage
-from gmessenger.server.irc.messages import MAX_LINE
+from gmessenger.server.irc.handler import IrcHandler, IrcMessage
+from gmessenger.server.irc.message_commands import shown_name
+from gmessenger.server.irc.messages import CTCP, MAX_LINE
 from gmessenger.server.irc.network import is_service
 
 ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)
@@ -63,7 +63,7 @@ def _ids(handler: IrcHandler, target: str, texts: list[str]) -> list[str | None]
     ids: list[str | None] = []
     for text in texts:
         id = handler.next_id()
-        handler.sent[id] = SentMessage("PRIVMSG", target, text)
+        handler.sent[id] = IrcMessage("PRIVMSG", target, text)
         ids.append(id)
     return ids
 

@@ -1,0 +1,117 @@
+"""What one client does so that others suffer: names and rules that hardly fit a line, CTCP from elsewhere, long lists."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.irc.conftest import IrcServer, register
+from tests.support.accounts import PASSWORD
+from tests.support.irc_client import IrcClient, commands, find
+from tests.support.native_clients import Connector
+
+LONGEST = "\U00020000" * 32
+"""The name with the most bytes."""
+OTHER = "\U00020001" * 32
+ROOM = f"#{LONGEST}"
+INTERNAL_ERROR = "400"
+
+
+def check_alive(irc: IrcServer, *clients: IrcClient) -> None:
+    """Check that nothing failed, and that each client is answered."""
+    for client in clients:
+        assert INTERNAL_ERROR not in commands(client.sync())
+    assert irc.running.app.supervisor.failure_count == 0
+
+
+def test_a_list_of_bans_is_shown_where_all_names_have_the_most_bytes(irc: IrcServer) -> None:
+    hank = irc.log_in(LONGEST)
+    irc.join(ROOM, hank)
+    irc.join(ROOM, irc.log_in(OTHER))
+    hank.ask(f"MODE {ROOM} +b {OTHER}")
+    assert commands(hank.ask(f"MODE {ROOM} b")) == ["367", "368"]
+    check_alive(irc, hank)
+
+
+def test_who_answers_all_fields_where_all_names_have_the_most_bytes(irc: IrcServer) -> None:
+    irc.register(LONGEST, PASSWORD)
+    hank = irc.log_in(LONGEST, password=PASSWORD)
+    irc.join(ROOM, hank)
+    answer = hank.ask(f"WHO {ROOM} %tcuihsnfdlaor,123")
+    assert commands(answer) == ["354", "315"] and answer[0].params[1] == "123"
+    check_alive(irc, hank)
+
+
+def test_who_answers_a_realname_of_several_words(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    assert find(hank.ask("WHO hank %nr"), "354").params[1:] == ["hank", "The real hank"]
+
+
+@pytest.mark.parametrize("roles", [["speaker", "moderator", "owner"], ["moderator", "member"], ["owner"]])
+def test_a_role_of_the_longest_name_is_told(irc: IrcServer, connector: Connector, roles: list[str]) -> None:
+    for name in ("hank", OTHER, LONGEST):
+        register(irc, connector, name)
+    hank = irc.log_in(LONGEST, "multi-prefix", password=PASSWORD)
+    irc.join(ROOM, hank)
+    dale = irc.log_in(OTHER, "multi-prefix", password=PASSWORD)
+    irc.join(ROOM, dale)
+    native = irc.log_in_natively(LONGEST, PASSWORD)
+    for role in roles:
+        assert native.request("role", room=ROOM, user=OTHER, role=role)["response"] == 200
+    told = [line for line in dale.sync() if line.command == "MODE"]
+    assert "".join(letter for line in told for letter in line.params[1] if letter not in "+-")
+    assert all(line.params[2:] == [OTHER] * (len(line.params) - 2) for line in told)
+    check_alive(irc, hank, dale)
+
+
+@pytest.mark.parametrize("key", ["x\n", ":x", "\x00", "x\x1f"])
+def test_a_key_that_no_line_can_have_is_refused(irc: IrcServer, connector: Connector, key: str) -> None:
+    register(irc, connector, "hank")
+    hank = irc.log_in("hank", password=PASSWORD)
+    irc.join("#alley", hank)
+    native = irc.log_in_natively("hank", PASSWORD)
+    assert native.request("rule", room="#alley", set={"key": key, "most": 5})["response"] == 400
+    assert native.request("rule", room="#alley", set={"key": "x:y", "most": 5})["response"] == 200
+    assert find(hank.sync(), "MODE").params == ["#alley", "+kl", "x:y", "5"]
+    check_alive(irc, hank)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\x01DCC SEND x 1 2 3\x01", "hello\n\x01VERSION\x01", "hello\r\x01VERSION\x01", "\x01", "\n\x01\x01VERSION\x01"],
+)
+def test_ctcp_from_the_native_protocol_asks_no_client_of_irc(irc: IrcServer, connector: Connector, text: str) -> None:
+    register(irc, connector, "hank")
+    hank, dale = irc.log_in("hank", password=PASSWORD), irc.log_in("dale", "draft/multiline", "message-tags", "batch")
+    irc.join("#alley", hank, dale)
+    native = irc.log_in_natively("hank", PASSWORD)
+    for target in ("#alley", "dale"):
+        native.send_message(target, text)
+    native.send_message("#alley", "\x01ACTION waves\x01")
+    for client in (hank, dale):
+        assert not [
+            line for line in client.sync() if line.params[-1].startswith("\x01") and "waves" not in line.params[-1]
+        ]
+    check_alive(irc, hank, dale)
+
+
+def test_a_message_of_several_lines_asks_no_client(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank", "draft/multiline", "message-tags", "batch"), irc.log_in("dale")
+    irc.join("#alley", hank, dale)
+    hank.ask(
+        "BATCH +m draft/multiline #alley",
+        "@batch=m PRIVMSG #alley :\x01DCC SEND x 1 2 3\x01",
+        "@batch=m PRIVMSG #alley :\x01VERSION\x01",
+        "BATCH -m",
+    )
+    assert not [line for line in dale.sync() if line.params[-1].startswith("\x01")]
+
+
+def test_one_label_for_a_service_and_a_user_is_answered_once(irc: IrcServer) -> None:
+    dale = irc.log_in("dale")
+    hank = irc.log_in("hank", "labeled-response", "batch", "message-tags", "echo-message")
+    answer = hank.ask(f"@label=one PRIVMSG NickServ,dale :REGISTER {PASSWORD}")
+    begun = [line.params[0][1:] for line in answer if line.command == "BATCH" and line.params[0][0] == "+"]
+    ended = [line.params[0][1:] for line in answer if line.command == "BATCH" and line.params[0][0] == "-"]
+    assert begun == ended
+    assert len([line for line in answer if line.tags.get("label") == "one"]) == 1
+    check_alive(irc, hank, dale)
