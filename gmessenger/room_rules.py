@@ -43,6 +43,7 @@ class RoomRules(Struct, frozen=True, forbid_unknown_fields=True):
             description="What who is not invited must give to join; empty: nothing.",
         ),
     ] = ""
+    outside: Annotated[bool, Meta(description="Who is not in the room can write to it, too.")] = False
 
     @property
     def is_private(self) -> bool:

@@ -180,7 +180,7 @@ class MessageDispatcher:
         return presence.name
 
     def send_to_room(self, session: Session, room: Room, outgoing: OutgoingText) -> None:
-        """Store a message to a room that the session is in.
+        """Store a message to a room that the session is in, or may write to from outside.
 
         Raises `RoomClosed`, `OnlySpeakers`, `Silenced`, and as `append`.
         """

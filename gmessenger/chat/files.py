@@ -170,6 +170,13 @@ class FileService:
         """Return the file with an id."""
         return self._store.find_file(id)
 
+    def find_waiting(self, session: Session, id: str) -> FileInfo | None:
+        """Return the file with an id, if it is one of the session's account that no message has got."""
+        stored = self._store.find_file(id)
+        if stored is None or session.account is None or stored.account != session.account.id or stored.is_sent:
+            return None
+        return stored.info
+
     def find_own(self, session: Session, id: str) -> FileInfo:
         """Return the file that a session names in a message; only the id is known of one that is gone, or another's.
 

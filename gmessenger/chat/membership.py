@@ -17,7 +17,7 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import BadRequest, NoSuchRoom, WireError
+from gmessenger.errors import BadRequest, NoSuchRoom, NotMember, WireError
 from gmessenger.names import check_room_name, fold, is_room
 from gmessenger.room_rules import RoomRules, with_changes
 
@@ -96,8 +96,21 @@ class RoomMembership:
         self._replace_remote_guest(room, session)
         return room, readable.start - 1, readable
 
+    def find_from_outside(self, session: Session, name: str) -> Room:
+        """Return a room that the session is not in, to write to it by the rule `outside`.
+
+        Raises `NoSuchRoom`, `NotMember` without that rule, `ShutOut`, or `AccountsOnly` where guests cannot join.
+        """
+        room = self._rooms.find_known(name, session)
+        if not room.lets_write(session):
+            raise NotMember
+        self._check_not_shut_out(room, session)
+        if not room.rules.guests:
+            session.require_account()
+        return room
+
     def _check_not_shut_out(self, room: Room, session: Session) -> None:
-        """Raise `ShutOut` if the session may not join, as far as is known here."""
+        """Raise `ShutOut` if the session may not join or write, as far as is known here."""
         if room.access.sanctions or room.access.masks:
             network = self._network_of(session.address) if session.account is None else None
             room.check_not_shut_out(session, self._clock(), network)

@@ -245,8 +245,12 @@ class Room(Struct):
         if not self.rules.guests:
             session.require_account()
 
+    def lets_write(self, session: Session) -> bool:
+        """Return whether a session that is not in the room may write to it, unless it is kept out."""
+        return self.rules.outside and self.is_known_to(session)
+
     def check_may_write(self, session: Session) -> None:
-        """Raise why a session that is in the room may not write. Needed only where the room `is_restricted`."""
+        """Raise why a session may not write, in the room or from outside. Needed only where it `is_restricted`."""
         self.check_open()
         if self.rules.moderated and not has_rank(self.role_of(session), "speaker"):
             raise OnlySpeakers

@@ -83,9 +83,9 @@ class RoomRegistry:
         return room
 
     def member_count(self, name: str, session: Session) -> int:
-        """Return the size of the room of that name; 0 if the session is not in it. Never blocks."""
+        """Return the size of the room of that name; 0 if the session may not write to it. Never blocks."""
         room = self._rooms.get(fold(name))
-        if room is None or not room.has_member(session):
+        if room is None or not (room.has_member(session) or room.lets_write(session)):
             return 0
         return len(room.members) + len(room.guests) + len(room.remote_guests)  # `size`, without the call: each message
 
@@ -127,7 +127,7 @@ class RoomRegistry:
         return room
 
     def check_may_write(self, room: Room, session: Session) -> None:
-        """Raise why a session that is in a restricted room may not write. Blocks on a cluster before `OnlySpeakers`."""
+        """Raise why a session may not write to a restricted room. Blocks on a cluster before `OnlySpeakers`."""
         try:
             room.check_may_write(session)
         except OnlySpeakers:  # it may have become a speaker on another node a moment ago

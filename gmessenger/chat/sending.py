@@ -25,6 +25,7 @@ from gmessenger.errors import (
     NoSuchFile,
     NoSuchMessage,
     NotLoggedIn,
+    NotMember,
     StoreUnavailable,
     TextTooLong,
     WireError,
@@ -82,7 +83,7 @@ class MessageService:
 
         Raises:
             TextTooLong, RateLimited, Muted, Blocked, NotFound, RecipientGone, NoSuchRoom, NotMember, RoomClosed,
-            OnlySpeakers, Silenced, BroadcastDisabled
+            OnlySpeakers, Silenced, ShutOut, BroadcastDisabled
             RecipientBusy: no session of the recipient had room for it.
             AccountsOnly, BadRequest, NoSuchMessage: of a message about another.
             AccountsOnly, NoSuchFile: of a message with a file.
@@ -109,7 +110,7 @@ class MessageService:
             self._dispatcher.send_direct(session, key, to, outgoing)
             self._presence.link(session.key, key)
         elif to != BROADCAST_TARGET:
-            room = self._rooms.require_member(to, session) if about is None else self._room_for(session, to, about)
+            room = self._room_for(session, to, about)
             self._dispatcher.send_to_room(session, room, outgoing)
         elif file is not None:
             raise NoSuchFile("A message to all users has no file.")
@@ -141,10 +142,15 @@ class MessageService:
         return True
 
     def _room_for(self, session: Session, to: str, about: About | None) -> Room:
-        """Return the room to write to. An operator erases in rooms that it is no member of, too."""
+        """Return the room to write to: an own one, or as the rule `outside` allows; an operator erases in any room."""
         if is_erasure(about) and session.role == OPERATOR_ROLE:
             return self._rooms.find(to)
-        return self._rooms.require_member(to, session)
+        try:
+            return self._rooms.require_member(to, session)
+        except NotMember:
+            if about is not None:  # of who is not in the room nobody knows what it can read
+                raise
+            return self._membership.find_from_outside(session, to)
 
     def send_batch(self, session: Session, to: str, texts: list[str], ids: MessageIds, action: str = "") -> bool:
         """Send several texts to one name or room as `send` would, with one check for all: most of a message's cost.

@@ -23,6 +23,8 @@ RULE_SENTENCES: Final[Mapping[tuple[str, RuleValue], str]] = {
     ("guests", False): N_("only accounts can join"),
     ("history", "all"): N_("who joins can read everything that was sent before"),
     ("history", "joined"): N_("who joins can read what is sent from then on"),
+    ("outside", True): N_("who is not in the room can write to it, too"),
+    ("outside", False): N_("only who is in the room can write to it"),
 }
 """What each value of a rule means, but for `most`, which is a number, and `key`, which is a text."""
 ROLE_NAMES: Final = {

@@ -37,6 +37,10 @@ export const RULES = {
     ["joined", N_("who joins can read what is sent from then on")],
     ["all", N_("who joins can read everything that was sent before")],
   ],
+  outside: [
+    [false, N_("only who is in the room can write to it")],
+    [true, N_("who is not in the room can write to it, too")],
+  ],
 };
 
 /** Return what a rule's value means; empty for a rule of a later release. */

@@ -48,11 +48,11 @@ def test_of_a_hidden_room_only_those_in_it_know(irc: IrcServer) -> None:
     assert find(hank.ask("NAMES #alley"), "353").params[1:] == ["@", "#alley", "@hank"]
 
 
-@pytest.mark.parametrize("letter", "imstR")
+@pytest.mark.parametrize("letter", "imnstR")
 def test_flags_are_set_and_unset_and_told_once(irc: IrcServer, letter: str) -> None:
     hank, dale = irc.log_in("hank"), irc.log_in("dale")
     irc.join("#alley", hank, dale)
-    for sign in "+-":
+    for sign in "-+" if letter == "n" else "+-":
         (line,) = hank.ask(f"MODE #alley {sign}{letter}")
         assert (line.command, line.params) == ("MODE", ["#alley", f"{sign}{letter}"])
         assert line.source.startswith("hank!~user@")
@@ -107,13 +107,44 @@ def test_what_cannot_be_given_after_join_is_no_key(irc: IrcServer, key: str) -> 
     assert (refused.command, refused.params[1:4]) == ("696", ["#alley", "k", "*"])
 
 
-def test_what_is_unknown_or_always_set_is_refused_and_the_rest_is_changed(irc: IrcServer) -> None:
+def test_what_is_unknown_is_refused_and_the_rest_is_changed(irc: IrcServer) -> None:
     hank = irc.log_in("hank")
     irc.join("#alley", hank)
     answer = hank.ask("MODE #alley +mx-n+t")
-    assert commands(answer) == ["472", "482", "MODE"]
-    assert (answer[0].params[1], answer[2].params) == ("x", ["#alley", "+mt"])
-    assert hank.ask("MODE #alley +n") == []
+    assert commands(answer) == ["472", "MODE"]
+    assert (answer[0].params[1], answer[1].params) == ("x", ["#alley", "+m-n+t"])
+    assert hank.ask("MODE #alley +n")[0].params == ["#alley", "+n"]
+
+
+def test_a_room_has_no_modes_at_all(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    hank.ask("MODE #alley +imstRk-n key")
+    assert shown_modes(hank, "#alley") == ["+Rimstk", "key"]
+    assert hank.ask("MODE #alley -imnstRk *")[0].params == ["#alley", "-imstRk", "*"]
+    assert shown_modes(hank, "#alley") == ["+"]
+
+
+def test_who_is_outside_writes_where_that_is_allowed(irc: IrcServer) -> None:
+    hank, bill = irc.log_in("hank"), irc.log_in("bill", "echo-message", "labeled-response", "message-tags", "batch")
+    irc.join("#alley", hank)
+    assert commands(bill.ask("PRIVMSG #alley :psst")) == ["404"]
+    hank.ask("MODE #alley -n")
+    assert find(bill.ask("@label=x PRIVMSG #Alley :psst"), "PRIVMSG").tags["label"] == "x"
+    assert hank.receive().params == ["#alley", "psst"]
+    hank.ask("MODE #alley +b bill")
+    assert commands(bill.ask("PRIVMSG #alley :psst")) == ["404"]
+    hank.ask("MODE #alley -b bill", "MODE #alley +m")
+    assert commands(bill.ask("PRIVMSG #alley :psst")) == ["404"]
+    assert hank.sync() == []
+
+
+def test_messages_from_outside_have_one_id(irc: IrcServer) -> None:
+    hank, bill = irc.log_in("hank", "message-tags"), irc.log_in("bill", "echo-message", "message-tags")
+    irc.join("#alley", hank)
+    hank.ask("MODE #alley -n")
+    (echo,) = bill.ask("PRIVMSG #alley :psst")
+    assert hank.receive().tags["msgid"] == echo.tags["msgid"]
 
 
 def test_only_operators_change_modes(irc: IrcServer) -> None:

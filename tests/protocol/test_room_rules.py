@@ -22,6 +22,7 @@ OPEN = {
     "history": "joined",
     "most": 0,
     "key": "",
+    "outside": False,
 }
 
 

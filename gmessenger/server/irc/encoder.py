@@ -139,15 +139,24 @@ class OutboxEncoder:
                 return self._answer(sent, [redaction_refusal(handler, sent.target, sent.msgid, response.error)])
             return self._answer(sent, [message_refusal(handler, sent.command, sent.target, response.error)])
         has_echo = sent.is_echoed and Capability.ECHO_MESSAGE in handler.capabilities
-        if has_echo and response.seq is not None:
+        is_delivered = response.seq is not None and not self._is_outside(sent.target)
+        if has_echo and is_delivered:
             if sent.label is not None or sent.group is not None:
                 self._returning[id] = sent
             return b""
         acknowledged = b"" if has_echo else self._answer(sent, [])
-        if response.seq is None:  # relayed and not stored: it does not come back
+        if not is_delivered:  # relayed and not stored, or in a room that it is not in: it does not come back
             message = Message(handler.nick, sent.target, sent.text, response.time, kind=sent.kind, tags=sent.tags)
+            message.seq = response.seq
             return acknowledged + self._encode_own(message, sent)
         return acknowledged
+
+    def _is_outside(self, target: str) -> bool:
+        """Return whether the session is not in a room that was written to."""
+        if target[:1] != ROOM_PREFIX:
+            return False
+        session, room = self._handler.session, self._handler.messenger.rooms.get(fold(target))
+        return room is None or session is None or not room.has_member(session)
 
     def end_playback(self, event: CatchUpDone) -> bytes:
         """Return the end of what was missed."""

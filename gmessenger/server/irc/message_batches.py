@@ -7,6 +7,7 @@ from typing import Final
 from gmessenger.constants import ONLINE
 from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
+from gmessenger.server.irc.file_urls import has_file_url
 from gmessenger.server.irc.handler import IrcHandler, IrcMessage
 from gmessenger.server.irc.message_commands import shown_name
 from gmessenger.server.irc.messages import CTCP, MAX_LINE
@@ -38,7 +39,7 @@ def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
         if is_away(handler, target) or is_service(target):
             return False
         target = shown_name(handler, target)
-    if not _fit(handler, target, texts):
+    if not _fit(handler, target, texts) or any(has_file_url(handler, text) for text in texts):
         return False
     handler.card.active_at = handler.now()
     ids = _ids(handler, target, texts)

@@ -9,6 +9,7 @@ from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireErro
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
+from gmessenger.server.irc.file_urls import take_file
 from gmessenger.server.irc.handler import IrcHandler, IrcMessage, ResponseGroup
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, CTCP, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.multiline_batches import LINE_COST
@@ -108,15 +109,16 @@ def _say_if_away(handler: IrcHandler, name: str) -> None:
 
 
 def send(handler: IrcHandler, message: IrcMessage, about: About | None = None) -> None:
-    """Send a message, whose answer comes later. Raises as `MessageService.send`."""
+    """Send a message, with a file whose URL is in it; its answer comes later. Raises as `MessageService.send`."""
     session, id = handler.require_session(), handler.next_id()
+    file = take_file(handler, message, about)
     if message.target[:1] != ROOM_PREFIX:
         message.target = shown_name(handler, message.target)
     message.label = handler.buffer.take_label()
     handler.sent[id] = message
     try:
         handler.messenger.message_service.send(
-            session, message.target, message.text, id, "msg", message.kind, about, tags=message.tags or None
+            session, message.target, message.text, id, "msg", message.kind, about, file, message.tags or None
         )
     except BaseException:
         handler.buffer.return_label(handler.sent.pop(id).label)

@@ -16,6 +16,7 @@ ROLE_PREFIXES: Final[dict[RoomRole, str]] = {"owner": "~", "moderator": "@", "sp
 FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
     "i": ("invited", True, False),
     "m": ("moderated", True, False),
+    "n": ("outside", False, True),
     "s": ("hidden", True, False),
     "t": ("topic", "moderators", "all"),
     "R": ("guests", False, True),
@@ -25,8 +26,6 @@ VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"k": ("key", ""), "l": (
 """Modes with a parameter: the rule, and its value where the mode is not set."""
 MASK_LETTERS: Final[dict[MaskKind, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
 """Modes that are lists of masks."""
-ALWAYS_SET: Final = "n"
-"""No messages from outside: this cannot be switched off."""
 
 
 def shown_role(role: RoomRole, *, is_passing: bool) -> RoomRole:
@@ -45,7 +44,7 @@ def role_prefix(role: RoomRole, *, all_prefixes: bool) -> str:
 
 def room_modes(room: Room, *, with_key: bool) -> list[str]:
     """Return the parameters of numeric 324: the letters, then their values. A key is told to members only."""
-    letters, values = ALWAYS_SET, []
+    letters, values = "", []
     rules = room.rules
     for letter, (rule, value, _) in FLAG_RULES.items():
         letters += letter if getattr(rules, rule) == value else ""

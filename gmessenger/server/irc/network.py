@@ -27,6 +27,7 @@ from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry
 from gmessenger.server.irc.departures import DepartureLog
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import MessageIds, UserRegistry
+from gmessenger.urls import FILE_PATH
 
 SOFTWARE: Final = f"gmessenger-{__version__}"
 MAX_TARGETS: Final = 4
@@ -104,6 +105,11 @@ class IrcNetwork:
         port = options.irc_sts_port or options.irc_tls_number
         return [f"sts=port={port}"] if port and options.irc_sts else []
 
+    @property
+    def upload_url(self) -> str:
+        """The URL to which files are uploaded, and below which they are; used where files are taken."""
+        return self.messenger.policy.web_url + FILE_PATH
+
     def isupport(self) -> dict[str, str | None]:
         """Return what numeric 005 announces."""
         limits = self.messenger.policy.limits
@@ -137,6 +143,8 @@ class IrcNetwork:
             "WHOX": None,
             "draft/CHATHISTORY": str(MAX_HISTORY_PAGE),
         }
+        if self.messenger.policy.takes_files:
+            tokens["soju.im/FILEHOST"] = self.upload_url
         if not self.messenger.policy.guests:
             tokens["draft/ACCOUNTREQUIRED"] = None
         return tokens

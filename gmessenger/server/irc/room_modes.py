@@ -16,7 +16,7 @@ from gmessenger.names import fold
 from gmessenger.room_roles import ROLE_RANKS, RoomRole
 from gmessenger.room_rules import MAX_MOST, OPEN_ROOM, RuleValue, with_changes
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.modes import ALWAYS_SET, FLAG_RULES, MASK_LETTERS, ROLE_LETTERS, VALUE_RULES, room_modes
+from gmessenger.server.irc.modes import FLAG_RULES, MASK_LETTERS, ROLE_LETTERS, VALUE_RULES, room_modes
 from gmessenger.server.irc.network import MAX_MODES
 from gmessenger.server.irc.rooms import (
     find_changed_room,
@@ -30,7 +30,6 @@ from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.masks import ANYTHING, is_mask, normalize_mask, split_source
 from gmessenger.wire.irc.numerics import (
     ERR_BANLISTFULL,
-    ERR_CHANOPRIVSNEEDED,
     ERR_INVALIDMODEPARAM,
     ERR_UNKNOWNMODE,
     RPL_BANLIST,
@@ -109,8 +108,7 @@ def _is_question(change: ModeChange) -> bool:
 def _is_known(handler: IrcHandler, change: ModeChange) -> bool:
     """Return whether there is a mode of that letter; answer that there is none."""
     letter = change.letter
-    is_known = letter in ROLES or letter in LISTS or letter in FLAG_RULES or letter in VALUE_RULES
-    if not is_known and letter != ALWAYS_SET:
+    if letter not in ROLES and letter not in LISTS and letter not in FLAG_RULES and letter not in VALUE_RULES:
         handler.reply(ERR_UNKNOWNMODE, quote_param(letter))
         return False
     return True
@@ -137,8 +135,6 @@ def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) ->
 
 def _wanted_rule(handler: IrcHandler, room: Room, change: ModeChange) -> dict[str, RuleValue]:
     """Return the rule that a change sets, if it is one of a rule; answer what is wrong with its parameter."""
-    if change.letter == ALWAYS_SET and not change.is_set:
-        handler.reply(ERR_CHANOPRIVSNEEDED, room.name, text="Messages from outside are never let in")
     if change.letter in FLAG_RULES:
         rule, value, unset = FLAG_RULES[change.letter]
         return {rule: value if change.is_set else unset}

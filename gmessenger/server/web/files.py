@@ -186,6 +186,7 @@ class FileRoutes:
             return self._service.authenticate_token(credentials, address)
         if scheme.lower() == "basic":
             name, password = _decode_basic(credentials)
+            name = name.partition("@")[0]  # IRC clients give `name@device`, as they log in
             is_local = is_loopback(address) and not request.remote.is_proxied
             if not (request.place.scheme == "https" or is_local or self._options().plain_passwords):
                 raise InsecureTransport
