@@ -110,7 +110,7 @@ def test_what_cannot_be_given_after_join_is_no_key(irc: IrcServer, key: str) -> 
 def test_what_is_unknown_or_always_set_is_refused_and_the_rest_is_changed(irc: IrcServer) -> None:
     hank = irc.log_in("hank")
     irc.join("#alley", hank)
-    answer = hank.ask("MODE #alley +mx-n+t")
+    answer = hank.ask("MODE #alley +mx-n+t-nx")
     assert commands(answer) == ["472", "482", "MODE"]
     assert (answer[0].params[1], answer[2].params) == ("x", ["#alley", "+mt"])
     assert hank.ask("MODE #alley +n") == []
@@ -282,3 +282,5 @@ def test_at_most_four_parameters_are_taken(irc: IrcServer) -> None:
     irc.join("#alley", hank)
     lines = hank.ask("MODE #alley +bbbbbm a b c d e")
     assert [line.params[2] for line in lines] == [f"{name}!*@*" for name in "abcd"]
+    assert commands(hank.ask(f"MODE #alley +{'o' * 50}")) == ["696"] * 4
+    assert commands(hank.ask("MODE #alley +wxyzWXYZ")) == ["472"] * 4

@@ -81,9 +81,15 @@ def change_room_modes(handler: IrcHandler, line: Line) -> None:
         if len(line.params) == 1:
             is_member = room.has_member(handler.require_session())
             handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
-        changes = [change for change in changes if not _is_question(change) and _is_known(handler, change)]
+        for letter in list(dict.fromkeys(change.letter for change in changes if not is_known(change.letter)))[
+            :MAX_MODES
+        ]:
+            handler.reply(ERR_UNKNOWNMODE, quote_param(letter))
+        changes = [change for change in changes if is_known(change.letter) and not _is_question(change)]
         if changes:
-            _change_modes(handler, find_changed_room(handler, name), changes)
+            room = find_changed_room(handler, name)
+            handler.charge(sum(change.value is not None for change in changes))
+            _change_modes(handler, room, changes)
 
 
 def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:
@@ -95,30 +101,28 @@ def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:
             sign = letter
             continue
         has_value = letter in ROLES or letter in LISTS or letter == "k" or (letter == "l" and sign == "+")
-        if has_value and values:
+        change = ModeChange(sign, letter, values.pop(0) if has_value and values else None)
+        if has_value and not _is_question(change):
             if not left:
                 return
             left -= 1
-        yield ModeChange(sign, letter, values.pop(0) if has_value and values else None)
+        yield change
 
 
 def _is_question(change: ModeChange) -> bool:
     return change.letter in LISTS and not change.value
 
 
-def _is_known(handler: IrcHandler, change: ModeChange) -> bool:
-    """Return whether there is a mode of that letter; answer that there is none."""
-    letter = change.letter
-    is_known = letter in ROLES or letter in LISTS or letter in FLAG_RULES or letter in VALUE_RULES
-    if not is_known and letter != ALWAYS_SET:
-        handler.reply(ERR_UNKNOWNMODE, quote_param(letter))
-        return False
-    return True
+def is_known(letter: str) -> bool:
+    """Return whether there is a mode of that letter."""
+    return any(letter in each for each in (ROLES, LISTS, FLAG_RULES, VALUE_RULES, ALWAYS_SET))
 
 
 def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) -> None:
     """Change the rules together, then everything else in order, up to what the client may not do."""
     rules: dict[str, RuleValue] = {}
+    if any(change.letter == ALWAYS_SET and not change.is_set for change in changes):
+        handler.reply(ERR_CHANOPRIVSNEEDED, room.name, text="Messages from outside are never let in")
     for change in changes:
         rules |= _wanted_rule(handler, room, change)
     rules = {rule: value for rule, value in rules.items() if getattr(room.rules, rule) != value}
@@ -137,8 +141,6 @@ def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) ->
 
 def _wanted_rule(handler: IrcHandler, room: Room, change: ModeChange) -> dict[str, RuleValue]:
     """Return the rule that a change sets, if it is one of a rule; answer what is wrong with its parameter."""
-    if change.letter == ALWAYS_SET and not change.is_set:
-        handler.reply(ERR_CHANOPRIVSNEEDED, room.name, text="Messages from outside are never let in")
     if change.letter in FLAG_RULES:
         rule, value, unset = FLAG_RULES[change.letter]
         return {rule: value if change.is_set else unset}
