@@ -75,21 +75,19 @@ def change_room_modes(handler: IrcHandler, line: Line) -> None:
     with refusing(handler, "MODE", name):
         is_operator = acts_as_operator(handler)
         room = handler.messenger.rooms.find(name) if is_operator else find_visible_room(handler, name)
-        changes = list(parse_changes(line.params[1:]))
-        for letter in dict.fromkeys(change.letter for change in changes if _is_question(change)):
-            _show_list(handler, room, letter)
         if len(line.params) == 1:
             is_member = room.has_member(handler.require_session())
             handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
-        for letter in list(dict.fromkeys(change.letter for change in changes if not is_known(change.letter)))[
-            :MAX_MODES
-        ]:
+            return
+        changes = list(parse_changes(line.params[1:]))
+        for letter in dict.fromkeys(change.letter for change in changes if _is_question(change)):
+            _show_list(handler, room, letter)
+        unknown = dict.fromkeys(change.letter for change in changes if not is_known(change.letter))
+        for letter in list(unknown)[:MAX_MODES]:
             handler.reply(ERR_UNKNOWNMODE, quote_param(letter))
-        changes = [change for change in changes if is_known(change.letter) and not _is_question(change)]
+        changes = [change for change in changes if change.letter not in unknown and not _is_question(change)]
         if changes:
-            room = find_changed_room(handler, name)
-            handler.charge(sum(change.value is not None for change in changes))
-            _change_modes(handler, room, changes)
+            _change_modes(handler, find_changed_room(handler, name), changes)
 
 
 def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:
@@ -120,6 +118,7 @@ def is_known(letter: str) -> bool:
 
 def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) -> None:
     """Change the rules together, then everything else in order, up to what the client may not do."""
+    handler.charge(sum(change.value is not None for change in changes))
     rules: dict[str, RuleValue] = {}
     if any(change.letter == ALWAYS_SET and not change.is_set for change in changes):
         handler.reply(ERR_CHANOPRIVSNEEDED, room.name, text="Messages from outside are never let in")
