@@ -78,6 +78,8 @@ def _rule_specs() -> dict[str, RuleSpec]:
 ROOM_RULES: Final[Mapping[str, RuleSpec]] = _rule_specs()
 """The rows of `RoomRules` by key, in their order."""
 OPEN_ROOM: Final = RoomRules()
+SELDOM_TOLD: Final = frozenset({"key", "outside"})
+"""Rules that few rooms have, and that clients which were written before them do not know."""
 
 
 def with_changes(rules: RoomRules, changes: Mapping[str, Any]) -> RoomRules:
@@ -99,9 +101,16 @@ def changed_rules(before: RoomRules, after: RoomRules) -> dict[str, RuleValue]:
 
 
 def shown_rules(rules: RoomRules, *, is_member: bool) -> dict[str, RuleValue]:
-    """Return all rules as they are told: who is not in the room learns that there is a key by True, but not the key."""
-    values = asdict(rules)
-    return values if is_member or not rules.key else values | {"key": True}
+    """Return all rules as they are told: who is not in the room learns that there is a key by True, but not the key.
+
+    Those of `SELDOM_TOLD` are left out where they are the default.
+    """
+    values: dict[str, RuleValue] = asdict(rules)
+    if not is_member and rules.key:
+        values["key"] = True
+    return {
+        key: value for key, value in values.items() if key not in SELDOM_TOLD or value != ROOM_RULES[key].default
+    }
 
 
 def shown_changes(rules: RoomRules) -> dict[str, RuleValue]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import UNSET
-from msgspec.structs import asdict
 
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.invitations import Invitations
@@ -19,6 +18,7 @@ from gmessenger.chat.room_sanctions import RoomSanctions
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.session import Session
 from gmessenger.room_roles import RoomRole
+from gmessenger.room_rules import shown_rules
 
 
 class RoomService:
@@ -59,7 +59,7 @@ class RoomService:
         state = _room_state(room, head)
         state.first_seq, state.absences = readable.visible_from, readable.absences or UNSET
         role = room.role_of(session)
-        state.rules, state.role = asdict(room.rules), role if role != "member" else UNSET
+        state.rules, state.role = shown_rules(room.rules, is_member=True), role if role != "member" else UNSET
         return state
 
     def leave(self, session: Session, name: str, reason: str = "") -> RoomState:

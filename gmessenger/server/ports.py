@@ -18,11 +18,8 @@ class BoundPort:
         """`place`: where they listen, if the option says that, as `HOST:PORT` or `unix:PATH`."""
         self.sockets = sockets
         self._file = socket_file_of(place)
-
-    @property
-    def number(self) -> int | None:
-        """The number of the port; None for a file."""
-        return int(self.sockets[0].getsockname()[1]) if self._file is None else None
+        self.number: int | None = int(sockets[0].getsockname()[1]) if self._file is None else None
+        """The number of the port, also after it was closed; None for a file."""
 
     def close(self) -> None:
         """Close the sockets."""

@@ -313,3 +313,5 @@ def test_at_most_four_parameters_are_taken(irc: IrcServer) -> None:
     irc.join("#alley", hank)
     lines = hank.ask("MODE #alley +bbbbbm a b c d e")
     assert [line.params[2] for line in lines] == [f"{name}!*@*" for name in "abcd"]
+    assert commands(hank.ask(f"MODE #alley +{'o' * 50}")) == ["696"] * 4
+    assert commands(hank.ask("MODE #alley +wxyzWXYZ")) == ["472"] * 4

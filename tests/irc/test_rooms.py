@@ -40,6 +40,18 @@ def test_why_a_room_cannot_be_joined(irc: IrcServer) -> None:
     assert "JOIN" in commands(dale.ask("JOIN #alley"))
 
 
+def test_operators_of_a_passing_room_act_on_each_other(irc: IrcServer, connector: Connector) -> None:
+    register(irc, connector, "hank")
+    dale, hank, bill = irc.log_in("dale"), irc.log_in("hank", password=PASSWORD), irc.log_in("bill")
+    irc.join("#alley", dale, hank, bill)
+    dale.ask("MODE #alley +oo hank bill")
+    assert set(find(hank.ask("NAMES #alley"), "353").params[3].split()) == {"@dale", "@hank", "@bill"}
+    hank.sync()
+    assert params(hank.ask("MODE #alley -o dale")) == [("MODE", ["#alley", "-o", "dale"])]
+    assert ("KICK", ["#alley", "hank", "bill"]) in params(bill.ask("KICK #alley hank"))
+    assert commands(dale.ask("KICK #alley bill"))[-1] == "482"
+
+
 def test_only_accounts_make_rooms_unless_guests_may(start_irc) -> None:
     guest = start_irc(irc_guest_rooms=False).log_in("gus")
     (refused,) = guest.ask("JOIN #alley")

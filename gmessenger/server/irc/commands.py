@@ -169,7 +169,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "MOTD": CommandRow(queries.motd),
     "MUTE": CommandRow(operators.mute, 1, usage="[<minutes>] <nick> [:<reason>]", help="mutes a nick; for operators"),
-    "NAMES": CommandRow(room_lists.names),
+    "NAMES": CommandRow(room_lists.names, 0, 0.5),
     "NICK": CommandRow(registration.change_nick, 0, before=registration.set_nick),
     "NICKSERV": CommandRow(
         services.ask_service, is_always_allowed=True, usage="<command>", help="asks NickServ; NICKSERV HELP says what"
@@ -180,7 +180,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "OPER": CommandRow(
         operators.become_operator, 2, usage="<name> <password>", help="gives you the rights of an operator"
     ),
-    "PART": CommandRow(rooms.part, 1),
+    "PART": CommandRow(rooms.part, 1, 0),
     "PASS": CommandRow(registration.set_password, 1, before=registration.set_password),
     "PING": CommandRow(queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True),
     "PONG": CommandRow(_pong, 0, 0.01, before=_ignore, is_always_allowed=True),

@@ -287,4 +287,5 @@ class IrcHandler(ProtocolHandler):
             self.network.clients.remove(self, self.session.key)
             for key in self.monitored:
                 self.network.clients.unmonitor(self, key)
+            self.session.on_change_made = None
             self.session.outbox.close()

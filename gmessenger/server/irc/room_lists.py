@@ -8,7 +8,7 @@ from typing import Final
 from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.room_views import is_visible, send_names
-from gmessenger.server.irc.rooms import flush_if_long, split_list
+from gmessenger.server.irc.rooms import LIST_COST, flush_if_long, split_list
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.masks import match_mask
 from gmessenger.wire.irc.numerics import (
@@ -31,6 +31,7 @@ def names(handler: IrcHandler, line: Line) -> None:
     for name in split_list(line.params[0]):
         room = handler.messenger.rooms.get(fold(name))
         if room is not None and is_visible(handler, room):
+            handler.charge(LIST_COST)
             send_names(handler, room)
             flush_if_long(handler)
     handler.reply(RPL_ENDOFNAMES, quote_param(line.params[0]))

@@ -74,13 +74,17 @@ def change_room_modes(handler: IrcHandler, line: Line) -> None:
     with refusing(handler, "MODE", name):
         is_operator = acts_as_operator(handler)
         room = handler.messenger.rooms.find(name) if is_operator else find_visible_room(handler, name)
-        changes = list(parse_changes(line.params[1:]))
-        for letter in dict.fromkeys(change.letter for change in changes if _is_question(change)):
-            _show_list(handler, room, letter)
         if len(line.params) == 1:
             is_member = room.has_member(handler.require_session())
             handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
-        changes = [change for change in changes if not _is_question(change) and _is_known(handler, change)]
+            return
+        changes = list(parse_changes(line.params[1:]))
+        for letter in dict.fromkeys(change.letter for change in changes if _is_question(change)):
+            _show_list(handler, room, letter)
+        unknown = dict.fromkeys(change.letter for change in changes if not is_known(change.letter))
+        for letter in list(unknown)[:MAX_MODES]:
+            handler.reply(ERR_UNKNOWNMODE, quote_param(letter))
+        changes = [change for change in changes if change.letter not in unknown and not _is_question(change)]
         if changes:
             _change_modes(handler, find_changed_room(handler, name), changes)
 
@@ -94,29 +98,29 @@ def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:
             sign = letter
             continue
         has_value = letter in ROLES or letter in LISTS or letter == "k" or (letter == "l" and sign == "+")
-        if has_value and values:
+        change = ModeChange(sign, letter, values.pop(0) if has_value and values else None)
+        if has_value and not _is_question(change):
             if not left:
                 return
             left -= 1
-        yield ModeChange(sign, letter, values.pop(0) if has_value and values else None)
+        yield change
 
 
 def _is_question(change: ModeChange) -> bool:
     return change.letter in LISTS and not change.value
 
 
-def _is_known(handler: IrcHandler, change: ModeChange) -> bool:
-    """Return whether there is a mode of that letter; answer that there is none."""
-    letter = change.letter
-    if letter not in ROLES and letter not in LISTS and letter not in FLAG_RULES and letter not in VALUE_RULES:
-        handler.reply(ERR_UNKNOWNMODE, quote_param(letter))
-        return False
-    return True
+def is_known(letter: str) -> bool:
+    """Return whether there is a mode of that letter."""
+    return any(letter in each for each in (ROLES, LISTS, FLAG_RULES, VALUE_RULES))
 
 
 def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) -> None:
     """Change the rules together, then everything else in order, up to what the client may not do."""
+    handler.charge(sum(change.value is not None for change in changes))
     rules: dict[str, RuleValue] = {}
+    if any(change.letter == ALWAYS_SET and not change.is_set for change in changes):
+        handler.reply(ERR_CHANOPRIVSNEEDED, room.name, text="Messages from outside are never let in")
     for change in changes:
         rules |= _wanted_rule(handler, room, change)
     rules = {rule: value for rule, value in rules.items() if getattr(room.rules, rule) != value}

@@ -30,6 +30,8 @@ from gmessenger.wire.irc.numerics import (
 )
 
 JOIN_COST: Final = 2.0
+LIST_COST: Final = 1.0
+"""Of each room in a list."""
 LEAVE_ALL: Final = "0"
 """In place of a room, after JOIN: leave all, which accounts would do for all their devices. It is refused."""
 
@@ -65,8 +67,11 @@ def make_change(handler: IrcHandler, change: Callable[[], object]) -> None:
 
 
 def split_list(text: str) -> list[str]:
-    """Return the names of a list with commas, each once."""
-    return list(dict.fromkeys(name for name in text.split(",") if name))
+    """Return the names of a list with commas, each once, whatever its spelling."""
+    names: dict[str, str] = {}
+    for name in filter(None, text.split(",")):
+        names.setdefault(fold(name), name)
+    return list(names.values())
 
 
 def flush_if_long(handler: IrcHandler) -> None:
@@ -104,13 +109,13 @@ def find_changed_room(handler: IrcHandler, name: str) -> Room:
 
 def join(handler: IrcHandler, line: Line) -> None:
     """Handle JOIN."""
-    keys = line.params[1].split(",") if len(line.params) > 1 else []
-    for number, name in enumerate(split_list(line.params[0])):
+    keys = dict(zip(line.params[0].split(","), line.params[1].split(",") if len(line.params) > 1 else (), strict=False))
+    for name in split_list(line.params[0]):
         if name == LEAVE_ALL or name[:1] != ROOM_PREFIX or fold(name) == BROADCAST_TARGET:
             handler.reply(ERR_NOSUCHCHANNEL, quote_param(name))
             continue
         with refusing(handler, "JOIN", name):
-            _join(handler, name, keys[number] if number < len(keys) else None)
+            _join(handler, name, keys.get(name))
 
 
 def _join(handler: IrcHandler, name: str, key: str | None) -> None:
@@ -144,6 +149,7 @@ def part(handler: IrcHandler, line: Line) -> None:
     session, reason = handler.require_session(), line.params[1] if len(line.params) > 1 else ""
     for name in split_list(line.params[0]):
         with refusing(handler, "PART", name):
+            handler.charge(LIST_COST)
             room = find_own_room(handler, name)
             make_change(handler, partial(handler.messenger.room_service.leave, session, room.name, reason))
 
