@@ -109,6 +109,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "AWAY": CommandRow(
         own_user.away,
+        cost=3,
         before=own_user.set_early_away,
         usage="[:<message>]",
         help="says that you are away; without a message, that you are back",
@@ -143,7 +144,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "JOIN": CommandRow(rooms.join, 1, 0),
     "KICK": CommandRow(rooms.kick, 2),
     "LINKS": CommandRow(queries.links),
-    "LIST": CommandRow(room_lists.list_rooms, 0, 2),
+    "LIST": CommandRow(room_lists.list_rooms, 0, 5),
     "LUSERS": CommandRow(queries.lusers),
     "MARKREAD": CommandRow(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"

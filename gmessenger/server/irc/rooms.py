@@ -12,7 +12,7 @@ from gmessenger.chat.room import Room
 from gmessenger.errors import AlreadyMember, BadRequest, NoSuchRoom, NotFound, NotMember, RecipientGone, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.errors import command_refusal
-from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler
 from gmessenger.server.irc.network import MAX_KICK_REASON, MAX_TARGETS
 from gmessenger.server.irc.read_marks import marks_on_join
 from gmessenger.server.irc.replies import FLUSH_SIZE, Reply
@@ -65,8 +65,8 @@ def make_change(handler: IrcHandler, change: Callable[[], object]) -> None:
 
 
 def split_list(text: str) -> list[str]:
-    """Return the names of a list with commas, each once."""
-    return list(dict.fromkeys(name for name in text.split(",") if name))
+    """Return the names of a list with commas, each once, whatever its case."""
+    return list({fold(name): name for name in reversed(text.split(",")) if name}.values())[::-1]
 
 
 def flush_if_long(handler: IrcHandler) -> None:
@@ -107,10 +107,13 @@ def join(handler: IrcHandler, line: Line) -> None:
     keys = line.params[1].split(",") if len(line.params) > 1 else []
     for number, name in enumerate(split_list(line.params[0])):
         if name == LEAVE_ALL or name[:1] != ROOM_PREFIX or fold(name) == BROADCAST_TARGET:
+            handler.charge(REFUSED_COST)
             handler.reply(ERR_NOSUCHCHANNEL, quote_param(name))
             continue
         with refusing(handler, "JOIN", name):
             _join(handler, name, keys[number] if number < len(keys) else None)
+        if handler.is_backlogged:  # a room may have ten thousand names
+            handler.connection.writer.drain()
 
 
 def _join(handler: IrcHandler, name: str, key: str | None) -> None:
