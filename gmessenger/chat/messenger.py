@@ -378,6 +378,10 @@ class Messenger:
             self.router.act_as(session, account)
             log.log_event("moderated", by=account.name, method="act", what=session.key, reason=None)
 
+    def stop_acting(self, session: Session) -> None:
+        """Have a session act with its own rights again. Does not block."""
+        self.router.end_acting(session)
+
     def known_names(self) -> Iterator[str]:
         """Iterate over the names that are online, then those that were lately, the latest login first."""
         yield from self.router.names.values()

@@ -118,6 +118,11 @@ class Router:
         session.acting = account
         self._acting.add(session)
 
+    def end_acting(self, session: Session) -> None:
+        """Have a session act as no other account any more."""
+        session.acting = None
+        self._acting.discard(session)
+
     def stop_acting(self, key: str) -> None:
         """Have no session act as the account of that folded name any more."""
         for session in [each for each in self._acting if each.acting is None or each.acting.key == key]:

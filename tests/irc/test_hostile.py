@@ -1,4 +1,4 @@
-"""What one client does so that others suffer: names that hardly fit a line, CTCP from elsewhere, long lists."""
+"""What one client does so that others suffer: names and rules that hardly fit a line, CTCP, long lists."""
 
 from __future__ import annotations
 

@@ -186,3 +186,32 @@ def test_help_is_printed_from_the_table_of_commands(irc: IrcServer, command: str
     assert [line.params[1] for line in answer] == ["AWAY"] * 3
     assert answer[1].params[2] == COMMANDS["AWAY"].help
     assert commands(hank.ask(f"{command} nonsense")) == ["524"]
+
+
+def test_a_guest_may_take_another_nick(irc: IrcServer) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale", user="gribble"), irc.log_in("bill")
+    irc.join("#alley", hank, dale)
+    bill.ask("MONITOR + dale,rusty")
+    (line,) = dale.ask("NICK Rusty")
+    assert (line.command, line.params, line.source.partition("@")[0]) == ("NICK", ["Rusty"], "dale!~gribble")
+    (told,) = hank.sync()
+    assert (told.command, told.params, told.source) == ("NICK", ["Rusty"], line.source)
+    changes = [(line.command, line.params[1].partition("@")[0]) for line in bill.sync()]
+    assert changes == [("731", "dale"), ("730", "Rusty!~gribble")]
+    assert find(hank.ask("WHOIS rusty"), "311").params[1:3] == ["Rusty", "~gribble"]
+    assert find(hank.ask("WHOWAS dale"), "314").params[1:3] == ["dale", "~gribble"]
+    assert commands(dale.ask("NICK hank")) == ["433"]
+    assert commands(dale.ask("NICK a!b")) == ["432"]
+    assert commands(dale.ask("NICK")) == ["431"]
+    (line,) = dale.ask("NICK RUSTY")
+    assert line.params == ["RUSTY"]
+    assert hank.ask("PRIVMSG rusty :hi")[-1].command == "NICK"
+    assert dale.expect("PRIVMSG").params == ["RUSTY", "hi"]
+    irc.log_in("dale")
+
+
+def test_an_account_keeps_its_nick(irc: IrcServer) -> None:
+    irc.register("hank", "opensesame")
+    hank = irc.log_in("hank", password="opensesame")
+    assert commands(hank.ask("NICK other")) == ["447"]
+    assert hank.ask("NICK hank") == []

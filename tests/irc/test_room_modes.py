@@ -87,6 +87,18 @@ def test_a_key_is_for_those_in_the_room_and_lets_in(irc: IrcServer) -> None:
     assert shown_modes(hank, "#alley") == ["+n"]
 
 
+def test_a_key_that_jim_has_set_is_told(irc: IrcServer, connector: Connector) -> None:
+    bobby = connector.open_native(irc.running, "bobby")
+    bobby.request("register", password=PASSWORD)
+    bobby.request("join", room="#alley")
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    bobby.request("rule", room="#alley", set={"key": "sänd", "most": 5})
+    (line,) = hank.sync()
+    assert line.params == ["#alley", "+kl", "sänd", "5"]
+    assert "JOIN" in commands(irc.log_in("dale").ask("JOIN #alley sänd"))
+
+
 @pytest.mark.parametrize("key", ["", " ", "two words", "a,b", "x" * 33])
 def test_what_cannot_be_given_after_join_is_no_key(irc: IrcServer, key: str) -> None:
     hank = irc.log_in("hank")

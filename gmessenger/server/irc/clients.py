@@ -62,6 +62,11 @@ class ClientRegistry:
         if left:
             self._clients[key] = left
 
+    def rename(self, client: RegisteredClient, former_key: str) -> None:
+        """Move a client whose nick has changed from its former folded nick."""
+        self.remove(client, former_key)
+        self.add(client)
+
     def of(self, key: str) -> list[RegisteredClient]:
         """Return the clients of a folded name."""
         return self._clients.get(key, [])

@@ -13,6 +13,7 @@ from gmessenger.server.irc import (
     message_commands,
     monitor,
     multiline,
+    operators,
     own_user,
     queries,
     read_marks,
@@ -129,6 +130,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         usage="LATEST|BEFORE|AFTER|AROUND|BETWEEN|TARGETS <parameters>",
         help="lists what was said",
     ),
+    "CLOSE": CommandRow(operators.close_room, 1, usage="<#room> [:<reason>]", help="closes a room; for operators"),
+    "DLINE": CommandRow(
+        operators.ban_address, 1, usage="[<minutes>] <address> [:<reason>]", help="bans a network; for operators"
+    ),
     "HELP": CommandRow(_help, usage="[<command>]", help="lists the commands, or says what one does"),
     "HELPOP": CommandRow(_help, usage="[<command>]", help="is HELP"),
     "HISTORY": CommandRow(
@@ -143,6 +148,12 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "ISON": CommandRow(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
     "JOIN": CommandRow(rooms.join, 1, 0),
     "KICK": CommandRow(rooms.kick, 2),
+    "KILL": CommandRow(
+        operators.kill, 1, usage="<nick> [:<reason>]", help="ends the connections of a nick; for operators"
+    ),
+    "KLINE": CommandRow(
+        operators.ban_name, 1, usage="[<minutes>] <nick> [:<reason>]", help="bans a nick; for operators"
+    ),
     "LINKS": CommandRow(queries.links),
     "LIST": CommandRow(room_lists.list_rooms, 0, 5),
     "LUSERS": CommandRow(queries.lusers),
@@ -158,6 +169,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         help="lists nicks of which you are told when they come and go",
     ),
     "MOTD": CommandRow(queries.motd),
+    "MUTE": CommandRow(operators.mute, 1, usage="[<minutes>] <nick> [:<reason>]", help="mutes a nick; for operators"),
     "NAMES": CommandRow(room_lists.names),
     "NICK": CommandRow(registration.change_nick, 0, before=registration.set_nick),
     "NICKSERV": CommandRow(
@@ -165,6 +177,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "NOTICE": CommandRow(message_commands.say, 0, 0, is_message=True),
     "NS": CommandRow(services.ask_service, is_always_allowed=True, usage="<command>", help="is NICKSERV"),
+    "OPEN": CommandRow(operators.open_room, 1, usage="<#room>", help="opens a closed room; for operators"),
+    "OPER": CommandRow(
+        operators.become_operator, 2, usage="<name> <password>", help="gives you the rights of an operator"
+    ),
     "PART": CommandRow(rooms.part, 1),
     "PASS": CommandRow(registration.set_password, 1, before=registration.set_password),
     "PING": CommandRow(queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True),
@@ -188,10 +204,13 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         usage="[+|-<nick>]",
         help="blocks a nick, or lists those that are",
     ),
-    "STATS": CommandRow(queries.stats),
+    "STATS": CommandRow(operators.say_stats, usage="u|k", help="says since when the server is up, or the bans"),
     "TAGMSG": CommandRow(tag_messages.say_tags, 0, 0, is_message=True),
     "TIME": CommandRow(queries.time),
     "TOPIC": CommandRow(rooms.topic, 1),
+    "UNDLINE": CommandRow(operators.unban_address, 1, usage="<address>", help="lifts a ban; for operators"),
+    "UNKLINE": CommandRow(operators.unban_name, 1, usage="<nick>", help="lifts a ban; for operators"),
+    "UNMUTE": CommandRow(operators.unmute, 1, usage="<nick>", help="lets a nick speak again; for operators"),
     "USER": CommandRow(registration.set_user, 4, before=registration.set_user),
     "USERHOST": CommandRow(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
     "VERIFY": CommandRow(

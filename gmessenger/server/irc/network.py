@@ -61,6 +61,7 @@ class IrcNetwork:
         self._options = options
         self.started_at = started_at
         self.users = users
+        messenger.router.watchers.append(self.users.note_presence)  # first: the others show users
         self.clients = ClientRegistry(messenger, self.users.source)
         self.departures = DepartureLog(self.users, time.time)
         self.ids = MessageIds(messenger.store_identity, self._room_id)

@@ -119,7 +119,10 @@ def _set_modes(handler: IrcHandler, text: str) -> bool:
         elif letter in OWN_MODES:
             kept = handler.card.modes.replace(letter, "")
             handler.card.modes = kept + letter if sign == "+" else kept
-        elif letter != OPERATOR_MODE:
+        elif letter == OPERATOR_MODE:
+            if sign == "-":
+                handler.messenger.stop_acting(handler.require_session())
+        else:
             is_known = False
     return is_known
 

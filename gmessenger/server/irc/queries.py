@@ -18,7 +18,6 @@ from gmessenger.wire.irc.numerics import (
     RPL_ADMINME,
     RPL_ENDOFINFO,
     RPL_ENDOFLINKS,
-    RPL_ENDOFSTATS,
     RPL_INFO,
     RPL_TIME,
     RPL_VERSION,
@@ -94,9 +93,3 @@ def info(handler: IrcHandler, line: Line) -> None:
 def links(handler: IrcHandler, line: Line) -> None:
     """Handle LINKS."""
     handler.reply(RPL_ENDOFLINKS, "*")  # nodes of a cluster are one server for its users
-
-
-def stats(handler: IrcHandler, line: Line) -> None:
-    """Handle STATS."""
-    letter = line.params[0] if line.params else "*"
-    handler.reply(RPL_ENDOFSTATS, letter)

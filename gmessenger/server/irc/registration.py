@@ -20,6 +20,7 @@ from gmessenger.errors import (
 )
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
+from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
@@ -47,6 +48,7 @@ from gmessenger.wire.irc.numerics import (
     ERR_YOUREBANNEDCREEP,
 )
 
+RENAME_COST: Final = 5.0
 DEFAULT_DEVICE: Final = "irc"
 
 
@@ -174,19 +176,20 @@ def change_nick(handler: IrcHandler, line: Line) -> None:
 
 def _rename(handler: IrcHandler, session: Session, nick: str) -> None:
     key, source = session.key, handler.own_source
+    handler.charge(RENAME_COST)
     try:
-        handler.nick = handler.messenger.rename(session, nick)
+        name = handler.messenger.rename(session, nick)
     except (NameInUse, PasswordRequired) as error:
         handler.reply(ERR_NICKNAMEINUSE, nick, text=str(error))
-        return
     except BadName as error:
         handler.reply(ERR_ERRONEUSNICKNAME, nick, text=str(error))
-        return
-    handler.network.users.rename(key, session)
-    handler.network.clients.remove(handler, key)
-    handler.network.clients.add(handler)
-    handler.add(Reply(source, "NICK", (handler.nick,)))
-    handler.flush_replies()
+    except WireError as error:
+        handler.add(command_refusal(handler, "NICK", nick, error))
+    else:
+        handler.nick = name
+        handler.network.clients.rename(handler, key)
+        handler.add(Reply(source, "NICK", (name,)))
+        handler.flush_replies()
 
 
 def nick_refusal(handler: IrcHandler, nick: str) -> str | None:

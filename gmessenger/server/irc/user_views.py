@@ -102,7 +102,7 @@ def acts_as_operator(handler: IrcHandler) -> bool:
 def shown_prefix(handler: IrcHandler, room: Room, key: str) -> str:
     """Return the prefixes of a user's role in a room, all of them if the client wants that."""
     has_all = Capability.MULTI_PREFIX in handler.capabilities
-    return role_prefix(role_in(room, key), all_prefixes=has_all)
+    return role_prefix(role_in(handler, room, key), all_prefixes=has_all)
 
 
 def away_reply(handler: IrcHandler, user: UserView) -> Reply:

@@ -58,22 +58,34 @@ class UserRegistry:
         self._messenger = messenger
         self._secret = messenger.store_identity.encode()
         self._cards: dict[str, list[tuple[Session, Card]]] = {}
+        self._keys: dict[Session, str] = {}
         self._hosts: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
         self._sources: LruMap[str, tuple[Account | None, Card | None, str]] = LruMap(MAX_KNOWN_HOSTS)
 
     def add(self, session: Session, card: Card) -> None:
         """Add what a session has said of its user."""
         self._cards.setdefault(session.key, []).append((session, card))
+        self._keys[session] = session.key
 
     def remove(self, session: Session) -> None:
         """Forget it: the session has ended."""
-        left = [entry for entry in self._cards.pop(session.key, ()) if entry[0] is not session]
-        if left:
-            self._cards[session.key] = left
+        self._take(session)
 
-    def rename(self, old: str, session: Session) -> None:
-        """Move what a session has said from its former folded name."""
-        self._cards[session.key] = self._cards.pop(old, [])
+    def note_presence(self, key: str, name: str, is_online: bool) -> None:
+        """Move what a guest has said of its user who has come online under this folded name, and had another one."""
+        for session in self._messenger.router.sessions(key) if is_online else ():
+            if self._keys.get(session, key) != key:
+                for _, card in self._take(session):
+                    self.add(session, card)
+
+    def _take(self, session: Session) -> list[tuple[Session, Card]]:
+        """Remove and return what a session has said."""
+        key = self._keys.pop(session, session.key)
+        entries = self._cards.pop(key, [])
+        left = [entry for entry in entries if entry[0] is not session]
+        if left:
+            self._cards[key] = left
+        return [entry for entry in entries if entry[0] is session]
 
     def card(self, key: str) -> Card | None:
         """Return the card of the latest IRC session of a folded name on this node."""
