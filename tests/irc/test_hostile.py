@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from gmessenger.constants import SERVER_OWNER
+from gmessenger.server.irc.commands import COMMANDS, CommandRow
+from gmessenger.server.irc.replies import Reply
 from tests.irc.conftest import IrcServer, register
 from tests.support.accounts import PASSWORD
 from tests.support.irc_client import IrcClient, commands, find
@@ -115,3 +121,55 @@ def test_one_label_for_a_service_and_a_user_is_answered_once(irc: IrcServer) -> 
     assert begun == ended
     assert len([line for line in answer if line.tags.get("label") == "one"]) == 1
     check_alive(irc, hank, dale)
+
+
+def test_an_answer_that_cannot_be_written_is_an_internal_error(irc: IrcServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "TIME", CommandRow(lambda handler, line: handler.add(Reply("a b", "391"))))
+    hank = irc.log_in("hank")
+    assert commands(hank.ask("TIME")) == [INTERNAL_ERROR]
+    supervisor = irc.running.app.supervisor
+    assert supervisor.failure_count == 1
+    supervisor.failure_count = 0
+
+
+def test_a_room_is_named_once_whatever_its_case(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    assert commands(hank.ask("NAMES #alley,#ALLEY,#Alley,#nowhere")) == ["353", "366"]
+    assert commands(hank.ask("PART #Alley,#alley")) == ["PART"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PRIVMSG",
+        "NOTICE hank",
+        "PRIVMSG a,b,c,d,e x",
+        "PRIVMSG #alley :\x01VERSION\x01",
+        f"PRIVMSG #alley :{'x' * 480}",
+        "PRIVMSG NickServ :HELP",
+        "TAGMSG",
+        "@batch=x TAGMSG #alley",
+        "JOIN ##x",
+        "NAMES #a,#b,#c",
+    ],
+)
+def test_what_is_answered_at_once_costs_something(start_irc: Callable[..., IrcServer], line: str) -> None:
+    irc = start_irc(request_rate=20)
+    hank = irc.log_in("hank", "message-tags")
+    irc.join("#alley", hank)
+    (session,) = irc.running.app.messenger.router.sessions("hank")
+    before = session.buckets.requests.tokens
+    assert hank.ask(line, line)
+    assert session.buckets.requests.tokens <= before - 2
+
+
+def test_what_was_refused_is_not_remembered(irc: IrcServer) -> None:
+    hank = irc.log_in("hank", "labeled-response", "batch")
+    irc.running.app.messenger.moderation.mute(SERVER_OWNER, "hank")
+    for target in ("$*", "dale", "#nowhere"):
+        refused = hank.ask(*[f"@label=x PRIVMSG {target} :hello"] * 3)
+        assert [line.tags.get("label") for line in refused] == ["x"] * 3
+    (connection,) = irc.running.app.acceptor.connections
+    protocol: Any = connection.protocol
+    assert not protocol._handler.sent

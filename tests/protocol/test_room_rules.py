@@ -21,8 +21,6 @@ OPEN = {
     "guests": True,
     "history": "joined",
     "most": 0,
-    "key": "",
-    "outside": False,
 }
 
 

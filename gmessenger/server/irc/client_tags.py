@@ -11,7 +11,7 @@ from gmessenger.errors import Blocked, Muted, RateLimited, WireError
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import command_refusal
-from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler
 from gmessenger.server.irc.messages import REACT_TAG, REPLY_TAGS, UNREACT_TAG, MessageFormatter
 from gmessenger.server.irc.network import conversation_of
 from gmessenger.wire.irc.numerics import ERR_CANNOTSENDTOCHAN
@@ -63,6 +63,7 @@ def ask_client(handler: IrcHandler, command: str, target: str, text: str, tags: 
     Raises as `SignalService.send`.
     """
     if target[:1] == ROOM_PREFIX or text.startswith(DCC):
+        handler.charge(REFUSED_COST)
         handler.reply(
             ERR_CANNOTSENDTOCHAN, target, text="No CTCP is passed on to channels but ACTION, and DCC to nobody"
         )

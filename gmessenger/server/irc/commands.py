@@ -110,6 +110,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "AWAY": CommandRow(
         own_user.away,
+        cost=3,
         before=own_user.set_early_away,
         usage="[:<message>]",
         help="says that you are away; without a message, that you are back",
@@ -154,7 +155,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         operators.ban_name, 1, usage="[<minutes>] <nick> [:<reason>]", help="bans a nick; for operators"
     ),
     "LINKS": CommandRow(queries.links),
-    "LIST": CommandRow(room_lists.list_rooms, 0, 2),
+    "LIST": CommandRow(room_lists.list_rooms, 0, 5),
     "LUSERS": CommandRow(queries.lusers),
     "MARKREAD": CommandRow(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"

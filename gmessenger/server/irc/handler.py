@@ -26,6 +26,8 @@ from gmessenger.wire.irc.numerics import Numeric
 MAX_NUMERIC_PARAMS: Final = MAX_BODY - len(": 000 ") - len(" :") - 4
 """Bytes of the parameters of a numeric before its text, and of the server's name, so that the text has a character."""
 MAX_READ_MARKS: Final = 100
+REFUSED_COST: Final = 1.0
+"""Of what is refused before it is charged."""
 
 
 class ResponseGroup(Struct):

@@ -10,7 +10,7 @@ from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
 from gmessenger.server.irc.file_urls import take_file
-from gmessenger.server.irc.handler import IrcHandler, IrcMessage, ResponseGroup
+from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler, IrcMessage, ResponseGroup
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, CTCP, EVERYBODY, MAX_LINE
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
@@ -21,6 +21,7 @@ from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
 BATCH_TAG: Final = "batch"
+SERVICE_COST: Final = 1.0
 CERTAIN_TO_FIT: Final = 40
 """Characters that fit a line whatever the names before them are."""
 
@@ -28,6 +29,7 @@ CERTAIN_TO_FIT: Final = 40
 def say(handler: IrcHandler, line: Line) -> None:
     """Handle PRIVMSG and NOTICE."""
     if not line.params or not line.params[0]:
+        handler.charge(REFUSED_COST)
         handler.reply(ERR_NORECIPIENT, text=f"No recipient given ({line.command})")
         return
     text = line.params[1] if len(line.params) > 1 else ""
@@ -36,11 +38,13 @@ def say(handler: IrcHandler, line: Line) -> None:
         refuse_multiline(handler, handler.multiline.add(line, text))
         return
     if not text:
+        handler.charge(REFUSED_COST)
         handler.reply(ERR_NOTEXTTOSEND)
         return
     handler.card.active_at = handler.now()
     targets = line.params[0].split(",")
     if len(targets) > MAX_TARGETS:
+        handler.charge(REFUSED_COST)
         handler.reply(ERR_TOOMANYTARGETS, line.params[0][:100])
         return
     targets = list(dict.fromkeys(targets))
@@ -83,6 +87,7 @@ def say_to(
         _broadcast(handler, command, text, group)
         return True
     if is_service(target):
+        handler.charge(SERVICE_COST)
         if command == "PRIVMSG":  # a notice is never answered
             handle_service_message(handler, text)
         return False
@@ -128,6 +133,7 @@ def send(handler: IrcHandler, message: IrcMessage, about: About | None = None) -
 def check_fits(handler: IrcHandler, command: str, target: str, text: str) -> None:
     """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves."""
     if len(text) > CERTAIN_TO_FIT and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_LINE:
+        handler.charge(REFUSED_COST)
         raise TextTooLong("The line is longer than what others can be sent as one.")
 
 
@@ -139,11 +145,10 @@ def shown_name(handler: IrcHandler, name: str) -> str:
 
 
 def _broadcast(handler: IrcHandler, command: str, text: str, group: ResponseGroup | None) -> None:
-    session, id = handler.require_session(), handler.next_id()
     if not handler.messenger.policy.broadcast:
+        handler.charge(REFUSED_COST)
         raise BroadcastDisabled
-    handler.sent[id] = IrcMessage(command, BROADCAST_TARGET, text, "", handler.buffer.take_label(), group=group)
-    handler.messenger.message_service.send(session, BROADCAST_TARGET, text, id, "msg")
+    send(handler, IrcMessage(command, BROADCAST_TARGET, text, group=group))
 
 
 def check_target(handler: IrcHandler, target: str) -> None:

@@ -152,7 +152,19 @@ class IrcProtocol:
     def _receive(self, line: Line | BadLine) -> None:
         handler = self._handler
         label = line.label if isinstance(line, BadLine) else line.tags.get(LABEL)
-        handler.begin_command(label if label is not None and 0 < len(label) <= MAX_LABEL else None)
+        label = label if label is not None and 0 < len(label) <= MAX_LABEL else None
+        handler.begin_command(label)
+        try:
+            self._handle(line)
+            handler.end_command()
+        except Exception as failure:
+            handler.report("request", failure)
+            handler.begin_command(label)  # what was collected may be what cannot be written
+            handler.add(command_refusal(handler, line.command, "", InternalError()))
+            handler.end_command()
+
+    def _handle(self, line: Line | BadLine) -> None:
+        """Handle a line, and answer why it is refused. Raises internal errors only."""
         try:
             if isinstance(line, BadLine):
                 self._refuse_unreadable(line)
@@ -160,11 +172,7 @@ class IrcProtocol:
                 self._dispatch(line)
         except WireError as error:
             log.log_event("request_refused", name=self.user_name, code=error.code)
-            handler.add(command_refusal(handler, line.command, "", error))
-        except Exception as failure:
-            handler.report("request", failure)
-            handler.add(command_refusal(handler, line.command, "", InternalError()))
-        handler.end_command()
+            self._handler.add(command_refusal(self._handler, line.command, "", error))
 
     def _dispatch(self, line: Line) -> None:
         handler, command = self._handler, COMMANDS.get(line.command)

@@ -9,6 +9,7 @@ from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.room_views import is_visible, send_names
 from gmessenger.server.irc.rooms import LIST_COST, flush_if_long, split_list
+from gmessenger.timeslice import TimeSlice
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.masks import match_mask
 from gmessenger.wire.irc.numerics import (
@@ -19,6 +20,8 @@ from gmessenger.wire.irc.numerics import (
 )
 
 ALL_ROOMS: Final = "*"
+MAX_CONDITIONS: Final = 10
+"""Masks and other conditions of one LIST; what follows is ignored."""
 CLOSED: Final = "[closed] "
 """What begins the topic of a room that an operator has closed."""
 
@@ -28,7 +31,11 @@ def names(handler: IrcHandler, line: Line) -> None:
     if not line.params:
         handler.reply(RPL_ENDOFNAMES, ALL_ROOMS)
         return
-    for name in split_list(line.params[0]):
+    rooms = split_list(line.params[0])
+    handler.charge(len(rooms) - 1)
+    time_slice = TimeSlice()
+    for name in rooms:
+        time_slice.yield_if_expired()
         room = handler.messenger.rooms.get(fold(name))
         if room is not None and is_visible(handler, room):
             handler.charge(LIST_COST)
@@ -40,7 +47,8 @@ def names(handler: IrcHandler, line: Line) -> None:
 def list_rooms(handler: IrcHandler, line: Line) -> None:
     """Handle LIST, with the conditions of ELIST=MNU."""
     session, after = handler.require_session(), None
-    is_wanted = _condition(split_list(line.params[0]) if line.params else [])
+    is_wanted = _condition(split_list(line.params[0])[:MAX_CONDITIONS] if line.params else [])
+    time_slice = TimeSlice()
     handler.reply(RPL_LISTSTART, "Channel")
     while True:
         page = handler.messenger.listings.rooms(session, after)
@@ -49,6 +57,7 @@ def list_rooms(handler: IrcHandler, line: Line) -> None:
                 topic = f"{CLOSED if entry.closed is True else ''}{entry.topic}"
                 handler.reply(RPL_LIST, entry.name, str(entry.members), text=topic)
         flush_if_long(handler)
+        time_slice.yield_if_expired()
         if not page.more or not page.rooms:
             break
         after = page.rooms[-1].name

@@ -119,8 +119,6 @@ def _change_modes(handler: IrcHandler, room: Room, changes: list[ModeChange]) ->
     """Change the rules together, then everything else in order, up to what the client may not do."""
     handler.charge(sum(change.value is not None for change in changes))
     rules: dict[str, RuleValue] = {}
-    if any(change.letter == ALWAYS_SET and not change.is_set for change in changes):
-        handler.reply(ERR_CHANOPRIVSNEEDED, room.name, text="Messages from outside are never let in")
     for change in changes:
         rules |= _wanted_rule(handler, room, change)
     rules = {rule: value for rule, value in rules.items() if getattr(room.rules, rule) != value}

@@ -12,7 +12,7 @@ from gmessenger.chat.room import Room
 from gmessenger.errors import AlreadyMember, BadRequest, NoSuchRoom, NotFound, NotMember, RecipientGone, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.errors import command_refusal
-from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler
 from gmessenger.server.irc.network import MAX_KICK_REASON, MAX_TARGETS
 from gmessenger.server.irc.read_marks import marks_on_join
 from gmessenger.server.irc.replies import FLUSH_SIZE, Reply
@@ -112,10 +112,13 @@ def join(handler: IrcHandler, line: Line) -> None:
     keys = dict(zip(line.params[0].split(","), line.params[1].split(",") if len(line.params) > 1 else (), strict=False))
     for name in split_list(line.params[0]):
         if name == LEAVE_ALL or name[:1] != ROOM_PREFIX or fold(name) == BROADCAST_TARGET:
+            handler.charge(REFUSED_COST)
             handler.reply(ERR_NOSUCHCHANNEL, quote_param(name))
             continue
         with refusing(handler, "JOIN", name):
             _join(handler, name, keys.get(name))
+        if handler.is_backlogged:  # a room may have ten thousand names
+            handler.connection.writer.drain()
 
 
 def _join(handler: IrcHandler, name: str, key: str | None) -> None:

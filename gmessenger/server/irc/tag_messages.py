@@ -5,7 +5,7 @@ from __future__ import annotations
 from gmessenger.errors import BadRequest, WireError
 from gmessenger.server.irc.client_tags import kept_tags, reaction_of, refuse_signal, relayable_tags, send_signal
 from gmessenger.server.irc.errors import refuse_multiline
-from gmessenger.server.irc.handler import IrcHandler, IrcMessage
+from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler, IrcMessage
 from gmessenger.server.irc.message_commands import BATCH_TAG, send
 from gmessenger.server.irc.network import MAX_TARGETS
 from gmessenger.wire.irc.lines import Line
@@ -15,13 +15,16 @@ from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_TOOMANYTARGETS
 def say_tags(handler: IrcHandler, line: Line) -> None:
     """Handle TAGMSG."""
     if not line.params or not line.params[0]:
+        handler.charge(REFUSED_COST)
         handler.reply(ERR_NORECIPIENT, text="No recipient given (TAGMSG)")
         return
     if BATCH_TAG in line.tags:
+        handler.charge(REFUSED_COST)
         refuse_multiline(handler, handler.multiline.refuse())
         return
     targets = line.params[0].split(",")
     if len(targets) > MAX_TARGETS:
+        handler.charge(REFUSED_COST)
         handler.reply(ERR_TOOMANYTARGETS, line.params[0][:100])
         return
     for target in dict.fromkeys(targets):

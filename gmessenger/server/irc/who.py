@@ -55,7 +55,6 @@ def who(handler: IrcHandler, line: Line) -> None:
     """Handle WHO."""
     mask = line.params[0] if line.params and line.params[0] else "*"
     query = parse_query(line.params[1] if len(line.params) > 1 else "")
-    time_slice = TimeSlice()
     for count, row in enumerate(_matches(handler, mask)):
         if count == MAX_ROWS:
             handler.reply(ERR_TOOMANYMATCHES, quote_param(mask))
@@ -63,7 +62,6 @@ def who(handler: IrcHandler, line: Line) -> None:
         if not query.only_operators or is_operator(handler, row.user):
             handler.add(_reply(handler, row, query))
             flush_if_long(handler)
-        time_slice.yield_if_expired()
     handler.reply(RPL_ENDOFWHO, quote_param(mask))
 
 
@@ -91,7 +89,9 @@ def _members(handler: IrcHandler, name: str) -> Iterator[WhoRow]:
     room = handler.messenger.rooms.get(fold(name))
     if room is None or not room.has_member(handler.require_session()):
         return
+    time_slice = TimeSlice()
     for member in room.names:
+        time_slice.yield_if_expired()
         user = find_user(handler, member)
         if user is not None:
             yield WhoRow(user, room)
@@ -101,7 +101,9 @@ def _present(handler: IrcHandler, mask: str) -> Iterator[WhoRow]:
     """Find who is online by a mask: of the nick, or of all if it has an `!` or an `@`; not who is invisible."""
     router, users, rooms = handler.messenger.router, handler.network.users, own_rooms(handler)
     sees_all, has_parts = acts_as_operator(handler), "!" in mask or "@" in mask
+    time_slice = TimeSlice()
     for key, name in sorted(router.names.items()):
+        time_slice.yield_if_expired()
         if not match_mask(mask, users.source(name) if has_parts else name):
             continue
         user = find_user(handler, name)
