@@ -108,9 +108,7 @@ def shown_rules(rules: RoomRules, *, is_member: bool) -> dict[str, RuleValue]:
     values: dict[str, RuleValue] = asdict(rules)
     if not is_member and rules.key:
         values["key"] = True
-    return {
-        key: value for key, value in values.items() if key not in SELDOM_TOLD or value != ROOM_RULES[key].default
-    }
+    return {key: value for key, value in values.items() if key not in SELDOM_TOLD or value != ROOM_RULES[key].default}
 
 
 def shown_changes(rules: RoomRules) -> dict[str, RuleValue]:

@@ -19,15 +19,9 @@ MAX_UTF8: Final = 4
 """Bytes of a character."""
 
 
-def group_messages(messages: list[tuple[str, str]]) -> dict[str, list[str]] | None:
-    """Return texts by target, each target's in their order; None where two spellings are of one target."""
-    targets, texts = zip(*messages, strict=True)
-    if targets.count(targets[0]) == len(targets):
-        return {targets[0]: list(texts)}
-    by_target: dict[str, list[str]] = {}
-    for target, text in messages:
-        by_target.setdefault(target, []).append(text)
-    return by_target if len({fold(target) for target in by_target}) == len(by_target) else None
+def has_one_spelling(texts_by_target: dict[str, list[str]]) -> bool:
+    """Return whether no target is spelled in two ways: else its messages would change their order."""
+    return len(texts_by_target) == 1 or len({fold(target) for target in texts_by_target}) == len(texts_by_target)
 
 
 def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:

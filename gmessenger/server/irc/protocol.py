@@ -11,7 +11,7 @@ from gmessenger.server.irc.commands import COMMANDS, CommandRow
 from gmessenger.server.irc.encoder import OutboxEncoder
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.message_batches import group_messages, relay_now, send_batch
+from gmessenger.server.irc.message_batches import has_one_spelling, relay_now, send_batch
 from gmessenger.server.irc.network import IrcNetwork, is_service
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.foreign_protocol import OpeningReader
@@ -108,11 +108,10 @@ class IrcProtocol:
 
     def _send_batches(self, received: bytes, time_slice: TimeSlice) -> bytes:
         """Send what is plain messages, those to one target together; return what is not."""
-        messages, rest = split_messages(received)
-        by_target = group_messages(messages) if len(messages) > 1 else None
-        if by_target is None:
+        texts_by_target, rest = split_messages(received)
+        if not has_one_spelling(texts_by_target):
             return received
-        for target, texts in by_target.items():
+        for target, texts in texts_by_target.items():
             if self._handler.is_closing:
                 return b""
             if not send_batch(self._handler, target, texts):

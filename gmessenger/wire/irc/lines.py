@@ -63,10 +63,12 @@ PLAIN_MESSAGE: Final = re.compile(
     "^PRIVMSG ([^ ,:$\r\n\\0][^ ,\r\n\\0]*) :([^\r\n\\0\\1][^\r\n\\0]*)\r?\n", re.MULTILINE
 )
 """A text to one name or room, without tags, that is no CTCP."""
+PLAIN_HEAD: Final = re.compile(rb"PRIVMSG [^ ,:$\r\n\0][^ ,\r\n\0]* :")
+"""What is before the text of one."""
 
 
-def split_messages(data: bytes) -> tuple[list[tuple[str, str]], bytes]:
-    """Return targets and texts of the whole lines in `data`, and the rest, if all of them are plain messages.
+def split_messages(data: bytes) -> tuple[dict[str, list[str]], bytes]:
+    """Return the texts of the whole lines in `data` by target, and the rest, if all of them are plain messages.
 
     Else there are none, and the rest is `data`. For reads of hundreds of messages: `LineDecoder` takes ten times as
     long.
@@ -74,12 +76,37 @@ def split_messages(data: bytes) -> tuple[list[tuple[str, str]], bytes]:
     end = data.rfind(b"\n") + 1
     lines = data[:end]
     if max(map(len, lines.split(b"\n"))) > MAX_BODY + 1:
-        return [], data
+        return {}, data
     try:
-        messages = PLAIN_MESSAGE.findall(lines.decode())
+        messages = _split_same_target(lines) or _split_by_target(lines)
     except UnicodeDecodeError:
-        return [], data
-    return (messages, data[end:]) if len(messages) == lines.count(b"\n") else ([], data)
+        return {}, data
+    return (messages, data[end:]) if messages else ({}, data)
+
+
+def _split_same_target(lines: bytes) -> dict[str, list[str]]:
+    """Return the texts of messages that begin alike, found without looking at each; empty where they do not."""
+    head, count = lines[: lines.find(b" :") + 2], lines.count(b"\n")
+    if (
+        not PLAIN_HEAD.fullmatch(head)
+        or lines.count(b"\n" + head) != count - 1
+        or lines.count(b"\r\n") != count
+        or lines.count(b"\r") != count
+        or b"\0" in lines
+        or head + b"\1" in lines
+        or head + b"\r" in lines
+    ):
+        return {}
+    start = head.decode()
+    return {start[8:-2]: lines[len(head) : -2].decode().split(f"\r\n{start}")}
+
+
+def _split_by_target(lines: bytes) -> dict[str, list[str]]:
+    messages = PLAIN_MESSAGE.findall(lines.decode())
+    by_target: dict[str, list[str]] = {}
+    for target, text in messages if len(messages) == lines.count(b"\n") else ():
+        by_target.setdefault(target, []).append(text)
+    return by_target
 
 
 class LineDecoder:
