@@ -58,7 +58,7 @@ browser: $(VENV)/installed-tests .browser/installed
 # `make fuzz SECONDS=3600` for longer. What breaks one is written to .fuzz. `make test` has the short of it.
 fuzz: $(VENV)/installed-tests $(VENV)/installed-fuzz
 	$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
-	set -e; for target in folding names config control sessions web; do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS); done
+	set -e; for target in folding names config control sessions irc web; do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS); done
 
 # Against other servers, which it installs where it can (as root, on Debian): about ten minutes. Best on a quiet machine.
 bench: $(VENV)/installed

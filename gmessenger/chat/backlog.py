@@ -31,7 +31,8 @@ class ShortBacklog:
         end = self._ends.get(conversation, 0) if self._ends else 0
         sync = session.sync
         if end > sync.delivered(conversation):
-            skipped = self._count(account, conversation, sync.delivered(conversation), end)
+            # Who is sent none of it is not told how much it is.
+            skipped = self._count(account, conversation, sync.delivered(conversation), end) if self._most else 0
             if sync.is_pass_stale:  # it has left the conversation meanwhile
                 return
             self._skipped[conversation] = skipped

@@ -96,6 +96,21 @@ def test_a_session_may_begin_with_what_comes_next(absent: Absent) -> None:
     assert take(absent.log_in()) == ["r3"]
 
 
+def test_what_comes_while_a_session_begins_is_sent_and_what_was_before_is_not_counted(absent: Absent) -> None:
+    absent.say("#dev", "r1", "r2")
+    backlog = absent.chat.store.backlog
+    unseen = ["r3"]
+
+    def write_after(*arguments: Any) -> Any:
+        heads = backlog(*arguments)
+        while unseen:
+            absent.say("#dev", unseen.pop())
+        return heads
+
+    absent.chat.store.backlog = write_after  # type: ignore[method-assign]
+    assert take(absent.log_in(most=0)) == ["r3"]
+
+
 def test_a_conversation_that_is_short_enough_is_sent_whole(absent: Absent) -> None:
     absent.say("#dev", "r1", "r2")
     assert take(absent.log_in(most=2)) == ["r1", "r2"]

@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=[*MODULES, "gmessenger.config.files", "g
     from tests.fuzz.targets import TARGETS
 
 FUZZ_DIRECTORY: Final = ROOT / ".fuzz"
-MAX_SECONDS: Final = {"sessions": 90}
+MAX_SECONDS: Final = {"sessions": 90, "irc": 90}
 """Seconds for one input; 5 for other targets."""
 
 

@@ -33,6 +33,8 @@ from gmessenger.server.jim.commands import COMMANDS as REQUESTS
 from gmessenger.server.server import Server
 from gmessenger.store import search_text
 from tests.fuzz.draws import Draw
+from tests.fuzz.irc import run_session
+from tests.fuzz.irc import seeds as irc_seeds
 from tests.fuzz.web import seeds as web_seeds
 from tests.fuzz.web import web_endpoint
 
@@ -468,15 +470,20 @@ def leaks(app: Server) -> dict[str, Any]:
     return {kind: count for kind, count in counts.items() if count}
 
 
+def add_account(app: Server, name: str) -> None:
+    """Make an account of a server, with PASSWORD."""
+    account = app.store.create_account(names.fold(name), name, FAST_HASHER.hash(PASSWORD), 0.0)
+    if name == "oper":
+        app.store.set_role(account.id, "operator")
+        account.role = "operator"
+    app.messenger.authenticator.add_account(account)
+
+
 def session(data: bytes) -> None:
     """Run one input on a server of its own, so that failures are reproducible."""
     with gevent.Timeout(4 * TIMEOUT), server(store="memory:", message_rate=0, limit_loopback=True) as app:
         for name in ACCOUNTS:
-            account = app.store.create_account(name, name, FAST_HASHER.hash(PASSWORD), 0.0)
-            if name == "oper":
-                app.store.set_role(account.id, "operator")
-                account.role = "operator"
-            app.messenger.authenticator.add_account(account)
+            add_account(app, name)
         exchange(app, Draw(data))
         with gevent.Timeout(TIMEOUT):
             while leaked := leaks(app):
@@ -487,6 +494,12 @@ def session(data: bytes) -> None:
             stack.callback(connection.finish)
             connection.send(b'{"action":"probe","id":"last"}\n{"action":"quit"}\n')
         assert any(response.get("id") == "last" for response in connection.received), "a newcomer is not served"
+
+
+def irc_session(data: bytes) -> None:
+    """Run one input on a server of its own."""
+    options = {"irc_port": 0, "irc_name": "irc.fuzz", "irc_guest_rooms": True, "message_rate": 0, "request_rate": 0}
+    run_session(lambda: server(store="memory:", **options), add_account, data)
 
 
 def session_seeds() -> Iterator[bytes]:
@@ -508,5 +521,6 @@ TARGETS: Final[dict[str, Target]] = {
     "config": Target(config_file, config_seeds),
     "control": Target(operator, control_seeds),
     "sessions": Target(lambda: without_setup(session), session_seeds),
+    "irc": Target(lambda: without_setup(irc_session), irc_seeds),
     "web": Target(lambda: web_endpoint(lambda: server(store="memory:", web="127.0.0.1:0", web_timeout=1.0)), web_seeds),
 }

@@ -15,7 +15,7 @@ from gmessenger.server.net.connection import Connection
 from tests.fuzz.draws import mutate
 from tests.fuzz.targets import FOLDERS, TARGETS
 
-INPUTS: Final = {"folding": 500, "names": 5000, "config": 800, "control": 2000, "sessions": 40, "web": 400}
+INPUTS: Final = {"folding": 500, "names": 5000, "config": 800, "control": 2000, "sessions": 40, "irc": 20, "web": 400}
 """Mutated inputs of each target; with FUZZ=10 ten times as many."""
 
 

@@ -183,3 +183,21 @@ def test_what_one_device_has_got_no_other_is_played(missed: IrcServer) -> None:
             acknowledge(hank, missed.port)
         hank.send("QUIT")
         hank.read_to_end()
+
+
+def test_what_is_said_before_the_session_is_live_is_in_the_answer_to_chathistory(
+    missed: IrcServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlog, late = missed.app.store.backlog, ["late"]
+    gus = missed.log_in("gus")
+
+    def say_first(account_id: int) -> object:
+        if late:
+            gus.ask(f"PRIVMSG hank :{late.pop()}")
+        return backlog(account_id)
+
+    monkeypatch.setattr(missed.app.store, "backlog", say_first)
+    hank = missed.connect()
+    hank.send(f"CAP REQ :{' '.join(CAPS)} draft/chathistory", f"PASS hank:{PASSWORD}", "NICK hank", "USER u 0 * :u")
+    answer = hank.ask("CAP END", "CHATHISTORY LATEST gus * 10")
+    assert texts(answer) == ["late"]

@@ -154,6 +154,7 @@ def _continue_as(handler: IrcHandler, session: Session, login: LoginRequest) -> 
     """Make an account's session the handler's. What is sent to it is written after `begin_delivery`."""
     handler.set_session(session, login)
     handler.nick, handler.is_writing_outbox = session.name, False
+    handler.connection.writer.set_source(bytes)
     handler.apply_capabilities()
     handler.network.users.add(session, handler.card)
     handler.network.clients.add(handler)

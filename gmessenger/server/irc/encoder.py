@@ -47,7 +47,8 @@ class OutboxEncoder:
 
     def start(self) -> None:
         """Write the events of the handler's session from now on; the first are what it has missed."""
-        if self._handler.session is not None and self._handler.session.account is not None:
+        session, can_ask = self._handler.session, Capability.CHATHISTORY in self._handler.capabilities
+        if session is not None and session.account is not None and not can_ask:
             self.playback.start()
         if self._handler.session is not None:
             self._handler.session.on_change_made = self._show_own_change
@@ -160,6 +161,7 @@ class OutboxEncoder:
 
     def end_playback(self, event: CatchUpDone) -> bytes:
         """Return the end of what was missed."""
+        self._handler.note_caught_up()
         return _join(self.playback.end())
 
     def skip_backlog(self, event: BacklogSkipped) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from gevent.event import Event
 from msgspec import Struct
 
 from gmessenger.chat.outbox import EncodedFrames, LivenessProbe
@@ -84,6 +85,7 @@ class IrcHandler(ProtocolHandler):
         "buffer",
         "capabilities",
         "card",
+        "caught_up",
         "is_registered",
         "is_writing_outbox",
         "last_quit",
@@ -110,6 +112,8 @@ class IrcHandler(ProtocolHandler):
         self.is_registered = False
         self._is_unregistered = True
         network.unregistered_count += 1
+        self.caught_up: Event | None = None
+        """Set once a session is sent everything that comes; None from then on, and where nothing waits for it."""
         self.is_writing_outbox = False
         """Whether what waits in the session's outbox is written: from the end of the greeting on."""
         self.buffer = ReplyBuffer(network.server_name, None, "")
@@ -235,6 +239,20 @@ class IrcHandler(ProtocolHandler):
         if self.session is None or not self.is_registered:
             return writer.is_blocked
         return self.session.outbox.is_full or writer.pending_bytes > self.connection.options.outbox_bytes
+
+    def note_caught_up(self) -> None:
+        """Take note that the session is sent everything from now on."""
+        if self.caught_up is not None:
+            self.caught_up.set()
+            self.caught_up = None
+
+    def wait_caught_up(self) -> None:
+        """Block until the session is sent everything that comes: what is read of the store then leaves no gap.
+
+        Raises `StoreUnavailable`.
+        """
+        if self.caught_up is not None and not self.caught_up.wait(self.messenger.policy.store_timeout):
+            raise StoreUnavailable
 
     def require_session(self) -> Session:
         """Return the session. Raises `NotLoggedIn` before the registration."""

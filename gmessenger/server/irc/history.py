@@ -80,6 +80,7 @@ def chathistory(handler: IrcHandler, line: Line) -> None:
 def _answer(handler: IrcHandler, subcommand: HistoryCommand, params: list[str]) -> None:
     target = params[0] if subcommand.has_target else "*"
     try:
+        handler.wait_caught_up()
         subcommand.answer(handler, params)
     except BadSelector as bad:
         handler.fail(COMMAND, bad.code, subcommand.name, *bad.context, text=UNREADABLE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
+from gevent.event import Event
+
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.session import Session
 from gmessenger.errors import (
@@ -322,8 +324,13 @@ def begin_delivery(handler: IrcHandler, session: Session) -> None:
     handler.end_command()
     handler.begin_command(None)
     handler.start_output()
-    most = handler.network.options.irc_playback if Capability.CHATHISTORY not in handler.capabilities else 0
-    handler.messenger.start_delivery(session, [], most if session.account is not None else None)
+    can_ask = Capability.CHATHISTORY in handler.capabilities
+    if session.account is None:
+        handler.messenger.start_delivery(session, [])
+        return
+    if can_ask:
+        handler.caught_up = Event()
+    handler.messenger.start_delivery(session, [], 0 if can_ask else handler.network.options.irc_playback)
 
 
 def refuse_link(handler: IrcHandler, error: WireError) -> None:
