@@ -182,6 +182,7 @@ def test_help_is_printed_from_the_table_of_commands(irc: IrcServer, command: str
     assert (commands(answer)[0], commands(answer)[-1]) == ("704", "706")
     listed = " ".join(line.params[2] for line in answer if line.command == "705").split()
     assert listed == sorted(COMMANDS) == list(COMMANDS)
+    assert all(row.help for row in COMMANDS.values())
     answer = hank.ask(f"{command} away")
     assert [line.params[1] for line in answer] == ["AWAY"] * 3
     assert answer[1].params[2] == COMMANDS["AWAY"].help
