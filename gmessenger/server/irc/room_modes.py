@@ -34,6 +34,7 @@ from gmessenger.wire.irc.numerics import (
     ERR_UNKNOWNMODE,
     RPL_BANLIST,
     RPL_CHANNELMODEIS,
+    RPL_CREATIONTIME,
     RPL_ENDOFBANLIST,
     RPL_ENDOFEXCEPTLIST,
     RPL_ENDOFINVEXLIST,
@@ -78,11 +79,17 @@ def change_room_modes(handler: IrcHandler, line: Line) -> None:
         for letter in dict.fromkeys(change.letter for change in changes if _is_question(change)):
             _show_list(handler, room, letter)
         if len(line.params) == 1:
-            is_member = room.has_member(handler.require_session())
-            handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
+            _show_modes(handler, room)
         changes = [change for change in changes if not _is_question(change) and _is_known(handler, change)]
         if changes:
             _change_modes(handler, find_changed_room(handler, name), changes)
+
+
+def _show_modes(handler: IrcHandler, room: Room) -> None:
+    is_member = room.has_member(handler.require_session())
+    handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
+    if room.created is not None:
+        handler.reply(RPL_CREATIONTIME, room.name, str(int(room.created)))
 
 
 def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:
