@@ -33,8 +33,8 @@ from gmessenger.wire.irc.numerics import (
     ERR_INVALIDMODEPARAM,
     ERR_UNKNOWNMODE,
     RPL_BANLIST,
+    RPL_CHANNELCREATED,
     RPL_CHANNELMODEIS,
-    RPL_CREATIONTIME,
     RPL_ENDOFBANLIST,
     RPL_ENDOFEXCEPTLIST,
     RPL_ENDOFINVEXLIST,
@@ -93,7 +93,7 @@ def _show_modes(handler: IrcHandler, room: Room) -> None:
     is_member = room.has_member(handler.require_session())
     handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
     if room.created is not None:
-        handler.reply(RPL_CREATIONTIME, room.name, str(int(room.created)))
+        handler.reply(RPL_CHANNELCREATED, room.name, str(int(room.created)))
 
 
 def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:
