@@ -213,3 +213,18 @@ def test_who_registers_by_another_protocol_is_told_of_as_well(irc: IrcServer, co
     dale.request("join", room="#alley")
     dale.request("register", password=PASSWORD)
     assert hank.expect("ACCOUNT").params == ["dale"]
+
+
+def test_what_an_account_does_is_tagged_for_those_who_want_that(account: IrcServer) -> None:
+    hank, peggy = account.log_in("hank", "account-tag"), account.log_in("peggy", password="opensesame")
+    dale = account.log_in("dale")
+    account.join("#alley", hank)
+    peggy.ask("JOIN #alley", "TOPIC #alley :beer", "INVITE hank #home")
+    dale.ask("JOIN #alley")
+    tags = {(line.command, line.source.partition("!")[0]): line.tags for line in hank.sync()}
+    assert tags == {
+        ("JOIN", "peggy"): {"account": "peggy"},
+        ("TOPIC", "peggy"): {"account": "peggy"},
+        ("INVITE", "peggy"): {"account": "peggy"},
+        ("JOIN", "dale"): {},
+    }

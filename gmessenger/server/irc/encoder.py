@@ -81,7 +81,8 @@ class OutboxEncoder:
     def _encode(self, event: Any) -> bytes:
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
             return encode(self, event)
-        return _join(EVENT_LINES[type(event)](self._handler, event))
+        handler = self._handler
+        return _join([handler.with_account(line) for line in EVENT_LINES[type(event)](handler, event)])
 
     def encode_message(self, message: Message) -> bytes:
         """Return the lines of a message."""

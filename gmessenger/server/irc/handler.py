@@ -17,7 +17,7 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.multiline_batches import MultilineReceiver
 from gmessenger.server.irc.network import IrcNetwork
-from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, fit_params
+from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, Tags, fit_params
 from gmessenger.server.irc.users import Card
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.protocol.handler import ProtocolHandler
@@ -201,8 +201,17 @@ class IrcHandler(ProtocolHandler):
     def offer(self, *replies: Reply) -> None:
         """Send lines that were not asked for, unless the client reads too slowly. Never blocks."""
         if self.session is not None and self.is_registered:
-            data = b"".join([reply.encode() for reply in replies])
+            data = b"".join([self.with_account(reply).encode() for reply in replies])
             self.session.outbox.offer(EncodedFrames(data, len(data)))
+
+    def with_account(self, reply: Reply) -> Reply:
+        """Return a line with the tag `account` if it is of an account's user, and the client wants that."""
+        nick, mark, _ = reply.source.partition("!")
+        if not mark or Capability.ACCOUNT_TAG not in self.capabilities:
+            return reply
+        account = self.network.users.account_name(nick)
+        tags: Tags = {} if account is None else {"account": account}
+        return Reply(reply.source, reply.command, reply.params, reply.is_text, reply.tags | tags)
 
     def write(self, data: bytes) -> None:
         """Send lines: behind what waits in the outbox, or at once while that is not written."""
