@@ -124,7 +124,7 @@ class RoomRecord(Struct):
     id, those that are higher than `member`. `first_seq`: the oldest seq that is stored. `id`: tells it from earlier
     rooms of its name. `passing`: a guest has made it, and it is deleted as soon as it is empty. `topic_by`, `topic_at`:
     the name that set the topic, and when, in Unix seconds; empty and None where no topic was set, or before that was
-    stored.
+    stored. `created`: when the room was made, in Unix seconds; None where that was before it was stored.
     """
 
     key: str
@@ -140,6 +140,7 @@ class RoomRecord(Struct):
     passing: bool = False
     topic_by: str = ""
     topic_at: float | None = None
+    created: float | None = None
 
 
 RoomSanctionKind: TypeAlias = Literal["shut_out", "network", "silence"]

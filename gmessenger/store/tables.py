@@ -62,7 +62,10 @@ TABLES: Final = (
     Table("invites", ("hash", "created", "id", "by", "expires", "uses")),
     Table(
         "conversations",
-        ("id", "key", "name", "topic", "creator", "head", "first", "rules", "passing", "topic_by", "topic_at"),
+        (
+            *("id", "key", "name", "topic", "creator", "head", "first", "rules", "passing", "topic_by", "topic_at"),
+            "created",
+        ),
         booleans=("passing",),
         autoincrement=True,
     ),

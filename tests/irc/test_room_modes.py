@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.irc.conftest import IrcServer, register
@@ -26,6 +28,16 @@ def test_the_modes_of_a_room_are_shown_to_all(irc: IrcServer) -> None:
     assert shown_modes(dale, "#alley") == ["+n"]
     assert hank.ask("MODE #alley +ml-s 7")[0].params == ["#alley", "+ml", "7"]
     assert shown_modes(dale, "#Alley") == ["+mnl", "7"]
+
+
+def test_it_is_told_when_a_room_was_made(irc: IrcServer, connector: Connector) -> None:
+    before = int(time.time())
+    register(irc, connector, "hank")
+    joined = irc.log_in_natively("hank", PASSWORD).request("join", room="#dev")
+    assert joined["response"] == 200 and "created" not in joined
+    answer = irc.log_in("dale").ask("MODE #Dev")
+    assert commands(answer) == ["324", "329"] and answer[1].params[:2] == ["dale", "#dev"]
+    assert before <= int(answer[1].params[2]) <= time.time()
 
 
 def test_of_a_hidden_room_only_those_in_it_know(irc: IrcServer) -> None:

@@ -1032,14 +1032,14 @@ def owned(driver: StoreDriver) -> OwnedRoom:
     return OwnedRoom(driver)
 
 
-def test_it_is_kept_who_has_set_a_topic_and_when(opened: Callable[[], Store]) -> None:
+def test_it_is_kept_who_has_set_a_topic_and_when_and_when_the_room_was_made(opened: Callable[[], Store]) -> None:
     store = opened()
     room = store.create_room("#dev", "#Dev", None, 1.0)
-    assert (room.topic_by, room.topic_at) == ("", None)
+    assert (room.topic_by, room.topic_at, room.created) == ("", None, 1.0)
     store.set_topic("#dev", "work", "Hank", 2.5)
     store.set_topic("#dev", "play", "Dale", 3.5)
     (room,) = store.rooms()
-    assert (room.topic, room.topic_by, room.topic_at) == ("play", "Dale", 3.5)
+    assert (room.topic, room.topic_by, room.topic_at, room.created) == ("play", "Dale", 3.5, 1.0)
     assert store.create_room("#dev", "#Dev", None, 4.0) == room
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from gmessenger.errors import BadName
@@ -19,6 +19,7 @@ from gmessenger.wire.irc.numerics import (
     RPL_MONONLINE,
     Numeric,
 )
+from gmessenger.wire.irc.text import pack_words
 
 LIST_ROOM: Final = 350
 """Bytes of the names in one line, beside the server's and the client's."""
@@ -105,19 +106,5 @@ def _say_presence(handler: IrcHandler, names: Iterable[str]) -> None:
 
 
 def _say(handler: IrcHandler, numeric: Numeric, names: Iterable[str]) -> None:
-    for text in _lines(names):
+    for text in pack_words(names, LIST_ROOM, ","):
         handler.reply(numeric, text=text)
-
-
-def _lines(names: Iterable[str]) -> Iterator[str]:
-    """Yield names with commas between them, as many as one line takes."""
-    line, size = "", 0
-    for name in names:
-        length = len(name.encode()) + 1
-        if line and size + length > LIST_ROOM:
-            yield line
-            line, size = "", 0
-        line += f",{name}" if line else name
-        size += length
-    if line:
-        yield line

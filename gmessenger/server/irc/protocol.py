@@ -114,12 +114,20 @@ class IrcProtocol:
         for target, texts in texts_by_target.items():
             if self._handler.is_closing:
                 return b""
-            if not send_batch(self._handler, target, texts):
+            if not self._try_batch(target, texts):
                 for text in texts:
                     self._receive(Line("PRIVMSG", [target, text]))
                     self._yield(time_slice)
             self._yield(time_slice)
         return rest
+
+    def _try_batch(self, target: str, texts: list[str]) -> bool:
+        """Send texts to one target together; False if they have to be sent one by one."""
+        try:
+            return send_batch(self._handler, target, texts)
+        except Exception as failure:
+            self._handler.report("request", failure)
+            return True
 
     def _yield(self, time_slice: TimeSlice) -> None:
         """Write replies where they pile up, and let other greenlets run when it is time."""

@@ -188,7 +188,6 @@ def _rename(handler: IrcHandler, session: Session, nick: str) -> None:
         return
     handler.network.clients.rename(handler, key)
     handler.add(Reply(source, "NICK", (handler.nick,)))
-    handler.flush_replies()
 
 
 def nick_refusal(handler: IrcHandler, nick: str) -> str | None:

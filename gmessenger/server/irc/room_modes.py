@@ -33,6 +33,7 @@ from gmessenger.wire.irc.numerics import (
     ERR_INVALIDMODEPARAM,
     ERR_UNKNOWNMODE,
     RPL_BANLIST,
+    RPL_CHANNELCREATED,
     RPL_CHANNELMODEIS,
     RPL_ENDOFBANLIST,
     RPL_ENDOFEXCEPTLIST,
@@ -75,8 +76,7 @@ def change_room_modes(handler: IrcHandler, line: Line) -> None:
         is_operator = acts_as_operator(handler)
         room = handler.messenger.rooms.find(name) if is_operator else find_visible_room(handler, name)
         if len(line.params) == 1:
-            is_member = room.has_member(handler.require_session())
-            handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
+            _show_modes(handler, room)
             return
         changes = list(parse_changes(line.params[1:]))
         for letter in dict.fromkeys(change.letter for change in changes if _is_question(change)):
@@ -87,6 +87,13 @@ def change_room_modes(handler: IrcHandler, line: Line) -> None:
         changes = [change for change in changes if change.letter not in unknown and not _is_question(change)]
         if changes:
             _change_modes(handler, find_changed_room(handler, name), changes)
+
+
+def _show_modes(handler: IrcHandler, room: Room) -> None:
+    is_member = room.has_member(handler.require_session())
+    handler.reply(RPL_CHANNELMODEIS, room.name, *room_modes(room, with_key=is_member))
+    if room.created is not None:
+        handler.reply(RPL_CHANNELCREATED, room.name, str(int(room.created)))
 
 
 def parse_changes(params: Sequence[str]) -> Iterator[ModeChange]:

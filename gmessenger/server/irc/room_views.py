@@ -14,6 +14,7 @@ from gmessenger.server.irc.modes import role_prefix, shown_role
 from gmessenger.server.irc.replies import Reply
 from gmessenger.timeslice import TimeSlice
 from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICTIME
+from gmessenger.wire.irc.text import pack_words
 
 NAMES_PART: Final = 1000
 """Names that are sent together."""
@@ -85,7 +86,7 @@ def name_replies(handler: IrcHandler, room: Room, names: Iterable[str]) -> list[
     room_left = MAX_LINE - len(f":{handler.network.server_name} 353 {handler.nick} {symbol} {room.name} :".encode())
     return [
         handler.numeric(RPL_NAMREPLY, symbol, room.name, text=line)
-        for line in _lines(_shown_names(handler, room, names), room_left)
+        for line in pack_words(_shown_names(handler, room, names), room_left)
     ]
 
 
@@ -110,16 +111,3 @@ def _shown_names(handler: IrcHandler, room: Room, names: Iterable[str]) -> Itera
         role = shown_role(roles.get(name, "member"), is_passing=room.is_passing)
         prefix = role_prefix(role, all_prefixes=all_prefixes)
         yield prefix + (users.source(name) if Capability.USERHOST_IN_NAMES in capabilities else name)
-
-
-def _lines(names: Iterator[str], room_left: int) -> Iterator[str]:
-    line, size = "", 0
-    for name in names:
-        length = len(name.encode()) + 1
-        if line and size + length > room_left:
-            yield line
-            line, size = "", 0
-        line += f" {name}" if line else name
-        size += length
-    if line:
-        yield line

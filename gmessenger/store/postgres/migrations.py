@@ -36,3 +36,8 @@ CREATE TABLE room_masks (
     PRIMARY KEY (conversation_id, kind, mask)
 );
 """
+
+ADD_CREATION_TIMES: Final = """
+-- When a room was made; NULL where that was before it was stored.
+ALTER TABLE conversations ADD COLUMN created double precision;
+"""

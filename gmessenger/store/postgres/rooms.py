@@ -19,7 +19,7 @@ from gmessenger.store.postgres.room_access import check_may_join
 
 ROOM_COLUMNS: Final = (
     "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.starts, m.having_role, "
-    "m.roles, c.passing, c.topic_by, c.topic_at FROM conversations c, LATERAL ("
+    "m.roles, c.passing, c.topic_by, c.topic_at, c.created FROM conversations c, LATERAL ("
     " SELECT array_agg(account_id ORDER BY account_id) AS accounts, array_agg(start ORDER BY account_id) AS starts,"
     " array_agg(account_id ORDER BY account_id) FILTER (WHERE role <> '') AS having_role,"
     " array_agg(role ORDER BY account_id) FILTER (WHERE role <> '') AS roles"
@@ -30,7 +30,7 @@ ROOM_COLUMNS: Final = (
 SELECT_ROOMS: Final = f"{ROOM_COLUMNS} c.key >= '#' AND c.key < '$' ORDER BY c.id"
 FIND_ROOM: Final = f"{ROOM_COLUMNS} c.key = %s"
 INSERT_ROOM: Final = (
-    "INSERT INTO conversations (key, name, creator, passing) VALUES (%s, %s, %s, %s) "
+    "INSERT INTO conversations (key, name, creator, passing, created) VALUES (%s, %s, %s, %s, %s) "
     "ON CONFLICT (key) DO NOTHING RETURNING id"
 )
 ADD_OWNER: Final = (
@@ -67,7 +67,7 @@ class RoomStore(Pruner):
     ) -> RoomRecord:
         def change(db: PgConnection) -> RoomRecord:
             for _ in range(MAX_ATTEMPTS):
-                if created := db.execute(INSERT_ROOM, (key, name, creator, passing)).fetchone():
+                if created := db.execute(INSERT_ROOM, (key, name, creator, passing, time)).fetchone():
                     roles.set_rules(db, created[0], rules)
                     db.execute(ADD_OWNER, (created[0], time, creator))
                     self.record_change(db, "room", key)

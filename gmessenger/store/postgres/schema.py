@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 
 from gmessenger.errors import ConfigError
 from gmessenger.store.postgres.migrations import (
+    ADD_CREATION_TIMES,
     ADD_PASSING_ROOMS,
     ADD_PUSH_SUBSCRIPTIONS,
     ADD_ROOM_MASKS,
@@ -408,6 +409,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_PASSING_ROOMS,
     ADD_TOPIC_AUTHORS,
     ADD_ROOM_MASKS,
+    ADD_CREATION_TIMES,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)

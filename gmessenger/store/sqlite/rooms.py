@@ -19,7 +19,8 @@ from gmessenger.store.sqlite.pruning import Pruner
 from gmessenger.store.sqlite.room_access import check_may_join
 
 COLUMNS: Final = (
-    "SELECT id, key, name, topic, creator, head, first, rules, passing, topic_by, topic_at FROM conversations WHERE "
+    "SELECT id, key, name, topic, creator, head, first, rules, passing, topic_by, topic_at, created "
+    "FROM conversations WHERE "
 )
 ROOM: Final = f"{COLUMNS} key = ?"
 ROOMS: Final = f"{COLUMNS} key LIKE '#%'"
@@ -31,7 +32,7 @@ ADD_OWNER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible, joined, role) VALUES (?,?,1,?,'owner')"
 )
 SET_TOPIC: Final = "UPDATE conversations SET topic = ?, topic_by = ?, topic_at = ? WHERE key = ?"
-SET_PASSING: Final = "UPDATE conversations SET passing = 1 WHERE id = ?"
+SET_CREATED: Final = "UPDATE conversations SET created = ?, passing = ? WHERE id = ?"
 IS_DESERTED: Final = (
     "SELECT 1 FROM conversations c WHERE id = ? AND key = ? AND passing "
     "AND NOT EXISTS (SELECT 1 FROM participants p WHERE p.conversation_id = c.id AND left_seq IS NULL)"
@@ -60,8 +61,7 @@ class RoomStore(Pruner):
             conversation = self.inserter.conversation(db, key, name, creator)
             if is_new and conversation is not None:
                 roles.set_rules(db, conversation.id, rules)
-                if passing:
-                    db.execute(SET_PASSING, (conversation.id,))
+                db.execute(SET_CREATED, (time, passing, conversation.id))
                 if creator is not None:
                     db.execute(ADD_OWNER, (creator, conversation.id, time))
             return _room_from_row(db, db.execute(ROOM, (key,)).fetchone())
@@ -129,11 +129,9 @@ def _select_rooms(db: sqlite3.Connection) -> list[RoomRecord]:
 
 
 def _room_from_row(db: sqlite3.Connection, row: tuple[Any, ...]) -> RoomRecord:
-    id, key, name, topic, creator, head, first, rules, passing, *topic_author = row
+    id, key, name, topic, creator, head, first, rules, passing, *others = row
     members = db.execute(MEMBERS, (id,)).fetchall()
     starts = {account: start for account, start, _ in members}
     having_role = {account: role for account, _, role in members if role}
     parsed, is_passing = rules_from_json(rules), bool(passing)
-    return RoomRecord(
-        key, name, topic, creator, head, first, starts, id, parsed, having_role, is_passing, *topic_author
-    )
+    return RoomRecord(key, name, topic, creator, head, first, starts, id, parsed, having_role, is_passing, *others)

@@ -353,6 +353,11 @@ ADD_ROOM_MASKS: Final = (
     ),
 )
 
+ADD_CREATION_TIMES: Final = (
+    # When a room was made; NULL where that was before it was stored.
+    "ALTER TABLE conversations ADD COLUMN created FLOAT",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -367,6 +372,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_PASSING_ROOMS,
     ADD_TOPIC_AUTHORS,
     ADD_ROOM_MASKS,
+    ADD_CREATION_TIMES,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

@@ -7,6 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from gmessenger.wire.irc.text import pack_words
+
 VALUES_VERSION: Final = 302
 """The version of CAP LS from which values are listed, in several lines, and `cap-notify` is on."""
 MAX_VERSION_DIGITS: Final = 9
@@ -82,14 +84,7 @@ def format_cap_list(names: Iterable[str], room: int) -> list[str]:
 
     There is at least one line, which may be empty. A name that is longer than `room` has a line of its own.
     """
-    lines = [""]
-    for name in names:
-        line = f"{lines[-1]} {name}" if lines[-1] else name
-        if lines[-1] and len(line.encode()) > room:
-            lines.append(name)
-        else:
-            lines[-1] = line
-    return lines
+    return list(pack_words(names, room)) or [""]
 
 
 def parse_cap_request(text: str) -> list[tuple[str, bool]]:

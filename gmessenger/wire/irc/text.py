@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gmessenger.wire.irc.lines import clip_text
@@ -99,3 +100,17 @@ def _count_flag_letters(line: str, at: int) -> int:
     while count < 2 * MAX_CLUSTER and at > count and _is_flag_letter(line[at - count - 1]):
         count += 1
     return count
+
+
+def pack_words(words: Iterable[str], room: int, separator: str = " ") -> Iterator[str]:
+    """Yield words with a separator between them, as many at a time as fit `room` bytes. A longer word stands alone."""
+    line, size = "", 0
+    for word in words:
+        length = len(word.encode()) + len(separator)
+        if line and size + length - len(separator) > room:
+            yield line
+            line, size = "", 0
+        line += f"{separator}{word}" if line else word
+        size += length
+    if line:
+        yield line
