@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gevent
 
@@ -32,7 +32,7 @@ PAUSE: Final = 0.02
 class MixedGroup:
     """Accounts that talk with each other, every other by IRC."""
 
-    def __init__(self, server: RestartableServer, irc_port: int) -> None:
+    def __init__(self, server: Any, irc_port: int) -> None:
         self.native_log, self.irc_log = DeliveryLog(), IrcLog()
         self.native = [
             ResendingClient(name, server, self.native_log, targets_of(name), window=4, pause=PAUSE, amending=0.0)
@@ -42,7 +42,8 @@ class MixedGroup:
             IrcMember(name, lambda: irc_port, self.irc_log, targets_of(name), CAPABILITIES[number % len(CAPABILITIES)])
             for number, name in enumerate(NAMES[1::2])
         ]
-        self._greenlets = [gevent.spawn(client.run) for client in (*self.native, *self.irc)]
+        self.members: list[ResendingClient | IrcMember] = [*self.native, *self.irc]
+        self._greenlets = [gevent.spawn(member.run) for member in self.members]
 
     def __enter__(self) -> MixedGroup:
         return self
@@ -95,7 +96,7 @@ def verify(group: MixedGroup, path: Path) -> int:
     assert group.irc_log.acknowledged <= set(texts), "acknowledged, and not stored"
     acknowledged = {group.native_log.texts[id][2] for id in group.native_log.seqs}
     assert acknowledged <= set(texts), "answered 200, and not stored"
-    for member in (*group.native, *group.irc):
+    for member in group.members:
         for target in member.targets:
             conversation = member.conversation(target)
             expected = [text for sender, text in stored.get(conversation, []) if sender != member.name]
@@ -122,7 +123,7 @@ def has_all(group: MixedGroup, path: Path) -> bool:
     return all(
         len(group.received(member.name, member.conversation(target)))
         >= sum(sender != member.name for sender, _ in stored.get(member.conversation(target), []))
-        for member in (*group.native, *group.irc)
+        for member in group.members
         for target in member.targets
     )
 

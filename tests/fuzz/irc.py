@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from typing import Final
+from typing import Final, Protocol
 
 import gevent
 from gevent import socket
 
+from gmessenger.errors import InternalError
 from gmessenger.server.irc.capabilities import FLAGS
 from gmessenger.server.irc.commands import COMMANDS
 from gmessenger.server.irc.history import SUBCOMMANDS
 from gmessenger.server.irc.network import IrcNetwork
+from gmessenger.server.irc.protocol import IrcProtocol
 from gmessenger.server.irc.services import SERVICE_COMMANDS
 from gmessenger.server.server import Server
 from gmessenger.wire.irc.lines import MAX_BODY, MAX_TAGS, Line, LineDecoder
@@ -141,10 +144,12 @@ TAGS: Final = (
 )
 CAPS: Final = tuple(FLAGS)
 ALL_CAPS: Final = " ".join(FLAGS)
+NATIVE_SHARE: Final = 40
+"""Of 256 steps, how many are a request of the native protocol."""
 MAX_STEPS: Final = 250
 MAX_CLIENTS: Final = 3
 OPENINGS: Final = ("account", "plain account", "guest", "plain guest", "silent")
-INTERNAL_ERROR: Final = "400"
+INTERNAL_ERROR: Final = str(InternalError())
 
 
 def plain(name: str, password: str) -> str:
@@ -155,6 +160,16 @@ RESPONSES: Final = (
     *(plain("hank", PASSWORD), plain("hank@phone", PASSWORD), plain(LONG_NAME, PASSWORD), plain("dale", "wrong one")),
     *("=", "AAAA", "A" * 400, "A" * 401, "\U0001f600", base64.b64encode(b"\0\0\0\0").decode(), "!"),
 )
+
+
+class NativeConnection(Protocol):
+    """A connection of the native protocol."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def finish(self) -> None:
+        """Close the sending side, and read up to the end."""
 
 
 class HostileClient:
@@ -328,17 +343,21 @@ def open_client(port: int, draw: Draw, number: int) -> HostileClient:
     return client.log_in(f"gus{number}", None) if opening.endswith("guest") else client
 
 
-def exchange(port: int, draw: Draw) -> None:
-    """Open some clients, send what is drawn, and read all that the server answers."""
+def exchange(port: int, draw: Draw, native: NativeConnection, draw_frame: Callable[[Draw], bytes]) -> None:
+    """Open some clients, send what is drawn, also by the native connection, and read all that the server answers."""
     clients = [open_client(port, draw, number) for number in range(1 + draw.byte() % MAX_CLIENTS)]
     gevent.sleep(0)
     for _ in range(MAX_STEPS):
         if draw.is_empty:
             break
         client = clients[draw.byte() % len(clients)]
-        client.send(draw_data(draw, client))
+        if draw.byte() < NATIVE_SHARE:
+            native.send(draw_frame(draw))
+        else:
+            client.send(draw_data(draw, client))
         if draw.byte() % 4 == 0:
             gevent.sleep(0)
+    native.finish()
     for client in clients:
         client.finish()
     for client in clients:
@@ -349,7 +368,7 @@ def check_received(lines: Sequence[Line]) -> None:
     """Check that no batch is begun twice, or ends that was not begun, and nothing failed."""
     opened: set[str] = set()
     for line in lines:
-        assert line.command != INTERNAL_ERROR, line
+        assert INTERNAL_ERROR not in line.params[-1:], line
         assert "batch" not in line.tags or line.tags["batch"] in opened, line
         if line.command == "BATCH":
             (opened.add if line.params[0][0] == "+" else opened.remove)(line.params[0][1:])
@@ -372,24 +391,35 @@ def leaks(app: Server, network: IrcNetwork) -> dict[str, int]:
 
 
 def network_of(app: Server) -> IrcNetwork:
-    return next(connection.protocol._network for connection in app.acceptor.connections)  # type: ignore[attr-defined]
+    protocols = (connection.protocol for connection in app.acceptor.connections)
+    return next(protocol._network for protocol in protocols if isinstance(protocol, IrcProtocol))
 
 
 def run_session(
-    start: Callable[[], AbstractContextManager[Server]], add_account: Callable[[Server, str], None], data: bytes
+    start: Callable[[], AbstractContextManager[Server]],
+    add_account: Callable[[Server, str], None],
+    open_native: Callable[[Server], NativeConnection],
+    draw_frame: Callable[[Draw], bytes],
+    data: bytes,
 ) -> None:
-    """Run one input on a server of its own, so that failures are reproducible."""
+    """Run one input on a server of its own, so that failures are reproducible.
+
+    `open_native` opens a connection of the native protocol, which is logged in; `draw_frame` draws a request.
+    """
     with gevent.Timeout(4 * TIMEOUT), start() as app, ExitStack() as stack:
         for name in ACCOUNTS:
             add_account(app, name)
         assert app.ports.irc is not None and app.ports.irc.number is not None
         port = app.ports.irc.number
+        native = open_native(app)  # the rooms are its account's
+        for number, room in enumerate(ROOMS):
+            native.send(json.dumps({"action": "join", "room": room, "id": f"j{number}"}).encode() + b"\n")
         members = [HostileClient(port, ALL_CAPS).log_in("peggy", None), HostileClient(port).log_in("bill", None)]
         for member in members:
             stack.callback(member.socket.close)
             assert member.is_answered()
         network = network_of(app)
-        exchange(port, Draw(data))
+        exchange(port, Draw(data), native, draw_frame)
         for member in members:
             assert member.is_answered(), "a member is not answered"
             member.send(b"QUIT\r\n")

@@ -334,6 +334,8 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
     {"invited": True, "hidden": True},
     {"moderated": True},
     {"history": "joined", "most": 1, "guests": False},
+    {"key": "a:b", "most": 5, "topic": "moderators"},
+    {"key": ":x\n"},
     {"colour": "red"},
     {"notify": {"#dev": {"level": "none"}, "dale": None}, "highlights": ["deploy"], "joins": "hidden"},
     {},
@@ -499,7 +501,13 @@ def session(data: bytes) -> None:
 def irc_session(data: bytes) -> None:
     """Run one input on a server of its own."""
     options = {"irc_port": 0, "irc_name": "irc.fuzz", "irc_guest_rooms": True, "message_rate": 0, "request_rate": 0}
-    run_session(lambda: server(store="memory:", **options), add_account, data)
+    run_session(
+        lambda: server(store="memory:", **options),
+        add_account,
+        lambda app: open_connection(app, "account", 0),
+        frame,
+        data,
+    )
 
 
 def session_seeds() -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from gmessenger.server.irc.commands import COMMANDS, CommandRow
 from gmessenger.server.irc.replies import Reply
 from tests.irc.conftest import IrcServer, register
 from tests.support.accounts import PASSWORD
-from tests.support.irc_client import IrcClient, commands, find
+from tests.support.irc_client import IrcClient, commands, find, plain
 from tests.support.native_clients import Connector
 
 LONGEST = "\U00020000" * 32
@@ -173,3 +174,20 @@ def test_what_was_refused_is_not_remembered(irc: IrcServer) -> None:
     (connection,) = irc.running.app.acceptor.connections
     protocol: Any = connection.protocol
     assert not protocol._handler.sent
+
+
+def test_no_secret_is_logged(irc: IrcServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "hunter2-hunter2"
+    irc.register("hank", PASSWORD)
+    early = irc.connect()
+    early.send(f"PASS {secret}", f"PASS hank:{secret}", "NICK hank", "USER u 0 * :u")
+    early.read_to_end()
+    dale = irc.log_in("dale", "sasl")
+    for name in ("hank", "nobody"):
+        dale.ask("AUTHENTICATE PLAIN", f"AUTHENTICATE {plain(name, secret)}", f"NS IDENTIFY {name} {secret}")
+    dale.ask(f"OPER hank {secret}", f"JOIN #alley {secret}", f"PASS {secret}", f"REGISTER nick x {secret}")
+    dale.sock.sendall(f"NS IDENTIFY hank {secret}".encode() + b"\xff\r\n" + f"AUTHENTICATE {secret}\0\r\n".encode())
+    dale.ask(f"REGISTER * * {secret}", f"NS SET PASSWORD {secret} {secret}x", f"NS DROP {secret}xx", f"OPER {secret}")
+    assert caplog.records and secret not in caplog.text and plain("hank", secret) not in caplog.text
+    check_alive(irc)

@@ -8,6 +8,7 @@ from typing import Final
 
 from gevent.event import Event
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gmessenger.chat.outbox import EncodedFrames, LivenessProbe
 from gmessenger.chat.session import Session
@@ -17,7 +18,7 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.multiline_batches import MultilineReceiver
 from gmessenger.server.irc.network import IrcNetwork
-from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, Tags, fit_params
+from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, fit_params
 from gmessenger.server.irc.users import Card
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.protocol.handler import ProtocolHandler
@@ -160,7 +161,15 @@ class IrcHandler(ProtocolHandler):
 
     def add(self, reply: Reply) -> None:
         """Add a line to the answer of the command."""
-        self.buffer.add(reply)
+        self.buffer.add(self.with_account(reply))
+
+    def with_account(self, reply: Reply) -> Reply:
+        """Return a line with the account of its source, where the client wants that and a user has caused the line."""
+        nick, is_user, _ = reply.source.partition("!")
+        if not is_user or Capability.ACCOUNT_TAG not in self.capabilities or "account" in reply.tags:
+            return reply
+        account = self.network.users.account_name(nick)
+        return reply if account is None else replace(reply, tags={**reply.tags, "account": account})
 
     def reply(self, numeric: Numeric, *params: str, text: str | None = None) -> None:
         """Answer the command with a numeric, whose own sentence is used where no text is given."""
@@ -203,15 +212,6 @@ class IrcHandler(ProtocolHandler):
         if self.session is not None and self.is_registered:
             data = b"".join([self.with_account(reply).encode() for reply in replies])
             self.session.outbox.offer(EncodedFrames(data, len(data)))
-
-    def with_account(self, reply: Reply) -> Reply:
-        """Return a line with the tag `account` if it is of an account's user, and the client wants that."""
-        nick, mark, _ = reply.source.partition("!")
-        if not mark or Capability.ACCOUNT_TAG not in self.capabilities:
-            return reply
-        account = self.network.users.account_name(nick)
-        tags: Tags = {} if account is None else {"account": account}
-        return Reply(reply.source, reply.command, reply.params, reply.is_text, reply.tags | tags)
 
     def write(self, data: bytes) -> None:
         """Send lines: behind what waits in the outbox, or at once while that is not written."""
