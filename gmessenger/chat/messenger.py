@@ -352,10 +352,10 @@ class Messenger:
         """Give a guest another name. Returns it as shown. Raises as `GuestRenamer.rename`."""
         return self._guest_renamer.rename(session, new_name)
 
-    def set_status(self, session: Session, status: str, note: str = "") -> None:
+    def set_status(self, session: Session, status: str, note: str = "", *, is_unattended: bool = False) -> None:
         """Set the session's status, and the note on it. Raises `BadRequest` or `Muted`.
 
-        A status is 1 to 32 printable characters, not `offline`; a note at most 200.
+        A status is 1 to 32 printable characters, not `offline`; a note at most 200. `is_unattended`: as of `Session`.
         """
         if not 0 < len(status) <= MAX_STATUS or not status.isprintable() or status == OFFLINE:
             raise BadRequest(f"A status is 1 to {MAX_STATUS} printable characters, and not {OFFLINE!r}.")
@@ -364,6 +364,7 @@ class Messenger:
         self.sanctions.check_not_muted(session.key)
         self.presence.before_change(session.key, session.name)
         session.status, session.note, session.status_since = status, note, self._clock()
+        session.is_unattended = is_unattended
         self.presence.announce_status(session.key)
         self.router.peers.presence_changed(session.key)
 

@@ -110,16 +110,16 @@ class PresenceTracker:
 
     def status(self, key: str) -> UserStatus:
         """Return the status of a name: that of its latest session, on any node."""
-        sessions = self._router.sessions(key)
+        session = self._router.latest_session(key)
         remote = self._router.peers.latest(key)
-        if sessions and (remote is None or sessions[-1].status_since >= remote.since):
-            return UserStatus(sessions[-1].status, sessions[-1].note)
+        if session is not None and (remote is None or session.status_since >= remote.since):
+            return UserStatus(session.status, session.note)
         return UserStatus(remote.status, remote.note) if remote is not None else ABSENT
 
     def since(self, key: str) -> float | None:
         """Return when the status of a name was set, or when it logged in, in Unix seconds; None if it is offline."""
-        remote = self._router.peers.latest(key)
-        times = [session.status_since for session in self._router.sessions(key)[-1:]]
+        remote, session = self._router.peers.latest(key), self._router.latest_session(key)
+        times = [session.status_since] if session is not None else []
         times += [remote.since] if remote is not None else []
         return max(times, default=None)
 

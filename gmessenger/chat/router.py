@@ -69,6 +69,15 @@ class Router:
         """Return the local sessions of a name, the earliest login first. Do not change the list."""
         return self._sessions.get(key, [])
 
+    def latest_session(self, key: str) -> Session | None:
+        """Return the local session whose status is that of its name: the latest, if it is not unattended."""
+        sessions = self._sessions.get(key)
+        if not sessions:
+            return None
+        if not sessions[-1].is_unattended:  # nearly always
+            return sessions[-1]
+        return next((session for session in reversed(sessions) if not session.is_unattended), sessions[-1])
+
     def devices(self, key: str) -> set[int]:
         """Return the ids of the devices with which an account is online, on any node."""
         local = {session.device.id for session in self.sessions(key) if session.device is not None}

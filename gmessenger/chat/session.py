@@ -32,6 +32,7 @@ class Session:
     `hears_itself`: what it sends is delivered to it as well, in its place in the conversation, with the message's id.
     `writes_to_itself`: so is what it sends to its own name. `accepts_signals`: it may be sent a `Signal`.
     `wants_status_at_once`: it is sent a status as soon as that is set, not together with others a second later.
+    `is_unattended`: its client has connected by itself: its status counts only where the name has no other session.
     `account`, `device`: None for a guest.
     `acting`: the operator's account that it has proven to be with its password, and with whose rights it acts.
     `must_change_password`: it logged in with a one-time password, and may do nothing else before.
@@ -63,6 +64,7 @@ class Session:
         "device",
         "former_rooms",
         "hears_itself",
+        "is_unattended",
         "key",
         "must_change_password",
         "name",
@@ -93,6 +95,7 @@ class Session:
         self.device: Device | None = None
         self.acting: Account | None = None
         self.hears_itself = False
+        self.is_unattended = False
         self.writes_to_itself = False
         self.accepts_signals = False
         self.wants_status_at_once = False

@@ -60,7 +60,7 @@ class PresenceSync:
         if not sessions:
             self._bus.set_presence(key, None)
             return
-        latest = sessions[-1]
+        latest = self._router.latest_session(key) or sessions[-1]
         rooms = [room.key for room in self._rooms.guest_rooms(latest)] if latest.account is None else ()
         invitations = self._rooms.guest_invitations(latest)[:MAX_INVITATIONS] if latest.account is None else ()
         entry = PeerPresence(

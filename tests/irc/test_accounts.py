@@ -11,6 +11,7 @@ from gmessenger.chat.admin import AdminService
 from tests.conftest import FAST
 from tests.irc.conftest import IrcServer
 from tests.support.irc_client import IrcClient, commands, find, plain
+from tests.support.native_clients import Connector
 
 PASSWORD = "a password"
 REGISTER_BY = [f"REGISTER * * :{PASSWORD}", f"REGISTER Dale dale@example.org :{PASSWORD}"]
@@ -203,3 +204,12 @@ def test_who_has_a_one_time_password_changes_it_first(account: IrcServer) -> Non
         assert commands(peggy.ask(line)) == ["NOTICE"]
     peggy.ask("PRIVMSG NickServ :SET PASSWORD once-only for-good-now")
     assert commands(peggy.ask("PRIVMSG #home :hi", "AWAY :out")) == ["306"]
+
+
+def test_who_registers_by_another_protocol_is_told_of_as_well(irc: IrcServer, connector: Connector) -> None:
+    hank = irc.log_in("hank", "account-notify")
+    irc.join("#alley", hank)
+    dale = connector.open_native(irc.running, "dale")
+    dale.request("join", room="#alley")
+    dale.request("register", password=PASSWORD)
+    assert hank.expect("ACCOUNT").params == ["dale"]

@@ -134,6 +134,20 @@ def test_away_before_the_registration_is_for_those_who_asked_for_it(irc: IrcServ
     assert find(dale.ask("WHOIS hank"), "301").params[2] == "away"
 
 
+def test_a_client_without_its_user_does_not_make_an_account_away_that_is_here(irc: IrcServer) -> None:
+    irc.register("hank", "opensesame")
+    hank, dale = irc.log_in("hank", password="opensesame"), irc.log_in("dale")
+    phone = irc.connect()
+    phone.send("CAP LS 302", "CAP REQ draft/pre-away", "AWAY *", "PASS hank:opensesame")
+    phone.log_in("hank")
+    assert "301" not in commands(dale.ask("WHOIS hank"))
+    hank.send("QUIT")
+    hank.read_to_end()
+    assert find(dale.ask("WHOIS hank"), "301").params[2] == "away"
+    phone.ask("AWAY")
+    assert "301" not in commands(dale.ask("WHOIS hank"))
+
+
 def test_setname_is_told_to_those_in_the_room_who_want_that(irc: IrcServer) -> None:
     hank, dale, bill = irc.log_in("hank", "setname"), irc.log_in("dale", "setname"), irc.log_in("bill")
     irc.join("#alley", hank, dale, bill)
@@ -182,6 +196,7 @@ def test_help_is_printed_from_the_table_of_commands(irc: IrcServer, command: str
     assert (commands(answer)[0], commands(answer)[-1]) == ("704", "706")
     listed = " ".join(line.params[2] for line in answer if line.command == "705").split()
     assert listed == sorted(COMMANDS) == list(COMMANDS)
+    assert all(row.help for row in COMMANDS.values())
     answer = hank.ask(f"{command} away")
     assert [line.params[1] for line in answer] == ["AWAY"] * 3
     assert answer[1].params[2] == COMMANDS["AWAY"].help

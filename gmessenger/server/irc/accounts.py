@@ -129,7 +129,7 @@ def take_over(
         handler.add(Reply(source, "NICK", (session.name,)))
     if guest.status != ONLINE:
         with suppress(Muted):
-            handler.messenger.set_status(session, guest.status, guest.note)
+            handler.messenger.set_status(session, guest.status, guest.note, is_unattended=guest.is_unattended)
     say_visible_host(handler)
     show_rooms(handler)
     begin_delivery(handler, session)

@@ -95,7 +95,7 @@ def _help(handler: IrcHandler, line: Line) -> None:
         handler.reply(ERR_HELPNOTFOUND, subject)
         return
     handler.reply(RPL_HELPSTART, subject, text=f"{subject} {command.usage}".rstrip())
-    handler.reply(RPL_HELPTXT, subject, text=command.help or "has no help")
+    handler.reply(RPL_HELPTXT, subject, text=command.help)
     handler.reply(RPL_ENDOFHELP, subject, text="End of HELP")
 
 
@@ -104,7 +104,7 @@ def _ignore(handler: IrcHandler, line: Line) -> None:
 
 
 COMMANDS: Final[dict[str, CommandRow]] = {
-    "ADMIN": CommandRow(queries.admin),
+    "ADMIN": CommandRow(queries.admin, help="says whom to ask about the server"),
     "AUTHENTICATE": CommandRow(
         sasl.authenticate, 1, before=sasl.authenticate, usage="PLAIN, then <response>", help="logs in as an account"
     ),
@@ -122,7 +122,15 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         usage="+<reference> draft/multiline <target> | -<reference>",
         help="begins and ends a message of several lines",
     ),
-    "CAP": CommandRow(registration.negotiate, 1, 0.5, before=registration.negotiate, is_always_allowed=True),
+    "CAP": CommandRow(
+        registration.negotiate,
+        1,
+        0.5,
+        before=registration.negotiate,
+        is_always_allowed=True,
+        usage="LS|LIST|REQ|END [<parameters>]",
+        help="negotiates capabilities",
+    ),
     "CHATHISTORY": CommandRow(
         history.chathistory,
         0,
@@ -143,20 +151,28 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         usage="<nick or #room> [<count>]",
         help="shows the latest messages, also to clients without chathistory",
     ),
-    "INFO": CommandRow(queries.info),
-    "INVITE": CommandRow(rooms.invite, 2, 2),
+    "INFO": CommandRow(queries.info, help="says what this server is"),
+    "INVITE": CommandRow(rooms.invite, 2, 2, usage="<nick> <#room>", help="invites a user to a room"),
     "ISON": CommandRow(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
-    "JOIN": CommandRow(rooms.join, 1, 0),
-    "KICK": CommandRow(rooms.kick, 2),
+    "JOIN": CommandRow(
+        rooms.join,
+        1,
+        0,
+        usage="<#room>{,<#room>} [<key>{,<key>}]",
+        help="joins rooms, and makes those that do not exist",
+    ),
+    "KICK": CommandRow(
+        rooms.kick, 2, usage="<#room> <nick>{,<nick>} [:<reason>]", help="removes users from a room, and keeps them out"
+    ),
     "KILL": CommandRow(
         operators.kill, 1, usage="<nick> [:<reason>]", help="ends the connections of a nick; for operators"
     ),
     "KLINE": CommandRow(
         operators.ban_name, 1, usage="[<minutes>] <nick> [:<reason>]", help="bans a nick; for operators"
     ),
-    "LINKS": CommandRow(queries.links),
-    "LIST": CommandRow(room_lists.list_rooms, 0, 5),
-    "LUSERS": CommandRow(queries.lusers),
+    "LINKS": CommandRow(queries.links, help="lists the servers of the network"),
+    "LIST": CommandRow(room_lists.list_rooms, 0, 5, usage="[<mask, >number or <number>]", help="lists rooms"),
+    "LUSERS": CommandRow(queries.lusers, help="says how many users there are"),
     "MARKREAD": CommandRow(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"
     ),
@@ -168,25 +184,57 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         usage="+|-|C|L|S [<nick>{,<nick>}]",
         help="lists nicks of which you are told when they come and go",
     ),
-    "MOTD": CommandRow(queries.motd),
+    "MOTD": CommandRow(queries.motd, help="shows the message of the day"),
     "MUTE": CommandRow(operators.mute, 1, usage="[<minutes>] <nick> [:<reason>]", help="mutes a nick; for operators"),
-    "NAMES": CommandRow(room_lists.names, 0, 0.5),
-    "NICK": CommandRow(registration.change_nick, 0, before=registration.set_nick),
+    "NAMES": CommandRow(room_lists.names, 0, 0.5, usage="<#room>{,<#room>}", help="lists who is in rooms"),
+    "NICK": CommandRow(
+        registration.change_nick,
+        0,
+        before=registration.set_nick,
+        usage="<nick>",
+        help="takes another nick; not of accounts",
+    ),
     "NICKSERV": CommandRow(
         services.ask_service, is_always_allowed=True, usage="<command>", help="asks NickServ; NICKSERV HELP says what"
     ),
-    "NOTICE": CommandRow(message_commands.say, 0, 0, is_message=True),
+    "NOTICE": CommandRow(
+        message_commands.say,
+        0,
+        0,
+        is_message=True,
+        usage="<target>{,<target>} :<text>",
+        help="says something that nothing answers by itself",
+    ),
     "NS": CommandRow(services.ask_service, is_always_allowed=True, usage="<command>", help="is NICKSERV"),
     "OPEN": CommandRow(operators.open_room, 1, usage="<#room>", help="opens a closed room; for operators"),
     "OPER": CommandRow(
         operators.become_operator, 2, usage="<name> <password>", help="gives you the rights of an operator"
     ),
-    "PART": CommandRow(rooms.part, 1, 0),
-    "PASS": CommandRow(registration.set_password, 1, before=registration.set_password),
-    "PING": CommandRow(queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True),
-    "PONG": CommandRow(_pong, 0, 0.01, before=_ignore, is_always_allowed=True),
-    "PRIVMSG": CommandRow(message_commands.say, 0, 0, is_message=True),
-    "QUIT": CommandRow(_quit, 0, 0, before=_quit, is_always_allowed=True),
+    "PART": CommandRow(
+        rooms.part, 1, 0, usage="<#room>{,<#room>} [:<reason>]", help="leaves rooms, with all devices of an account"
+    ),
+    "PASS": CommandRow(
+        registration.set_password,
+        1,
+        before=registration.set_password,
+        usage="[<name>[@<device>]:]<password>",
+        help="gives the password of an account before NICK and USER",
+    ),
+    "PING": CommandRow(
+        queries.ping, 1, 0.1, before=queries.ping, is_always_allowed=True, usage="<token>", help="asks for a PONG"
+    ),
+    "PONG": CommandRow(_pong, 0, 0.01, before=_ignore, is_always_allowed=True, usage="<token>", help="answers a PING"),
+    "PRIVMSG": CommandRow(
+        message_commands.say,
+        0,
+        0,
+        is_message=True,
+        usage="<target>{,<target>} :<text>",
+        help="says something to users or rooms",
+    ),
+    "QUIT": CommandRow(
+        _quit, 0, 0, before=_quit, is_always_allowed=True, usage="[:<reason>]", help="closes the connection"
+    ),
     "REDACT": CommandRow(
         redaction.redact, 2, is_message=True, usage="<target> <msgid> [:<reason>]", help="removes a message"
     ),
@@ -205,18 +253,31 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         help="blocks a nick, or lists those that are",
     ),
     "STATS": CommandRow(operators.say_stats, usage="u|k", help="says since when the server is up, or the bans"),
-    "TAGMSG": CommandRow(tag_messages.say_tags, 0, 0, is_message=True),
-    "TIME": CommandRow(queries.time),
-    "TOPIC": CommandRow(rooms.topic, 1),
+    "TAGMSG": CommandRow(
+        tag_messages.say_tags,
+        0,
+        0,
+        is_message=True,
+        usage="<target>",
+        help="sends tags without a text, such as that you are typing",
+    ),
+    "TIME": CommandRow(queries.time, help="says the time of the server"),
+    "TOPIC": CommandRow(rooms.topic, 1, usage="<#room> [:<text>]", help="shows or sets the topic of a room"),
     "UNDLINE": CommandRow(operators.unban_address, 1, usage="<address>", help="lifts a ban; for operators"),
     "UNKLINE": CommandRow(operators.unban_name, 1, usage="<nick>", help="lifts a ban; for operators"),
     "UNMUTE": CommandRow(operators.unmute, 1, usage="<nick>", help="lets a nick speak again; for operators"),
-    "USER": CommandRow(registration.set_user, 4, before=registration.set_user),
+    "USER": CommandRow(
+        registration.set_user,
+        4,
+        before=registration.set_user,
+        usage="<user> 0 * :<realname>",
+        help="says who you are before the connection is complete",
+    ),
     "USERHOST": CommandRow(whois.userhost, 1, usage="<nick>{ <nick>}", help="says the hosts of up to five nicks"),
     "VERIFY": CommandRow(
         accounts.verify, 2, before=accounts.refuse_early, usage="<account> <code>", help="is not needed here"
     ),
-    "VERSION": CommandRow(queries.version),
+    "VERSION": CommandRow(queries.version, help="says the version of the server"),
     "WHO": CommandRow(who.who, 0, 3, usage="[<nick, mask or #room> [<flags>]]", help="lists users"),
     "WHOIS": CommandRow(whois.whois, 0, 2, usage="<nick>", help="says what is known of a user"),
     "WHOWAS": CommandRow(whois.whowas, usage="<nick> [<count>]", help="says who had a nick and has left lately"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from gmessenger.chat.outbox import (
@@ -81,7 +81,7 @@ class OutboxEncoder:
     def _encode(self, event: Any) -> bytes:
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
             return encode(self, event)
-        return _join(EVENT_LINES[type(event)](self._handler, event))
+        return _join(map(self._handler.with_account, EVENT_LINES[type(event)](self._handler, event)))
 
     def encode_message(self, message: Message) -> bytes:
         """Return the lines of a message."""
@@ -202,5 +202,5 @@ EVENT_ENCODERS: Final[dict[type, Callable[[OutboxEncoder, Any], bytes]]] = {
 """The events that need more than the handler to be written."""
 
 
-def _join(lines: list[Reply]) -> bytes:
+def _join(lines: Iterable[Reply]) -> bytes:
     return b"".join([line.encode() for line in lines])

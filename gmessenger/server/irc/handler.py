@@ -8,6 +8,7 @@ from typing import Final
 
 from gevent.event import Event
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gmessenger.chat.outbox import EncodedFrames, LivenessProbe
 from gmessenger.chat.session import Session
@@ -160,7 +161,15 @@ class IrcHandler(ProtocolHandler):
 
     def add(self, reply: Reply) -> None:
         """Add a line to the answer of the command."""
-        self.buffer.add(reply)
+        self.buffer.add(self.with_account(reply))
+
+    def with_account(self, reply: Reply) -> Reply:
+        """Return a line with the account of its source, where the client wants that and a user has caused the line."""
+        nick, is_user, _ = reply.source.partition("!")
+        if not is_user or Capability.ACCOUNT_TAG not in self.capabilities or "account" in reply.tags:
+            return reply
+        account = self.network.users.account_name(nick)
+        return reply if account is None else replace(reply, tags={**reply.tags, "account": account})
 
     def reply(self, numeric: Numeric, *params: str, text: str | None = None) -> None:
         """Answer the command with a numeric, whose own sentence is used where no text is given."""
@@ -201,7 +210,7 @@ class IrcHandler(ProtocolHandler):
     def offer(self, *replies: Reply) -> None:
         """Send lines that were not asked for, unless the client reads too slowly. Never blocks."""
         if self.session is not None and self.is_registered:
-            data = b"".join([reply.encode() for reply in replies])
+            data = b"".join([self.with_account(reply).encode() for reply in replies])
             self.session.outbox.offer(EncodedFrames(data, len(data)))
 
     def write(self, data: bytes) -> None:

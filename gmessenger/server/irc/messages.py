@@ -36,6 +36,8 @@ REASON: Final = "reason"
 
 
 FORM: Final = int(MESSAGE_FORM | Capability.REDACTION)
+SIGNAL_FORM: Final = Capability.SERVER_TIME | Capability.MESSAGE_TAGS | Capability.ACCOUNT_TAG
+"""The capabilities that decide how a signal looks."""
 _KEYS: Final[dict[int, tuple[str, int]]] = {}
 """The keys of cached forms: one for each combination of capabilities that is in use."""
 
@@ -111,6 +113,7 @@ class MessageFormatter:
         if has_tags:
             content = f"{signal.text} {sorted(signal.tags.items())}"
             tags["msgid"] = self._network.ids.make_passing(signal.sender, signal.to, signal.time, content)
+        tags |= self._account_tag(signal.sender, capabilities)
         tags |= relayed_tags(signal.tags, capabilities)
         source = self._network.users.source(signal.sender)
         if not signal.text:
@@ -120,7 +123,7 @@ class MessageFormatter:
 
     def encode_signal(self, signal: Signal, capabilities: Capability) -> bytes:
         """Return the line of a signal, encoded once for all who negotiated the same."""
-        key = ("irc", capabilities & (Capability.SERVER_TIME | Capability.MESSAGE_TAGS))
+        key = ("irc", capabilities & SIGNAL_FORM)
         if signal.encoded is None:
             signal.encoded = {}
         if key not in signal.encoded:
@@ -171,13 +174,14 @@ class MessageFormatter:
         tags: Tags = {}
         if Capability.SERVER_TIME in capabilities:
             tags["time"] = format_time(message.time)
-        if Capability.ACCOUNT_TAG in capabilities:
-            account = self._network.users.account_name(message.sender)
-            if account is not None:
-                tags["account"] = account
+        tags |= self._account_tag(message.sender, capabilities)
         if Capability.MESSAGE_TAGS in capabilities and self._network.users.is_bot(message.sender):
             tags["bot"] = None
         return tags
+
+    def _account_tag(self, sender: str, capabilities: Capability) -> Tags:
+        account = self._network.users.account_name(sender) if Capability.ACCOUNT_TAG in capabilities else None
+        return {"account": account} if account is not None else {}
 
     def _first_tags(self, message: Message, capabilities: Capability) -> Tags:
         """Return the tags of the first line of a message only."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gmessenger.chat.session import Session
 from gmessenger.constants import ONLINE
 from gmessenger.errors import WireError
 from gmessenger.names import fold
@@ -44,7 +45,7 @@ def away(handler: IrcHandler, line: Line) -> None:
     """Handle AWAY."""
     text, session = line.params[0] if line.params else "", handler.require_session()
     if text:
-        handler.messenger.set_status(session, AWAY, away_note(text))
+        set_away(handler, session, text)
         handler.reply(RPL_NOWAWAY)
     else:
         handler.messenger.set_status(session, ONLINE)
@@ -57,8 +58,13 @@ def set_early_away(handler: IrcHandler, line: Line) -> None:
         handler.reply(ERR_NOTREGISTERED)
         return
     text = line.params[0] if line.params else ""
-    handler.registration.away = away_note(text) if text else None
+    handler.registration.away = text or None
     handler.reply(RPL_NOWAWAY if text else RPL_UNAWAY)
+
+
+def set_away(handler: IrcHandler, session: Session, text: str) -> None:
+    """Mark a session as away. Raises `Muted`."""
+    handler.messenger.set_status(session, AWAY, away_note(text), is_unattended=text == NOT_PRESENT)
 
 
 def away_note(text: str) -> str:

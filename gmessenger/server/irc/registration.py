@@ -25,6 +25,7 @@ from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, name
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
+from gmessenger.server.irc.own_user import set_away
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import make_user
 from gmessenger.server.irc.welcome import greet, say_visible_host, show_rooms
@@ -308,7 +309,7 @@ def _begin(handler: IrcHandler, session: Session) -> None:
     handler.network.clients.add(handler)
     if registration.away is not None:
         with suppress(Muted):
-            handler.messenger.set_status(session, "away", registration.away)
+            set_away(handler, session, registration.away)
     greet(handler)
     if session.account is not None:
         say_visible_host(handler)
