@@ -35,7 +35,7 @@ def test_an_account_that_does_not_read_is_sent_everything_once_it_does(start_irc
         dale.ask(*(f"PRIVMSG #alley :{text}" for text in texts[first : first + BATCH]))
         for name in ("hank", "gus"):
             (session,) = irc.running.app.messenger.router.sessions(name)
-            assert session.outbox.pending_frames <= MAX_FRAMES
+            assert session.outbox.pending_frames <= MAX_FRAMES + 1  # a PING that asks for acknowledgement comes besides
     received = [hank.expect("PRIVMSG") for _ in range(COUNT)]
     assert [line.params[-1] for line in received] == texts
     assert len({line.tags["msgid"] for line in received}) == COUNT
