@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import gevent
 
+from gmessenger.server.irc.acknowledgements import ACKNOWLEDGE_AFTER
 from tests.chaos.checker import DeliveryLog, RunStats
 from tests.chaos.irc_members import CAPABILITIES, IrcLog, IrcMember
 from tests.chaos.load import NAMES, targets_of
 from tests.chaos.process import RestartableServer
 from tests.chaos.resending_client import ResendingClient
-from tests.chaos.scale import SCALE, SEED
+from tests.chaos.scale import IS_LONG, SCALE, SEED
 from tests.support.ports import free_port
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -25,6 +26,9 @@ Tabulate = Callable[[RunStats], None]
 STORED: Final = (
     "SELECT c.key, m.sender, m.text FROM messages m JOIN conversations c ON c.id = m.conversation_id ORDER BY m.seq"
 )
+MAX_KILLS: Final = 20
+MAX_LIFETIME: Final = 1.5 * ACKNOWLEDGE_AFTER if IS_LONG else 2.0
+"""Seconds between the start of the server and its kill: in the long test some members acknowledge before it."""
 PAUSE: Final = 0.02
 """Seconds between an answer and the next message of a native member."""
 
@@ -135,8 +139,8 @@ def test_members_of_both_protocols_see_the_same_whatever_is_killed(
     server = start("--irc-port", str(port), "--irc-playback", "100000")
     server.start()
     with MixedGroup(server, port) as group:
-        for _ in range(SCALE.kills):
-            until = time.monotonic() + rng.uniform(0.1, 4 * SCALE.max_lifetime)
+        for _ in range(min(SCALE.kills, MAX_KILLS)):
+            until = time.monotonic() + rng.uniform(0.1, MAX_LIFETIME)
             while time.monotonic() < until:
                 gevent.sleep(rng.uniform(0.0, 0.2))
                 member = rng.choice(group.irc)

@@ -27,7 +27,7 @@ TIMEOUT: Final = 20.0
 PASSWORD: Final = "correct horse"
 LONG_NAME: Final = "\U00020000" * 32
 """The name with the most bytes."""
-ACCOUNTS: Final = ("hank", "dale", LONG_NAME)
+ACCOUNTS: Final = ("hank", "dale", LONG_NAME, "oper")
 ROOMS: Final = ("#dev", f"#{LONG_NAME}")
 NAMES: Final = (
     *("hank", "dale", "gus0", "gus1", "HANK", "ＨＡＮＫ", "peggy", "bill", LONG_NAME, "nobody", "NickServ", "irc.fuzz"),
@@ -245,14 +245,21 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     "HISTORY": ("rn", "nn"),
     "INVITE": ("nr",),
     "JOIN": ("r", "rw", "n"),
+    "CLOSE": ("rw",),
     "KICK": ("rn", "rnw"),
+    "KILL": ("nw",),
+    "KLINE": ("n", "xn", "xnw"),
     "LIST": ("n", "w", ""),
     "MARKREAD": ("rz", "nz", "r"),
     "MODE": ("rm", "rmn", "rmnnn", "rmw", "nm", "r"),
     "MONITOR": ("mn", "w"),
+    "MUTE": ("n", "xn"),
     "NAMES": ("r",),
+    "NICK": ("n",),
     "NOTICE": ("rw", "nw"),
     "NS": ("w", "ww"),
+    "OPEN": ("r",),
+    "OPER": ("op",),
     "PART": ("r", "rw"),
     "PRIVMSG": ("rw", "nw", "rw"),
     "REDACT": ("ri", "nix", "riw"),
@@ -284,6 +291,8 @@ def draw_form(draw: Draw, form: str, msgid: str) -> list[str]:
         "b": ("-m",),
         "t": ("draft/multiline",),
         "x": ("5",),
+        "o": ("oper", "hank"),
+        "p": (PASSWORD.replace(" ", "-"), PASSWORD),
     }
     return [draw.choice(pools.get(letter, ("10",))) for letter in form]
 
@@ -414,7 +423,7 @@ def run_session(
         native = open_native(app)  # the rooms are its account's
         for number, room in enumerate(ROOMS):
             native.send(json.dumps({"action": "join", "room": room, "id": f"j{number}"}).encode() + b"\n")
-        members = [HostileClient(port, ALL_CAPS).log_in("peggy", None), HostileClient(port).log_in("bill", None)]
+        members = [HostileClient(port, ALL_CAPS).log_in("watcher", None), HostileClient(port).log_in("listener", None)]
         for member in members:
             stack.callback(member.socket.close)
             assert member.is_answered()
