@@ -44,7 +44,7 @@ class IrcLog:
 class IrcMember:
     """A device of an account. `run` it in a greenlet; `finish` ends the writing.
 
-    What was not acknowledged when a connection ends is not sent again: nobody knows whether it was stored. Without
+    What was not acknowledged when a connection ends is not sent again: whether it was stored is unknown. Without
     `labeled-response`, the PONG behind a message acknowledges it.
     """
 
