@@ -238,8 +238,11 @@ class IrcHandler(ProtocolHandler):
 
         Raises `StoreUnavailable`.
         """
-        if self.session is not None and self.is_registered:
-            self.messenger.flush_acknowledgements(self.session)
+        if self.session is None or not self.is_registered:
+            return
+        self.messenger.flush_acknowledgements(self.session)
+        if self._sent_count and self.session.hears_itself and self.caught_up is not None:
+            self.caught_up.wait(self.messenger.policy.store_timeout)  # its echo comes behind what it has missed
 
     @property
     def is_backlogged(self) -> bool:

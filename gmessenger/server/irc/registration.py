@@ -328,8 +328,7 @@ def begin_delivery(handler: IrcHandler, session: Session) -> None:
     if session.account is None:
         handler.messenger.start_delivery(session, [])
         return
-    if can_ask:
-        handler.caught_up = Event()
+    handler.caught_up = Event()
     handler.messenger.start_delivery(session, [], 0 if can_ask else handler.network.options.irc_playback)
 
 
