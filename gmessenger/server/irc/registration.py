@@ -320,7 +320,7 @@ def _begin(handler: IrcHandler, session: Session) -> None:
 
 
 def begin_delivery(handler: IrcHandler, session: Session) -> None:
-    """Write what has been said, and from now on what the session is sent."""
+    """Write what has been said, and from now on what the session is sent. Blocks for one that asks for its history."""
     handler.end_command()
     handler.begin_command(None)
     handler.start_output()
@@ -328,8 +328,11 @@ def begin_delivery(handler: IrcHandler, session: Session) -> None:
     if session.account is None:
         handler.messenger.start_delivery(session, [])
         return
-    handler.caught_up = Event()
+    handler.caught_up = caught_up = Event()
     handler.messenger.start_delivery(session, [], 0 if can_ask else handler.network.options.irc_playback)
+    if can_ask:
+        # Its delivery begins behind what was stored when that was read: what it says must come after that.
+        caught_up.wait(handler.messenger.policy.store_timeout)
 
 
 def refuse_link(handler: IrcHandler, error: WireError) -> None:
