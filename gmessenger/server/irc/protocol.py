@@ -98,7 +98,8 @@ class IrcProtocol:
                 return
             self._opening, received = None, opening
         time_slice = TimeSlice()
-        if received[:8] == b"PRIVMSG " and not self._decoder.pending:
+        # (One alone goes the ordinary way, which also fills the bucket that `relay_now` takes from.)
+        if received[:8] == b"PRIVMSG " and received.count(b"\n") > 1 and not self._decoder.pending:
             received = self._send_batches(received, time_slice)
         for line in self._decoder.feed(received):
             if self._connection.is_closing or self._handler.is_closing:
