@@ -230,7 +230,7 @@ class LoadGenerator:
         self._process.communicate()
 
     def _wait_until_idle(self) -> None:
-        """Wait until the server has done what it left for later, `TIMEOUT` at most."""
+        """Wait until the server has finished its background work, such as indexing; for at most `TIMEOUT` seconds."""
         end = time.monotonic() + TIMEOUT
         used = -math.inf
         while (now := self._server.cpu()) - used > MAX_IDLE_CPU * IDLE_WINDOW and time.monotonic() < end:

@@ -10,9 +10,10 @@ from gmessenger.chat.storage import Store
 
 
 class ShortBacklog:
-    """What one catch-up leaves out of the conversations that there are when it begins; nothing where `most` is None.
+    """The limit of one catch-up: of each conversation, the newest `most` messages are sent, and older ones skipped.
 
-    What comes later is sent in full. Methods may raise `StoreUnavailable`, and may be called again then.
+    Without `most` nothing is skipped, and never what is stored after the catch-up has begun.
+    Methods may raise `StoreUnavailable`, and may be called again then.
     """
 
     def __init__(self, store: Store, most: int | None) -> None:
@@ -27,7 +28,7 @@ class ShortBacklog:
             self._ends = {conversation: head - self._most for conversation, head in heads.items()}
 
     def skip_older(self, session: Session, account: Account, conversation: str) -> None:
-        """Count what is left out as delivered, and acknowledge it for the session's device. Blocks on the store."""
+        """Mark skipped messages as delivered, and acknowledge them for the session's device. Blocks on the store."""
         end = self._ends.get(conversation, 0) if self._ends else 0
         sync = session.sync
         if end > sync.delivered(conversation):

@@ -114,7 +114,7 @@ class HistoryService:
         *,
         amendments: bool = False,
     ) -> MessagePage:
-        """Return what `history` does, as it is stored; to a guest, what was said in a room since it has joined.
+        """Return a page as `history` does, but of stored records. A guest may read a room from its own join on.
 
         Raises as `history`: `AccountsOnly` where a guest may read nothing.
         """

@@ -107,7 +107,7 @@ class PassingRooms:
     def _delete(self, room: Room, deletion: Event) -> None:
         is_dropped = False
         try:
-            with suppress(StoreUnavailable):  # it stays until somebody else has joined it and left, or the next start
+            with suppress(StoreUnavailable):  # tried again when another user leaves the room, and at the next start
                 is_dropped = self._store.drop_passing_room(room.key, room.id)
         finally:
             if is_dropped:

@@ -21,7 +21,7 @@ class Policy:
 
     guests: bool = True
     broadcast: bool = True
-    guest_rooms: bool = False  # whether guests may make rooms, which last as long as somebody is in them
+    guest_rooms: bool = False  # whether guests may create rooms, which are deleted when the last user leaves
     guest_shut_out: float = 3600.0  # seconds for which the network of a guest that is removed from a room is kept out
     registration: RegistrationMode = "open"
     greeting: str = ""  # the operator's; what is stored is added to it

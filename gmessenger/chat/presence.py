@@ -153,7 +153,7 @@ class PresenceTracker:
 
     def _announce_change(self, key: str) -> set[str]:
         """Send a status to sessions that want it at once, if it is another one. Returns who knows it now."""
-        if key not in self._changed:  # nobody is to be told
+        if key not in self._changed:  # no user has to be notified
             return set()
         name, before = self._changed[key]
         now, told = self.status(key), set(self._recipients(key))

@@ -176,7 +176,7 @@ MaskKind: TypeAlias = Literal["ban", "spared", "welcome"]
 
 
 class RoomMask(Struct):
-    """A pattern of users in a list of a room; what it means is known to who compares it with sessions.
+    """A pattern in one of a room's lists of users. The protocol that defines its syntax matches sessions against it.
 
     `kind`: who matches a `ban` can neither join nor write, unless a mask of kind `spared` matches, too; who matches one
     of kind `welcome` needs no invitation. `by`: who has added it, and `since`.

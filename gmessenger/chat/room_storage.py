@@ -43,7 +43,7 @@ class RoomStorage(Protocol):
         """
 
     def join(self, room: str, account: int, time: float, *, is_welcome: bool = False) -> ReadRange:
-        """Make an account a member, unless it is one. Returns what it may read; its devices are sent what comes next.
+        """Add an account to the members, unless it is one. Returns the range of seqs that it may read.
 
         Who was a member before may read again what it could read then; what was sent since it has left is an absence,
         unless the room's rule `history` is `all`. Who was not may read what is sent from now on, or then everything.

@@ -44,9 +44,9 @@ class RoomRegistry:
         self._rooms: dict[str, Room] = {}
         self._room_names = ConfusableIndex()
         self.on_left: Callable[[Room], None] = lambda room: None
-        """Called without blocking after somebody has left a room, on whatever node."""
+        """Called after a user has left a room, on any node. It must not block."""
         self.invitation_watchers: list[Callable[[Room, str, str], None]] = []
-        """Each is called without blocking with a room, the name that is invited to it, and who has done so."""
+        """Each is called with a room, the name that is invited to it, and who has invited it. None may block."""
         accesses = store.room_accesses()
         for record in store.rooms():
             self.load(record).set_access(accesses.get(record.key) or RoomAccess())

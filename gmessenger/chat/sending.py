@@ -148,7 +148,7 @@ class MessageService:
         try:
             return self._rooms.require_member(to, session)
         except NotMember:
-            if about is not None:  # of who is not in the room nobody knows what it can read
+            if about is not None:  # a user outside the room may not refer to messages that it cannot read
                 raise
             return self._membership.find_from_outside(session, to)
 

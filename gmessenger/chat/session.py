@@ -158,7 +158,7 @@ class Session:
         return self.account
 
     def hears_itself_in(self, to_key: str) -> bool:
-        """Return whether what it sends to a folded name, or, where that is empty, to a room, is delivered to it."""
+        """Return whether its messages to a folded name are delivered to itself too; `to_key` is empty for a room."""
         return self.hears_itself or (self.writes_to_itself and to_key == self.key)
 
     def bind_account(self, account: Account) -> None:

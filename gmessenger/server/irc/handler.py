@@ -27,7 +27,7 @@ from gmessenger.wire.irc.numerics import Numeric
 
 MAX_NUMERIC_PARAMS: Final = MAX_BODY - len(": 000 ") - len(" :") - 4
 """Bytes of the parameters of a numeric before its text, and of the server's name, so that the text has a character."""
-MAX_READ_MARKS: Final = 100
+MAX_OWN_READ_MARKS: Final = 100
 REFUSED_COST: Final = 1.0
 """Of what is refused before it is charged."""
 
@@ -123,7 +123,7 @@ class IrcHandler(ProtocolHandler):
         """Whose end was told last: a guest leaves all rooms at once."""
         self.monitored: dict[str, str] = {}
         """Names of which it wants to know whether they are online, by folded name."""
-        self.read_marks: LruMap[str, float] = LruMap(MAX_READ_MARKS)
+        self.read_marks: LruMap[str, float] = LruMap(MAX_OWN_READ_MARKS)
         """Read marks that are kept by the connection only, in Unix seconds, by folded target."""
         self.multiline = MultilineReceiver()
         self._id_prefix = network.next_connection_id()

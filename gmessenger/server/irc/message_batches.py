@@ -10,13 +10,12 @@ from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.file_urls import has_file_url
 from gmessenger.server.irc.handler import IrcHandler, IrcMessage
 from gmessenger.server.irc.message_commands import shown_name
-from gmessenger.server.irc.messages import CTCP, MAX_LINE
+from gmessenger.server.irc.messages import CTCP, MAX_UTF8
 from gmessenger.server.irc.network import is_service
+from gmessenger.wire.irc.lines import MAX_BODY
 
 ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)
 """Capabilities with which a client is told of its messages."""
-MAX_UTF8: Final = 4
-"""Bytes of a character."""
 
 
 def has_one_spelling(texts_by_target: dict[str, list[str]]) -> bool:
@@ -46,7 +45,7 @@ def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
 
 def _fit(handler: IrcHandler, target: str, texts: list[str]) -> bool:
     """Return whether each text can be sent to others as one line."""
-    room = MAX_LINE - len(f":{handler.own_source} PRIVMSG {target} :".encode())
+    room = MAX_BODY - len(f":{handler.own_source} PRIVMSG {target} :".encode())
     longest = max(map(len, texts))
     return MAX_UTF8 * longest <= room or max([len(text.encode()) for text in texts]) <= room
 
@@ -94,7 +93,7 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         return False
     router = handler.messenger.router
     receivers = router.sessions(target if target in router.outboxes else fold(target))
-    if not receivers or receivers[-1].status != ONLINE or len(data) + len(handler.own_source) > MAX_LINE:
+    if not receivers or receivers[-1].status != ONLINE or len(data) + len(handler.own_source) > MAX_BODY:
         return False
     handler.card.active_at = handler.now()
     return handler.messenger.message_service.relay_now(session, target, text, None)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from gmessenger.chat.records import About
-from gmessenger.errors import BroadcastDisabled, NotFound, TextTooLong, WireError
+from gmessenger.errors import BroadcastDisabled, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
 from gmessenger.server.irc.file_urls import take_file
 from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler, IrcMessage, ResponseGroup
-from gmessenger.server.irc.messages import ACTION_END, ACTION_START, CTCP, EVERYBODY, MAX_LINE
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, CTCP, EVERYBODY
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
 from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
 from gmessenger.server.irc.services import handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
-from gmessenger.wire.irc.lines import Line
+from gmessenger.wire.irc.lines import MAX_BODY, Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
 
 BATCH_TAG: Final = "batch"
@@ -132,7 +132,7 @@ def send(handler: IrcHandler, message: IrcMessage, about: About | None = None) -
 
 def check_fits(handler: IrcHandler, command: str, target: str, text: str) -> None:
     """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves."""
-    if len(text) > CERTAIN_TO_FIT and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_LINE:
+    if len(text) > CERTAIN_TO_FIT and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_BODY:
         handler.charge(REFUSED_COST)
         raise TextTooLong("The line is longer than what others can be sent as one.")
 
@@ -149,10 +149,3 @@ def _broadcast(handler: IrcHandler, command: str, text: str, group: ResponseGrou
         handler.charge(REFUSED_COST)
         raise BroadcastDisabled
     send(handler, IrcMessage(command, BROADCAST_TARGET, text, group=group))
-
-
-def check_target(handler: IrcHandler, target: str) -> None:
-    """Raise `NotFound` where there is no such name."""
-    key = fold(target)
-    if key not in handler.messenger.authenticator.accounts and key not in handler.messenger.router:
-        raise NotFound

@@ -11,11 +11,10 @@ from gmessenger.server.irc.capabilities import MESSAGE_FORM, Capability
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply, Tags
 from gmessenger.urls import file_path
+from gmessenger.wire.irc.lines import MAX_BODY
 from gmessenger.wire.irc.text import split_pieces, split_text
 from gmessenger.wire.irc.timestamps import format_time
 
-MAX_LINE: Final = 510
-"""Bytes of a line after its tags, without CRLF."""
 CTCP: Final = "\x01"
 """Begins and ends what is for a client, and not its user."""
 ACTION_START: Final = f"{CTCP}ACTION "
@@ -134,7 +133,7 @@ class MessageFormatter:
     def encode_texts(self, batch: TextBatch, bits: int) -> bytes:
         """Return the lines of texts from one guest to another, which are not stored."""
         head = f":{self._network.users.source(batch.sender)} PRIVMSG {batch.to} :"
-        texts, room = batch.texts, MAX_LINE - len(head.encode())
+        texts, room = batch.texts, MAX_BODY - len(head.encode())
         if not bits & FORM and "".join(texts).isprintable() and MAX_UTF8 * max(map(len, texts)) <= room:
             return (head + f"\r\n{head}".join(texts) + "\r\n").encode()
         messages = [  # a time of its own for each, as their ids are made of it
@@ -146,12 +145,12 @@ class MessageFormatter:
     def _encode_plain(self, message: Message) -> bytes | None:
         """Return the line of a short text for a client without capabilities: nearly always; None of any other."""
         text = message.text
-        if len(text) > MAX_LINE or message.kind or message.what or message.erased or message.file or message.tags:
+        if len(text) > MAX_BODY or message.kind or message.what or message.erased or message.file or message.tags:
             return None
         if not text.isprintable() or message.to == BROADCAST_TARGET:
             return None
         line = f":{self._network.users.source(message.sender)} PRIVMSG {message.to} :{text}\r\n".encode()
-        return line if len(line) <= MAX_LINE + 2 else None
+        return line if len(line) <= MAX_BODY + 2 else None
 
     def _redaction(self, message: Message, capabilities: Capability) -> list[Reply]:
         if Capability.REDACTION not in capabilities or message.about is None:
@@ -208,7 +207,7 @@ class MessageFormatter:
         They are the sender's own, where it has sent several lines that were cut.
         """
         text, (source, command, target) = self._shown_text(message), self._head(message)
-        room = MAX_LINE - len(f":{source} {command} {target} :".encode())
+        room = MAX_BODY - len(f":{source} {command} {target} :".encode())
         if message.kind == "action":
             room -= len(ACTION_START) + len(ACTION_END)
             pieces = split_text(text.replace(CTCP, ""), room)

@@ -8,7 +8,7 @@ from typing import Final
 from gmessenger.chat.records import MaskKind
 from gmessenger.chat.room import Room
 from gmessenger.room_roles import RoomRole
-from gmessenger.room_rules import RoomRules, RuleValue
+from gmessenger.room_rules import RuleValue
 
 ROLE_LETTERS: Final[dict[RoomRole, str]] = {"owner": "q", "moderator": "o", "speaker": "v"}
 ROLE_PREFIXES: Final[dict[RoomRole, str]] = {"owner": "~", "moderator": "@", "speaker": "+"}
@@ -96,9 +96,3 @@ def split_changes(changes: list[tuple[str, str, str | None]], room: int) -> Iter
         yield params
     else:
         yield from (join_changes([change]) for change in changes)
-
-
-def current_rule(rules: RoomRules, letter: str) -> RuleValue:
-    """Return the value of the rule that a mode without a parameter shows."""
-    value: RuleValue = getattr(rules, FLAG_RULES[letter][0])
-    return value

@@ -15,10 +15,12 @@ from gmessenger.chat.blocks import MAX_BLOCKED
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import Message
 from gmessenger.chat.presence import UserStatus
+from gmessenger.chat.records import MAX_MASKS
 from gmessenger.chat.room import Room
 from gmessenger.chat.session import Session
 from gmessenger.config.options import ServerOptions
 from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
+from gmessenger.field_types import MAX_NOTE, MAX_REASON, MAX_TOPIC
 from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, direct_key, fold, is_room
 from gmessenger.room_roles import has_rank
@@ -32,13 +34,9 @@ from gmessenger.urls import FILE_PATH
 SOFTWARE: Final = f"gmessenger-{__version__}"
 MAX_TARGETS: Final = 4
 """Names that one message may be sent to."""
-MAX_AWAY: Final = 200
 MAX_MODES: Final = 4
 """Modes with a parameter that one command may change."""
-MAX_KICK_REASON: Final = 200
 MAX_REALNAME: Final = 150
-MAX_TOPIC: Final = 400
-MAX_MASKS: Final = 100
 MAX_READ_MARKS: Final = 10_000
 SERVICES: Final = frozenset({"nickserv"})
 """The folded names of what the server itself answers as."""
@@ -114,7 +112,7 @@ class IrcNetwork:
         """Return what numeric 005 announces."""
         limits = self.messenger.policy.limits
         tokens: dict[str, str | None] = {
-            "AWAYLEN": str(MAX_AWAY),
+            "AWAYLEN": str(MAX_NOTE),
             "BOT": "B",
             "CASEMAPPING": "ascii",
             "CHANLIMIT": f"#:{limits.max_rooms_joined or ''}",
@@ -125,7 +123,7 @@ class IrcNetwork:
             "ELIST": "MNU",
             "EXCEPTS": None,
             "INVEX": None,
-            "KICKLEN": str(MAX_KICK_REASON),
+            "KICKLEN": str(MAX_REASON),
             "MAXLIST": f"beI:{MAX_MASKS}",
             "MAXTARGETS": str(MAX_TARGETS),
             "MODES": str(MAX_MODES),

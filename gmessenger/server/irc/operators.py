@@ -16,6 +16,7 @@ from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.own_user import OPERATOR_MODE, shown_modes
 from gmessenger.server.irc.replies import Reply
+from gmessenger.server.irc.rooms import printable
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.masks import split_source
 from gmessenger.wire.irc.numerics import (
@@ -184,7 +185,7 @@ def _moderate(
 
 def _reason(params: list[str]) -> str:
     """Return the reason that parameters give: printable, and no longer than reasons are."""
-    return "".join(character for character in " ".join(params) if character.isprintable())[:MAX_REASON]
+    return printable(" ".join(params), MAX_REASON)
 
 
 def _parse_sanction(params: list[str]) -> tuple[float | None, str, str]:

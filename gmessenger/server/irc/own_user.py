@@ -7,12 +7,14 @@ from typing import Final
 from gmessenger.chat.session import Session
 from gmessenger.constants import ONLINE
 from gmessenger.errors import WireError
+from gmessenger.field_types import MAX_NOTE
 from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.network import MAX_AWAY, MAX_REALNAME
+from gmessenger.server.irc.network import MAX_REALNAME
 from gmessenger.server.irc.replies import Reply
+from gmessenger.server.irc.rooms import printable
 from gmessenger.server.irc.user_views import acts_as_operator, find_user
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.masks import is_mask, split_source
@@ -71,7 +73,7 @@ def away_note(text: str) -> str:
     """Return an away message as the note of a status: printable, and no longer than notes are."""
     if text == NOT_PRESENT:
         return ""
-    return "".join(character for character in text if character.isprintable())[:MAX_AWAY]
+    return printable(text, MAX_NOTE)
 
 
 def set_realname(handler: IrcHandler, line: Line) -> None:

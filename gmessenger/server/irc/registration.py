@@ -23,7 +23,6 @@ from gmessenger.errors import (
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.network import MAX_REALNAME
 from gmessenger.server.irc.own_user import set_away
 from gmessenger.server.irc.replies import Reply
@@ -37,7 +36,7 @@ from gmessenger.wire.irc.capabilities import (
     parse_cap_request,
     parse_cap_version,
 )
-from gmessenger.wire.irc.lines import Line
+from gmessenger.wire.irc.lines import MAX_BODY, Line
 from gmessenger.wire.irc.numerics import (
     ERR_ALREADYREGISTERED,
     ERR_ERRONEUSNICKNAME,
@@ -138,7 +137,7 @@ CAP_COMMANDS: Final = {"LS": _cap_ls, "LIST": _cap_list, "REQ": _cap_req, "END":
 
 def _say_caps(handler: IrcHandler, subcommand: str, names: list[str], *, is_split: bool) -> None:
     server, nick = handler.network.server_name, handler.nick
-    room = MAX_LINE - len(f":{server} CAP {nick} {subcommand} * :".encode())
+    room = MAX_BODY - len(f":{server} CAP {nick} {subcommand} * :".encode())
     lines = format_cap_list(names, room)
     for number, text in enumerate(lines, 1):
         more = ("*",) if is_split and number < len(lines) else ()

@@ -9,10 +9,10 @@ from gmessenger.chat.room import Room
 from gmessenger.room_roles import RoomRole
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.messages import MAX_LINE
 from gmessenger.server.irc.modes import role_prefix, shown_role
 from gmessenger.server.irc.replies import Reply
 from gmessenger.timeslice import TimeSlice
+from gmessenger.wire.irc.lines import MAX_BODY
 from gmessenger.wire.irc.numerics import RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICTIME
 from gmessenger.wire.irc.text import pack_words
 
@@ -83,7 +83,7 @@ def _guest_names(room: Room, keys: Sequence[str]) -> list[str]:
 def name_replies(handler: IrcHandler, room: Room, names: Iterable[str]) -> list[Reply]:
     """Return names of users in a room, without the end of the list."""
     symbol = "@" if room.rules.hidden else "="
-    room_left = MAX_LINE - len(f":{handler.network.server_name} 353 {handler.nick} {symbol} {room.name} :".encode())
+    room_left = MAX_BODY - len(f":{handler.network.server_name} 353 {handler.nick} {symbol} {room.name} :".encode())
     return [
         handler.numeric(RPL_NAMREPLY, symbol, room.name, text=line)
         for line in pack_words(_shown_names(handler, room, names), room_left)

@@ -10,10 +10,11 @@ from typing import Final
 from gmessenger.chat.results import RoomState
 from gmessenger.chat.room import Room
 from gmessenger.errors import AlreadyMember, BadRequest, NoSuchRoom, NotFound, NotMember, RecipientGone, WireError
+from gmessenger.field_types import MAX_REASON
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler
-from gmessenger.server.irc.network import MAX_KICK_REASON, MAX_TARGETS
+from gmessenger.server.irc.network import MAX_TARGETS
 from gmessenger.server.irc.read_marks import marks_on_join
 from gmessenger.server.irc.replies import FLUSH_SIZE, Reply
 from gmessenger.server.irc.room_views import is_visible, join_replies, show_members, topic_replies
@@ -180,7 +181,7 @@ def kick(handler: IrcHandler, line: Line) -> None:
     if len(rooms) != len(users):
         handler.reply(ERR_NEEDMOREPARAMS, "KICK")
         return
-    reason = printable(line.params[2] if len(line.params) > 2 else "", MAX_KICK_REASON)
+    reason = printable(line.params[2] if len(line.params) > 2 else "", MAX_REASON)
     for name, user in list(zip(rooms, users, strict=True))[:MAX_TARGETS]:
         _kick(handler, name, user, reason)
 
