@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.irc.conftest import IrcServer
+from tests.support.accounts import PASSWORD
 from tests.support.irc_client import commands, find
+from tests.support.native_clients import Connector
 
 
 def test_a_message_reaches_a_name_and_is_not_echoed(irc: IrcServer) -> None:
@@ -36,6 +38,37 @@ def test_hundreds_of_messages_in_one_read_arrive_in_order(irc: IrcServer) -> Non
     hank.sync()
     assert [int(line.params[1]) for line in dale.sync()] == list(range(0, 300, 2))
     assert [int(line.params[1]) for line in bill.sync()] == list(range(1, 300, 2))
+
+
+def test_messages_of_one_read_to_a_name_each_arrive_like_those_that_come_alone(irc: IrcServer) -> None:
+    """One that is plain takes the short way from guest to guest, any other the ordinary one."""
+    hank, dale, bill, away = (irc.log_in(name) for name in ("hank", "dale", "bill", "boom"))
+    irc.register("peggy", PASSWORD)
+    away.ask("AWAY :fishing")
+    assert hank.ask("PRIVMSG Dale :hello", "PRIVMSG bill :\x01ACTION waves\x01", "PRIVMSG nobody :hi") != []
+    hank.send(
+        "PRIVMSG Dale :1", "PRIVMSG bill :☃", "PRIVMSG boom :there?", "PRIVMSG peggy :stored", "PRIVMSG nobody :hi"
+    )
+    numerics = [line.command for line in hank.sync()]
+    assert sorted(numerics) == ["301", "301", "401"]  # (who is offline is away, too)
+    assert [line.params for line in dale.sync()] == [["dale", "hello"], ["dale", "1"]]
+    assert [line.params for line in bill.sync()] == [["bill", "\x01ACTION waves\x01"], ["bill", "☃"]]
+    assert [line.params[1] for line in away.sync() if line.command == "PRIVMSG"] == ["there?"]
+
+
+def test_a_guest_is_shown_with_the_host_that_it_has_now(irc: IrcServer, connector: Connector) -> None:
+    """One that comes back is another session, and may come from another network."""
+    dale = irc.log_in("dale")
+    hosts = []
+    for address in ("192.0.2.7:1", "192.0.2.8:1", "192.0.2.7:1"):
+        hank = connector.open_native(irc.running, "hank")
+        irc.app.messenger.router.sessions("hank")[0].address = address
+        hank.request("msg", to="dale", message="hello")
+        hosts.append(dale.expect("PRIVMSG").source.partition("@")[2])
+        hank.send({"action": "quit"})
+        while dale.ask("ISON hank")[0].params[-1]:
+            pass  # its name is not free yet
+    assert hosts[0] == hosts[2] != hosts[1]
 
 
 def test_one_write_with_other_commands_between_messages_keeps_its_order(irc: IrcServer) -> None:

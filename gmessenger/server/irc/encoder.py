@@ -74,11 +74,11 @@ class OutboxEncoder:
         if session is None:
             return b""
         events = session.outbox.drain()
-        if len(events) == 1 and type(events[0]) is Message:  # nearly always
-            return self.encode_message(events[0])
-        return b"".join([self._encode(event) for event in events])
+        return self._encode(events[0]) if len(events) == 1 else b"".join([self._encode(event) for event in events])
 
     def _encode(self, event: Any) -> bytes:
+        if type(event) is Message and event.seq is None:  # as `encode_message`, without the call: what is relayed
+            return self._formatter.encode(event, self._handler.bits)
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
             return encode(self, event)
         return _join(map(self._handler.with_account, EVENT_LINES[type(event)](self._handler, event)))
@@ -176,6 +176,8 @@ class OutboxEncoder:
     def _answer(self, sent: IrcMessage | None, lines: list[Reply]) -> bytes:
         """Return lines as the answer to what was sent, with its label, or in the batch that has it."""
         label = sent.label if sent is not None else None
+        if not lines and label is None and (sent is None or sent.group is None):
+            return b""
         if sent is not None and sent.group is not None:
             return _join(answer_in_group(self._handler, sent.group, lines))
         if lines and label is not None and (len(lines) == 1 or lines[0].command == "BATCH"):

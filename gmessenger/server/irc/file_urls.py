@@ -16,12 +16,12 @@ from gmessenger.urls import FILE_PATH, file_path
 FILE_ID: Final = re.compile(r"[\w-]+", re.ASCII)
 
 
-def has_file_url(handler: IrcHandler, text: str) -> bool:
-    """Return whether the session may send files, and the URL of one is in a text."""
+def has_file_url(handler: IrcHandler, *texts: str) -> bool:
+    """Return whether the session may send files, and the URL of one is in one of the texts."""
     session, policy = handler.session, handler.messenger.policy
-    if session is None or session.account is None or FILE_PATH not in text:
+    if session is None or session.account is None or not policy.takes_files:
         return False
-    return policy.takes_files and handler.network.upload_url + "/" in text
+    return any(FILE_PATH in text and f"{handler.network.upload_url}/" in text for text in texts)
 
 
 def take_file(handler: IrcHandler, message: IrcMessage, about: About | None) -> str | None:

@@ -9,10 +9,11 @@ from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.file_urls import has_file_url
 from gmessenger.server.irc.handler import IrcHandler, IrcMessage
-from gmessenger.server.irc.message_commands import shown_name
-from gmessenger.server.irc.messages import CTCP, MAX_UTF8
+from gmessenger.server.irc.message_commands import shown_name, surely_fits
+from gmessenger.server.irc.messages import MAX_UTF8
 from gmessenger.server.irc.network import is_service
 from gmessenger.wire.irc.lines import MAX_BODY
+from gmessenger.wire.irc.text import is_plain
 
 ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)
 """Capabilities with which a client is told of its messages."""
@@ -32,7 +33,7 @@ def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
         if is_away(handler, target) or is_service(target):
             return False
         target = shown_name(handler, target)
-    if not _fit(handler, target, texts) or any(has_file_url(handler, text) for text in texts):
+    if not _fit(handler, target, texts) or has_file_url(handler, *texts):
         return False
     handler.card.active_at = handler.now()
     ids = _ids(handler, target, texts)
@@ -70,10 +71,19 @@ def _is_relayed(handler: IrcHandler, target: str) -> bool:
     )
 
 
-def relay_now(handler: IrcHandler, data: bytes) -> bool:
-    """Relay one line from guest to guest where nothing can make it wait; else False, and nothing was done.
+def relay_line(handler: IrcHandler, data: bytes) -> bool:
+    """Relay the one line that was read, as `relay_text` does. Never blocks: called in a callback of the loop."""
+    try:
+        target, _, text = data[8:].decode().rstrip("\r\n").partition(" :")
+    except UnicodeDecodeError:
+        return False
+    return is_plain(text) and relay_text(handler, target, text)
 
-    Never blocks: called in a callback of the loop.
+
+def relay_text(handler: IrcHandler, target: str, text: str) -> bool:
+    """Relay a text from guest to guest where nothing can make it wait; else False, and nothing was done.
+
+    text: what a line can have, and no CTCP. Never blocks: called in a callback of the loop, too.
     """
     session = handler.session
     if (
@@ -83,17 +93,13 @@ def relay_now(handler: IrcHandler, data: bytes) -> bool:
         or handler.bits & ANSWERED
         or session.outbox.closed
         or handler.connection.writer.is_blocked
+        or not text
+        or not surely_fits(text)
     ):
-        return False
-    try:
-        target, _, text = data[8:].decode().rstrip("\r\n").partition(" :")
-    except UnicodeDecodeError:
-        return False
-    if not text or not target.isalnum() or not text.isprintable() or text[0] == CTCP:
         return False
     router = handler.messenger.router
     receivers = router.sessions(target if target in router.outboxes else fold(target))
-    if not receivers or receivers[-1].status != ONLINE or len(data) + len(handler.own_source) > MAX_BODY:
+    if not receivers or receivers[-1].status != ONLINE:
         return False
     handler.card.active_at = handler.now()
     return handler.messenger.message_service.relay_now(session, target, text, None)

@@ -6,24 +6,26 @@ from typing import Final
 
 from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, TextTooLong, WireError
-from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
+from gmessenger.names import BROADCAST_TARGET, MAX_NAME, ROOM_PREFIX, fold
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
 from gmessenger.server.irc.file_urls import take_file
 from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler, IrcMessage, ResponseGroup
-from gmessenger.server.irc.messages import ACTION_END, ACTION_START, CTCP, EVERYBODY
+from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_UTF8
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
 from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
 from gmessenger.server.irc.services import handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
+from gmessenger.server.irc.users import MAX_SOURCE
 from gmessenger.wire.irc.lines import MAX_BODY, Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS
+from gmessenger.wire.irc.text import CTCP
 
 BATCH_TAG: Final = "batch"
 SERVICE_COST: Final = 1.0
-CERTAIN_TO_FIT: Final = 40
-"""Characters that fit a line whatever the names before them are."""
+CERTAIN_TO_FIT: Final = MAX_BODY - len(":  PRIVMSG  :") - MAX_SOURCE - len(ROOM_PREFIX) - 4 * MAX_NAME
+"""Bytes of a text that fits a line whatever the names before it are."""
 
 
 def say(handler: IrcHandler, line: Line) -> None:
@@ -132,9 +134,14 @@ def send(handler: IrcHandler, message: IrcMessage, about: About | None = None) -
 
 def check_fits(handler: IrcHandler, command: str, target: str, text: str) -> None:
     """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves."""
-    if len(text) > CERTAIN_TO_FIT and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_BODY:
+    if not surely_fits(text) and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_BODY:
         handler.charge(REFUSED_COST)
         raise TextTooLong("The line is longer than what others can be sent as one.")
+
+
+def surely_fits(text: str) -> bool:
+    """Return whether a text can be sent to others as one line; False, for few, where that has to be counted."""
+    return (len(text) if text.isascii() else MAX_UTF8 * len(text)) <= CERTAIN_TO_FIT
 
 
 def shown_name(handler: IrcHandler, name: str) -> str:

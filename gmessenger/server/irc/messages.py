@@ -12,11 +12,9 @@ from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply, Tags
 from gmessenger.urls import file_path
 from gmessenger.wire.irc.lines import MAX_BODY
-from gmessenger.wire.irc.text import split_pieces, split_text
+from gmessenger.wire.irc.text import CTCP, is_plain, split_pieces, split_text
 from gmessenger.wire.irc.timestamps import format_time
 
-CTCP: Final = "\x01"
-"""Begins and ends what is for a client, and not its user."""
 ACTION_START: Final = f"{CTCP}ACTION "
 ACTION_END: Final = CTCP
 EVERYBODY: Final = "$*"
@@ -67,12 +65,9 @@ class MessageFormatter:
         return found
 
     def _encode(self, message: Message, form: int) -> bytes:
-        data = None if form else self._encode_plain(message)
-        return (
-            data
-            if data is not None
-            else b"".join([reply.encode() for reply in self.replies(message, Capability(form))])
-        )
+        if not form and (data := self._encode_plain(message)) is not None:
+            return data
+        return b"".join([reply.encode() for reply in self.replies(message, Capability(form))])
 
     def encode_batch(self, batch: MessageBatch, bits: int) -> bytes:
         """Return the lines of messages that were committed together."""
@@ -134,7 +129,7 @@ class MessageFormatter:
         """Return the lines of texts from one guest to another, which are not stored."""
         head = f":{self._network.users.source(batch.sender)} PRIVMSG {batch.to} :"
         texts, room = batch.texts, MAX_BODY - len(head.encode())
-        if not bits & FORM and "".join(texts).isprintable() and MAX_UTF8 * max(map(len, texts)) <= room:
+        if not bits & FORM and is_plain("".join(texts)) and MAX_UTF8 * max(map(len, texts)) <= room:
             return (head + f"\r\n{head}".join(texts) + "\r\n").encode()
         messages = [  # a time of its own for each, as their ids are made of it
             Message(batch.sender, batch.to, text, batch.time + number * TEXT_INTERVAL)
@@ -147,7 +142,7 @@ class MessageFormatter:
         text = message.text
         if len(text) > MAX_BODY or message.kind or message.what or message.erased or message.file or message.tags:
             return None
-        if not text.isprintable() or message.to == BROADCAST_TARGET:
+        if message.to == BROADCAST_TARGET or not is_plain(text):
             return None
         line = f":{self._network.users.source(message.sender)} PRIVMSG {message.to} :{text}\r\n".encode()
         return line if len(line) <= MAX_BODY + 2 else None

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from gmessenger import log
 from gmessenger.errors import InternalError, PasswordChangeRequired, WireError
+from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.commands import COMMANDS, CommandRow
 from gmessenger.server.irc.encoder import OutboxEncoder
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.message_batches import has_one_spelling, relay_now, send_batch
+from gmessenger.server.irc.message_batches import has_one_spelling, relay_line, relay_text, send_batch
 from gmessenger.server.irc.network import IrcNetwork, is_service
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.foreign_protocol import OpeningReader
@@ -30,6 +31,8 @@ BAD_LINE_COST: Final = 1.0
 OPENING_WORDS: Final = frozenset(name.encode() for name, command in COMMANDS.items() if command.before is not None)
 LABEL: Final = "label"
 MAX_LABEL: Final = 64
+MESSAGE_BATCH: Final = 32
+"""Messages to names, each another, between which others need not run."""
 
 
 class IrcProtocol:
@@ -85,7 +88,7 @@ class IrcProtocol:
         if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.pending:
             return data
         try:
-            return None if relay_now(self._handler, data) else data
+            return None if relay_line(self._handler, data) else data
         except Exception as failure:  # the loop would only print it
             self._handler.report("request", failure)
             return None
@@ -98,7 +101,6 @@ class IrcProtocol:
                 return
             self._opening, received = None, opening
         time_slice = TimeSlice()
-        # (One alone goes the ordinary way, which also fills the bucket that `relay_now` takes from.)
         if received[:8] == b"PRIVMSG " and received.count(b"\n") > 1 and not self._decoder.pending:
             received = self._send_batches(received, time_slice)
         for line in self._decoder.feed(received):
@@ -112,19 +114,23 @@ class IrcProtocol:
         texts_by_target, rest = split_messages(received)
         if not has_one_spelling(texts_by_target):
             return received
-        for target, texts in texts_by_target.items():
+        for count, (target, texts) in enumerate(texts_by_target.items(), 1):
             if self._handler.is_closing:
                 return b""
             if not self._try_batch(target, texts):
                 for text in texts:
                     self._receive(Line("PRIVMSG", [target, text]))
                     self._yield(time_slice)
-            self._yield(time_slice)
+            # (One message to a name is cheap, and shortly relayed.)
+            if len(texts) > 1 or target[:1] == ROOM_PREFIX or not count % MESSAGE_BATCH:
+                self._yield(time_slice)
         return rest
 
     def _try_batch(self, target: str, texts: list[str]) -> bool:
         """Send texts to one target together; False if they have to be sent one by one."""
         try:
+            if len(texts) == 1:  # (the ordinary way also fills the bucket that `relay_text` takes from)
+                return relay_text(self._handler, target, texts[0])
             return send_batch(self._handler, target, texts)
         except Exception as failure:
             self._handler.report("request", failure)

@@ -6,16 +6,17 @@ import base64
 import hmac
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session
 from gmessenger.hosts import IPV6_SITE_PREFIX
 from gmessenger.lru_map import LruMap
-from gmessenger.names import fold
+from gmessenger.names import MAX_NAME, fold
 from gmessenger.server.net.remote import parse_address, unmap_ipv4
 from gmessenger.wire.irc.masks import match_mask, normalize_mask
 
@@ -24,6 +25,10 @@ MAX_USER: Final = 10
 UNKNOWN_USER: Final = "~u"
 MAX_KNOWN_HOSTS: Final = 10_000
 HASH_BYTES: Final = 5
+UNKNOWN_HOST: Final = "elsewhere.guest"
+"""Of a guest who is on another node; no host is longer."""
+MAX_SOURCE: Final = 4 * MAX_NAME + len(f"!~@{UNKNOWN_HOST}") + MAX_USER
+"""Bytes of `nick!user@host`, at most."""
 PASSING_BYTES: Final = 10
 
 
@@ -38,6 +43,16 @@ class Card(Struct):
     modes: str = ""
     signed_on: float = 0.0
     active_at: float = 0.0
+
+
+class UserSource(NamedTuple):
+    """`nick!user@host` of a name, as long as its account, its card and the outbox of its first session are these."""
+
+    key: str
+    account: Account | None
+    card: Card | None
+    outbox: Outbox | None
+    source: str
 
 
 def make_user(text: str) -> str:
@@ -60,7 +75,8 @@ class UserRegistry:
         self._cards: dict[str, list[tuple[Session, Card]]] = {}
         self._keys: dict[Session, str] = {}
         self._hosts: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
-        self._sources: LruMap[str, tuple[Account | None, Card | None, str]] = LruMap(MAX_KNOWN_HOSTS)
+        self._accounts, self._outboxes = messenger.authenticator.accounts, messenger.router.outboxes
+        self._sources: LruMap[str, UserSource] = LruMap(MAX_KNOWN_HOSTS)
 
     def add(self, session: Session, card: Card) -> None:
         """Add what a session has said of its user."""
@@ -115,14 +131,14 @@ class UserRegistry:
 
     def source(self, name: str) -> str:
         """Return `nick!user@host` of a name."""
-        key = fold(name)
-        account, cards = self._messenger.authenticator.accounts.get(key), self._cards.get(key)
-        card = cards[-1][1] if cards else None
         known = self._sources.peek(name)
-        if known is not None and known[0] is account and known[1] is card and (account or card):
-            return known[2]
+        key = known.key if known is not None else fold(name)
+        account, cards, outboxes = self._accounts.get(key), self._cards.get(key), self._outboxes.get(key)
+        card, outbox = cards[-1][1] if cards else None, outboxes[0] if outboxes else None
+        if known is not None and known.account is account and known.card is card and known.outbox is outbox:
+            return known.source
         source = f"{name}!{card.user if card is not None else UNKNOWN_USER}@{self.host(name)}"
-        self._sources[name] = (account, card, source)
+        self._sources[name] = UserSource(key, account, card, outbox, source)
         return source
 
     def matches(self, mask: str, session: Session) -> bool:
@@ -144,7 +160,7 @@ class UserRegistry:
         if session is not None:
             self._hosts[key] = host = self.guest_host(session.address)
             return host
-        return self._hosts.get(key) or "elsewhere.guest"
+        return self._hosts.get(key) or UNKNOWN_HOST
 
     def guest_host(self, address: str) -> str:
         """Return the host of guests from `address:port`: the same for all of one network of a customer."""

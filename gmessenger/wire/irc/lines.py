@@ -75,8 +75,6 @@ def split_messages(data: bytes) -> tuple[dict[str, list[str]], bytes]:
     """
     end = data.rfind(b"\n") + 1
     lines = data[:end]
-    if max(map(len, lines.split(b"\n"))) > MAX_BODY + 1:
-        return {}, data
     try:
         messages = _split_same_target(lines) or _split_by_target(lines)
     except UnicodeDecodeError:
@@ -86,22 +84,22 @@ def split_messages(data: bytes) -> tuple[dict[str, list[str]], bytes]:
 
 def _split_same_target(lines: bytes) -> dict[str, list[str]]:
     """Return the texts of messages that begin alike, found without looking at each; empty where they do not."""
-    head, count = lines[: lines.find(b" :") + 2], lines.count(b"\n")
-    if (
-        not PLAIN_HEAD.fullmatch(head)
-        or lines.count(b"\n" + head) != count - 1
-        or lines.count(b"\r\n") != count
-        or lines.count(b"\r") != count
-        or b"\0" in lines
-        or head + b"\1" in lines
-        or head + b"\r" in lines
-    ):
+    head = lines[: lines.find(b" :") + 2]
+    if not PLAIN_HEAD.fullmatch(head) or not lines.endswith(b"\r\n"):
         return {}
-    start = head.decode()
-    return {start[8:-2]: lines[len(head) : -2].decode().split(f"\r\n{start}")}
+    separator, body = b"\r\n" + head, lines[len(head) : -2]
+    texts = body.split(separator)
+    count = len(texts)
+    if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines or b"\1" in lines:
+        return {}
+    if not all(texts) or len(head) + max(map(len, texts)) > MAX_BODY:
+        return {}
+    return {head[8:-2].decode(): body.decode().split(separator.decode())}
 
 
 def _split_by_target(lines: bytes) -> dict[str, list[str]]:
+    if max(map(len, lines.split(b"\n"))) > MAX_BODY + 1:
+        return {}
     messages = PLAIN_MESSAGE.findall(lines.decode())
     by_target: dict[str, list[str]] = {}
     for target, text in messages if len(messages) == lines.count(b"\n") else ():

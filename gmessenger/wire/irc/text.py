@@ -12,6 +12,8 @@ from typing import Final
 
 from gmessenger.wire.irc.lines import clip_text
 
+CTCP: Final = "\x01"
+"""Begins and ends what is for a client, and not its user."""
 MIN_ROOM: Final = 4
 """Bytes of the longest character in UTF-8."""
 MAX_CLUSTER: Final = 32
@@ -22,6 +24,16 @@ LINE_END: Final = re.compile(r"\r\n?|\n")
 EXTENDING: Final = frozenset({"Mn", "Mc", "Me"})
 """Categories of characters that combine with the one before them, variation selectors among them."""
 JOINER: Final = "\u200d"
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text can stand in a line as it is: True for nearly all.
+
+    False for one with a line end, NUL or the mark of CTCP, and for one that has to be looked at more closely.
+    """
+    if text.isascii():  # (then four searches take a tenth of the time)
+        return not ("\n" in text or "\r" in text or "\0" in text or CTCP in text)
+    return text.isprintable()
 
 
 def split_text(text: str, room: int) -> list[str]:

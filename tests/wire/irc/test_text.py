@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wcwidth import iter_graphemes
 
 from gmessenger.wire.irc import text as text_module
-from gmessenger.wire.irc.text import MAX_CLUSTER, MIN_ROOM, split_pieces, split_text
+from gmessenger.wire.irc.text import CTCP, MAX_CLUSTER, MIN_ROOM, is_plain, split_pieces, split_text
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"
 FLAG_OF_WALES = "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
@@ -129,3 +129,29 @@ def test_the_work_grows_with_the_text_alone(unit: str, monkeypatch: pytest.Monke
     text = (unit * 100_000)[:100_000]
     assert "".join(split_text(text, 400)) == text.replace("\n", "")
     assert looked_at <= 5 * len(text), MAX_CLUSTER
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hello", True),
+        ("a\ttab", True),
+        ("привет ☃ 😀", True),
+        ("", True),
+        ("two\nlines", False),
+        ("two\rlines", False),
+        ("a\0b", False),
+        ("\x01VERSION\x01", False),
+        ("☃\nlines", False),
+        ("☃\x01", False),
+        ("\ud800", False),
+    ],
+)
+def test_a_text_is_plain_that_can_stand_in_a_line_as_it_is(text: str, expected: bool) -> None:
+    assert is_plain(text) is expected
+
+
+@given(TEXT)
+def test_what_is_plain_is_one_piece(text: str) -> None:
+    if is_plain(text) and text:
+        assert split_text(text, 4 * len(text) + MIN_ROOM) == [text] and CTCP not in text and "\0" not in text
