@@ -47,6 +47,8 @@ SINGLE_NODE_TESTS = {
     "test_invitations_of_guests_count_with_those_of_accounts": "each node counts the invitations of its own guests",
     "test_a_guest_who_has_left_is_in_nobodys_way": "each node knows how its own guests look",
     "test_a_guest_who_comes_back_is_still_in_the_way": "each node knows how its own guests look",
+    "test_renamed_guests": "looks inside the one server",
+    "test_its_maker_gives_roles_and_removes": "each node shows the roles of its own guests",
 }
 """Tests that do not hold for a cluster, and why."""
 PLAIN_WIRE_TESTS = {
