@@ -282,6 +282,27 @@ def test_rooms_are_listed_as_asked(irc: IrcServer) -> None:
     assert find(hank.ask("LIST #den"), "322").params[1:] == ["#den", "1", "Quiet"]
 
 
+def test_rooms_are_listed_by_when_they_and_their_topics_were_made(irc: IrcServer) -> None:
+    hank = irc.log_in("hank")
+    for room, minutes in (("#alley", 10), ("#den", 0), ("#tower", None)):
+        irc.join(room, hank)
+        hank.ask(f"TOPIC {room} :news")
+        found = irc.app.messenger.rooms.find(room)
+        assert found.created is not None
+        found.created = found.topic_at = None if minutes is None else found.created - 60 * minutes - 1
+
+    def listed(question: str) -> list[str]:
+        return [line.params[1] for line in hank.ask(f"LIST {question}") if line.command == "322"]
+
+    for letter in "CTct":
+        assert listed(f"{letter}>0") == listed(f"{letter}<11") == ["#alley", "#den"]
+        assert listed(f"{letter}>9") == listed(f"{letter}>9,#a*") == ["#alley"]
+        assert listed(f"{letter}<9") == ["#den"]
+        assert listed(f"{letter}<0") == listed(f"{letter}>") == listed(f"{letter}>x") == []
+    hank.ask("TOPIC #alley :")
+    assert (listed("T>0"), listed("C>9")) == (["#den"], ["#alley"])
+
+
 def test_what_is_not_offered_is_unknown(irc: IrcServer) -> None:
     hank = irc.log_in("hank")
     irc.join("#alley", hank)

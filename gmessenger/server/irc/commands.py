@@ -171,7 +171,13 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         operators.ban_name, 1, usage="[<minutes>] <nick> [:<reason>]", help="bans a nick; for operators"
     ),
     "LINKS": CommandRow(queries.links, help="lists the servers of the network"),
-    "LIST": CommandRow(room_lists.list_rooms, 0, 5, usage="[<mask, >number or <number>]", help="lists rooms"),
+    "LIST": CommandRow(
+        room_lists.list_rooms,
+        0,
+        5,
+        usage="[<condition>{,<condition>}]",
+        help="lists rooms, by mask, users (>9) and the minutes since a room (C<60) or its topic (T<60) was made",
+    ),
     "LUSERS": CommandRow(queries.lusers, help="says how many users there are"),
     "MARKREAD": CommandRow(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"

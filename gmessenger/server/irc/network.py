@@ -120,7 +120,7 @@ class IrcNetwork:
             "CHANNELLEN": str(MAX_NAME + 1),
             "CHANTYPES": "#",
             "CHATHISTORY": str(MAX_HISTORY_PAGE),
-            "ELIST": "MNU",
+            "ELIST": "CMNTU",
             "EXCEPTS": None,
             "INVEX": None,
             "KICKLEN": str(MAX_REASON),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import operator
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
+from gmessenger.chat.room import Room
 from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.room_views import is_visible, send_names
@@ -19,9 +22,14 @@ from gmessenger.wire.irc.numerics import (
     RPL_LISTSTART,
 )
 
+Condition: TypeAlias = Callable[[Room], bool]
 ALL_ROOMS: Final = "*"
 MAX_CONDITIONS: Final = 10
 """Masks and other conditions of one LIST; what follows is ignored."""
+NOT: Final = "!"
+"""Begins a mask that is not to match."""
+COMPARISON: Final = re.compile(r"([CT]?)([<>])(.*)", re.IGNORECASE | re.DOTALL)
+SECONDS_PER_MINUTE: Final = 60.0
 CLOSED: Final = "[closed] "
 """What begins the topic of a room that an operator has closed."""
 
@@ -45,15 +53,17 @@ def names(handler: IrcHandler, line: Line) -> None:
 
 
 def list_rooms(handler: IrcHandler, line: Line) -> None:
-    """Handle LIST, with the conditions of ELIST=MNU."""
+    """Handle LIST, with the conditions of ELIST=CMNTU."""
     session, after = handler.require_session(), None
-    is_wanted = _condition(split_list(line.params[0])[:MAX_CONDITIONS] if line.params else [])
+    words = split_list(line.params[0])[:MAX_CONDITIONS] if line.params else []
+    is_wanted = _condition(words, handler.now())
     time_slice = TimeSlice()
     handler.reply(RPL_LISTSTART, "Channel")
     while True:
         page = handler.messenger.listings.rooms(session, after)
         for entry in page.rooms:
-            if is_wanted(entry.name, entry.members):
+            room = handler.messenger.rooms.get(fold(entry.name))
+            if room is not None and is_wanted(room):
                 topic = f"{CLOSED if entry.closed is True else ''}{entry.topic}"
                 handler.reply(RPL_LIST, entry.name, str(entry.members), text=topic)
         flush_if_long(handler)
@@ -64,22 +74,47 @@ def list_rooms(handler: IrcHandler, line: Line) -> None:
     handler.reply(RPL_LISTEND)
 
 
-def _condition(words: list[str]) -> Callable[[str, int], bool]:
-    """Return whether a room of that name, with so many members, is wanted: by a mask, if any is given, and the rest."""
-    masks = [word for word in words if word[0] not in "<>!"]
-    others = [word for word in words if word[0] in "<>!"]
+def _condition(words: Sequence[str], now: float) -> Condition:
+    """Return whether a room is wanted: one of the masks stands for its name, if any is given, and the rest holds."""
+    masks, others = [], []
+    for word in words:
+        if word[0] == NOT:
+            others.append(_not_named(word[1:]))
+        elif comparison := COMPARISON.fullmatch(word):
+            others.append(_compared(*comparison.groups(), now))
+        else:
+            masks.append(word)
 
-    def is_wanted(name: str, members: int) -> bool:
-        is_named = not masks or any(match_mask(mask, name) for mask in masks)
-        return is_named and all(_holds(word, name, members) for word in others)
+    def is_wanted(room: Room) -> bool:
+        is_named = not masks or any(match_mask(mask, room.name) for mask in masks)
+        return is_named and all(holds(room) for holds in others)
 
     return is_wanted
 
 
-def _holds(word: str, name: str, members: int) -> bool:
-    sign, value = word[0], word[1:]
-    if sign == "!":
-        return not match_mask(value, name)
-    if not (value.isascii() and value.isdecimal()):
-        return False
-    return members < int(value) if sign == "<" else members > int(value)
+def _not_named(mask: str) -> Condition:
+    return lambda room: not match_mask(mask, room.name)
+
+
+def _compared(subject: str, sign: str, limit: str, now: float) -> Condition:
+    """Return whether a number of a room is below or above a limit; never where it is not known, or that is none."""
+    number, is_number = NUMBERS[subject.upper()], limit.isascii() and limit.isdecimal()
+    compare, most = operator.lt if sign == "<" else operator.gt, int(limit) if is_number else 0
+
+    def holds(room: Room) -> bool:
+        found = number(room, now)
+        return is_number and found is not None and compare(found, most)
+
+    return holds
+
+
+def _minutes_since(time: float | None, now: float) -> float | None:
+    return None if time is None else (now - time) / SECONDS_PER_MINUTE
+
+
+NUMBERS: Final[dict[str, Callable[[Room, float], float | None]]] = {
+    "": lambda room, now: room.size,
+    "C": lambda room, now: _minutes_since(room.created, now),
+    "T": lambda room, now: _minutes_since(room.topic_at, now) if room.topic else None,
+}
+"""What is compared, by the letter before the sign: the users, and for how many minutes a room or its topic is there."""
