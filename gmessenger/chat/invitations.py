@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -201,11 +201,20 @@ class Invitations:
 
     def announce(self, session: Session) -> None:
         """Tell a session that has logged in to which rooms it is invited, at most `MAX_ANNOUNCED`. Never blocks."""
+        for room in self._waiting(session):
+            _tell(session, room, room.inviter_of(session))
+
+    def rooms_for(self, session: Session) -> Sequence[Room]:
+        """Return the rooms that a session is invited to, by name, at most `MAX_ANNOUNCED`. Blocks on a cluster."""
+        self._router.peers.sync()
+        return list(self._waiting(session))
+
+    def _waiting(self, session: Session) -> Iterator[Room]:
+        """Yield the rooms that a session is invited to, and not in; not by who is blocked."""
         waiting = (room for room in self._rooms if room.is_invited(session) and not room.has_member(session))
         for room in heapq.nsmallest(MAX_ANNOUNCED, waiting, key=lambda room: room.key):
-            inviter = room.inviter_of(session)
-            if not self._blocks.is_hidden(session.key, fold(inviter)):
-                _tell(session, room, inviter)
+            if not self._blocks.is_hidden(session.key, fold(room.inviter_of(session))):
+                yield room
 
     def promote_guest(self, session: Session) -> None:
         """Keep the invitations of a guest that has become an account, as far as the store can.

@@ -189,6 +189,23 @@ def test_moderators_that_want_it_are_told_of_invitations_by_either_protocol(
     assert dale.sync() == []
 
 
+def test_who_is_invited_can_list_the_rooms_until_it_joins(irc: IrcServer) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
+    for room in ("#Den", "#alley"):
+        irc.join(room, hank)
+        hank.ask(f"INVITE dale {room}")
+    dale.sync()
+    assert params(dale.ask("INVITE")) == [
+        ("336", ["dale", "#alley"]),
+        ("336", ["dale", "#Den"]),
+        ("337", ["dale", "End of /INVITE list"]),
+    ]
+    dale.ask("JOIN #den", "SILENCE +hank")
+    for client in (dale, bill):
+        assert commands(client.ask("INVITE")) == ["337"]
+    assert commands(dale.ask("INVITE bill")) == ["461"]
+
+
 def test_who_cannot_be_invited_and_by_whom(irc: IrcServer) -> None:
     hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
     irc.join("#alley", hank, dale)

@@ -152,7 +152,13 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         help="shows the latest messages, also to clients without chathistory",
     ),
     "INFO": CommandRow(queries.info, help="says what this server is"),
-    "INVITE": CommandRow(rooms.invite, 2, 2, usage="<nick> <#room>", help="invites a user to a room"),
+    "INVITE": CommandRow(
+        rooms.invite,
+        0,
+        2,
+        usage="[<nick> <#room>]",
+        help="invites a user to a room, or lists the rooms to which you are invited",
+    ),
     "ISON": CommandRow(whois.ison, 1, usage="<nick>{ <nick>}", help="says which of some nicks are online"),
     "JOIN": CommandRow(
         rooms.join,

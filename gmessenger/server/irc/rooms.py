@@ -9,6 +9,7 @@ from typing import Final
 
 from gmessenger.chat.results import RoomState
 from gmessenger.chat.room import Room
+from gmessenger.chat.session import Session
 from gmessenger.errors import AlreadyMember, BadRequest, NoSuchRoom, NotFound, NotMember, RecipientGone, WireError
 from gmessenger.field_types import MAX_REASON
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
@@ -26,6 +27,8 @@ from gmessenger.wire.irc.numerics import (
     ERR_NOSUCHNICK,
     ERR_USERNOTINCHANNEL,
     ERR_USERONCHANNEL,
+    RPL_ENDOFINVITELIST,
+    RPL_INVITELIST,
     RPL_INVITING,
     RPL_NOTOPIC,
 )
@@ -200,8 +203,14 @@ def printable(text: str, most: int) -> str:
 
 
 def invite(handler: IrcHandler, line: Line) -> None:
-    """Handle INVITE."""
+    """Handle INVITE: invite a user, or list the rooms that one is invited to."""
     session, messenger = handler.require_session(), handler.messenger
+    if not line.params:
+        _list_invitations(handler, session)
+        return
+    if len(line.params) < 2:
+        handler.reply(ERR_NEEDMOREPARAMS, "INVITE")
+        return
     user, name = line.params[0], line.params[1]
     with refusing(handler, "INVITE", name), refusing_user(handler, name, user):
         room = find_own_room(handler, name)
@@ -214,3 +223,9 @@ def invite(handler: IrcHandler, line: Line) -> None:
             handler.flush_replies()
 
         messenger.change_runner.run(lambda: messenger.invitations.invite(session, room.name, user), respond)
+
+
+def _list_invitations(handler: IrcHandler, session: Session) -> None:
+    for room in handler.messenger.invitations.rooms_for(session):
+        handler.reply(RPL_INVITELIST, room.name)
+    handler.reply(RPL_ENDOFINVITELIST)
