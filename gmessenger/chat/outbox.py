@@ -83,7 +83,8 @@ class Signal(Struct):
     """What a client tells those who are online beside any message, such as that its user is writing. Not stored.
 
     Only sessions that `accept_signals` are sent it, and none whose outbox is half full. `tags` as in `Message`.
-    `text`, `kind`: for a client's question to another client, which its user does not see.
+    `text`, `kind`: for a client's question to another client, which its user does not see; to `BROADCAST_TARGET`, what
+    an operator says to those who want to hear it.
     """
 
     sender: str

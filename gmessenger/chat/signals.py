@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from gmessenger.chat.blocks import BlockList
+from gmessenger.chat.moderation import operator_name
 from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Signal, tags_size
 from gmessenger.chat.records import Account
 from gmessenger.chat.room import Room
@@ -14,7 +15,7 @@ from gmessenger.chat.sanctions import SanctionRegistry
 from gmessenger.chat.session import Session
 from gmessenger.chat.throttle import Throttle
 from gmessenger.errors import NotFound
-from gmessenger.names import fold, is_room
+from gmessenger.names import BROADCAST_TARGET, fold, is_room
 
 
 class SignalService:
@@ -53,6 +54,18 @@ class SignalService:
         self._router.peers.send_signal(signal)
         return signal
 
+    def announce(self, session: Session, text: str) -> None:
+        """Send a text of an operator to all who are online. It costs what a broadcast costs, and blocks as `send`.
+
+        Which sessions show it is for their protocols to say. Raises `OperatorsOnly`, `RateLimited` or `Muted`.
+        """
+        operator_name(session)
+        self._throttle.charge_message(session, len(text), len(self._router))
+        self._sanctions.check_not_muted(session.key)
+        signal = Signal(session.name, BROADCAST_TARGET, {}, self._clock(), text, size=len(text) + MESSAGE_OVERHEAD)
+        self.deliver(signal)
+        self._router.peers.send_signal(signal)
+
     def deliver(self, signal: Signal, sender: Session | None = None) -> None:
         """Offer a signal to the sessions of this server that it is for, but its sender's."""
         sender_key = fold(signal.sender)
@@ -64,6 +77,8 @@ class SignalService:
     def _recipients(self, key: str) -> Iterable[Session]:
         if not is_room(key):
             return self._router.sessions(key)
+        if key == BROADCAST_TARGET:
+            return self._router
         room = self._rooms.get(key)
         return self._rooms.sessions(room) if room is not None else ()
 

@@ -7,7 +7,8 @@ import pytest
 
 from gmessenger.chat.outbox import Message, Signal
 from gmessenger.chat.session import Session
-from gmessenger.errors import Blocked, Muted, NoSuchRoom, NotFound, NotMember, OnlySpeakers
+from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
+from gmessenger.errors import Blocked, Muted, NoSuchRoom, NotFound, NotMember, OnlySpeakers, OperatorsOnly
 from tests.support.messenger import InMemoryChat, drain_events
 
 TAGS = {"+typing": "active"}
@@ -84,6 +85,20 @@ def test_a_signal_costs_what_a_message_of_its_size_costs(chat: InMemoryChat) -> 
     before = hank.buckets.messages.tokens
     chat.messenger.signals.send(hank, "dale", {"+a": "x" * 3998})
     assert before - hank.buckets.messages.tokens == cost > 1
+
+
+def test_an_operator_speaks_to_all_who_accept_signals(chat: InMemoryChat) -> None:
+    boss, hank, dale = log_in(chat, "boss"), log_in(chat, "hank"), log_in(chat, "dale", accepts=False)
+    with pytest.raises(OperatorsOnly):
+        chat.messenger.signals.announce(boss, "hello")
+    chat.messenger.register(boss, "a password")
+    assert boss.account is not None
+    boss.account.role = OPERATOR_ROLE
+    chat.messenger.signals.announce(boss, "hello")
+    assert (signals(boss), signals(hank), signals(dale)) == ([("boss", "#all")], [("boss", "#all")], [])
+    chat.messenger.moderation.mute(SERVER_OWNER, "boss")
+    with pytest.raises(Muted):
+        chat.messenger.signals.announce(boss, "hello")
 
 
 def test_an_outbox_that_is_half_full_is_offered_none(chat: InMemoryChat) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
+from gmessenger.chat.admin import AdminService
 from tests.cluster.conftest import Cluster, wait_until
-from tests.conftest import RunningServer
+from tests.conftest import FAST, RunningServer
+from tests.support import accounts
 from tests.support.irc_client import IrcClient, find
 
 CAPS = ("message-tags", "echo-message", "batch", "labeled-response", "draft/multiline", "draft/read-marker")
@@ -50,6 +53,16 @@ def test_signals_cross_nodes(pair: tuple[IrcClient, IrcClient]) -> None:
     assert dale.expect("TAGMSG").tags == echo.tags
     hank.ask("PRIVMSG dale :\x01VERSION\x01")
     assert dale.expect("PRIVMSG").params[1] == "\x01VERSION\x01"
+
+
+def test_operators_speak_to_all_nodes(cluster: Cluster, pair: tuple[IrcClient, IrcClient]) -> None:
+    hank, dale = pair
+    cluster.register(cluster.first, "boss")
+    app = cluster.first.app
+    AdminService(app.messenger, app.store, FAST, time.time).grant("boss")
+    dale.ask("MODE dale +w")
+    hank.ask(f"OPER boss :{accounts.PASSWORD}", "WALLOPS :The server moves at noon")
+    assert dale.expect("WALLOPS").params == ["The server moves at noon"]
 
 
 def test_a_message_to_a_room_looks_the_same_on_both(cluster: Cluster, pair: tuple[IrcClient, IrcClient]) -> None:

@@ -23,6 +23,7 @@ OPERATORS_ONLY = [
     "CLOSE #alley",
     "OPEN #alley",
     "STATS k",
+    "WALLOPS :hello",
 ]
 
 
@@ -119,3 +120,25 @@ def test_close_refuses_messages_and_joins(irc: IrcServer, operator: IrcClient) -
 
 def test_stats_tells_since_when_the_server_is_up(irc: IrcServer) -> None:
     assert find(irc.log_in("hank").ask("STATS u"), "242").params[1].startswith("Server Up 0 days 0:00:")
+
+
+def test_wallops_is_for_those_with_its_mode(irc: IrcServer, operator: IrcClient) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
+    for client in (hank, bill):
+        client.ask(f"MODE {client.nick} +w")
+    bill.ask("MODE bill -w")
+    assert operator.ask("WALLOPS :The server moves at noon") == []
+    (told,) = hank.sync()
+    assert (told.command, told.params) == ("WALLOPS", ["The server moves at noon"])
+    assert told.source.startswith("guest!~user@")
+    assert dale.sync() == bill.sync() == []
+    assert commands(operator.ask("MODE guest +w", "WALLOPS :again")) == ["MODE", "WALLOPS"]
+    assert commands(operator.ask("WALLOPS", "WALLOPS :", f"WALLOPS :{'x' * 490}")) == ["461", "412", "417"]
+
+
+def test_who_has_blocked_an_operator_is_sent_no_wallops(irc: IrcServer, operator: IrcClient) -> None:
+    irc.register("hank", PASSWORD)
+    hank = irc.log_in("hank", password=PASSWORD)
+    hank.ask("MODE hank +w", "SILENCE +guest")
+    operator.ask("WALLOPS :hello")
+    assert hank.sync() == []

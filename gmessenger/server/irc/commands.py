@@ -290,6 +290,9 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         accounts.verify, 2, before=accounts.refuse_early, usage="<account> <code>", help="is not needed here"
     ),
     "VERSION": CommandRow(queries.version, help="says the version of the server"),
+    "WALLOPS": CommandRow(
+        operators.speak_to_all, 1, usage=":<text>", help="speaks to all with the user mode w; for operators"
+    ),
     "WHO": CommandRow(who.who, 0, 3, usage="[<nick, mask or #room> [<flags>]]", help="lists users"),
     "WHOIS": CommandRow(whois.whois, 0, 2, usage="<nick>", help="says what is known of a user"),
     "WHOWAS": CommandRow(whois.whowas, usage="<nick> [<count>]", help="says who had a nick and has left lately"),

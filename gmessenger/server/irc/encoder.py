@@ -18,7 +18,7 @@ from gmessenger.chat.outbox import (
     TextBatch,
 )
 from gmessenger.chat.room_events import RoomEvent
-from gmessenger.names import ROOM_PREFIX, fold
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.acknowledgements import AckTracker
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import message_refusal, redaction_refusal
@@ -29,6 +29,7 @@ from gmessenger.server.irc.playback import Playback
 from gmessenger.server.irc.read_marks import ReadReceiptReader
 from gmessenger.server.irc.replies import Reply, ReplyBuffer
 from gmessenger.server.irc.response_groups import answer_in_group
+from gmessenger.server.irc.user_views import HEARS_OPERATORS
 
 
 class OutboxEncoder:
@@ -127,6 +128,8 @@ class OutboxEncoder:
 
     def encode_signal(self, signal: Signal) -> bytes:
         """Return the line of what a client tells others beside messages."""
+        if signal.to == BROADCAST_TARGET and HEARS_OPERATORS not in self._handler.card.modes:
+            return b""
         return self._formatter.encode_signal(signal, self._handler.capabilities)
 
     def encode_response(self, response: Response) -> bytes:

@@ -112,6 +112,8 @@ class MessageFormatter:
         source = self._network.users.source(signal.sender)
         if not signal.text:
             return [Reply(source, "TAGMSG", (signal.to,), tags=tags)]
+        if signal.to == BROADCAST_TARGET:
+            return [Reply(source, "WALLOPS", (signal.text,), is_text=True, tags=tags)]
         command = "NOTICE" if signal.kind == "notice" else "PRIVMSG"
         return [Reply(source, command, (signal.to, signal.text), is_text=True, tags=tags)]
 

@@ -14,6 +14,7 @@ from gmessenger.field_types import MAX_REASON
 from gmessenger.server.irc.accounts import LOGIN_COST
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.message_commands import check_fits
 from gmessenger.server.irc.own_user import OPERATOR_MODE, shown_modes
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.rooms import printable
@@ -21,6 +22,7 @@ from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.masks import split_source
 from gmessenger.wire.irc.numerics import (
     ERR_NOOPERHOST,
+    ERR_NOTEXTTOSEND,
     ERR_PASSWDMISMATCH,
     RPL_ENDOFSTATS,
     RPL_STATSKLINE,
@@ -117,6 +119,20 @@ def open_room(handler: IrcHandler, line: Line) -> None:
     """Handle OPEN."""
     room, moderation = line.params[0], handler.messenger.moderation
     _moderate(handler, line, room, lambda by: moderation.open(by, room), "is open again")
+
+
+# -- all users
+
+
+def speak_to_all(handler: IrcHandler, line: Line) -> None:
+    """Handle WALLOPS: say something to all who have the user mode for it. Raises `OperatorsOnly`."""
+    session, text = handler.require_session(), line.params[0]
+    operator_name(session)
+    if not text:
+        handler.reply(ERR_NOTEXTTOSEND)
+        return
+    check_fits(handler, line.command, "", text)
+    handler.messenger.signals.announce(session, text)
 
 
 # -- STATS

@@ -20,6 +20,8 @@ from gmessenger.wire.irc.numerics import RPL_AWAY
 
 INVISIBLE: str = "i"
 """The user mode of those who are not found by masks."""
+HEARS_OPERATORS: str = "w"
+"""The user mode of those who are sent what operators say to all."""
 
 
 class UserView(Struct, frozen=True):
