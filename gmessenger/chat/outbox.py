@@ -19,6 +19,7 @@ from gmessenger.chat.records import FileInfo
 from gmessenger.chat.results import Result
 from gmessenger.chat.room_events import EncodingCache, InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.errors import ErrorFields, WireError
+from gmessenger.room_roles import RoomRole
 
 RESPONSE_SIZE: Final = 128
 """What a response weighs besides its result."""
@@ -84,7 +85,7 @@ class Signal(Struct):
 
     Only sessions that `accept_signals` are sent it, and none whose outbox is half full. `tags` as in `Message`.
     `text`, `kind`: for a client's question to another client, which its user does not see; to `BROADCAST_TARGET`, what
-    an operator says to those who want to hear it.
+    an operator says to those who want to hear it. `least`: of a room, the role that one needs to be sent it.
     """
 
     sender: str
@@ -94,6 +95,7 @@ class Signal(Struct):
     text: str = ""
     kind: str = ""
     size: int = 512
+    least: RoomRole = "member"
     encoded: EncodingCache | None = None
 
 

@@ -16,6 +16,7 @@ from gmessenger.chat.session import Session
 from gmessenger.chat.throttle import Throttle
 from gmessenger.errors import NotFound
 from gmessenger.names import BROADCAST_TARGET, fold, is_room
+from gmessenger.room_roles import RoomRole, has_rank
 
 
 class SignalService:
@@ -39,8 +40,18 @@ class SignalService:
         self._accounts = accounts
         self._clock = clock
 
-    def send(self, session: Session, to: str, tags: Mapping[str, str], text: str = "", kind: str = "") -> Signal:
+    def send(
+        self,
+        session: Session,
+        to: str,
+        tags: Mapping[str, str],
+        text: str = "",
+        kind: str = "",
+        least: RoomRole = "member",
+    ) -> Signal:
         """Send a signal to a name or a room, and return it. It costs what a message of its size costs.
+
+        `least`: the role that one needs to be sent it, of a room that the session is in, whatever its own role.
 
         Blocks while the session is over its rate. Raises as `MessageService.send`, but for what is about storing.
         """
@@ -49,7 +60,7 @@ class SignalService:
         self._throttle.charge_message(session, size, self._rooms.member_count(to, session) if in_room else 0)
         self._sanctions.check_not_muted(session.key)
         name = self._check_room(session, to).name if in_room else self._check_name(session, to)
-        signal = Signal(session.name, name, tags, self._clock(), text, kind, size + MESSAGE_OVERHEAD)
+        signal = Signal(session.name, name, tags, self._clock(), text, kind, size + MESSAGE_OVERHEAD, least)
         self.deliver(signal, session)
         self._router.peers.send_signal(signal)
         return signal
@@ -69,18 +80,20 @@ class SignalService:
     def deliver(self, signal: Signal, sender: Session | None = None) -> None:
         """Offer a signal to the sessions of this server that it is for, but its sender's."""
         sender_key = fold(signal.sender)
-        for session in self._recipients(fold(signal.to)):
+        for session in self._recipients(fold(signal.to), signal.least):
             is_for = session.accepts_signals and session is not sender
             if is_for and not self._blocks.is_hidden(session.key, sender_key):
                 session.outbox.offer_if_roomy(signal)
 
-    def _recipients(self, key: str) -> Iterable[Session]:
+    def _recipients(self, key: str, least: RoomRole) -> Iterable[Session]:
         if not is_room(key):
             return self._router.sessions(key)
         if key == BROADCAST_TARGET:
             return self._router
         room = self._rooms.get(key)
-        return self._rooms.sessions(room) if room is not None else ()
+        if room is None:
+            return ()
+        return [each for each in self._rooms.sessions(room) if has_rank(room.role_of(each), least)]
 
     def _check_room(self, session: Session, name: str) -> Room:
         room = self._rooms.require_member(name, session)

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from msgspec import MsgspecError, Struct, msgpack
 
 from gmessenger.chat.records import About, FileInfo, NewMessage
+from gmessenger.room_roles import RoomRole
 
 EXPIRED: Final = "late"
 """Value of `RelayReply.error` for a request that arrived after its deadline. No error has this code."""
@@ -169,6 +170,7 @@ class SignalFrame(Struct, array_like=True, tag=9):
     time: float
     text: str = ""
     kind: str = ""
+    least: RoomRole = "member"
 
 
 NodeFrame: TypeAlias = (

@@ -173,7 +173,7 @@ class ClusterNode:
                 self._messenger.stats.deliveries += session.outbox.offer(message)
 
     def _handle_signal(self, node: str, frame: frames.SignalFrame) -> None:
-        signal = Signal(frame.sender, frame.to, frame.tags, frame.time, frame.text, frame.kind)
+        signal = Signal(frame.sender, frame.to, frame.tags, frame.time, frame.text, frame.kind, least=frame.least)
         self._messenger.signals.deliver(signal)
 
     def _handle_relay_request(self, node: str, request: frames.RelayRequest) -> None:

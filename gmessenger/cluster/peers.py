@@ -96,7 +96,8 @@ class ClusterPeers(Peers):
             self.bus.send(encode(_broadcast_frame(message)))
 
     def send_signal(self, signal: Signal) -> None:
-        frame = encode(SignalFrame(signal.sender, signal.to, signal.tags, signal.time, signal.text, signal.kind))
+        fields = SignalFrame(signal.sender, signal.to, signal.tags, signal.time, signal.text, signal.kind, signal.least)
+        frame = encode(fields)
         if is_room(signal.to):
             if self.presences:
                 self.bus.send(frame)

@@ -87,6 +87,22 @@ def test_a_signal_costs_what_a_message_of_its_size_costs(chat: InMemoryChat) -> 
     assert before - hank.buckets.messages.tokens == cost > 1
 
 
+def test_a_signal_to_those_with_a_role_is_for_no_others(chat: InMemoryChat) -> None:
+    hank, dale, bill = log_in(chat, "hank"), log_in(chat, "dale"), log_in(chat, "bill")
+    for session in (hank, dale):
+        chat.messenger.register(session, "a password")
+    for session in (hank, dale, bill):
+        chat.messenger.room_service.join(session, "#dev")
+    chat.messenger.room_service.change_role(hank, "#dev", "dale", "moderator")
+    send = chat.messenger.signals.send
+    send(bill, "#dev", {}, "help", least="moderator")
+    assert signals(hank) == signals(dale) == [("bill", "#dev")]
+    send(bill, "#dev", {}, "help", least="owner")
+    assert (signals(hank), signals(dale)) == ([("bill", "#dev")], [])
+    send(hank, "#dev", {}, "hush", least="speaker")
+    assert (signals(dale), signals(bill)) == ([("hank", "#dev")], [])
+
+
 def test_an_operator_speaks_to_all_who_accept_signals(chat: InMemoryChat) -> None:
     boss, hank, dale = log_in(chat, "boss"), log_in(chat, "hank"), log_in(chat, "dale", accepts=False)
     with pytest.raises(OperatorsOnly):

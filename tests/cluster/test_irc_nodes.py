@@ -84,3 +84,5 @@ def test_a_message_to_a_room_looks_the_same_on_both(cluster: Cluster, pair: tupl
     assert [dale.expect("PRIVMSG").params[1] for _ in range(3)] == ["one", "two ", "x"]
     hank.ask("@+typing=active TAGMSG #dev")
     assert dale.expect("TAGMSG").tags["+typing"] == "active"
+    hank.ask("PRIVMSG +#dev :not for dale", "PRIVMSG dale :for dale")
+    assert dale.expect("PRIVMSG").params == ["dale", "for dale"]

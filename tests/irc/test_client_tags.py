@@ -77,6 +77,32 @@ def test_tags_to_nowhere_are_refused(three: list[IrcClient], target: str, numeri
     assert refusal.command == numeric
 
 
+def test_what_is_said_to_those_with_a_role_is_for_no_others_and_not_kept(irc: IrcServer) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale", *ECHO), irc.log_in("bill", *ECHO)
+    irc.join("#alley", hank, dale, bill)
+    hank.ask("MODE #alley +v dale")
+    for client in (dale, bill):
+        client.sync()
+    (echo,) = bill.ask("@label=x;+foo=bar PRIVMSG @#Alley :help")
+    assert (echo.params, echo.tags["label"], echo.tags["+foo"]) == (["@#alley", "help"], "x", "bar")
+    bill.ask("NOTICE +#alley :psst", "PRIVMSG @#alley :\x01ACTION waves\x01", "@+typing=active TAGMSG +#alley")
+    assert [(line.command, line.params) for line in hank.sync()] == [
+        ("PRIVMSG", ["@#alley", "help"]),
+        ("NOTICE", ["+#alley", "psst"]),
+        ("PRIVMSG", ["@#alley", "\x01ACTION waves\x01"]),
+    ]
+    assert [(line.command, line.params[0]) for line in dale.sync()] == [("NOTICE", "+#alley"), ("TAGMSG", "+#alley")]
+    hank.ask("PRIVMSG @#alley :to myself")
+    assert hank.ask("PRIVMSG ~#alley :to nobody") == dale.sync() == bill.sync() == []
+    assert [commands(bill.ask(f"PRIVMSG {target}")) for target in ("@#alley :\x01PING 1\x01", "@bill :hi")] == [
+        ["404"],
+        ["401"],
+    ]
+    hank.ask("MODE #alley +m")
+    bill.sync()
+    assert commands(bill.ask("PRIVMSG @#alley :help")) == ["404"]
+
+
 def test_tags_to_oneself_come_twice_where_echoes_do(three: list[IrcClient]) -> None:
     hank, dale, _ = three
     first, second = hank.ask("@+typing=active TAGMSG hank")

@@ -13,6 +13,7 @@ from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler
 from gmessenger.server.irc.messages import REACT_TAG, REPLY_TAGS, UNREACT_TAG, MessageFormatter
+from gmessenger.server.irc.modes import split_target
 from gmessenger.server.irc.network import conversation_of
 from gmessenger.wire.irc.numerics import ERR_CANNOTSENDTOCHAN
 
@@ -62,7 +63,7 @@ def ask_client(handler: IrcHandler, command: str, target: str, text: str, tags: 
 
     Raises as `SignalService.send`.
     """
-    if target[:1] == ROOM_PREFIX or text.startswith(DCC):
+    if split_target(target)[0][:1] == ROOM_PREFIX or text.startswith(DCC):
         handler.charge(REFUSED_COST)
         handler.reply(
             ERR_CANNOTSENDTOCHAN, target, text="No CTCP is passed on to channels but ACTION, and DCC to nobody"
@@ -74,8 +75,8 @@ def ask_client(handler: IrcHandler, command: str, target: str, text: str, tags: 
 
 def send_signal(handler: IrcHandler, target: str, tags: Mapping[str, str], text: str = "", kind: str = "") -> None:
     """Send a signal, and echo it where that was negotiated. Raises as `SignalService.send`."""
-    session = handler.require_session()
-    signal = handler.messenger.signals.send(session, target, tags, text, kind)
+    session, (to, least) = handler.require_session(), split_target(target)
+    signal = handler.messenger.signals.send(session, to, tags, text, kind, least)
     if Capability.ECHO_MESSAGE in handler.capabilities:
         for reply in MessageFormatter(handler.network).signal_replies(signal, handler.capabilities):
             handler.add(reply)

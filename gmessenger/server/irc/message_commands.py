@@ -7,11 +7,12 @@ from typing import Final
 from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, MAX_NAME, ROOM_PREFIX, fold
-from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags
+from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags, relayable_tags, send_signal
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
 from gmessenger.server.irc.file_urls import take_file
 from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler, IrcMessage, ResponseGroup
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_UTF8
+from gmessenger.server.irc.modes import split_target
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
 from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
@@ -94,10 +95,14 @@ def say_to(
             handle_service_message(handler, text)
         return False
     kind = "notice" if command == "NOTICE" else ""
-    if text.startswith(CTCP):
-        if not text.startswith(ACTION_START):
-            ask_client(handler, command, target, text, tags)
-            return False
+    if text.startswith(CTCP) and not text.startswith(ACTION_START):
+        ask_client(handler, command, target, text, tags)
+        return False
+    if split_target(target)[1] != "member":
+        check_fits(handler, command, target, text)
+        send_signal(handler, target, relayable_tags(handler, tags), text, kind)
+        return False
+    if text.startswith(ACTION_START):
         kind, text = "action", text[len(ACTION_START) :].removesuffix(ACTION_END)
     check_fits(handler, command, target, text)
     about = about_of(handler, target, tags)

@@ -8,6 +8,7 @@ from typing import Final
 from gmessenger.chat.outbox import Message, MessageBatch, Signal, TextBatch
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.server.irc.capabilities import MESSAGE_FORM, Capability
+from gmessenger.server.irc.modes import ROLE_PREFIXES
 from gmessenger.server.irc.network import IrcNetwork
 from gmessenger.server.irc.replies import Reply, Tags
 from gmessenger.urls import file_path
@@ -109,13 +110,13 @@ class MessageFormatter:
             tags["msgid"] = self._network.ids.make_passing(signal.sender, signal.to, signal.time, content)
         tags |= self._account_tag(signal.sender, capabilities)
         tags |= relayed_tags(signal.tags, capabilities)
-        source = self._network.users.source(signal.sender)
+        source, to = self._network.users.source(signal.sender), ROLE_PREFIXES.get(signal.least, "") + signal.to
         if not signal.text:
-            return [Reply(source, "TAGMSG", (signal.to,), tags=tags)]
+            return [Reply(source, "TAGMSG", (to,), tags=tags)]
         if signal.to == BROADCAST_TARGET:
             return [Reply(source, "WALLOPS", (signal.text,), is_text=True, tags=tags)]
         command = "NOTICE" if signal.kind == "notice" else "PRIVMSG"
-        return [Reply(source, command, (signal.to, signal.text), is_text=True, tags=tags)]
+        return [Reply(source, command, (to, signal.text), is_text=True, tags=tags)]
 
     def encode_signal(self, signal: Signal, capabilities: Capability) -> bytes:
         """Return the line of a signal, encoded once for all who negotiated the same."""

@@ -7,12 +7,14 @@ from typing import Final
 
 from gmessenger.chat.records import MaskKind
 from gmessenger.chat.room import Room
+from gmessenger.names import ROOM_PREFIX
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import RuleValue
 
 ROLE_LETTERS: Final[dict[RoomRole, str]] = {"owner": "q", "moderator": "o", "speaker": "v"}
 ROLE_PREFIXES: Final[dict[RoomRole, str]] = {"owner": "~", "moderator": "@", "speaker": "+"}
 """The roles that IRC shows, highest first."""
+PREFIXED_ROLES: Final[dict[str, RoomRole]] = {prefix: role for role, prefix in ROLE_PREFIXES.items()}
 FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
     "i": ("invited", True, False),
     "m": ("moderated", True, False),
@@ -26,6 +28,12 @@ VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"k": ("key", ""), "l": (
 """Modes with a parameter: the rule, and its value where the mode is not set."""
 MASK_LETTERS: Final[dict[MaskKind, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
 """Modes that are lists of masks."""
+
+
+def split_target(target: str) -> tuple[str, RoomRole]:
+    """Return a target of messages, and the least role that it is for: `@#room` is for moderators and above."""
+    role = PREFIXED_ROLES.get(target[:1]) if target[1:2] == ROOM_PREFIX else None
+    return (target, "member") if role is None else (target[1:], role)
 
 
 def shown_role(role: RoomRole, *, is_passing: bool) -> RoomRole:

@@ -135,6 +135,7 @@ class IrcNetwork:
             "PREFIX": "(qov)~@+",
             "SAFELIST": None,
             "SILENCE": str(MAX_BLOCKED),
+            "STATUSMSG": "~@+",
             "TARGMAX": f"NAMES:,LIST:,KICK:{MAX_TARGETS},WHOIS:1,PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},MONITOR:",
             "TOPICLEN": str(MAX_TOPIC),
             "UTF8ONLY": None,
