@@ -38,7 +38,7 @@ class Controller(BaseServerController, DirectoryBasedController):
     _port_wait_interval = 0.02
     supported_sasl_mechanisms = frozenset({"PLAIN"})
     supports_sts = False
-    extban_mute_char = None
+    extban_mute_char = "m"
     nickserv = "NickServ"
     sync_sleep_time = 0.0
     capabilities = frozenset(getattr(Capabilities, name) for name in CAPABILITIES.split())

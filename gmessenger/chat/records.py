@@ -172,14 +172,15 @@ class Invitation(Struct):
     since: float
 
 
-MaskKind: TypeAlias = Literal["ban", "spared", "welcome"]
+MaskKind: TypeAlias = Literal["ban", "spared", "welcome", "silenced", "heard"]
 
 
 class RoomMask(Struct):
     """A pattern in one of a room's lists of users. The protocol that defines its syntax matches sessions against it.
 
     `kind`: who matches a `ban` can neither join nor write, unless a mask of kind `spared` matches, too; who matches one
-    of kind `welcome` needs no invitation. `by`: who has added it, and `since`.
+    of kind `silenced` cannot write, unless one of kind `heard` matches; who matches one of kind `welcome` needs no
+    invitation. `by`: who has added it, and `since`.
     """
 
     kind: MaskKind

@@ -121,8 +121,8 @@ class Room(Struct):
 
     def _update_restriction(self) -> None:
         has_silenced = any(kind == "silence" for kind, _ in self.access.sanctions)
-        has_banned = any(kind == "ban" for kind, _ in self.access.masks)
-        self.is_restricted = self.closure is not None or self.rules.moderated or has_silenced or has_banned
+        has_masks = any(kind in ("ban", "silenced") for kind, _ in self.access.masks)
+        self.is_restricted = self.closure is not None or self.rules.moderated or has_silenced or has_masks
 
     def has_member(self, session: Session) -> bool:
         """Return whether the session's account, or this very session of a guest, is in the room."""
@@ -181,9 +181,13 @@ class Room(Struct):
 
     def is_banned(self, session: Session) -> bool:
         """Return whether a mask keeps the session from joining and writing, as it has no role in the room."""
+        return self._is_masked(session, "ban", "spared")
+
+    def _is_masked(self, session: Session, kind: MaskKind, exempt: MaskKind) -> bool:
+        """Return whether a mask of a kind, and none of the kind that exempts, matches a session without a role."""
         if not self.access.masks or has_rank(self.role_of(session), "speaker"):
             return False
-        return self.matches(session, "ban") and not self.matches(session, "spared")
+        return self.matches(session, kind) and not self.matches(session, exempt)
 
     def find_sanction(self, kind: RoomSanctionKind, target: str, now: float) -> RoomSanction | None:
         """Return the sanction on a folded name or a network, unless it has expired."""
@@ -257,8 +261,8 @@ class Room(Struct):
             raise OnlySpeakers
 
     def check_not_silenced(self, session: Session, now: float) -> None:
-        """Raise `Silenced` if the session's name may not write in the room, or a mask bans it."""
-        if self.is_banned(session):
+        """Raise `Silenced` if the session's name may not write in the room, or a mask bans or silences it."""
+        if self.is_banned(session) or self._is_masked(session, "silenced", "heard"):
             raise Silenced
         found = self.find_sanction("silence", session.key, now) if self.access.sanctions else None
         if found is not None:

@@ -1,4 +1,4 @@
-"""Lists of masks that a room has: patterns of users who may not join or write, or who need no invitation."""
+"""Lists of masks that a room has: patterns of users who may not join or not write, or who need no invitation."""
 
 from __future__ import annotations
 

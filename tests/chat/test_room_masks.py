@@ -94,6 +94,37 @@ def test_who_is_banned_stays_but_cannot_write_unless_it_has_a_role(dev: Dev) -> 
     dev.write(dev.dale)
 
 
+def test_who_is_silenced_may_join_but_not_write_unless_it_is_heard_or_has_a_role(dev: Dev) -> None:
+    dev.add("silenced", "*")
+    guest = dev.chat.login("gast")
+    dev.join(guest)
+    dev.add("spared", "*")  # from bans
+    for session in (guest, dev.dale):
+        with pytest.raises(Silenced):
+            dev.write(session)
+        with pytest.raises(Silenced):
+            dev.chat.messenger.signals.send(session, "#dev", {"+typing": "active"})
+    dev.write(dev.hank)
+    dev.add("heard", "g*")
+    dev.write(guest)
+    dev.chat.messenger.room_service.change_role(dev.hank, "#dev", "dale", "speaker")
+    dev.write(dev.dale)
+    dev.remove("heard", "g*")
+    with pytest.raises(Silenced):
+        dev.chat.messenger.rename(guest, "other")
+    dev.remove("silenced", "*")
+    dev.write(guest)
+
+
+def test_who_is_silenced_cannot_write_from_outside_either(dev: Dev) -> None:
+    dev.chat.messenger.room_service.rules(dev.hank, "#dev", {"outside": True})
+    guest = dev.chat.login("gast")
+    dev.write(guest)
+    dev.add("silenced", "g*")
+    with pytest.raises(Silenced):
+        dev.write(guest)
+
+
 def test_who_is_welcome_needs_no_invitation_to_a_private_room_but_its_key(dev: Dev) -> None:
     service = dev.chat.messenger.room_service
     service.rules(dev.hank, "#dev", {"invited": True, "hidden": True, "key": "sesame"})

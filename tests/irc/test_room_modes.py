@@ -291,6 +291,64 @@ def test_who_is_banned_by_a_mask_can_neither_join_nor_write_unless_spared(irc: I
     assert bobby.request("msg", to="#alley", message="hi")["code"] == "silenced"
 
 
+def test_who_is_muted_cannot_write_in_any_protocol_unless_exempt_or_with_a_role(
+    irc: IrcServer, connector: Connector
+) -> None:
+    hank, dale, bill = irc.log_in("hank"), irc.log_in("dale", user="rusty"), irc.log_in("bill", user="rusty")
+    bobby = connector.open_native(irc.running, "bobby")
+    irc.join("#alley", hank)
+    for change, shown in (("m:*!~RUSTY@*", "m:*!~RUSTY@*"), ("m:Bobby", "m:Bobby!*@*")):
+        assert hank.ask(f"MODE #alley +b {change}")[0].params == ["#alley", "+b", shown]
+    irc.join("#alley", dale, bill)
+    bobby.request("join", room="#alley")
+    for client in (hank, dale, bill):
+        client.sync()
+    assert bobby.request("msg", to="#alley", message="hi")["code"] == "silenced"
+    assert commands(dale.ask("PRIVMSG #alley :hi")) == commands(bill.ask("PRIVMSG #alley :hi")) == ["404"]
+    entries = [line.params[2] for line in dale.ask("MODE #alley b") if line.command == "367"]
+    assert entries == ["m:*!~RUSTY@*", "m:Bobby!*@*"]
+    hank.ask("MODE #alley +v dale", "MODE #alley +e m:bill")
+    assert commands(dale.ask("PRIVMSG #alley :hi")) == ["MODE", "MODE"]
+    assert commands(bill.ask("PRIVMSG #alley :hi")) == ["MODE", "MODE", "PRIVMSG"]
+    assert find(hank.ask("MODE #alley e"), "348").params[2] == "m:bill!*@*"
+    assert hank.ask("MODE #alley -b m:bobby")[0].params == ["#alley", "-b", "m:Bobby!*@*"]
+    assert bobby.request("msg", to="#alley", message="hi")["response"] == 200
+
+
+def test_a_name_that_was_silenced_elsewhere_is_in_the_list_until_that_is_lifted(
+    irc: IrcServer, connector: Connector
+) -> None:
+    bobby, peggy = connector.open_native(irc.running, "bobby"), connector.open_native(irc.running, "peggy")
+    bobby.request("register", password=PASSWORD)
+    for client in (bobby, peggy):
+        client.request("join", room="#alley")
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    bobby.request("silence", room="#alley", user="Hank", reason="enough")
+    mode, reason = hank.sync()
+    assert (mode.command, mode.params) == ("MODE", ["#alley", "+b", "m:hank!*@*"])
+    assert reason.params == ["#alley", "*** bobby has silenced hank: enough"]
+    assert find(hank.ask("MODE #alley b"), "367").params[2] == "m:hank!*@*"
+    assert commands(hank.ask("PRIVMSG #alley :hi")) == ["404"]
+    bobby.request("unsilence", room="#alley", user="hank")
+    assert [line.params for line in hank.sync()] == [["#alley", "-b", "m:hank!*@*"]]
+    bobby.request("silence", room="#alley", user="peggy")
+    assert [line.params for line in hank.sync()] == [["#alley", "+b", "m:peggy!*@*"]]
+    other = irc.log_in("bobby", password=PASSWORD)
+    assert other.ask("MODE #alley +b m:peggy") == []  # it is so already
+    assert [line.params for line in other.ask("MODE #alley -b m:PEGGY")] == [["#alley", "-b", "m:peggy!*@*"]]
+    assert peggy.next_event("unsilence")["by"] == "bobby"
+    assert commands(other.ask("MODE #alley b")) == ["368"]
+
+
+@pytest.mark.parametrize("change", ["+b r:bad", "+b ~a:hank", "+I m:hank", "+e z:m:hank", "-b r:bad"])
+def test_masks_of_other_servers_are_refused(irc: IrcServer, change: str) -> None:
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    (refused,) = hank.ask(f"MODE #alley {change}")
+    assert (refused.command, refused.params[1:3]) == ("696", ["#alley", change[1]])
+
+
 def test_who_is_welcome_needs_no_invitation(irc: IrcServer) -> None:
     hank, dale, bill = irc.log_in("hank"), irc.log_in("dale"), irc.log_in("bill")
     irc.join("#alley", hank)

@@ -16,3 +16,14 @@ def test_native_clients_are_not_told_of_masks(chat_server: ChatServer) -> None:
     messenger.room_masks.remove_mask(session, "#dev", "ban", "*!*@*")
     expect_ok(hank.request("topic", room="#dev", topic="news"))
     assert dale.next_event()["action"] == "topic"
+
+
+def test_who_matches_a_mask_that_silences_is_refused_messages(chat_server: ChatServer) -> None:
+    hank, dale = log_in_and_join(chat_server, "hank", "dale")
+    messenger = chat_server.server.app.messenger
+    (session,) = messenger.router.sessions("hank")
+    messenger.room_masks.add_mask(session, "#dev", "silenced", "*!*@*")
+    assert dale.request("msg", to="#dev", message="hi")["code"] == "silenced"
+    expect_ok(hank.request("msg", to="#dev", message="hi"))
+    messenger.room_masks.remove_mask(session, "#dev", "silenced", "*!*@*")
+    expect_ok(dale.request("msg", to="#dev", message="hi"))

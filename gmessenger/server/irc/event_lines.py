@@ -15,6 +15,7 @@ from gmessenger.chat.outbox import (
     SettingsUpdate,
 )
 from gmessenger.chat.presence import UserStatus
+from gmessenger.chat.records import MaskKind
 from gmessenger.chat.room_events import InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.constants import OFFLINE, ONLINE
 from gmessenger.errors import Banned, Kicked, LoggedInElsewhere
@@ -22,10 +23,10 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.modes import (
-    MASK_LETTERS,
     join_changes,
     role_changes,
     rule_changes,
+    show_mask,
     shown_role,
     split_changes,
 )
@@ -93,20 +94,21 @@ def _role(handler: IrcHandler, event: RoomEvent) -> Lines:
     return [Reply(source, "MODE", (event.room, *params)) for params in split_changes(changes, left) if changes]
 
 
-def _mode_of_name(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
+def _mode_of_name(sign: str, kind: MaskKind) -> Callable[[IrcHandler, RoomEvent], Lines]:
     def lines(handler: IrcHandler, event: RoomEvent) -> Lines:
         if event.is_removal:  # KICK says so
             return []
         source = handler.network.users.source(event.by) if event.by else handler.network.server_name
-        return [Reply(source, "MODE", (event.room, f"{sign}b", f"{event.name}!*@*"))]
+        letter, mask = show_mask(kind, f"{event.name}!*@*")
+        return [Reply(source, "MODE", (event.room, sign + letter, mask))]
 
     return lines
 
 
 def _mode_of_mask(sign: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
     def lines(handler: IrcHandler, event: RoomEvent) -> Lines:
-        letter = MASK_LETTERS[event.mask_kind or "ban"]
-        return [Reply(handler.network.users.source(event.name), "MODE", (event.room, sign + letter, event.mask or ""))]
+        letter, mask = show_mask(event.mask_kind or "ban", event.mask or "")
+        return [Reply(handler.network.users.source(event.name), "MODE", (event.room, sign + letter, mask))]
 
     return lines
 
@@ -119,18 +121,23 @@ def _notice(sentence: str) -> Callable[[IrcHandler, RoomEvent], Lines]:
     return lines
 
 
+def _silenced(handler: IrcHandler, event: RoomEvent) -> Lines:
+    reason = _notice("{by} has silenced {name}")(handler, event) if event.reason else []
+    return _mode_of_name("+", "silenced")(handler, event) + reason
+
+
 ROOM_EVENTS: Final[dict[str, Callable[[IrcHandler, RoomEvent], Lines]]] = {
     "join": _joined,
     "leave": _left,
     "topic": _topic,
     "rule": _rule,
     "role": _role,
-    "shut_out": _mode_of_name("+"),
-    "let_in": _mode_of_name("-"),
+    "shut_out": _mode_of_name("+", "ban"),
+    "let_in": _mode_of_name("-", "ban"),
     "mask": _mode_of_mask("+"),
     "unmask": _mode_of_mask("-"),
-    "silence": _notice("{by} has silenced {name}"),
-    "unsilence": _notice("{by} lets {name} write again"),
+    "silence": _silenced,
+    "unsilence": _mode_of_name("-", "silenced"),
     "close": _notice("{name} has closed this channel"),
     "open": _notice("{name} has opened this channel again"),
 }

@@ -7,9 +7,11 @@ from typing import Final
 
 from gmessenger.chat.records import MaskKind
 from gmessenger.chat.room import Room
+from gmessenger.errors import BadRequest
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import RuleValue
+from gmessenger.wire.irc.masks import normalize_mask, split_source
 
 ROLE_LETTERS: Final[dict[RoomRole, str]] = {"owner": "q", "moderator": "o", "speaker": "v"}
 ROLE_PREFIXES: Final[dict[RoomRole, str]] = {"owner": "~", "moderator": "@", "speaker": "+"}
@@ -26,8 +28,16 @@ FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
 """Modes without a parameter: the rule, and its values where the mode is set and where it is not."""
 VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"k": ("key", ""), "l": ("most", 0)}
 """Modes with a parameter: the rule, and its value where the mode is not set."""
-MASK_LETTERS: Final[dict[MaskKind, str]] = {"ban": "b", "spared": "e", "welcome": "I"}
-"""Modes that are lists of masks."""
+MUTE: Final = "m:"
+MASK_MODES: Final[dict[MaskKind, tuple[str, str]]] = {
+    "ban": ("b", ""),
+    "spared": ("e", ""),
+    "welcome": ("I", ""),
+    "silenced": ("b", MUTE),
+    "heard": ("e", MUTE),
+}
+"""Modes that are lists of masks, by kind: the letter, and what begins the masks of that kind in the list."""
+MASK_KINDS: Final[dict[tuple[str, str], MaskKind]] = {mode: kind for kind, mode in MASK_MODES.items()}
 
 
 def split_target(target: str) -> tuple[str, RoomRole]:
@@ -86,6 +96,24 @@ def role_changes(role: RoomRole, former: RoomRole, *, all_prefixes: bool) -> Ite
     letters = {ROLE_PREFIXES[role]: letter for role, letter in ROLE_LETTERS.items()}
     yield from (("-", letters[prefix]) for prefix in before if prefix not in after)
     yield from (("+", letters[prefix]) for prefix in after if prefix not in before)
+
+
+def show_mask(kind: MaskKind, mask: str) -> tuple[str, str]:
+    """Return the letter of the list that a mask is in, and how it is shown there."""
+    letter, start = MASK_MODES[kind]
+    return letter, start + mask
+
+
+def parse_mask(letter: str, text: str) -> tuple[MaskKind, str]:
+    """Return which kind of mask a list has under that letter, and the mask, with all its parts.
+
+    Raises `BadRequest` for what other servers may know.
+    """
+    start = MUTE if text.startswith(MUTE) and (letter, MUTE) in MASK_KINDS else ""
+    mask = normalize_mask(text.removeprefix(start))
+    if ":" in split_source(mask)[0]:
+        raise BadRequest(f"A mask is nick!user@host, and after {MUTE} in +b and +e.")
+    return MASK_KINDS[letter, start], mask
 
 
 def join_changes(changes: list[tuple[str, str, str | None]]) -> list[str]:

@@ -122,6 +122,7 @@ class IrcNetwork:
             "CHATHISTORY": str(MAX_HISTORY_PAGE),
             "ELIST": "CMNTU",
             "EXCEPTS": None,
+            "EXTBAN": ",m",
             "INVEX": None,
             "KICKLEN": str(MAX_REASON),
             "MAXLIST": f"beI:{MAX_MASKS}",

@@ -9,14 +9,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from gmessenger.chat.records import MaskKind
+from gmessenger.chat.records import MaskKind, RoomSanction, RoomSanctionKind
 from gmessenger.chat.room import Room
 from gmessenger.errors import BadRequest, Forbidden, NotFound, NotOwner
 from gmessenger.names import fold
 from gmessenger.room_roles import ROLE_RANKS, RoomRole
 from gmessenger.room_rules import MAX_MOST, OPEN_ROOM, RuleValue, with_changes
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.modes import FLAG_RULES, MASK_LETTERS, ROLE_LETTERS, VALUE_RULES, room_modes
+from gmessenger.server.irc.modes import FLAG_RULES, MASK_MODES, ROLE_LETTERS, VALUE_RULES, parse_mask, room_modes
 from gmessenger.server.irc.network import MAX_MODES
 from gmessenger.server.irc.rooms import (
     find_changed_room,
@@ -49,7 +49,8 @@ LISTS: Final[dict[str, tuple[Numeric, Numeric]]] = {
     "I": (RPL_INVEXLIST, RPL_ENDOFINVEXLIST),
 }
 """Modes that are lists of masks: the numerics of an entry and of the end."""
-MASK_KINDS: Final[dict[str, MaskKind]] = {letter: kind for kind, letter in MASK_LETTERS.items()}
+SANCTION_KINDS: Final[dict[MaskKind, RoomSanctionKind]] = {"ban": "shut_out", "silenced": "silence"}
+"""What is imposed on one name and shown as a mask of that kind."""
 ROLES: Final[dict[str, RoomRole]] = {letter: role for role, letter in ROLE_LETTERS.items()}
 ROLES_OF_PASSING_ROOMS: Final = ROLES | {"o": "owner"}
 """Roles by the letters of their modes; in a passing room `o` is the highest role there is."""
@@ -226,13 +227,19 @@ def _show_list(handler: IrcHandler, room: Room, letter: str) -> None:
 
 
 def _entries(handler: IrcHandler, room: Room, letter: str) -> Iterator[tuple[str, str, float]]:
-    """Yield the entries of a list: masks, by whom, and since when in Unix seconds. Who is shut out is banned, too."""
-    for each in room.masks(MASK_KINDS[letter]):
-        yield each.mask, each.by, each.since
-    if MASK_KINDS[letter] == "ban":
-        for kind, target in list(room.access.sanctions):
-            if kind == "shut_out" and (found := room.find_sanction(kind, target, handler.now())) is not None:
-                yield normalize_mask(found.name), found.by, found.since
+    """Yield the entries of a list: masks, by whom, and since when in Unix seconds; names that are shut out, too."""
+    for kind, (other_letter, start) in MASK_MODES.items():
+        if other_letter == letter:
+            for mask in room.masks(kind):
+                yield start + mask.mask, mask.by, mask.since
+            for found in _sanctions(handler, room, SANCTION_KINDS.get(kind)):
+                yield start + normalize_mask(found.name), found.by, found.since
+
+
+def _sanctions(handler: IrcHandler, room: Room, kind: RoomSanctionKind | None) -> Iterator[RoomSanction]:
+    for each, target in list(room.access.sanctions):
+        if each == kind and (found := room.find_sanction(each, target, handler.now())) is not None:
+            yield found
 
 
 def single_name(mask: str) -> str | None:
@@ -243,15 +250,19 @@ def single_name(mask: str) -> str | None:
 
 def _change_mask(handler: IrcHandler, room: Room, change: ModeChange) -> None:
     """Add a mask to a list, or remove it. A ban of one name shuts it out, if it was ever seen, as in all protocols."""
-    kind, mask = MASK_KINDS[change.letter], normalize_mask(change.value or "")
-    name = single_name(mask) if kind == "ban" else None
-    present = next((each.mask for each in room.masks(kind) if each.mask.lower() == mask.lower()), None)
-    is_shut_out = name is not None and room.find_sanction("shut_out", fold(name), handler.now()) is not None
     try:
-        if change.is_set and not is_shut_out and present is None:
+        kind, mask = parse_mask(change.letter, change.value or "")
+        present = next((each.mask for each in room.masks(kind) if each.mask.lower() == mask.lower()), None)
+        sanction, name = SANCTION_KINDS.get(kind), single_name(mask)
+        is_imposed = (
+            sanction is not None
+            and name is not None
+            and room.find_sanction(sanction, fold(name), handler.now()) is not None
+        )
+        if change.is_set and not is_imposed and present is None:
             _add_mask(handler, room, kind, mask, name)
         elif not change.is_set:
-            _remove_mask(handler, room, kind, present, name if is_shut_out else None)
+            _remove_mask(handler, room, kind, present, name if is_imposed else None)
     except BadRequest as error:
         _refuse_value(handler, room, change, str(error))
     except Forbidden as error:
@@ -262,7 +273,7 @@ def _change_mask(handler: IrcHandler, room: Room, change: ModeChange) -> None:
 
 def _add_mask(handler: IrcHandler, room: Room, kind: MaskKind, mask: str, name: str | None) -> None:
     session, messenger = handler.require_session(), handler.messenger
-    if name is not None:
+    if name is not None and kind == "ban":
         with suppress(NotFound, BadRequest):  # nobody of that name was ever here, or it is one's own
             make_change(handler, partial(messenger.room_sanctions.shut_out, session, room.name, name, None, ""))
             return
@@ -270,9 +281,11 @@ def _add_mask(handler: IrcHandler, room: Room, kind: MaskKind, mask: str, name: 
 
 
 def _remove_mask(handler: IrcHandler, room: Room, kind: MaskKind, mask: str | None, name: str | None) -> None:
-    """Remove a mask that is in a list, and let a name in that is shut out."""
+    """Remove a mask that is in a list, and lift what is imposed on a name."""
     session, messenger = handler.require_session(), handler.messenger
     if mask is not None:
         make_change(handler, partial(messenger.room_masks.remove_mask, session, room.name, kind, mask))
     if name is not None:
-        make_change(handler, partial(messenger.room_sanctions.let_in, session, room.name, name))
+        sanctions = messenger.room_sanctions
+        lift = sanctions.let_in if kind == "ban" else sanctions.unsilence
+        make_change(handler, partial(lift, session, room.name, name))
