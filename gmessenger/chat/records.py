@@ -175,6 +175,10 @@ class Invitation(Struct):
 MaskKind: TypeAlias = Literal["ban", "spared", "welcome", "silenced", "heard"]
 
 
+ACCOUNT_MASK: Final = "account:"
+"""Begins a mask of the names of accounts: no guest matches it, whatever its name."""
+
+
 class RoomMask(Struct):
     """A pattern in one of a room's lists of users. The protocol that defines its syntax matches sessions against it.
 

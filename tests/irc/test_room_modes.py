@@ -341,7 +341,30 @@ def test_a_name_that_was_silenced_elsewhere_is_in_the_list_until_that_is_lifted(
     assert commands(other.ask("MODE #alley b")) == ["368"]
 
 
-@pytest.mark.parametrize("change", ["+b r:bad", "+b ~a:hank", "+I m:hank", "+e z:m:hank", "-b r:bad"])
+def test_a_mask_of_an_account_is_for_who_is_logged_in_as_it_only(irc: IrcServer, connector: Connector) -> None:
+    hank = irc.log_in("hank")
+    irc.join("#alley", hank)
+    assert hank.ask("MODE #alley +b a:Bobby")[0].params == ["#alley", "+b", "a:Bobby"]
+    assert hank.ask("MODE #alley +b a:bobby") == []
+    guest = irc.log_in("bobby")
+    assert "JOIN" in commands(guest.ask("JOIN #alley"))
+    guest.ask("NICKSERV REGISTER opensesame", "PART #alley")
+    native = irc.log_in_natively("bobby", "opensesame")
+    assert commands(guest.ask("JOIN #alley")) == ["474"]
+    assert native.request("join", room="#alley")["code"] == "shut_out"
+    hank.ask("MODE #alley +e a:bob*", "MODE #alley +iI a:bobby", "MODE #alley +b m:a:*")
+    assert "JOIN" in commands(guest.ask("JOIN #alley"))
+    assert commands(guest.ask("PRIVMSG #alley :hi")) == ["404"]
+    assert find(guest.ask("MODE #alley e"), "348").params[2] == "a:bob*"
+    assert find(guest.ask("MODE #alley I"), "346").params[2] == "a:bobby"
+    assert [line.params[2] for line in guest.ask("MODE #alley b") if line.command == "367"] == ["a:Bobby", "m:a:*"]
+    assert hank.ask("MODE #alley -b m:a:*")[-1].params == ["#alley", "-b", "m:a:*"]
+    assert "404" not in commands(guest.ask("PRIVMSG #alley :hi"))
+
+
+@pytest.mark.parametrize(
+    "change", ["+b r:bad", "+b a:", "+b account:hank", "+b ~a:hank", "+I m:hank", "+e z:m:hank", "-b r:bad"]
+)
 def test_masks_of_other_servers_are_refused(irc: IrcServer, change: str) -> None:
     hank = irc.log_in("hank")
     irc.join("#alley", hank)

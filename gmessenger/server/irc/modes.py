@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from gmessenger.chat.records import MaskKind
+from gmessenger.chat.records import ACCOUNT_MASK, MaskKind
 from gmessenger.chat.room import Room
 from gmessenger.errors import BadRequest
 from gmessenger.names import ROOM_PREFIX
@@ -29,6 +29,7 @@ FLAG_RULES: Final[dict[str, tuple[str, RuleValue, RuleValue]]] = {
 VALUE_RULES: Final[dict[str, tuple[str, RuleValue]]] = {"k": ("key", ""), "l": ("most", 0)}
 """Modes with a parameter: the rule, and its value where the mode is not set."""
 MUTE: Final = "m:"
+OF_ACCOUNT: Final = "a:"
 MASK_MODES: Final[dict[MaskKind, tuple[str, str]]] = {
     "ban": ("b", ""),
     "spared": ("e", ""),
@@ -101,6 +102,8 @@ def role_changes(role: RoomRole, former: RoomRole, *, all_prefixes: bool) -> Ite
 def show_mask(kind: MaskKind, mask: str) -> tuple[str, str]:
     """Return the letter of the list that a mask is in, and how it is shown there."""
     letter, start = MASK_MODES[kind]
+    if mask.startswith(ACCOUNT_MASK):
+        return letter, f"{start}{OF_ACCOUNT}{mask.removeprefix(ACCOUNT_MASK)}"
     return letter, start + mask
 
 
@@ -110,10 +113,13 @@ def parse_mask(letter: str, text: str) -> tuple[MaskKind, str]:
     Raises `BadRequest` for what other servers may know.
     """
     start = MUTE if text.startswith(MUTE) and (letter, MUTE) in MASK_KINDS else ""
-    mask = normalize_mask(text.removeprefix(start))
+    kind, rest = MASK_KINDS[letter, start], text.removeprefix(start)
+    if rest.startswith(OF_ACCOUNT) and rest != OF_ACCOUNT:
+        return kind, ACCOUNT_MASK + rest.removeprefix(OF_ACCOUNT)
+    mask = normalize_mask(rest)
     if ":" in split_source(mask)[0]:
-        raise BadRequest(f"A mask is nick!user@host, and after {MUTE} in +b and +e.")
-    return MASK_KINDS[letter, start], mask
+        raise BadRequest(f"A mask is nick!user@host or {OF_ACCOUNT}account; in +b and +e it may begin with {MUTE}")
+    return kind, mask
 
 
 def join_changes(changes: list[tuple[str, str, str | None]]) -> list[str]:

@@ -112,6 +112,7 @@ class IrcNetwork:
         """Return what numeric 005 announces."""
         limits = self.messenger.policy.limits
         tokens: dict[str, str | None] = {
+            "ACCOUNTEXTBAN": "a",
             "AWAYLEN": str(MAX_NOTE),
             "BOT": "B",
             "CASEMAPPING": "ascii",
@@ -122,7 +123,7 @@ class IrcNetwork:
             "CHATHISTORY": str(MAX_HISTORY_PAGE),
             "ELIST": "CMNTU",
             "EXCEPTS": None,
-            "EXTBAN": ",m",
+            "EXTBAN": ",am",
             "INVEX": None,
             "KICKLEN": str(MAX_REASON),
             "MAXLIST": f"beI:{MAX_MASKS}",

@@ -16,7 +16,15 @@ from gmessenger.names import fold
 from gmessenger.room_roles import ROLE_RANKS, RoomRole
 from gmessenger.room_rules import MAX_MOST, OPEN_ROOM, RuleValue, with_changes
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.modes import FLAG_RULES, MASK_MODES, ROLE_LETTERS, VALUE_RULES, parse_mask, room_modes
+from gmessenger.server.irc.modes import (
+    FLAG_RULES,
+    MASK_MODES,
+    ROLE_LETTERS,
+    VALUE_RULES,
+    parse_mask,
+    room_modes,
+    show_mask,
+)
 from gmessenger.server.irc.network import MAX_MODES
 from gmessenger.server.irc.rooms import (
     find_changed_room,
@@ -231,7 +239,7 @@ def _entries(handler: IrcHandler, room: Room, letter: str) -> Iterator[tuple[str
     for kind, (other_letter, start) in MASK_MODES.items():
         if other_letter == letter:
             for mask in room.masks(kind):
-                yield start + mask.mask, mask.by, mask.since
+                yield show_mask(kind, mask.mask)[1], mask.by, mask.since
             for found in _sanctions(handler, room, SANCTION_KINDS.get(kind)):
                 yield start + normalize_mask(found.name), found.by, found.since
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import Outbox
-from gmessenger.chat.records import Account
+from gmessenger.chat.records import ACCOUNT_MASK, Account
 from gmessenger.chat.session import Session
 from gmessenger.hosts import IPV6_SITE_PREFIX
 from gmessenger.lru_map import LruMap
@@ -142,7 +142,10 @@ class UserRegistry:
         return source
 
     def matches(self, mask: str, session: Session) -> bool:
-        """Return whether a mask stands for a session's name, by whatever protocol it has come."""
+        """Return whether a mask stands for a session's name or account, by whatever protocol it has come."""
+        if mask.startswith(ACCOUNT_MASK):
+            account = session.account
+            return account is not None and match_mask(fold(mask.removeprefix(ACCOUNT_MASK)), account.key)
         return match_mask(normalize_mask(mask), self.source(session.name))
 
     def account_name(self, name: str) -> str | None:
