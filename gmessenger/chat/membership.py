@@ -145,7 +145,9 @@ class RoomMembership:
             return ReadRange(room.head + 1, room.head + 1)
         with room.access_lock if session.key in room.access.invitations else nullcontext():
             is_welcome = room.matches(session, "welcome")
-            readable = self._store.join(room.key, session.account.id, self._clock(), is_welcome=is_welcome)
+            spared_since = room.matched_since(session, "spared")
+            now, account = self._clock(), session.account.id
+            readable = self._store.join(room.key, account, now, is_welcome=is_welcome, spared_since=spared_since)
             room.access.invitations.pop(session.key, None)
         room.members[session.account.id] = session.account
         self._rooms.set_cursor(session.key, room.key, readable.start - 1)

@@ -184,7 +184,8 @@ class RoomMask(Struct):
 
     `kind`: who matches a `ban` can neither join nor write, unless a mask of kind `spared` matches, too; who matches one
     of kind `silenced` cannot write, unless one of kind `heard` matches; who matches one of kind `welcome` needs no
-    invitation. `by`: who has added it, and `since`.
+    invitation. Those of the kinds `spared` and `heard` lift what was imposed on one name before them, too, as long as
+    they are there. `by`: who has added it, and `since`.
     """
 
     kind: MaskKind

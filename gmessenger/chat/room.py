@@ -179,6 +179,10 @@ class Room(Struct):
         """Return whether a mask of a list matches a session."""
         return any(self.matches_mask(each.mask, session) for each in self.masks(kind))
 
+    def matched_since(self, session: Session, kind: MaskKind) -> float:
+        """Return since when the latest mask of a list that matches a session is there; 0 where none does."""
+        return max((each.since for each in self.masks(kind) if self.matches_mask(each.mask, session)), default=0.0)
+
     def is_banned(self, session: Session) -> bool:
         """Return whether a mask keeps the session from joining and writing, as it has no role in the room."""
         return self._is_masked(session, "ban", "spared")
@@ -225,7 +229,10 @@ class Room(Struct):
             raise NotOwner
 
     def check_not_shut_out(self, session: Session, now: float, network: str | None) -> None:
-        """Raise `ShutOut` if the session's name or a guest's network is kept out of the room, or a mask bans it."""
+        """Raise `ShutOut` if the session's name or a guest's network is kept out of the room, or a mask bans it.
+
+        A mask that spares it has no hold on what was imposed after the mask: who is removed from the room stays out.
+        """
         if self.is_invited(session):
             return
         if self.is_banned(session):
@@ -233,7 +240,7 @@ class Room(Struct):
         found = self.find_sanction("shut_out", session.key, now)
         if found is None and session.account is None and network is not None:
             found = self.find_sanction("network", network, now)
-        if found is not None:
+        if found is not None and found.since >= self.matched_since(session, "spared"):
             raise sanction_error(ShutOut, found.reason, found.until, now)
 
     def check_may_join(self, session: Session, key: str | None = None) -> None:
@@ -261,11 +268,14 @@ class Room(Struct):
             raise OnlySpeakers
 
     def check_not_silenced(self, session: Session, now: float) -> None:
-        """Raise `Silenced` if the session's name may not write in the room, or a mask bans or silences it."""
+        """Raise `Silenced` if the session's name may not write in the room, or a mask bans or silences it.
+
+        A mask by which it is heard has no hold on a silence that was imposed after the mask.
+        """
         if self.is_banned(session) or self._is_masked(session, "silenced", "heard"):
             raise Silenced
         found = self.find_sanction("silence", session.key, now) if self.access.sanctions else None
-        if found is not None:
+        if found is not None and found.since >= self.matched_since(session, "heard"):
             raise sanction_error(Silenced, found.reason, found.until, now)
 
     def check_open(self) -> None:

@@ -42,14 +42,17 @@ class RoomStorage(Protocol):
         Raises `Upgrading` for rules other than an open room's, as `change_rules`.
         """
 
-    def join(self, room: str, account: int, time: float, *, is_welcome: bool = False) -> ReadRange:
+    def join(
+        self, room: str, account: int, time: float, *, is_welcome: bool = False, spared_since: float = 0.0
+    ) -> ReadRange:
         """Add an account to the members, unless it is one. Returns the range of seqs that it may read.
 
         Who was a member before may read again what it could read then; what was sent since it has left is an absence,
         unless the room's rule `history` is `all`. Who was not may read what is sent from now on, or then everything.
 
-        An invitation is used up; who `is_welcome` needs none. Raises `NoSuchRoom`, `ShutOut` or `InvitedOnly` if the
-        account may not join, or `AccountDeleted` where another node has deleted it.
+        An invitation is used up; who `is_welcome` needs none. What shuts the account out since before `spared_since`
+        does not count. Raises `NoSuchRoom`, `ShutOut` or `InvitedOnly` if the account may not join, or `AccountDeleted`
+        where another node has deleted it.
         """
 
     def leave(self, room: str, account: int, by: str = "") -> int | None:

@@ -125,6 +125,49 @@ def test_who_is_silenced_cannot_write_from_outside_either(dev: Dev) -> None:
         dev.write(guest)
 
 
+def test_of_a_spared_mask_and_what_shuts_a_name_out_the_later_holds(dev: Dev) -> None:
+    guest, sanctions = dev.chat.login("gast"), dev.chat.messenger.room_sanctions
+
+    def expect_shut_out() -> None:
+        dev.chat.now += 1
+        for session in (dev.dale, guest):
+            with pytest.raises(ShutOut):
+                dev.join(session)
+
+    dev.join(guest)
+    for name in ("dale", "gast"):
+        sanctions.remove(dev.hank, "#dev", name)
+    expect_shut_out()
+    dev.add("spared", "*a*")
+    for session in (dev.dale, guest):
+        dev.join(session)
+    dev.chat.now += 1
+    for name in ("dale", "gast"):
+        sanctions.remove(dev.hank, "#dev", name)
+    expect_shut_out()
+    dev.add("spared", "*a*")  # it is there: nothing is set
+    expect_shut_out()
+    dev.remove("spared", "*a*")
+    dev.add("spared", "*a*")
+    for session in (dev.dale, guest):
+        dev.join(session)
+        dev.chat.messenger.room_service.leave(session, "#dev")
+    dev.remove("spared", "*a*")
+    expect_shut_out()
+
+
+def test_of_a_heard_mask_and_the_silence_of_a_name_the_later_holds(dev: Dev) -> None:
+    sanctions = dev.chat.messenger.room_sanctions
+    dev.add("heard", "d*")
+    dev.chat.now += 1
+    sanctions.silence(dev.hank, "#dev", "dale", None, "")
+    with pytest.raises(Silenced):
+        dev.write(dev.dale)
+    dev.chat.now += 1
+    dev.add("heard", "dale")
+    dev.write(dev.dale)
+
+
 def test_who_is_welcome_needs_no_invitation_to_a_private_room_but_its_key(dev: Dev) -> None:
     service = dev.chat.messenger.room_service
     service.rules(dev.hank, "#dev", {"invited": True, "hidden": True, "key": "sesame"})

@@ -291,6 +291,23 @@ def test_who_is_banned_by_a_mask_can_neither_join_nor_write_unless_spared(irc: I
     assert bobby.request("msg", to="#alley", message="hi")["code"] == "silenced"
 
 
+def test_an_exception_lets_in_who_was_banned_before_but_not_who_is_removed_after(
+    irc: IrcServer, connector: Connector
+) -> None:
+    for name in ("hank", "dale"):
+        register(irc, connector, name)
+    hank, dale = irc.log_in("hank", password=PASSWORD), irc.log_in("dale", password=PASSWORD)
+    irc.join("#house", hank)
+    hank.ask("MODE #house +b dale")
+    assert commands(dale.ask("JOIN #house")) == ["474"]
+    hank.ask("MODE #house +e dale")
+    assert "JOIN" in commands(dale.ask("JOIN #house"))
+    hank.ask("KICK #house dale")
+    assert commands(dale.ask("JOIN #house")) == ["KICK", "474"]
+    hank.ask("MODE #house -e dale", "MODE #house +e dale")
+    assert "JOIN" in commands(dale.ask("JOIN #house"))
+
+
 def test_who_is_muted_cannot_write_in_any_protocol_unless_exempt_or_with_a_role(
     irc: IrcServer, connector: Connector
 ) -> None:

@@ -164,6 +164,14 @@ def test_each_list_of_masks_is_bounded(room: StoreDriver) -> None:
     room.store.add_room_mask("#dev", RoomMask("spared", "one more", "Hank", 2.0))
 
 
+def test_who_is_spared_may_join_unless_it_was_shut_out_after_that(room: StoreDriver) -> None:
+    room.store.add_room_sanction("#dev", shut_out())
+    for since in (0.0, 1.0, 2.0):
+        with pytest.raises(ShutOut):
+            room.store.join("#dev", room.dale, 5.0, spared_since=since)
+    room.store.join("#dev", room.dale, 5.0, spared_since=3.0)
+
+
 def test_who_is_welcome_needs_no_invitation(room: StoreDriver) -> None:
     room.store.change_rules("#dev", {"invited": True})
     with pytest.raises(InvitedOnly):

@@ -25,7 +25,7 @@ def spawn(_: str, function: Callable[..., object], *args: Any) -> object:
 
 
 class InMemoryChat:
-    """A messenger on a store in memory. Its clock stands still; `run_timers` calls what was passed to `call_later`."""
+    """A messenger on a store in memory. Its clock stands at `now`; `run_timers` calls what `call_later` was passed."""
 
     def __init__(
         self,
@@ -35,10 +35,11 @@ class InMemoryChat:
     ) -> None:
         self.due: list[Callable[[], None]] = []
         self.store = open_store("memory:")
+        self.now = NOW
         self.messenger = Messenger(
             Policy(**policy),
             self.store,
-            lambda: NOW,
+            lambda: self.now,
             lambda _, call: self.due.append(call),
             spawn,
             FAST,

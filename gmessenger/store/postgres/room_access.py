@@ -51,7 +51,7 @@ LOCK_ACCOUNT: Final = "SELECT id FROM accounts WHERE key = %s FOR KEY SHARE"
 IS_MEMBER: Final = "SELECT FROM participants WHERE account_id = %s AND conversation_id = %s AND left_seq IS NULL"
 FIND_SHUT_OUT: Final = (
     "SELECT FROM room_sanctions WHERE conversation_id = %s AND kind = 'shut_out' AND target = %s "
-    "AND (until IS NULL OR until > %s)"
+    "AND (until IS NULL OR until > %s) AND since >= %s"
 )
 FIND_INVITATION: Final = "SELECT FROM invitations WHERE conversation_id = %s AND key = %s"
 COUNT_INVITATIONS: Final = "SELECT count(*) FROM invitations WHERE conversation_id = %s"
@@ -81,7 +81,9 @@ def lock_room(db: PgConnection, room: str) -> tuple[int, str]:
     return row[0], row[3]
 
 
-def check_may_join(db: PgConnection, room: str, account: int, time: float, *, is_welcome: bool) -> bool:
+def check_may_join(
+    db: PgConnection, room: str, account: int, time: float, *, is_welcome: bool, spared_since: float
+) -> bool:
     """Raise `NoSuchRoom`, `ShutOut` or `InvitedOnly` if an account may not join a room; else lock both.
 
     Returns whether it was invited; the invitation is used up. Raises `AccountDeleted`, too.
@@ -92,7 +94,7 @@ def check_may_join(db: PgConnection, room: str, account: int, time: float, *, is
         raise AccountDeleted
     if db.execute(IS_MEMBER, (account, id)).rowcount:
         return False
-    if db.execute(FIND_SHUT_OUT, (id, *key, time)).rowcount:
+    if db.execute(FIND_SHUT_OUT, (id, *key, time, spared_since)).rowcount:
         raise ShutOut
     was_invited = db.execute(DELETE_INVITATION, (id, *key)).rowcount > 0
     if not was_invited and not is_welcome and rules_from_json(rules).invited:

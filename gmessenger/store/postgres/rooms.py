@@ -77,9 +77,11 @@ class RoomStore(Pruner):
 
         return self.change(change)
 
-    def join(self, room: str, account: int, time: float, *, is_welcome: bool = False) -> ReadRange:
+    def join(
+        self, room: str, account: int, time: float, *, is_welcome: bool = False, spared_since: float = 0.0
+    ) -> ReadRange:
         def change(db: PgConnection) -> ReadRange:
-            if check_may_join(db, room, account, time, is_welcome=is_welcome):
+            if check_may_join(db, room, account, time, is_welcome=is_welcome, spared_since=spared_since):
                 self.record_change(db, "access", room)
             is_new = join_room(db, room, account, time)
             readable = find_read_range(db, account, room)

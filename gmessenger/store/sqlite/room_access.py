@@ -51,7 +51,7 @@ ACCOUNT_ID: Final = "SELECT id FROM accounts WHERE key = ?"
 IS_MEMBER: Final = "SELECT 1 FROM participants WHERE account_id = ? AND conversation_id = ? AND left_seq IS NULL"
 FIND_SHUT_OUT: Final = (
     "SELECT 1 FROM room_sanctions WHERE conversation_id = ? AND kind = 'shut_out' AND target = ? "
-    "AND (until IS NULL OR until > ?)"
+    "AND (until IS NULL OR until > ?) AND since >= ?"
 )
 FIND_INVITATION: Final = "SELECT 1 FROM invitations WHERE conversation_id = ? AND key = ?"
 COUNT_INVITATIONS: Final = "SELECT count(*) FROM invitations WHERE conversation_id = ?"
@@ -75,7 +75,9 @@ def find_room(db: sqlite3.Connection, room: str) -> tuple[int, str]:
     return row[0], row[1]
 
 
-def check_may_join(db: sqlite3.Connection, room: str, account: int, time: float, *, is_welcome: bool) -> None:
+def check_may_join(
+    db: sqlite3.Connection, room: str, account: int, time: float, *, is_welcome: bool, spared_since: float
+) -> None:
     """Raise `NoSuchRoom`, `ShutOut` or `InvitedOnly` if an account may not join a room; use up its invitation."""
     id, rules = find_room(db, room)
     if db.execute(IS_MEMBER, (account, id)).fetchone():
@@ -83,7 +85,7 @@ def check_may_join(db: sqlite3.Connection, room: str, account: int, time: float,
     key = db.execute(ACCOUNT_KEY, (account,)).fetchone()
     if key is None:
         raise AccountDeleted
-    if db.execute(FIND_SHUT_OUT, (id, *key, time)).fetchone():
+    if db.execute(FIND_SHUT_OUT, (id, *key, time, spared_since)).fetchone():
         raise ShutOut
     if not db.execute(DELETE_INVITATION, (id, *key)).rowcount and not is_welcome and rules_from_json(rules).invited:
         raise InvitedOnly

@@ -68,9 +68,11 @@ class RoomStore(Pruner):
 
         return self.writer.execute(change)
 
-    def join(self, room: str, account: int, time: float, *, is_welcome: bool = False) -> ReadRange:
+    def join(
+        self, room: str, account: int, time: float, *, is_welcome: bool = False, spared_since: float = 0.0
+    ) -> ReadRange:
         def change(db: sqlite3.Connection) -> ReadRange | None:
-            check_may_join(db, room, account, time, is_welcome=is_welcome)
+            check_may_join(db, room, account, time, is_welcome=is_welcome, spared_since=spared_since)
             return find_read_range(db, account, room) if join_room(db, room, account, time) else None
 
         if (readable := self.writer.execute(change)) is None:
