@@ -229,7 +229,7 @@ COMMANDS: Final = (
     AdminCommand(
         "room show",
         ("room",),
-        "show a room's rules, its members' roles, and who is kept out, silenced or invited",
+        "show a room's rules, its members' roles, who is kept out, silenced or invited, and its masks",
         rooms.show_room,
     ),
     AdminCommand("room rule", ("room", "rule", "value"), "set a rule of a room; notify its members", rooms.set_rule),

@@ -14,7 +14,7 @@ from gmessenger.room_rules import ROOM_RULES, format_rule_value
 
 
 def show_room(options: AdminOptions, args: Namespace) -> int:
-    """Run `room show`: the rules, the members with a role, then who is kept out, silenced and invited."""
+    """Run `room show`: the rules, the members with a role, then who is kept out, silenced and invited; masks."""
     with connect(options) as client:
         room = parse_result(client.call("room", name=args.name), RoomDetails)
     print_row(room.name, f"{room.members} members, {room.guests} guests", room.topic)
@@ -28,6 +28,8 @@ def show_room(options: AdminOptions, args: Namespace) -> int:
             print_row(kind, entry.user or "", entry.by, format_expiry(entry.until or None), entry.reason or "")
     for invitation in room.invitations:
         print_row("invited", invitation.user, invitation.by)
+    for mask in room.masks:
+        print_row("mask", mask.kind, mask.mask, mask.by)
     return 0
 
 

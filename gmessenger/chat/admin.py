@@ -23,6 +23,7 @@ from gmessenger.chat.records import Account, InviteInfo
 from gmessenger.chat.registration import invite_fingerprint, make_invite
 from gmessenger.chat.results import BanPage, DumpPage, MutePage, message_entry
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_masks import mask_entries
 from gmessenger.chat.room_rights import SERVER_ACTOR
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer
@@ -210,7 +211,7 @@ class AdminService:
         ]
 
     def room(self, name: Name) -> RoomDetails:
-        """Return a room with its rules, its members' roles, the highest first, and who is kept out, silent or invited.
+        """Return a room: its rules, members' roles, the highest first, who is kept out, silent or invited, and masks.
 
         Raises `NoSuchRoom`.
         """
@@ -227,6 +228,7 @@ class AdminService:
             shut_outs=sanctions.all(room, "shut_out"),
             silences=sanctions.all(room, "silence"),
             invitations=list(self._messenger.invitations.all(room)),
+            masks=mask_entries(room),
         )
 
     def set_rule(self, name: Name, rule: RuleWord, value: RuleWord) -> None:

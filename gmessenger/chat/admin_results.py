@@ -56,8 +56,20 @@ class RoomRow(Struct):
     topic_at: float | None = None
 
 
+class MaskEntry(Struct):
+    """A mask in a list of a room, as `records.RoomMask`."""
+
+    kind: str
+    mask: str
+    by: str
+    since: float
+
+
 class RoomDetails(Struct):
-    """A room with all its rules, the roles higher than `member`, by name, and who is kept out, silent or invited."""
+    """A room with all its rules, the roles higher than `member`, by name, and who is kept out, silent or invited.
+
+    `masks`: by kind, the earliest first.
+    """
 
     name: str
     topic: str
@@ -68,6 +80,7 @@ class RoomDetails(Struct):
     shut_outs: list[SanctionEntry] = []
     silences: list[SanctionEntry] = []
     invitations: list[InvitationEntry] = []
+    masks: list[MaskEntry] = []
 
 
 class SessionTrace(Struct):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct, field
 
@@ -173,6 +173,7 @@ class Invitation(Struct):
 
 
 MaskKind: TypeAlias = Literal["ban", "spared", "welcome", "silenced", "heard"]
+MASK_KINDS: Final[tuple[MaskKind, ...]] = get_args(MaskKind)
 
 
 ACCOUNT_MASK: Final = "account:"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import astuple
+
 from gmessenger import log
-from gmessenger.chat.records import MAX_MASK, MaskKind, RoomMask
+from gmessenger.chat.admin_results import MaskEntry
+from gmessenger.chat.records import MASK_KINDS, MAX_MASK, MaskKind, RoomMask
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
@@ -62,8 +65,18 @@ class RoomMasks:
         room = self._rights.find_room(name, session)
         if not room.has_member(session) and session.role != OPERATOR_ROLE:
             raise NotMember
-        return sorted(room.masks(kind), key=lambda each: (each.since, each.mask))
+        return _sorted(room, kind)
 
     def _log(self, actor: RoomActor, method: str, room: Room) -> None:
         if actor.is_operator:
             log.log_event("moderated", by=actor.name, method=method, what=room.key, reason=None)
+
+
+def mask_entries(room: Room) -> list[MaskEntry]:
+    """Return all lists of a room."""
+    return [MaskEntry(*astuple(mask)) for kind in MASK_KINDS for mask in _sorted(room, kind)]
+
+
+def _sorted(room: Room, kind: MaskKind) -> list[RoomMask]:
+    """Return a list of a room, the earliest first."""
+    return sorted(room.masks(kind), key=lambda each: (each.since, each.mask))

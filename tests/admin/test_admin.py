@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from gmessenger.admin.commands import COMMANDS
+from gmessenger.chat.records import RoomMask
+from gmessenger.store import open_store
 from tests.support.admin_cli import PASSWORD, StoreDirectory
 
 
@@ -141,6 +143,21 @@ def receive_event(client: Any, action: str) -> dict[str, Any]:
     while (frame := client.receive()).get("action") != action:
         pass
     return dict(frame)
+
+
+def test_masks_of_a_room_are_shown(store_dir: StoreDirectory) -> None:
+    store_dir.add_user("hank")
+    with store_dir.start_server() as server:
+        hank = store_dir.connect(server.wait_for_port())
+        hank.log_in("hank", password=PASSWORD)
+        assert hank.request(action="join", id="j", room="#dev")["response"] == 200
+    masks = RoomMask("heard", "*!*@c", "hank", 1.0), RoomMask("ban", "*!*@b", "hank", 3.0)
+    with closing(open_store(store_dir.url)) as store:
+        for mask in (*masks, RoomMask("ban", "account:dale", "hank", 2.0)):
+            store.add_room_mask("#dev", mask)
+    assert store_dir.run("room", "show", "#dev").endswith(
+        "mask\tban\taccount:dale\thank\nmask\tban\t*!*@b\thank\nmask\theard\t*!*@c\thank\n"
+    )
 
 
 def test_the_owner_of_the_server_invites_to_rooms_and_silences_in_them(store_dir: StoreDirectory) -> None:

@@ -38,7 +38,7 @@ MASK_MODES: Final[dict[MaskKind, tuple[str, str]]] = {
     "heard": ("e", MUTE),
 }
 """Modes that are lists of masks, by kind: the letter, and what begins the masks of that kind in the list."""
-MASK_KINDS: Final[dict[tuple[str, str], MaskKind]] = {mode: kind for kind, mode in MASK_MODES.items()}
+KINDS_BY_MODE: Final[dict[tuple[str, str], MaskKind]] = {mode: kind for kind, mode in MASK_MODES.items()}
 
 
 def split_target(target: str) -> tuple[str, RoomRole]:
@@ -112,8 +112,8 @@ def parse_mask(letter: str, text: str) -> tuple[MaskKind, str]:
 
     Raises `BadRequest` for what other servers may know.
     """
-    start = MUTE if text.startswith(MUTE) and (letter, MUTE) in MASK_KINDS else ""
-    kind, rest = MASK_KINDS[letter, start], text.removeprefix(start)
+    start = MUTE if text.startswith(MUTE) and (letter, MUTE) in KINDS_BY_MODE else ""
+    kind, rest = KINDS_BY_MODE[letter, start], text.removeprefix(start)
     if rest.startswith(OF_ACCOUNT) and rest != OF_ACCOUNT:
         return kind, ACCOUNT_MASK + rest.removeprefix(OF_ACCOUNT)
     mask = normalize_mask(rest)
