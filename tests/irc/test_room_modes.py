@@ -380,7 +380,7 @@ def test_a_mask_of_an_account_is_for_who_is_logged_in_as_it_only(irc: IrcServer,
 
 
 @pytest.mark.parametrize(
-    "change", ["+b r:bad", "+b a:", "+b account:hank", "+b ~a:hank", "+I m:hank", "+e z:m:hank", "-b r:bad"]
+    "change", ["+b r:bad", "+b a:", "+b m:", "+b account:hank", "+b ~a:hank", "+I m:hank", "+e z:m:hank", "-b r:bad"]
 )
 def test_masks_of_other_servers_are_refused(irc: IrcServer, change: str) -> None:
     hank = irc.log_in("hank")

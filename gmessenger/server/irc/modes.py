@@ -117,7 +117,7 @@ def parse_mask(letter: str, text: str) -> tuple[MaskKind, str]:
     if rest.startswith(OF_ACCOUNT) and rest != OF_ACCOUNT:
         return kind, ACCOUNT_MASK + rest.removeprefix(OF_ACCOUNT)
     mask = normalize_mask(rest)
-    if ":" in split_source(mask)[0]:
+    if not rest or ":" in split_source(mask)[0]:
         raise BadRequest(f"A mask is nick!user@host or {OF_ACCOUNT}account; in +b and +e it may begin with {MUTE}")
     return kind, mask
 
