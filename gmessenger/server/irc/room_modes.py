@@ -261,16 +261,11 @@ def _change_mask(handler: IrcHandler, room: Room, change: ModeChange) -> None:
     try:
         kind, mask = parse_mask(change.letter, change.value or "")
         present = next((each.mask for each in room.masks(kind) if each.mask.lower() == mask.lower()), None)
-        sanction, name = SANCTION_KINDS.get(kind), single_name(mask)
-        is_imposed = (
-            sanction is not None
-            and name is not None
-            and room.find_sanction(sanction, fold(name), handler.now()) is not None
-        )
-        if change.is_set and not is_imposed and present is None:
-            _add_mask(handler, room, kind, mask, name)
+        name = _sanctioned_name(handler, room, kind, mask)
+        if change.is_set and present is None and name is None:
+            _add_mask(handler, room, kind, mask)
         elif not change.is_set:
-            _remove_mask(handler, room, kind, present, name if is_imposed else None)
+            _remove_mask(handler, room, kind, present, name)
     except BadRequest as error:
         _refuse_value(handler, room, change, str(error))
     except Forbidden as error:
@@ -279,9 +274,18 @@ def _change_mask(handler: IrcHandler, room: Room, change: ModeChange) -> None:
         handler.reply(ERR_BANLISTFULL, room.name, change.letter, text=str(error))
 
 
-def _add_mask(handler: IrcHandler, room: Room, kind: MaskKind, mask: str, name: str | None) -> None:
+def _sanctioned_name(handler: IrcHandler, room: Room, kind: MaskKind, mask: str) -> str | None:
+    """Return the only name that a mask stands for, if on that is imposed what is shown as a mask of this kind."""
+    sanction, name = SANCTION_KINDS.get(kind), single_name(mask)
+    if sanction is None or name is None or room.find_sanction(sanction, fold(name), handler.now()) is None:
+        return None
+    return name
+
+
+def _add_mask(handler: IrcHandler, room: Room, kind: MaskKind, mask: str) -> None:
     session, messenger = handler.require_session(), handler.messenger
-    if name is not None and kind == "ban":
+    name = single_name(mask) if kind == "ban" else None
+    if name is not None:
         with suppress(NotFound, BadRequest):  # nobody of that name was ever here, or it is one's own
             make_change(handler, partial(messenger.room_sanctions.shut_out, session, room.name, name, None, ""))
             return
