@@ -31,7 +31,23 @@ ACCOUNTS: Final = ("hank", "dale", LONG_NAME, "oper")
 ROOMS: Final = ("#dev", f"#{LONG_NAME}")
 NAMES: Final = (
     *("hank", "dale", "gus0", "gus1", "HANK", "ＨＡＮＫ", "peggy", "bill", LONG_NAME, "nobody", "NickServ", "irc.fuzz"),
-    *("#dev", "#DEV", f"#{LONG_NAME}", "#new", "#all", "$*", "#", "##x", "&x", "0", "*", "", "hank!*@*", "*!*@*.user"),
+    *(
+        "#dev",
+        "#DEV",
+        "@#dev",
+        f"#{LONG_NAME}",
+        "#new",
+        "#all",
+        "$*",
+        "#",
+        "##x",
+        "&x",
+        "0",
+        "*",
+        "",
+        "hank!*@*",
+        "*!*@*.user",
+    ),
     *("h?nk", "*" * 60, "a,b,c", "#dev,#new,#dev", "hank,dale,#dev", "," * 20, ",".join("abcdefgh" * 12), ":x"),
 )
 WORDS: Final = (
@@ -243,7 +259,7 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     "BATCH": ("Btr", "b"),
     "CHATHISTORY": ("hrzn", "hrzzn", "hnzn", "hzzn"),
     "HISTORY": ("rn", "nn"),
-    "INVITE": ("nr",),
+    "INVITE": ("nr", ""),
     "JOIN": ("r", "rw", "n"),
     "CLOSE": ("rw",),
     "KICK": ("rn", "rnw"),
@@ -268,6 +284,7 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     "SILENCE": ("n", ""),
     "TAGMSG": ("r", "n"),
     "TOPIC": ("r", "rw"),
+    "WALLOPS": ("w",),
     "WHO": ("r", "n", "nw", "rw"),
     "WHOIS": ("n", "nn"),
     "WHOWAS": ("n",),

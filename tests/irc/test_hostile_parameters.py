@@ -54,6 +54,14 @@ TEMPLATES = (
     "PRIVMSG {0} :\x01VERSION\x01",
     "NOTICE {0} :\x01",
     "PRIVMSG #dev :\x01ACTION",
+    "PRIVMSG @#dev {0}",
+    "TAGMSG +#dev{0}",
+    "INVITE {0}",
+    "LIST {0}",
+    "LIST C<{0},T>{0}",
+    "MODE #dev +b m:{0}",
+    "MODE #dev +e a:{0}",
+    "WALLOPS {0}",
 )
 
 

@@ -81,7 +81,7 @@ def _condition(words: Sequence[str], now: float) -> Condition:
         if word[0] == NOT:
             others.append(_not_named(word[1:]))
         elif comparison := COMPARISON.fullmatch(word):
-            others.append(_compared(*comparison.groups(), now))
+            others.append(_compared(now, *comparison.groups()))
         else:
             masks.append(word)
 
@@ -96,7 +96,7 @@ def _not_named(mask: str) -> Condition:
     return lambda room: not match_mask(mask, room.name)
 
 
-def _compared(subject: str, sign: str, limit: str, now: float) -> Condition:
+def _compared(now: float, subject: str, sign: str, limit: str) -> Condition:
     """Return whether a number of a room is below or above a limit; never where it is not known, or that is none."""
     number, is_number = NUMBERS[subject.upper()], limit.isascii() and limit.isdecimal()
     compare, most = operator.lt if sign == "<" else operator.gt, int(limit) if is_number else 0
