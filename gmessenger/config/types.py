@@ -335,13 +335,33 @@ def web_url() -> OptionType:
     """Accept the URL of a site, without a path; may be empty."""
 
     def parse(value: str) -> str:
-        parts = urlsplit(value)
-        is_site = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-        if value and not (is_site and not parts.query and not parts.fragment and "@" not in parts.netloc):
+        if value and not _is_site(value):
             raise ArgumentTypeError(f"expected http://HOST or https://HOST, not {value!r}")
         return value.rstrip("/")
 
     return OptionType("SITE", parse)
+
+
+def web_urls() -> OptionType:
+    """Accept URLs of sites, separated by commas; the value is a tuple of them."""
+
+    def parse(value: str) -> tuple[str, ...]:
+        sites = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        if not all(map(_is_site, sites)):
+            raise ArgumentTypeError(f"expected http://HOST or https://HOST, several with commas between, not {value!r}")
+        return sites
+
+    return OptionType("SITE,…", parse)
+
+
+def _is_site(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    is_site = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/") and has_port
+    return bool(is_site and not parts.query and not parts.fragment and "@" not in parts.netloc)
 
 
 def _is_host(host: str) -> bool:

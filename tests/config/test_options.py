@@ -36,6 +36,8 @@ def example(kind: OptionType, default: Any) -> tuple[str, Any]:
         return "https://chat.example.org", "https://chat.example.org"
     if kind.metavar == "HOST,…":
         return "Push.example.org,example.net", ("push.example.org", "example.net")
+    if kind.metavar == "SITE,…":
+        return "https://gamja.example.org/, http://[::1]:8080", ("https://gamja.example.org", "http://[::1]:8080")
     if kind.metavar == "SITE":
         return "https://chat.example.org", "https://chat.example.org"
     if kind.metavar == "PORT":

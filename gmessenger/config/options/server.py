@@ -26,6 +26,7 @@ from gmessenger.config.types import (
     seconds_or_zero,
     text,
     web_url,
+    web_urls,
 )
 from gmessenger.constants import DEFAULT_PORT, DEFAULT_TLS_PORT, MIN_PASSWORD_BYTES, RegistrationMode, WebTls
 
@@ -115,6 +116,12 @@ class ServerOptions(IrcOptions):
         web_url(),
         "how people reach --web, such as https://chat.example.org; pages of this address may connect",
         "behind a proxy, or where the certificate does not have the name",
+    )
+    web_origins: tuple[str, ...] = option(
+        (),
+        web_urls(),
+        "other sites whose pages may connect to --web and --irc-websocket, and upload files",
+        "to let people in with a web client of another site, such as https://gamja.example.org",
     )
     web_proxy_from: tuple[IPv4Network | IPv6Network, ...] = option(
         (),

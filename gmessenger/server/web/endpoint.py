@@ -66,7 +66,9 @@ class WebEndpoint:
         self._is_stopping = is_stopping
         self._request_count = request_count
         self._sessions: set[WebSession] = set()
-        policy = OriginPolicy(self._certificate_names, lambda: server.options.web_url)
+        policy = OriginPolicy(
+            self._certificate_names, lambda: server.options.web_url, lambda: server.options.web_origins
+        )
         table = RouteTable(routes, policy)
         self._context = WebContext(server, table, check_address, admit_address, charge_request, self._count)
 

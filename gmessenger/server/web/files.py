@@ -25,8 +25,8 @@ from gmessenger.contents.upload import ContentUpload
 from gmessenger.errors import FileTooLong, InsecureTransport, NotLoggedIn, WireError
 from gmessenger.server.net.remote import is_loopback
 from gmessenger.server.web.http_connection import StreamedResponse
-from gmessenger.server.web.responses import as_http_error
-from gmessenger.server.web.routes import Route, WebRequest
+from gmessenger.server.web.responses import CODE_HEADER, as_http_error
+from gmessenger.server.web.routes import Route, SharedHeaders, WebRequest
 from gmessenger.urls import FILE_PATH, file_path
 from gmessenger.wire.file_formats import (
     MARKUP_TYPES,
@@ -46,6 +46,11 @@ FILE_HEADERS: Final = (
     ("Cache-Control", "private, no-cache"),
     ("Accept-Ranges", "bytes"),
 )
+UPLOAD_HEADERS: Final = SharedHeaders(
+    sent=("Authorization", "Content-Disposition", "Content-Type"),
+    read=("Location", "Upload-Limit", "Retry-After", CODE_HEADER),
+)
+"""Those of IRC clients in a browser, which have an origin of their own."""
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 ETAG_DIGITS: Final = 32
 NOT_FOUND: Final = HttpError(404, "There is no such file, or it was erased.")
@@ -66,7 +71,7 @@ class FileRoutes:
         """Uploads by what became of them: `kept`, or the code of the refusal."""
         self.sent_bytes = 0
         self.routes = (
-            Route(FILE_PATH, {"POST": self.upload, "OPTIONS": self.describe}),
+            Route(FILE_PATH, {"POST": self.upload, "OPTIONS": self.describe}, shared=UPLOAD_HEADERS),
             Route(f"{FILE_PATH}/", {"GET": self.send}),
         )
 

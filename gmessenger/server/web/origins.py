@@ -26,11 +26,18 @@ class WebAddress(Struct, frozen=True):
 
 
 class OriginPolicy:
-    """Decides by Host and Origin. `names` returns the names of the certificate, `url` the public URL or nothing."""
+    """Decides by Host and Origin.
 
-    def __init__(self, names: Callable[[], Iterable[str]], url: Callable[[], str]) -> None:
+    `names` returns the names of the certificate, `url` the public URL or nothing, `others` the URLs of other sites
+    whose pages are let in.
+    """
+
+    def __init__(
+        self, names: Callable[[], Iterable[str]], url: Callable[[], str], others: Callable[[], Iterable[str]]
+    ) -> None:
         self._names = names
         self._url = url
+        self._others = others
 
     def check_host(self, request: HttpRequest, place: WebAddress) -> None:
         """Raise `HttpError` 421 where the request is for a name that is none of this server's."""
@@ -39,12 +46,17 @@ class OriginPolicy:
         if host not in known and not _is_this_machine(host) and not _matches_wildcard(host, known):
             raise HttpError(421, "This server has another name; see its option --web-url.")
 
-    def check_origin(self, request: HttpRequest, place: WebAddress) -> None:
-        """Raise `HttpError` 403 where the request is of a page of another site. Programs send no origin."""
+    def check_origin(self, request: HttpRequest, place: WebAddress) -> bool:
+        """Return whether the request is of a page of another origin that is let in. Programs send no origin.
+
+        Raises `HttpError` 403 where it is of any other page.
+        """
         origin = request.header("origin")
-        own = f"{place.scheme}://{request.header('host')}"
-        if origin and normalize(origin) not in {normalize(own), normalize(self._url()) if self._url() else None}:
+        if not origin or normalize(origin) == normalize(f"{place.scheme}://{request.header('host')}"):
+            return False
+        if normalize(origin) not in {normalize(url) for url in (self._url(), *self._others()) if url}:
             raise HttpError(403, "Pages of other sites may not connect.")
+        return True
 
 
 def host_of(authority: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec.structs import replace
 
 from gmessenger.server.net.remote import RemoteAddress
 from gmessenger.server.web.http_connection import Answer, RequestBody
 from gmessenger.server.web.origins import OriginPolicy, WebAddress
-from gmessenger.wire.http import HttpError, HttpRequest
+from gmessenger.wire.http import HttpError, HttpRequest, HttpResponse
 
 Origins: TypeAlias = Literal["own", "none"]
-"""Pages that may ask: those of this server (and programs, which send no origin), or none but programs."""
+"""Pages that may ask: those that may connect (and programs, which send no origin), or none but programs."""
+MAX_PREFLIGHT_AGE: Final = 7200  # seconds, the most that Chromium takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,40 @@ Handler: TypeAlias = Callable[[WebRequest], Answer]
 
 
 @dataclass(frozen=True, slots=True)
+class SharedHeaders:
+    """The headers that pages of other origins which may connect send to a route, and read of its answers (CORS)."""
+
+    sent: tuple[str, ...]
+    read: tuple[str, ...]
+
+    def permit(self, origin: str, methods: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Return what an answer says to the browser, which asks beforehand with OPTIONS.
+
+        No cookies are used here; but a client may have told its browser to send such as there are, and then needs this
+        permission to read any answer.
+        """
+        return (
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Access-Control-Allow-Methods", ", ".join(methods)),
+            ("Access-Control-Allow-Headers", ", ".join(self.sent)),
+            ("Access-Control-Expose-Headers", ", ".join(self.read)),
+            ("Access-Control-Max-Age", str(MAX_PREFLIGHT_AGE)),
+            ("Vary", "Origin"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A path, or all that begin with one that ends with a slash; a handler for each method."""
+    """A path, or all that begin with one that ends with a slash; a handler for each method.
+
+    `shared`: what pages of other origins may use here; without it they can connect, but read no answer.
+    """
 
     path: str
     handlers: Mapping[str, Handler]
     origins: Origins = "own"
+    shared: SharedHeaders | None = None
 
 
 class RouteTable:
@@ -61,8 +92,18 @@ class RouteTable:
         if handle is None:
             allowed = sorted({*route.handlers, *(["HEAD"] if "GET" in route.handlers else [])})
             raise HttpError(405, f"Only {' and '.join(allowed)} are allowed here.", [("Allow", ", ".join(allowed))])
-        if route.origins == "own":
-            self._policy.check_origin(request, place)
-        elif request.header("origin"):
+        asked = WebRequest(request, path.removeprefix(route.path), remote, read_body, place)
+        if route.origins == "none" and request.header("origin"):
             raise HttpError(403, "Pages may not ask for this.")
-        return handle(WebRequest(request, path.removeprefix(route.path), remote, read_body, place))
+        if route.origins == "own" and self._policy.check_origin(request, place) and route.shared is not None:
+            return _share(handle, asked, route.shared.permit(request.header("origin"), sorted(route.handlers)))
+        return handle(asked)
+
+
+def _share(handle: Handler, request: WebRequest, headers: tuple[tuple[str, str], ...]) -> Answer:
+    """Answer a request with more headers, which a refusal has as well. Raises `HttpError`."""
+    try:
+        answer = handle(request)
+    except HttpError as error:
+        raise HttpError(error.status, error.sentence, (*error.headers, *headers)) from None
+    return replace(answer, headers=(*answer.headers, *headers)) if isinstance(answer, HttpResponse) else answer
