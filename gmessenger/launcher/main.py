@@ -12,7 +12,7 @@ import webbrowser
 from contextlib import suppress
 from typing import Final, NoReturn
 
-from gmessenger.constants import DEFAULT_PORT
+from gmessenger.constants import DEFAULT_IRC_TLS_PORT, DEFAULT_PORT
 from gmessenger.launcher.output import fail, safe
 from gmessenger.launcher.poll import poll_until
 from gmessenger.launcher.supervise import (
@@ -42,6 +42,7 @@ SHARED_SERVICES: Final = {"store": "PostgreSQL", "bus": "Redis"}
 """The services that the nodes of a cluster share, by the option that names one."""
 MENU: Final = "  s  start what has stopped, or one more client\n  x  close all\n  q  quit"
 SHARED: Final = "They share a temporary PostgreSQL and Redis, which stop with them:\n  --store '{store}' --bus '{bus}'"
+IN_IRC: Final = "In an IRC client: {host}, port {port}, without TLS; such as irssi -c {host} -p {port}"
 CANNOT_LISTEN: Final = "Cannot listen on port"
 """The beginning of a server's last line on stderr if its port is taken."""
 ANOTHER_PORT: Final = " Another one: MESSENGER_PORT={} make run (or launcher.py --port)."
@@ -49,8 +50,10 @@ WEB_HOST: Final = "127.0.0.1"
 """Where the page is served: without a certificate, to this machine only."""
 WEB_OFFSET: Final = 3
 """From the port of a server to that of its page, unless ports of other servers are in between: 7777 and 7780."""
-PAGE_PORTS: Final = 10
-"""How many ports are tried for a page, if other programs have the first ones."""
+IRC_OFFSET: Final = 6667 - DEFAULT_PORT
+"""From the port of a server to that for IRC clients."""
+TRIED_PORTS: Final = 10
+"""How many ports are tried for a page, or for IRC, if other programs have the first ones."""
 MAX_PORT: Final = 65535
 GMESSENGER: Final = [sys.executable, "-m", "gmessenger"]
 
@@ -70,6 +73,7 @@ class Launcher:
         ports = range(options.port, options.port + options.nodes)
         self._servers = {"server" if single else f"server{port - options.port + 1}": port for port in ports}
         self._web_ports: dict[str, int | None] = {}  # of servers that were started
+        self._irc_ports: dict[str, int | None] = {}
         self._was_page_opened = False
         urls = {"store": options.store, "bus": options.bus}
         self._urls = {key: url for key, url in urls.items() if url}
@@ -141,14 +145,28 @@ class Launcher:
         print(f"Running: {safe(', '.join(running))}.", self._windows.instructions(more), sep="\n", flush=True)
         if urls := self._page_urls():
             print(f"In a browser: {' '.join(urls)}", flush=True)
+        if (irc_port := next(filter(None, self._irc_ports.values()), None)) is not None:
+            print(IN_IRC.format(host=safe(self._host), port=irc_port), flush=True)
         if self._own_services:
             print(SHARED.format(**{key: safe(url) for key, url in self._urls.items()}), flush=True)
 
     def _find_web_port(self, name: str) -> int | None:
         """Return a free port for a server's page; None where there is none."""
         first = self._servers[name] + max(WEB_OFFSET, len(self._servers))
+        return self._find_free_port(first, WEB_HOST)
+
+    def _find_irc_port(self, name: str) -> int | None:
+        """Return a free port for IRC clients of a server; None where there is none, or none for IRC over TLS.
+
+        A server whose configuration has a certificate takes that one as well, and would not start without it.
+        """
+        if not is_free(DEFAULT_IRC_TLS_PORT, self._options.ip):
+            return None
+        return self._find_free_port(self._servers[name] + IRC_OFFSET, self._options.ip)
+
+    def _find_free_port(self, first: int, host: str) -> int | None:
         ports = range(first, MAX_PORT + 1, len(self._servers))  # those in between are of the other servers
-        return next(filter(is_free, ports[:PAGE_PORTS]), None)
+        return next((port for port in ports[:TRIED_PORTS] if port > 0 and is_free(port, host)), None)
 
     def _page_urls(self) -> list[str]:
         ports = map(self._web_ports.get, self._servers)
@@ -210,12 +228,15 @@ class Launcher:
         address = ["--ip", self._options.ip, "--port", str(self._servers[name])]
         web_port = self._web_ports[name] = self._find_web_port(name)
         web = ["--web", f"{WEB_HOST}:{web_port}"] if web_port is not None else []
-        return [*GMESSENGER, "server", *address, *own_config("server"), *web, *urls, *log]
+        irc_port = self._irc_ports[name] = self._find_irc_port(name)
+        irc = ["--irc-port", str(irc_port)] if irc_port is not None else []
+        return [*GMESSENGER, "server", *address, *own_config("server"), *web, *irc, *urls, *log]
 
 
-def is_free(port: int) -> bool:
-    """Return whether a page can be served on a port."""
-    with suppress(OSError), socket.create_server((WEB_HOST, port)):
+def is_free(port: int, host: str) -> bool:
+    """Return whether a server can listen on a port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with suppress(OSError), socket.create_server((host, port), family=family):
         return True
     return False
 

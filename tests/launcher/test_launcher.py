@@ -11,6 +11,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from gmessenger.launcher import services, supervise, windows
 from gmessenger.launcher.poll import poll_until
 from tests import ROOT
+from tests.support.irc import IrcConnection
 from tests.support.ports import free_port
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -304,6 +306,20 @@ def test_the_page_is_elsewhere_where_another_program_has_its_port(sandbox: Sandb
         started = sandbox.start("--window", "none", "--clients", "0")
         sandbox.wait_for_output(f"In a browser: http://127.0.0.1:{sandbox.port + 4}/")
     assert listens(sandbox.port + 4)
+    type_line(started, "q")
+    assert sandbox.wait_for_exit(started) == 0
+
+
+def test_an_irc_client_is_told_where_to_connect(sandbox: Sandbox) -> None:
+    first = sandbox.port - 1110  # 6667 where the server has 7777
+    with socket.create_server(("127.0.0.1", first)):
+        started = sandbox.start("--window", "none", "--clients", "0")
+        sandbox.wait_for_output("In an IRC client: 127.0.0.1, port ")
+    number = int(sandbox.output().partition("In an IRC client: 127.0.0.1, port ")[2].partition(",")[0])
+    assert number > first
+    with closing(socket.create_connection(("127.0.0.1", number), TEST_TIMEOUT)) as sock, IrcConnection(sock) as hank:
+        hank.send(b"NICK hank", b"USER hank 0 * :hank")
+        assert hank.receive_until(b"001").startswith(b":")
     type_line(started, "q")
     assert sandbox.wait_for_exit(started) == 0
 
