@@ -9,9 +9,11 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-FIRST_PORT: Final = 20_000
+FIRST_PORT: Final = 11_710
 PORTS_OF_WORKER: Final = 1_000
 """Ports of one of the processes in which the tests run. All ports are below those that systems give to connections."""
+STRIDE: Final = 2_200
+"""From the ports of a process to those of the next: in between is what a launcher takes for IRC, 1110 below its server."""
 MAX_WORKERS: Final = 10
 
 
@@ -22,7 +24,7 @@ def free_port(count: int = 1) -> int:
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MAX_WORKERS
     while True:
-        port = FIRST_PORT + worker * PORTS_OF_WORKER + secrets.randbelow(PORTS_OF_WORKER - count)
+        port = FIRST_PORT + worker * STRIDE + secrets.randbelow(PORTS_OF_WORKER - count)
         with ExitStack() as sockets, suppress(OSError):
             for each in range(port, port + count):
                 sockets.enter_context(socket.create_server((HOST, each)))
