@@ -82,6 +82,7 @@ def test_a_client_of_an_allowed_site_uploads_a_file_and_reads_where_it_is(site: 
 def test_it_reads_a_refusal_as_well(site: Site) -> None:
     wrong = site.upload(GAMJA, basic("hank", "wrong"))
     assert (wrong.status, wrong.headers["Gmessenger-Code"]) == (401, "wrong_password")
+    assert wrong.headers["WWW-Authenticate"] == "Bearer"  # with Basic its browser would ask for a password
     assert shared(wrong)["Access-Control-Allow-Origin"] == GAMJA
     chunked = ask(site.port, "POST", "/file", {"Origin": GAMJA, **bearer(site.hank.session)}, iter([b"x"]))
     assert chunked.status == 411 and shared(chunked)

@@ -26,7 +26,7 @@ from gmessenger.errors import FileTooLong, InsecureTransport, NotLoggedIn, WireE
 from gmessenger.server.net.remote import is_loopback
 from gmessenger.server.web.http_connection import StreamedResponse
 from gmessenger.server.web.responses import CODE_HEADER, as_http_error
-from gmessenger.server.web.routes import Route, SharedHeaders, WebRequest
+from gmessenger.server.web.routes import Route, SharedHead, WebRequest
 from gmessenger.urls import FILE_PATH, file_path
 from gmessenger.wire.file_formats import (
     MARKUP_TYPES,
@@ -46,7 +46,7 @@ FILE_HEADERS: Final = (
     ("Cache-Control", "private, no-cache"),
     ("Accept-Ranges", "bytes"),
 )
-UPLOAD_HEADERS: Final = SharedHeaders(
+UPLOAD_HEADERS: Final = SharedHead(
     sent=("Authorization", "Content-Disposition", "Content-Type"),
     read=("Location", "Upload-Limit", "Retry-After", CODE_HEADER),
 )
@@ -204,8 +204,8 @@ class FileRoutes:
         if isinstance(error, FileTooLong):
             headers.append(self._limit_header())
         if refused.status == 401:
-            is_basic = http.header("authorization").lower().startswith("basic")
-            # Never Basic unasked: a browser would ask for a password by itself.
+            # Never Basic unasked, or to a page: a browser would ask for a password by itself, and the page would wait.
+            is_basic = http.header("authorization").lower().startswith("basic") and not http.header("origin")
             headers.append(("WWW-Authenticate", 'Basic realm="gmessenger", charset="UTF-8"' if is_basic else "Bearer"))
         return HttpError(refused.status, refused.sentence, headers)
 

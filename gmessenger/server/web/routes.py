@@ -34,7 +34,7 @@ Handler: TypeAlias = Callable[[WebRequest], Answer]
 
 
 @dataclass(frozen=True, slots=True)
-class SharedHeaders:
+class SharedHead:
     """The headers that pages of other origins which may connect send to a route, and read of its answers (CORS)."""
 
     sent: tuple[str, ...]
@@ -67,7 +67,7 @@ class Route:
     path: str
     handlers: Mapping[str, Handler]
     origins: Origins = "own"
-    shared: SharedHeaders | None = None
+    shared: SharedHead | None = None
 
 
 class RouteTable:
