@@ -1,7 +1,8 @@
 /** The own account: registration, password, devices, export, deletion, logout. */
 
-import { confirm, field, form, openDialog, toast } from "./dialogs.js";
+import { field, form, openDialog, toast } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
+import { confirm } from "./questions.js";
 import { sanitize } from "./sanitize.js";
 import { load } from "./start_dialog.js";
 import { _, errorText, formatDateTime, ngettext } from "./translations.js";

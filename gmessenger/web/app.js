@@ -14,7 +14,6 @@ import { openStorage } from "./storage.js";
 import { holdLock } from "./tab_lock.js";
 import { excerpt } from "./text_view.js";
 import { _, chooseLanguage, errorText, setLanguage } from "./translations.js";
-import { isWorkerHere, startWorker } from "./updates.js";
 
 const URL_OF_SERVER = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/jim`;
 const INVITE = /^#invite=([\w-]{1,256})$/;
@@ -258,15 +257,16 @@ async function loadLanguage() {
   document.documentElement.lang = language;
 }
 
-function keepPage() {
-  startWorker((reload) => toast(_("A new version is here."), { label: _("Reload"), run: reload }));
+async function keepPage() {
+  const loaded = await import("./updates.js").catch(() => null); // at the next visit, where it cannot be fetched now
+  loaded?.startWorker((reload) => toast(_("A new version is here."), { label: _("Reload"), run: reload }));
 }
 
 async function main() {
   applyTheme();
   await loadLanguage().catch(() => setLanguage("en"));
   const app = new App(await openStorage(), takeInvite(), takeOpened());
-  if (isWorkerHere()) keepPage();
+  if (navigator.serviceWorker?.controller) keepPage();
   else app.onFirstLogin = () => setTimeout(keepPage, WORKER_DELAY);
   await app.start();
 }

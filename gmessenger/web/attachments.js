@@ -1,10 +1,11 @@
 /** The files that go with a draft, above the box, and those in the log that are being uploaded. */
 
-import { checkbox, toast } from "./dialogs.js";
+import { toast } from "./dialogs.js";
 import { bdi, button, element, iconButton, reconcile } from "./dom.js";
 import { isShown, localCopies, pathOf, pictureView } from "./file_view.js";
 import { randomId } from "./outbox.js";
 import { preparePicture } from "./pictures.js";
+import { checkbox } from "./questions.js";
 import { sanitize } from "./sanitize.js";
 import { _, errorText, formatSize, ngettext } from "./translations.js";
 

@@ -13,7 +13,7 @@ export const COMMANDS = [
     (page, text) => needs(text) && say(page, text, "action"),
   ],
   [["/msg", "/message", "/query", "/w"], N_("NAME [TEXT]"), N_("write to NAME"), writeTo],
-  [["/join", "/j"], N_("#ROOM"), N_("join a room, or make it"), (page, room) => needs(room) && page.join(room)],
+  [["/join", "/j"], N_("#ROOM [KEY]"), N_("join a room, or make it"), join],
   [["/leave", "/part"], "", N_("leave this room"), (page) => done(page.leave(page.state.current.name))],
   [["/topic"], N_("TEXT"), N_("set the topic of the room"), (page, topic) => inRoom(page, { action: "topic", topic })],
   [
@@ -99,6 +99,11 @@ async function writeTo(page, rest) {
   await page.open(name);
   if (text) await page.send({ to: name, text });
   return true;
+}
+
+function join(page, rest) {
+  const [room, key] = rest.split(/\s+/);
+  return needs(room) && page.join(room, key ? { key } : {});
 }
 
 async function inRoom(page, frame) {

@@ -1,4 +1,4 @@
-/** Dialogs, questions and short messages. */
+/** Dialogs, forms and short messages. */
 
 import { element, iconButton } from "./dom.js";
 import { _ } from "./translations.js";
@@ -27,25 +27,6 @@ export function openDialog(title, build, { className = "", onClose = () => {} } 
   build(body, close);
   dialog.showModal();
   return dialog;
-}
-
-/** Ask whether something is to be done; returns a promise of the answer. */
-export function confirm(question, doIt, { isDangerous = true } = {}) {
-  return new Promise((resolve) => {
-    let answer = false;
-    const build = (body, close) => {
-      const yes = () => ((answer = true), close());
-      body.append(
-        element(
-          "div",
-          { class: "buttons" },
-          element("button", { type: "button", on: { click: close } }, _("Cancel")),
-          element("button", { type: "button", class: isDangerous ? "danger" : "primary", on: { click: yes } }, doIt),
-        ),
-      );
-    };
-    openDialog(question, build, { className: "small", onClose: () => resolve(answer) });
-  });
 }
 
 /** Show a short message for a while, and have it read aloud. It may have an action: a label and what it does. */
@@ -103,15 +84,5 @@ export function field(label, name, attributes = {}, hint = "") {
     element("label", { for: id }, label),
     input,
     hint && element("p", { class: "hint", id: hintId }, hint),
-  );
-}
-
-/** Return a box to tick with its label. */
-export function checkbox(label, name, attributes = {}) {
-  return element(
-    "label",
-    { class: "checkbox" },
-    element("input", { type: "checkbox", name, ...attributes }),
-    element("span", {}, label),
   );
 }

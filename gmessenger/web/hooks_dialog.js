@@ -1,7 +1,8 @@
 /** The hooks of a room: other programs post to it by them. For its owners, in the dialog about the room. */
 
-import { confirm, field, form, toast } from "./dialogs.js";
+import { field, form, toast } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
+import { confirm } from "./questions.js";
 import { sanitize } from "./sanitize.js";
 import { load } from "./start_dialog.js";
 import { _, errorText, formatDateTime } from "./translations.js";

@@ -3,7 +3,7 @@
 import { button, element } from "./dom.js";
 import { field, form } from "./dialogs.js";
 import { sanitize } from "./sanitize.js";
-import { N_, _, currentLanguage, errorText, greetingText } from "./translations.js";
+import { N_, _, currentLanguage, errorText } from "./translations.js";
 
 const MODES = {
   login: [N_("Log in"), N_("Log in")],
@@ -82,12 +82,4 @@ export function languageSelect(onChange) {
     element("span", {}, _("Language")),
     element("select", { on: { change: onChange } }, options),
   );
-}
-
-/** Return the lines of the server's greeting. */
-export function greetingLines(alert) {
-  return alert
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => sanitize(greetingText(line)));
 }

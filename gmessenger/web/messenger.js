@@ -9,6 +9,7 @@ import { bdi } from "./dom.js";
 import { EntryActions } from "./entry_actions.js";
 import { FileIntake } from "./file_intake.js";
 import { openFind } from "./find_dialog.js";
+import { joinRoom } from "./joining.js";
 import { renderList, shownName, statusDot } from "./list_view.js";
 import { LogView, forgetVersions } from "./log_view.js";
 import { renderMembers, statusText } from "./members_view.js";
@@ -98,7 +99,12 @@ export class Messenger {
     this.composer.open(conversation);
     this._showView(true);
     for (const topic of ["list", "log", "members", "banner"]) this.invalidate(topic);
-    if (isFocused) (COARSE.matches ? this.parts.title : this.composer).focus();
+    if (isFocused) this.focus();
+  }
+
+  /** Have keys go to the box, or where there may be none, have the title read aloud: also when a dialog has closed. */
+  focus() {
+    (COARSE.matches ? this.parts.title : this.composer).focus();
   }
 
   /** Show the place of a message in its conversation. */
@@ -141,15 +147,9 @@ export class Messenger {
     }
   }
 
-  /** Join a room, or make it, with rules if they are given; returns whether one is in it. */
-  async join(room, rules) {
-    const name = room.startsWith("#") ? room : `#${room}`;
-    const response = await this.ask({ action: "join", room: name, ...(rules ? { rules } : {}) });
-    if (!response) return false;
-    this.state.invitations.delete(this.state.open(name).key);
-    this.state.applyRoom(name, response).time ||= now();
-    this.open(name);
-    return true;
+  /** Join a room, or make it; returns whether one is in it. For `more` see `joinRoom`. */
+  join(room, more) {
+    return joinRoom(this, room, more);
   }
 
   async leave(room) {

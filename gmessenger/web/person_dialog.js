@@ -1,10 +1,11 @@
 /** About a person: whether they are here, rooms that one shares, and what one may do: block, and moderate. */
 
-import { confirm, field, form, openDialog, toast } from "./dialogs.js";
+import { field, form, openDialog, toast } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
 import { statusText } from "./members_view.js";
 import { fold, isSame } from "./names.js";
 import { notifyField } from "./notify_field.js";
+import { confirm } from "./questions.js";
 import { ROLES, mayActOn, rolesToGive } from "./room_rules.js";
 import { sanitize } from "./sanitize.js";
 import { N_, _, errorText, formatDateTime } from "./translations.js";

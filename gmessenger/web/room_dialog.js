@@ -1,13 +1,15 @@
 /** About a room: its topic, members, rules, who may come in, and which of its messages notify. */
 
-import { confirm, field, form, openDialog, toast } from "./dialogs.js";
+import { field, form, openDialog, toast } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
 import { hooksPart } from "./hooks_dialog.js";
 import { memberButton, sortedMembers } from "./members_view.js";
 import { notifyField } from "./notify_field.js";
+import { confirm } from "./questions.js";
 import { hasRank, ruleText } from "./room_rules.js";
+import { changedRules, ruleFields } from "./rule_fields.js";
 import { sanitize } from "./sanitize.js";
-import { load, ruleFields, rulesOf } from "./start_dialog.js";
+import { load } from "./start_dialog.js";
 import { _, errorText, formatDateTime, ngettext } from "./translations.js";
 import { shownName } from "./list_view.js";
 
@@ -101,7 +103,7 @@ class RoomPanel {
           element(
             "ul",
             { class: "plain" },
-            Object.entries(rules).map(([key, value]) => element("li", {}, ruleText(key, value))),
+            Object.entries(rules).map(([rule, value]) => element("li", {}, ruleView(rule, value))),
           ),
         );
     };
@@ -113,13 +115,14 @@ class RoomPanel {
 
   _rulesForm(rules) {
     const save = async (values) => {
-      const wanted = rulesOf(values);
-      const set = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => value !== this._room.rules[key]));
+      const set = changedRules(values, this._room.rules);
       if (!Object.keys(set).length) return;
       this._room.rules = (await this._request({ action: "rule", set })).rules;
       toast(_("The rules are set."));
+      if (rules.key === true && "key" in set) made.replaceWith(this._rulesForm(this._room.rules)); // another, or none
     };
-    return form(ruleFields(rules), _("Set the rules"), save, errorText);
+    const made = form(ruleFields(rules), _("Set the rules"), save, errorText);
+    return made;
   }
 
   _accessParts() {
@@ -182,4 +185,10 @@ class RoomPanel {
   _request(frame) {
     return this._page.client.request({ ...frame, room: this._room.name });
   }
+}
+
+// Members are told the key.
+function ruleView(rule, value) {
+  const text = ruleText(rule, value);
+  return rule === "key" && value && value !== true ? [text, ": ", bdi(sanitize(value))] : text;
 }

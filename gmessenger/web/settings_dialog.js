@@ -3,7 +3,8 @@
 import { notificationState } from "./attention.js";
 import { field, form, openDialog, toast } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
-import { greetingLines, languageSelect } from "./login_view.js";
+import { greetingLines } from "./greeting.js";
+import { languageSelect } from "./login_view.js";
 import { fold } from "./names.js";
 import { applyTheme, preferences, setPreferences } from "./preferences.js";
 import { sanitize } from "./sanitize.js";

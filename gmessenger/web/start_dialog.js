@@ -1,11 +1,12 @@
 /** To begin a conversation: with a person, in a room that there is, or in a new one. */
 
-import { checkbox, field, form, openDialog } from "./dialogs.js";
+import { field, form, openDialog } from "./dialogs.js";
 import { bdi, button, element } from "./dom.js";
 import { avatar } from "./entry_view.js";
 import { memberButton } from "./members_view.js";
 import { fold, isSame } from "./names.js";
-import { RULES } from "./room_rules.js";
+import { checkbox } from "./questions.js";
+import { ruleFields, rulesOf } from "./rule_fields.js";
 import { sanitize } from "./sanitize.js";
 import { N_, _, errorText, ngettext } from "./translations.js";
 
@@ -58,7 +59,7 @@ function peoplePane(page, pane, close) {
 }
 
 function roomsPane(page, pane, close) {
-  const join = async (room) => (await page.join(room)) && close();
+  const join = async (room) => (await page.join(room)) && (close(), page.focus());
   const named = form(
     [field(_("Room"), "room", { ...nameAttributes(), placeholder: "#" })],
     _("Join"),
@@ -96,7 +97,7 @@ function makePane(page, pane, close) {
   const make = async (values) => {
     const room = `#${values.room.trim().replace(/^#/, "")}`;
     const rules = values.private ? { ...rulesOf(values), invited: true, hidden: true } : rulesOf(values);
-    if (await page.join(room, page.state.features.includes("rules") ? rules : undefined)) close();
+    if (await page.join(room, page.state.features.includes("rules") ? { rules } : {})) close(), page.focus();
   };
   const more = element("details", {}, element("summary", {}, _("More rules")), ruleFields());
   const isPrivate = checkbox(_("Private: only who is invited can find and join it"), "private");
@@ -108,43 +109,6 @@ function makePane(page, pane, close) {
       errorText,
     ),
   );
-}
-
-/** Return fields for all rules, with what they are set to; a rule that is not `most` is chosen by a sentence. */
-export function ruleFields(rules = {}) {
-  const fields = Object.entries(RULES).map(([key, values]) => {
-    const isSet = (value) => value === (rules[key] ?? values[0][0]);
-    const options = values.map(([value, sentence]) =>
-      element("option", { value: String(value), selected: isSet(value) }, _(sentence)),
-    );
-    return element(
-      "label",
-      { class: "field" },
-      element("span", {}, _(RULE_NAMES[key])),
-      element("select", { name: key }, options),
-    );
-  });
-  const most = { type: "number", min: "0", max: "1000000", value: String(rules.most ?? 0), inputmode: "numeric" };
-  return [...fields, field(_("Most members"), "most", most, _("0: as many as the server allows"))];
-}
-
-const RULE_NAMES = {
-  invited: N_("Who can join"),
-  hidden: N_("List of rooms"),
-  moderated: N_("Who can write"),
-  topic: N_("Topic"),
-  guests: N_("Guests"),
-  history: N_("Earlier messages"),
-};
-
-/** Return the rules that a form with `ruleFields` has. */
-export function rulesOf(values) {
-  const rules = {};
-  for (const [key, choices] of Object.entries(RULES)) {
-    const chosen = choices.find(([value]) => String(value) === values[key]);
-    if (chosen) rules[key] = chosen[0];
-  }
-  return { ...rules, most: Number(values.most) || 0 };
 }
 
 function nameAttributes() {

@@ -69,19 +69,6 @@ export function errorText({ code, error, limit, retry_after: retryAfter }) {
     : sentence;
 }
 
-/** Return a line of the server's greeting: translated where it is the server's own, and not the owner's. */
-export function greetingText(line) {
-  const days = /^Messages of accounts and rooms are kept for (\d+) days, messages between guests not at all\.$/.exec(
-    line,
-  );
-  if (!days) return GREETINGS.includes(line) ? _(line) : line;
-  return ngettext(
-    "Messages of accounts and rooms are kept for {count} day, messages between guests not at all.",
-    "Messages of accounts and rooms are kept for {count} days, messages between guests not at all.",
-    Number(days[1]),
-  );
-}
-
 export function formatNumber(count) {
   return new Intl.NumberFormat(language).format(count);
 }
@@ -169,9 +156,3 @@ const RETRY_SENTENCES = {
       seconds,
     ),
 };
-const GREETINGS = [
-  N_("Messages of accounts and rooms are kept for good, messages between guests not at all."),
-  N_("Messages of accounts and rooms are kept until the server stops, guests' messages not at all."),
-  N_("An account that joins a room may read all that is kept of it, unless the room's rules say otherwise."),
-  N_("An account that joins a room may read what is said from then on, unless the room's rules say otherwise."),
-];

@@ -2,11 +2,6 @@
 
 const WORKER = "/sw.js";
 
-/** Return whether there is a worker already, which may have given us this page. */
-export function isWorkerHere() {
-  return Boolean(navigator.serviceWorker?.controller);
-}
-
 /** Register the worker. `onUpdate(reload)` is called when a newer version is here; `reload()` changes to it. */
 export async function startWorker(onUpdate) {
   if (!navigator.serviceWorker) return; // as on a connection that is not encrypted

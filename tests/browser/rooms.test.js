@@ -116,6 +116,65 @@ test("rules, roles and who is silenced", async () => {
   await bob.close();
 });
 
+test("a room has a key as long as its owner wants, and who joins is asked for it", async () => {
+  await server.talkAs("alice", { action: "join", room: "#vault" });
+  const alice = await Window.open(browser, server);
+  await alice.enter("alice");
+  await alice.open("#vault");
+  await details(alice);
+  await dialog(alice, "Rules").first().click();
+  await alice.page.fill("dialog [name=key]", "open sesame");
+  await dialog(alice, "Set the rules").click();
+  assert.equal(await alice.page.$eval("dialog [name=key]", (field) => field.validity.patternMismatch), true);
+  await alice.page.fill("dialog [name=key]", "sesame");
+  await alice.page.selectOption("dialog [name=outside]", "true");
+  await dialog(alice, "Set the rules").click();
+  await alice.page.waitForSelector(".toast:has-text('The rules are set.')");
+  const { rules } = (await server.talkAs("alice", { action: "rule", room: "#vault" }))[0];
+  assert.deepEqual([rules.key, rules.outside], ["sesame", true]);
+
+  const bob = await Window.open(browser, server);
+  await bob.enter("bob");
+  await bob.page.click("[aria-label='New conversation or room']");
+  await bob.page.click("[data-mode=rooms]");
+  await bob.page.click("dialog .result:has-text('#vault')");
+  await bob.page.fill("dialog.small [name=key]", "wrong");
+  await bob.page.keyboard.press("Enter");
+  await bob.page.waitForSelector("dialog.small .error:has-text('this is not it')");
+  await closeDialog(bob);
+  await bob.page.waitForSelector("dialog.small", { state: "detached" });
+  await closeDialog(bob);
+  await bob.page.click("[aria-label='New conversation or room']");
+  await bob.page.click("[data-mode=people]");
+  await bob.page.fill("dialog [name=name]", "alice");
+  await bob.page.keyboard.press("Enter");
+  await bob.page.waitForSelector(".title h2:has-text('alice')");
+  await bob.write("/join #vault wrong");
+  await bob.page.waitForSelector("dialog.small .error:has-text('this is not it')");
+  await bob.screenshot("key");
+  assert.deepEqual(await bob.violations(), []);
+  await closeDialog(bob);
+  await until(() => bob.page.$eval("#message", (box) => box.value === "/join #vault wrong"), "the line that was typed");
+  await bob.write("/join #vault");
+  await bob.page.fill("dialog.small [name=key]", "sesame");
+  await bob.page.keyboard.press("Enter");
+  await bob.page.waitForSelector(".title h2:has-text('#vault')");
+  await until(() => bob.page.evaluate(() => document.activeElement.id === "message"), "the focus in the box");
+  await bob.write("let me in");
+  await bob.page.waitForSelector(".entry.stored:has-text('let me in'), .entry.delivered:has-text('let me in')");
+  await details(bob);
+  await dialog(bob, "Rules").first().click();
+  await bob.page.waitForSelector("dialog li:has-text('who joins must give the key: sesame')");
+
+  await alice.page.fill("dialog [name=key]", "");
+  await dialog(alice, "Set the rules").click();
+  await bob.page.waitForSelector(".notice:has-text('no key is needed to join')");
+  const [{ room }] = await server.talkAs("carol", { action: "join", room: "#vault" });
+  assert.equal(room ?? "#vault", "#vault");
+  await alice.close();
+  await bob.close();
+});
+
 test("who is blocked is not heard in a room", async () => {
   await server.talkAs("alice", { action: "join", room: "#noise" });
   await server.talkAs("carol", { action: "join", room: "#noise" });

@@ -12,6 +12,7 @@ import pytest
 
 from gmessenger.server.web.assets import NO_MODULES, PAGE_FOLDER
 from gmessenger.server.web.modules import ENTRY, IMPORT, join_modules
+from gmessenger.server.web.styles import compact_style
 from tests.support.timeouts import TEST_TIMEOUT
 
 SOURCES = {
@@ -41,6 +42,26 @@ def test_modules_are_behind_those_that_they_import() -> None:
     assert served["app.js"] == "export const c=1;export const b=c;const a=b;"
     assert served["later.js"] == 'import{c,}from"./app.js";import{d}from"./d.js";'
     assert served.keys() == {"app.js", "later.js", "d.js"}
+
+
+def test_a_style_sheet_is_compacted_and_means_the_same() -> None:
+    source = """/* Two
+    lines. */
+    a, b > c { color : red; width: calc(1px + 2px); content: "x y"; }
+    @media (min-width: 800px) {
+      a :hover { margin: 0 -1px; }
+      b:is(.c, .d)::before { top: 0; }
+    }
+    """
+    assert compact_style(source) == (
+        'a,b > c{color : red;width:calc(1px + 2px);content:"x y"}'
+        "@media (min-width: 800px){a :hover{margin:0 -1px}b:is(.c,.d)::before{top:0}}"
+    )
+
+
+def test_quotes_in_the_style_sheet_hold_nothing_that_is_compacted() -> None:
+    texts = re.findall(r'"[^"]*"', (PAGE_FOLDER / "style.css").read_text("utf-8"))
+    assert texts and not [text for text in texts if re.search(r"[{};,:/]|\s\s", text)]
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -19,7 +19,7 @@ MODULES = sorted(PAGE_FOLDER.glob("*.js"))
 MAX_LINES = 350
 MAX_COLUMNS = 120
 MAX_FILES_BYTES = 280_000
-MAX_FIRST_VISIT_BYTES = 47_200
+MAX_FIRST_VISIT_BYTES = 46_000
 """Of what a browser loads for the login and a conversation, as it is sent: docs/web.md has what it consists of."""
 MAX_WORDS_BYTES = 10_500
 """Of the words of a language other than English, which are loaded besides."""

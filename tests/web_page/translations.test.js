@@ -6,11 +6,11 @@ import {
   _,
   chooseLanguage,
   errorText,
-  greetingText,
   ngettext,
   phrase,
   setLanguage,
 } from "../../gmessenger/web/translations.js";
+import { greetingText } from "../../gmessenger/web/greeting.js";
 
 const russian = JSON.parse(readFileSync(new URL("../../gmessenger/web/words/ru.json", import.meta.url), "utf8"));
 const count = (number) => ngettext("{count} member", "{count} members", number);

@@ -16,6 +16,7 @@ from rjsmin import jsmin
 
 from gmessenger.server.web.modules import join_modules
 from gmessenger.server.web.routes import Route, WebRequest
+from gmessenger.server.web.styles import compact_style
 from gmessenger.wire.http import HttpError, HttpResponse
 
 PAGE_FOLDER: Final = Path(__file__).parent.parent.parent / "web"
@@ -62,7 +63,7 @@ def load_assets(folder: Path = PAGE_FOLDER) -> dict[str, Asset]:
     """
     files = dict(_read_files(folder))
     base = f"{ASSETS_ROOT}{_digest(files)}"
-    files = _serve_modules(files)
+    files = _serve_styles(_serve_modules(files))
     names = sorted(files.keys() - ROOT_FILES.keys())
     values = {b"{assets}": base, b"{files}": " ".join(names)}
     assets = {f"{base}/{name}": _make_asset(name, files[name], IMMUTABLE) for name in names}
@@ -115,6 +116,11 @@ def _serve_modules(files: Mapping[str, bytes]) -> dict[str, bytes]:
     served = join_modules(sources) | {name: jsmin(source) for name, source in scripts.items()}
     others = {name: body for name, body in files.items() if not name.endswith(".js")}
     return others | {name: source.encode() for name, source in served.items()}
+
+
+def _serve_styles(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    styles = {name: compact_style(body.decode()) for name, body in files.items() if name.endswith(".css")}
+    return {**files, **{name: style.encode() for name, style in styles.items()}}
 
 
 def _fill(body: bytes, values: Mapping[bytes, str]) -> bytes:
