@@ -59,7 +59,7 @@ for (const [language, theme, width] of SCREENS) {
     const window = await Window.open(browser, server, { ...options, hasTouch: isPhone, isMobile: isPhone });
     const found = [];
     const check = async (name) => {
-      await window.page.waitForTimeout(300); // what appears has appeared
+      await window.page.evaluate(() => Promise.all(document.getAnimations().map((each) => each.finished)));
       await window.screenshot(`${language}-${theme}-${width}-${name}`);
       for (const violation of await window.violations()) found.push(`${name}: ${violation}`);
       const isWide = await window.page.evaluate(() =>

@@ -278,7 +278,7 @@ test("without a server files wait, in the draft and to be sent, over a reload", 
   await choose(window, file("draft.txt", "a draft"), file("removed.txt", "no draft"));
   await window.page.click("[aria-label='Remove removed.txt']");
   await window.page.fill("#message", "with it");
-  await window.page.waitForTimeout(700); // a draft is kept within half a second
+  await window.waitForDraft("with it", 1);
   await window.page.reload();
   await window.page.waitForSelector(".entry.waiting:has-text('sent.txt')");
   assert.equal(await window.page.locator(".attachment").count(), 1);

@@ -82,7 +82,6 @@ test("what one writes oneself is as harmless", async () => {
   await window.page.waitForSelector(".entry.own.stored, .entry.own.delivered");
   await checkPage(window);
   await window.page.fill("#message", HOSTILE);
-  await window.page.waitForTimeout(500);
   await window.page.click(".conversation-item:has-text('#dev')");
   await window.page.waitForSelector(".draft");
   await checkPage(window);

@@ -19,7 +19,7 @@ test("offline one reads, writes and reloads; all is sent when the server is back
   await window.write("three");
   await window.page.fill("#message", "a draft");
   await until(async () => (await window.texts()).length === 3, "the message in the outbox");
-  await window.page.waitForTimeout(700); // a draft is kept within half a second
+  await window.waitForDraft("a draft");
   await window.page.reload();
   await window.page.waitForSelector(".entry.waiting");
   assert.deepEqual(await window.texts(), ["one", "two", "three"]);

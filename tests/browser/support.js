@@ -297,6 +297,12 @@ export class Window {
     return this.page.$$eval(".entry .body", (bodies) => bodies.map((body) => body.textContent));
   }
 
+  /** Return when a draft is kept in the browser, with its files. */
+  async waitForDraft(text, files = 0) {
+    const isKept = ({ draft, attachments = [] }) => draft === text && attachments.length === files;
+    await until(async () => (await this.page.evaluate(readStore, "conversations")).some(isKept), `the draft ${text}`);
+  }
+
   async screenshot(name) {
     mkdirSync(SCREENSHOTS, { recursive: true });
     await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
@@ -314,6 +320,20 @@ export class Window {
     await this.context.close();
     assert.deepEqual(this.harm, []);
   }
+}
+
+// In the page: the rows of a store of its database, as far as they are JSON.
+function readStore(name) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open("gmessenger");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const { result: database } = opening;
+      const reading = database.transaction(name).objectStore(name).getAll();
+      reading.onerror = () => reject(reading.error);
+      reading.onsuccess = () => (database.close(), resolve(JSON.parse(JSON.stringify(reading.result))));
+    };
+  });
 }
 
 let axe = "";
