@@ -36,7 +36,11 @@ class Site:
 
     def upload(self, origin: str, credentials: Mapping[str, str] | None = None) -> HttpAnswer:
         """Upload a file as a web client of IRC does."""
-        named = {"Origin": origin, "Content-Type": "image/png", "Content-Disposition": 'attachment; filename="graph.png"'}
+        named = {
+            "Origin": origin,
+            "Content-Type": "image/png",
+            "Content-Disposition": 'attachment; filename="graph.png"',
+        }
         return self.ask("POST", {**named, **(credentials or basic("hank", PASSWORD))}, png())
 
 

@@ -13,7 +13,7 @@ FIRST_PORT: Final = 11_710
 PORTS_OF_WORKER: Final = 1_000
 """Ports of one of the processes in which the tests run. All ports are below those that systems give to connections."""
 STRIDE: Final = 2_200
-"""From the ports of a process to those of the next: in between is what a launcher takes for IRC, 1110 below its server."""
+"""From the ports of a process to those of the next: in between is what a launcher takes for IRC: 1110 below."""
 MAX_WORKERS: Final = 10
 
 
