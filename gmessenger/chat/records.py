@@ -23,7 +23,7 @@ class Account(Struct):
     `key`: the name folded. `role`: empty or `operator`.
     `generation`: counts changes of the password: sessions that logged in with an earlier password are ended.
     `settings`: as `account_settings.encode_settings` makes them; empty for the defaults.
-    `is_bot`: it is a hook, which cannot log in.
+    `is_bot`: it is a hook, which cannot log in. `profile`: as `profiles.encode_profile` makes it.
     """
 
     id: int
@@ -34,6 +34,7 @@ class Account(Struct):
     generation: int = 0
     settings: str = ""
     is_bot: bool = False
+    profile: str = ""
 
 
 class Device(Struct):
@@ -124,7 +125,8 @@ class RoomRecord(Struct):
     id, those that are higher than `member`. `first_seq`: the oldest seq that is stored. `id`: tells it from earlier
     rooms of its name. `passing`: a guest has made it, and it is deleted as soon as it is empty. `topic_by`, `topic_at`:
     the name that set the topic, and when, in Unix seconds; empty and None where no topic was set, or before that was
-    stored. `created`: when the room was made, in Unix seconds; None where that was before it was stored.
+    stored. `created`: when the room was made, in Unix seconds; None where that was before it was stored. `profile`: as
+    of `Account`.
     """
 
     key: str
@@ -141,6 +143,7 @@ class RoomRecord(Struct):
     topic_by: str = ""
     topic_at: float | None = None
     created: float | None = None
+    profile: str = ""
 
 
 RoomSanctionKind: TypeAlias = Literal["shut_out", "network", "silence"]

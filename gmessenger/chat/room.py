@@ -52,7 +52,8 @@ class Room(Struct):
     `access`: who is kept out, silenced or invited; set by `set_access`. `guest_invitations`: by folded name.
     `access_lock`: held while a change of `access` is stored, so that changes are made here in the same order.
     `is_restricted`: not every member may write; kept up to date by `set_closure`, `set_rules` and `set_access`.
-    `id`: tells it from earlier rooms of its name. `topic_by`, `topic_at`, `created`: as in `RoomRecord`.
+    `id`: tells it from earlier rooms of its name. `topic_by`, `topic_at`, `created`, `profile`: as in
+    `RoomRecord`.
     `guest_roles`: of guests of this node in a passing room, by folded name, those that are higher than `member`.
     `is_passing`: a guest has made it, from the networks `made_from`; it is deleted as soon as it is empty.
     `matches_mask`: what the masks of the room mean.
@@ -81,6 +82,7 @@ class Room(Struct):
     topic_by: str = ""
     topic_at: float | None = None
     created: float | None = None
+    profile: str = ""
     matches_mask: MaskMatcher = match_none
 
     def set_closure(self, closure: Sanction | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gmessenger.chat.records import (
@@ -115,6 +115,14 @@ class RoomStorage(Protocol):
 
     def set_topic(self, room: str, topic: str, by: str = "", time: float | None = None) -> None:
         """Set the topic of a room, and store who did that, and when."""
+
+    def change_room_profile(
+        self, room: str, change: Callable[[str], str], by: str = "", actor: int | None = None
+    ) -> str:
+        """Replace the profile of a room by what `change` makes of it; return the new one. What is replaced is purged.
+
+        `change` as for `Store.change_settings`. Raises `NoSuchRoom`, or `NotOwner` if the actor is no moderator.
+        """
 
     def delete_room(self, room: str) -> None:
         """Delete a room with its closure at once, and its messages before this returns, or later if the disk fails."""

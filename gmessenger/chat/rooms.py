@@ -61,6 +61,7 @@ class RoomRegistry:
         room = Room(record.key, record.name, record.topic, record.creator, record.head, members, id=record.id)
         room.roles, room.is_passing = dict(record.roles), record.passing
         room.topic_by, room.topic_at, room.created = record.topic_by, record.topic_at, record.created
+        room.profile = record.profile
         room.matches_mask = self._matches_mask
         room.set_rules(record.rules)
         room.set_closure(self._find_closure(record.key))

@@ -155,6 +155,9 @@ class Store(RoomStorage, Protocol):
         What `change` raises is raised, and nothing is changed. It may be called more than once.
         """
 
+    def change_profile(self, account: int, change: Callable[[str], str]) -> str:
+        """Replace the profile of an account as `change_settings` does; what is replaced is purged."""
+
     def last_uses(self) -> Mapping[int, float]:
         """Return when a session of each account began or ended last; accounts that never logged in are left out."""
 

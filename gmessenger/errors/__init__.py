@@ -49,6 +49,7 @@
     │   │   ├── TooManyRooms           403  too_many_rooms
     │   │   ├── TooManySettings        403  too_many_settings
     │   │   ├── TooManyHooks           403  too_many_hooks
+    │   │   ├── ProfileFull            403  profile_full
     │   │   └── RoomFull               403  room_full
     │   ├── NotFound                   404  never_seen
     │   ├── NoSuchRoom                 404  no_such_room

@@ -177,6 +177,11 @@ class TooManyHooks(Forbidden):
     message = "There are too many hooks in this room; revoke one first."
 
 
+class ProfileFull(Forbidden):
+    code = "profile_full"
+    message = "The limit on the keys of a profile is reached; remove one first."
+
+
 class RoomFull(Forbidden):
     code = "room_full"
     message = "The room is full."

@@ -53,7 +53,10 @@ BadRowCallback: TypeAlias = Callable[[TableRow, str], None]
 TABLES: Final = (
     Table(
         "accounts",
-        ("id", "key", "name", "password", "created", "disabled", "role", "password_until", "password_by", "settings"),
+        (
+            *("id", "key", "name", "password", "created", "disabled", "role", "password_until", "password_by"),
+            *("settings", "profile"),
+        ),
         booleans=("disabled",),
         autoincrement=True,
     ),
@@ -64,7 +67,7 @@ TABLES: Final = (
         "conversations",
         (
             *("id", "key", "name", "topic", "creator", "head", "first", "rules", "passing", "topic_by", "topic_at"),
-            "created",
+            *("created", "profile"),
         ),
         booleans=("passing",),
         autoincrement=True,

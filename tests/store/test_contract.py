@@ -1043,6 +1043,47 @@ def test_it_is_kept_who_has_set_a_topic_and_when_and_when_the_room_was_made(open
     assert store.create_room("#dev", "#Dev", None, 4.0) == room
 
 
+def test_profiles_are_kept_and_replaced_in_the_transaction(driver: StoreDriver) -> None:
+    store = driver.store
+    assert [account.profile for account in store.accounts()] == ["", ""]
+    assert store.change_profile(driver.hank, lambda stored: f"{stored}one") == "one"
+    assert store.change_profile(driver.hank, lambda stored: f"{stored} two") == "one two"
+    assert {account.key: account.profile for account in store.accounts()} == {"hank": "one two", "dale": ""}
+    assert store.create_room("#dev", "#Dev", driver.hank, 1.0).profile == ""
+    assert store.change_room_profile("#dev", lambda stored: f"{stored}room") == "room"
+    assert [room.profile for room in store.rooms()] == ["room"]
+    with pytest.raises(NoSuchRoom):
+        store.change_room_profile("#not", lambda stored: "x")
+
+
+def test_what_a_change_of_a_profile_raises_leaves_it_as_it_was(driver: StoreDriver) -> None:
+    def refuse(stored: str) -> str:
+        raise BadRequest
+
+    driver.store.change_profile(driver.hank, lambda stored: "kept")
+    driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
+    for change in (
+        lambda: driver.store.change_profile(driver.hank, refuse),
+        lambda: driver.store.change_room_profile("#dev", refuse),
+    ):
+        with pytest.raises(BadRequest):
+            change()
+    assert {account.key: account.profile for account in driver.store.accounts()} == {"hank": "kept", "dale": ""}
+    assert [room.profile for room in driver.store.rooms()] == [""]
+
+
+def test_the_profile_of_a_room_is_changed_by_moderators_and_owners(owned: OwnedRoom) -> None:
+    change = owned.store.change_room_profile
+    owned.store.change_role("#dev", owned.dale, "moderator")
+    owned.store.change_role("#dev", owned.bill, "speaker")
+    for actor in (owned.hank, owned.dale, None):
+        assert change("#dev", lambda stored, actor=actor: f"by {actor}", "x", actor) == f"by {actor}"  # type: ignore[misc]
+    for actor in (owned.bill, owned.joe, 99):
+        with pytest.raises(NotOwner):
+            change("#dev", lambda stored: "x", "x", actor)
+    assert [room.profile for room in owned.store.rooms()] == ["by None"]
+
+
 def test_rules_of_a_room_are_set_one_by_one_and_kept(driver: StoreDriver) -> None:
     store, private = driver.store, RoomRules(invited=True, hidden=True, most=3)
     assert store.create_room("#dev", "#Dev", driver.hank, 1.0, private).rules == private

@@ -106,6 +106,14 @@ def set_topic(store_dir: StoreFolder) -> list[str | bytes]:
     return ["telling topic"]
 
 
+def change_profiles(store_dir: StoreFolder) -> list[str | bytes]:
+    store_dir.store.create_room("#dev", "#dev", None, 1.0)
+    for said in ("something telling", ""):
+        store_dir.store.change_profile(store_dir.hank, lambda stored, said=said: said)  # type: ignore[misc]
+        store_dir.store.change_room_profile("#dev", lambda stored, said=said: f"{said} indeed" if said else "")  # type: ignore[misc]
+    return ["something telling", "telling indeed"]
+
+
 def unblock(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.store.block(store_dir.hank, {"annoyer": "Annoyer"})
     store_dir.store.unblock(store_dir.hank, "annoyer")
@@ -124,7 +132,7 @@ def use_invite(store_dir: StoreFolder) -> list[str | bytes]:
     return [hashlib.sha256(b"please").digest()]
 
 
-ERASES = (forget, prune, delete_room, delete_account, set_topic, unblock, lift, use_invite)
+ERASES = (forget, prune, delete_room, delete_account, set_topic, change_profiles, unblock, lift, use_invite)
 
 
 @pytest.mark.parametrize("erase", ERASES, ids=lambda erase: erase.__name__)

@@ -124,6 +124,8 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
     (lambda on: on.driver.create_room("#new"), [("room", "#new", None)]),
     (lambda on: on.driver.create_room("#dev"), []),
     (lambda on: on.here.set_topic("#dev", "work", "dale"), [("room", "#dev", "dale")]),
+    (lambda on: on.here.change_profile(on.hank, lambda stored: "x"), [("account", 1, None)]),
+    (lambda on: on.here.change_room_profile("#dev", lambda stored: "x", "dale"), [("room", "#dev", "dale")]),
     (lambda on: on.here.join("#dev", on.dale, 1.0), [("member", "#dev", 2, None)]),
     (lambda on: on.here.join("#dev", on.hank, 1.0), []),
     (lambda on: on.here.leave("#dev", on.hank, "dale"), [("member", "#dev", 1, "dale")]),

@@ -70,6 +70,8 @@ def populate(store: Store) -> None:
         store.create_room(key, key.title(), hank, 5.0)
         store.join(key, hank, 1.0)
     store.set_topic("#dev", "Ёжики и 東京都", "Ёжик", 12.5)
+    store.change_profile(hank, lambda stored: '{"city":"東京"}')
+    store.change_room_profile("#dev", lambda stored: '{"url":"https://example.org"}')
     for number in range(1, 21):
         text = f"число {number} in 東京都 \U0001f389"
         append_one(store, NewMessage("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))

@@ -18,7 +18,7 @@ from gmessenger.store.postgres.roles import lock_owned_rooms, replace_owner, req
 
 SELECT_ACCOUNTS: Final = (
     "SELECT id, key, name, disabled, role, generation, settings, "
-    "EXISTS (SELECT FROM hooks WHERE account_id = id) FROM accounts"
+    "EXISTS (SELECT FROM hooks WHERE account_id = id), profile FROM accounts"
 )
 FIND_ACCOUNT_BY_ID: Final = f"{SELECT_ACCOUNTS} WHERE id = %s"
 FIND_ACCOUNT_BY_KEY: Final = f"{SELECT_ACCOUNTS} WHERE key = %s"
@@ -71,9 +71,10 @@ DELETE_ACCOUNT: Final = (
     "DELETE FROM alerts WHERE account_id = %s",
 )
 DELETE_MEMBERSHIPS: Final = "DELETE FROM participants WHERE account_id = %s"
-SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s"
-LOCK_SETTINGS: Final = f"{SETTINGS} FOR NO KEY UPDATE"
+LOCK_SETTINGS: Final = "SELECT settings FROM accounts WHERE id = %s FOR NO KEY UPDATE"
 SET_SETTINGS: Final = "UPDATE accounts SET settings = %s WHERE id = %s"
+LOCK_PROFILE: Final = "SELECT profile FROM accounts WHERE id = %s FOR NO KEY UPDATE"
+SET_PROFILE: Final = "UPDATE accounts SET profile = %s WHERE id = %s"
 DELETE_ROOM_ACCESS: Final = (
     "DELETE FROM invitations WHERE key = %s",
     "DELETE FROM room_sanctions WHERE kind <> 'network' AND target = %s",
@@ -207,13 +208,19 @@ class AccountStore(DeviceStore):
         self.record_change(db, "account", account)
 
     def change_settings(self, account: int, change: Callable[[str], str]) -> str:
-        def replace(db: PgConnection) -> str:
-            row = db.execute(LOCK_SETTINGS, (account,)).fetchone()
-            db.execute(SET_SETTINGS, (changed := change(str(row[0]) if row else ""), account))
-            self.record_change(db, "account", account)
-            return changed
+        return self.change(lambda db: self._replace(db, LOCK_SETTINGS, SET_SETTINGS, account, change))
 
-        return self.change(replace)
+    def change_profile(self, account: int, change: Callable[[str], str]) -> str:
+        return self.change(lambda db: self._replace(db, LOCK_PROFILE, SET_PROFILE, account, change))
+
+    def _replace(
+        self, db: PgConnection, find: LiteralString, replace: LiteralString, account: int, change: Callable[[str], str]
+    ) -> str:
+        """Replace a value of an account by what `change` makes of it; return the new one."""
+        row = db.execute(find, (account,)).fetchone()
+        db.execute(replace, (changed := change(str(row[0]) if row else ""), account))
+        self.record_change(db, "account", account)
+        return changed
 
     def delete_account(self, account: int) -> Mapping[str, int]:
         def change(db: PgConnection) -> Mapping[str, int]:

@@ -41,3 +41,9 @@ ADD_CREATION_TIMES: Final = """
 -- When a room was made; NULL where that was before it was stored.
 ALTER TABLE conversations ADD COLUMN created double precision;
 """
+
+ADD_PROFILES: Final = """
+-- What users and rooms say of themselves, as JSON; empty where that is nothing.
+ALTER TABLE accounts ADD COLUMN profile text NOT NULL DEFAULT '';
+ALTER TABLE conversations ADD COLUMN profile text NOT NULL DEFAULT '';
+"""

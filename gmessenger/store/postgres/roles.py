@@ -6,17 +6,19 @@ account that is being deleted is locked, and does not become an owner.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from gmessenger.constants import LEASE_TTL
 from gmessenger.errors import NoSuchRoom, NotFound, NotOwner, Upgrading
-from gmessenger.room_roles import RoomRole, check_role_change
+from gmessenger.room_roles import RoomRole, check_role_change, has_rank
 from gmessenger.room_rules import OPEN_ROOM, RoomRules, rules_from_json, rules_to_json, with_changes
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.schema import FIRST_WITH_KEYS, FIRST_WITH_RULES
 
 LOCK_ROOM: Final = "SELECT id, rules, passing FROM conversations WHERE key = %s FOR NO KEY UPDATE"
+LOCK_PROFILE: Final = "SELECT id, profile FROM conversations WHERE key = %s FOR NO KEY UPDATE"
+SET_PROFILE: Final = "UPDATE conversations SET profile = %s WHERE id = %s"
 LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE id = %s FOR KEY SHARE"
 SET_RULES: Final = "UPDATE conversations SET rules = %s WHERE id = %s"
 ROLE: Final = "SELECT role FROM participants WHERE conversation_id = %s AND account_id = %s AND left_seq IS NULL"
@@ -73,6 +75,18 @@ def set_rules(db: PgConnection, conversation: int, rules: RoomRules) -> None:
     if rules != OPEN_ROOM:
         require_upgraded(db, FIRST_WITH_KEYS if rules.key else FIRST_WITH_RULES)
     db.execute(SET_RULES, (rules_to_json(rules), conversation))
+
+
+def change_profile(db: PgConnection, room: str, change: Callable[[str], str], actor: int | None) -> str:
+    """Replace the profile of a room. Raises as `Store.change_room_profile`."""
+    row = db.execute(LOCK_PROFILE, (room,)).fetchone()
+    if row is None:
+        raise NoSuchRoom
+    id, stored = row
+    if actor is not None and not has_rank(find_role(db, id, actor) or "member", "moderator"):
+        raise NotOwner
+    db.execute(SET_PROFILE, (changed := change(stored), id))
+    return changed
 
 
 def change_role(db: PgConnection, room: str, account: int, role: RoomRole, actor: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from gmessenger.store.postgres.room_access import check_may_join
 
 ROOM_COLUMNS: Final = (
     "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, c.rules, m.accounts, m.starts, m.having_role, "
-    "m.roles, c.passing, c.topic_by, c.topic_at, c.created FROM conversations c, LATERAL ("
+    "m.roles, c.passing, c.topic_by, c.topic_at, c.created, c.profile FROM conversations c, LATERAL ("
     " SELECT array_agg(account_id ORDER BY account_id) AS accounts, array_agg(start ORDER BY account_id) AS starts,"
     " array_agg(account_id ORDER BY account_id) FILTER (WHERE role <> '') AS having_role,"
     " array_agg(role ORDER BY account_id) FILTER (WHERE role <> '') AS roles"
@@ -129,6 +129,16 @@ class RoomStore(Pruner):
                 self.record_change(db, "room", room, by=by)
 
         self.change(change)
+
+    def change_room_profile(
+        self, room: str, change: Callable[[str], str], by: str = "", actor: int | None = None
+    ) -> str:
+        def replace(db: PgConnection) -> str:
+            changed = roles.change_profile(db, room, change, actor)
+            self.record_change(db, "room", room, by=by)
+            return changed
+
+        return self.change(replace)
 
     def delete_room(self, room: str) -> None:
         self.change(lambda db: self._mark_deleted(db, room))

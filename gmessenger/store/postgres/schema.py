@@ -15,6 +15,7 @@ from gmessenger.errors import ConfigError
 from gmessenger.store.postgres.migrations import (
     ADD_CREATION_TIMES,
     ADD_PASSING_ROOMS,
+    ADD_PROFILES,
     ADD_PUSH_SUBSCRIPTIONS,
     ADD_ROOM_MASKS,
     ADD_TOPIC_AUTHORS,
@@ -410,6 +411,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_TOPIC_AUTHORS,
     ADD_ROOM_MASKS,
     ADD_CREATION_TIMES,
+    ADD_PROFILES,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)

@@ -18,7 +18,7 @@ from gmessenger.store.sqlite.roles import OWNED, replace_owners
 
 ALL: Final = (
     "SELECT id, key, name, disabled, role, generation, settings, "
-    "EXISTS (SELECT 1 FROM hooks WHERE account_id = id) FROM accounts"
+    "EXISTS (SELECT 1 FROM hooks WHERE account_id = id), profile FROM accounts"
 )
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
 IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
@@ -34,6 +34,8 @@ DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
 SET_ROLE: Final = "UPDATE accounts SET role = ? WHERE id = ?"
 SETTINGS: Final = "SELECT settings FROM accounts WHERE id = ?"
 SET_SETTINGS: Final = "UPDATE accounts SET settings = ? WHERE id = ?"
+PROFILE: Final = "SELECT profile FROM accounts WHERE id = ?"
+SET_PROFILE: Final = "UPDATE accounts SET profile = ? WHERE id = ?"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = ?"
 DROP_OTHER_TOKENS: Final = f"{DROP_TOKENS} AND hash != ?"
 DROP: Final = (
@@ -81,8 +83,8 @@ class AccountStore(DeviceStore):
     def accounts(self) -> Sequence[Account]:
         rows = self.read(lambda db: db.execute(ALL).fetchall())
         return [
-            Account(id, key, name, bool(disabled), role, generation, settings, bool(is_bot))
-            for id, key, name, disabled, role, generation, settings, is_bot in rows
+            Account(id, key, name, bool(disabled), role, generation, settings, bool(is_bot), profile)
+            for id, key, name, disabled, role, generation, settings, is_bot, profile in rows
         ]
 
     def create_account(
@@ -173,12 +175,12 @@ class AccountStore(DeviceStore):
         self.writer.execute(lambda db: db.execute(SET_ROLE, (role, account)))
 
     def change_settings(self, account: int, change: Callable[[str], str]) -> str:
-        def replace(db: sqlite3.Connection) -> str:
-            row = db.execute(SETTINGS, (account,)).fetchone()
-            db.execute(SET_SETTINGS, (changed := change(str(row[0]) if row else ""), account))
-            return changed
+        return self.writer.execute(lambda db: _replace(db, SETTINGS, SET_SETTINGS, account, change))
 
-        return self.writer.execute(replace)
+    def change_profile(self, account: int, change: Callable[[str], str]) -> str:
+        changed = self.writer.execute(lambda db: _replace(db, PROFILE, SET_PROFILE, account, change))
+        self.schedule_purge()
+        return changed
 
     def delete_account(self, account: int) -> Mapping[str, int]:
         def change(db: sqlite3.Connection) -> Mapping[str, int]:
@@ -232,6 +234,13 @@ class AccountStore(DeviceStore):
     def unblock(self, account: int, key: str) -> None:
         self.writer.execute(lambda db: db.execute(UNBLOCK, (account, key)))
         self.schedule_purge()
+
+
+def _replace(db: sqlite3.Connection, find: str, replace: str, account: int, change: Callable[[str], str]) -> str:
+    """Replace a value of an account by what `change` makes of it; return the new one."""
+    row = db.execute(find, (account,)).fetchone()
+    db.execute(replace, (changed := change(str(row[0]) if row else ""), account))
+    return changed
 
 
 def _use_invite(db: sqlite3.Connection, digest: bytes, time: float) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from gmessenger.errors import NoSuchRoom, NotFound, NotOwner
-from gmessenger.room_roles import RoomRole, check_role_change
+from gmessenger.room_roles import RoomRole, check_role_change, has_rank
 from gmessenger.room_rules import RoomRules, rules_from_json, rules_to_json, with_changes
 
 RULES: Final = "SELECT id, rules, passing FROM conversations WHERE key = ?"
+PROFILE: Final = "SELECT id, profile FROM conversations WHERE key = ?"
+SET_PROFILE: Final = "UPDATE conversations SET profile = ? WHERE id = ?"
 SET_RULES: Final = "UPDATE conversations SET rules = ? WHERE id = ?"
 ROLE: Final = "SELECT role FROM participants WHERE conversation_id = ? AND account_id = ? AND left_seq IS NULL"
 SET_ROLE: Final = "UPDATE participants SET role = ? WHERE conversation_id = ? AND account_id = ?"
@@ -46,6 +48,18 @@ def change_rules(db: sqlite3.Connection, room: str, changes: Mapping[str, Any], 
 def set_rules(db: sqlite3.Connection, conversation: int, rules: RoomRules) -> None:
     """Store the rules of a room."""
     db.execute(SET_RULES, (rules_to_json(rules), conversation))
+
+
+def change_profile(db: sqlite3.Connection, room: str, change: Callable[[str], str], actor: int | None) -> str:
+    """Replace the profile of a room. Raises as `Store.change_room_profile`."""
+    row = db.execute(PROFILE, (room,)).fetchone()
+    if row is None:
+        raise NoSuchRoom
+    id, stored = row
+    if actor is not None and not has_rank(find_role(db, id, actor) or "member", "moderator"):
+        raise NotOwner
+    db.execute(SET_PROFILE, (changed := change(stored), id))
+    return changed
 
 
 def change_role(db: sqlite3.Connection, room: str, account: int, role: RoomRole, actor: int | None) -> None:

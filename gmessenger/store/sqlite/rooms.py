@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,7 +19,8 @@ from gmessenger.store.sqlite.pruning import Pruner
 from gmessenger.store.sqlite.room_access import check_may_join
 
 COLUMNS: Final = (
-    "SELECT id, key, name, topic, creator, head, first, rules, passing, topic_by, topic_at, created "
+    "SELECT id, key, name, topic, creator, head, first, rules, passing, topic_by, topic_at, created, "
+    "profile "
     "FROM conversations WHERE "
 )
 ROOM: Final = f"{COLUMNS} key = ?"
@@ -96,6 +97,13 @@ class RoomStore(Pruner):
     def set_topic(self, room: str, topic: str, by: str = "", time: float | None = None) -> None:
         self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, by, time, room)))
         self.schedule_purge()
+
+    def change_room_profile(
+        self, room: str, change: Callable[[str], str], by: str = "", actor: int | None = None
+    ) -> str:
+        changed = self.writer.execute(lambda db: roles.change_profile(db, room, change, actor))
+        self.schedule_purge()
+        return changed
 
     def delete_room(self, room: str) -> None:
         self.writer.execute(lambda db: self._mark_deleted(db, room))

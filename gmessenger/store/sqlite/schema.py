@@ -358,6 +358,12 @@ ADD_CREATION_TIMES: Final = (
     "ALTER TABLE conversations ADD COLUMN created FLOAT",
 )
 
+ADD_PROFILES: Final = (
+    # What users and rooms say of themselves, as JSON; empty where that is nothing.
+    "ALTER TABLE accounts ADD COLUMN profile TEXT DEFAULT '' NOT NULL",
+    "ALTER TABLE conversations ADD COLUMN profile TEXT DEFAULT '' NOT NULL",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -373,6 +379,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_TOPIC_AUTHORS,
     ADD_ROOM_MASKS,
     ADD_CREATION_TIMES,
+    ADD_PROFILES,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
