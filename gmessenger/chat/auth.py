@@ -297,7 +297,7 @@ class Authenticator:
             raise PasswordRequired("This name belongs to an account.")
         if predecessor is not None:
             session.sync.resume(predecessor.sync)
-            session.said = predecessor.said
+            session.said, session.profile = predecessor.said, predecessor.profile
             undelivered = [event for event in predecessor.outbox.drain() if isinstance(event, Message | MessageBatch)]
             self.replace_session(predecessor)
         return session, undelivered

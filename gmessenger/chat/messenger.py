@@ -30,6 +30,7 @@ from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import CallLater, PresenceTracker, RecentNames
+from gmessenger.chat.profile_service import ProfileService
 from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.registration import RegistrationService
@@ -185,6 +186,16 @@ class Messenger:
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
         self.settings_service = SettingsService(store, router, clock)
+        self.profiles = ProfileService(
+            store,
+            router,
+            rooms,
+            room_rights,
+            self.whois_service,
+            accounts,
+            blocks.is_hidden,
+            sanctions.check_not_muted,
+        )
         self.subscriptions = SubscriptionService(store)
         self.hooks = HookService(
             store,
@@ -308,6 +319,7 @@ class Messenger:
         self.membership.promote_guest(session, rooms)
         self.blocks.persist(session)
         self.invitations.promote_guest(session)
+        self.profiles.promote_guest(session)
         for watcher in self.registration_watchers:
             watcher(session)
         return Registration(token=session.token)
@@ -337,6 +349,7 @@ class Messenger:
         `reason`: what a guest says about it, at most `MAX_REASON` characters; rooms that it was in are told.
         """
         self.authenticator.guests.remove(session)
+        self.profiles.stop_telling(session)
         if session not in self.router.sessions(session.key):
             return False
         self.presence.before_change(session.key, session.name)

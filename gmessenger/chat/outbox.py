@@ -179,6 +179,17 @@ class SettingsUpdate(Struct):
     size: int = 512
 
 
+class ProfileUpdate(Struct):
+    """A user or a room, by name, has changed its profile: the values of some keys, None for those that are gone."""
+
+    name: str
+    changes: dict[str, str | None]
+
+    @property
+    def size(self) -> int:
+        return 128 + sum(len(key) + len(value or "") for key, value in self.changes.items())
+
+
 class CatchUpDone(Struct):
     """The session was sent its whole backlog; live messages follow."""
 
@@ -241,6 +252,7 @@ Outbound: TypeAlias = (
     | InvitationEvent
     | PresenceUpdate
     | SettingsUpdate
+    | ProfileUpdate
     | CatchUpDone
     | BacklogSkipped
     | LivenessProbe

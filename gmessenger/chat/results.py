@@ -342,6 +342,17 @@ class SettingsResult(Result):
         return 512
 
 
+class ProfileResult(Result):
+    """The profile of a user or a room, with its name as shown."""
+
+    name: str
+    profile: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        return sum(len(key) + len(value) for key, value in self.profile.items())
+
+
 class RulesResult(Result):
     """All rules of a room, by key."""
 

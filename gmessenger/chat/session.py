@@ -46,7 +46,7 @@ class Session:
     `former_rooms`: keys of the rooms that a guest was in on the node from which it has come, as far as that was known,
     and may join again; None if it has come from no other node.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
-    `note`: what it says about the status, or empty.
+    `note`: what it says about the status, or empty. `profile`: a guest's, as of `Account`.
     `on_change_made`: called without blocking with the event of each change in a room that the session makes, which all
     others there are sent; None for a protocol whose responses say what was changed.
     """
@@ -73,6 +73,7 @@ class Session:
         "on_change_made",
         "outbox",
         "pending_characters",
+        "profile",
         "protocol",
         "public_key",
         "said",
@@ -113,6 +114,7 @@ class Session:
         self.answers_all = False
         self.public_key = ""
         self.note = ""
+        self.profile = ""
         self.on_change_made: Callable[[RoomEvent], None] | None = None
         self._contacts: LruMap[str, str] | None = None  # only course clients have any
 

@@ -32,7 +32,7 @@ from gmessenger.client.room_requests import RoomRequests
 from gmessenger.constants import MAX_HISTORY_PAGE, OFFLINE
 from gmessenger.errors import UnknownAction, Unreachable
 from gmessenger.hosts import is_certainly_address
-from gmessenger.names import fold
+from gmessenger.names import fold, is_room
 from gmessenger.room_rules import RuleValue
 from gmessenger.text import Text
 from gmessenger.wire.encoder import encode
@@ -56,6 +56,7 @@ from gmessenger.wire.events import (
     MutesRequest,
     OpenRequest,
     PasswordRequest,
+    ProfileRequest,
     ReadRequest,
     Request,
     ResponseFrame,
@@ -277,6 +278,14 @@ class ChatRequests(OperatorRequests, RoomRequests):
         """Change some settings of the account, and return all; its other devices get a `SettingsChanged`."""
         return self._request(SettingsRequest(set=change)).settings or AccountSettings()
 
+    def profile(self, name: str) -> dict[str, str]:
+        """Return the profile of a user or a room: what it says of itself, by key, such as `homepage` or `pronouns`."""
+        return self._request(_profile_request(name)).profile or {}
+
+    def change_profile(self, name: str, changes: Mapping[str, str | None]) -> dict[str, str]:
+        """Set keys of the own profile, or of a room's, and remove those with None; return all of it."""
+        return self._request(_profile_request(name, dict(changes))).profile or {}
+
     def join(self, room: str, rules: Mapping[str, RuleValue] | None = None, key: str | None = None) -> ResponseFrame:
         """Join a room, also after each reconnection; the response has its `topic`, `members` and `rules`.
 
@@ -396,3 +405,7 @@ class ChatRequests(OperatorRequests, RoomRequests):
 
     def _fetch_users(self, request: UsersRequest | MembersRequest | BlocksRequest) -> list[UserInfo]:
         return fetch_all(self._request, request, lambda page: page.users or [], lambda user: user.account_name)
+
+
+def _profile_request(name: str, changes: dict[str, str | None] | None = None) -> ProfileRequest:
+    return ProfileRequest(room=name, set=changes) if is_room(name) else ProfileRequest(user=name, set=changes)

@@ -12,6 +12,7 @@ from gmessenger import log
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import SessionReplaced
+from gmessenger.chat.profile_service import ProfileService
 from gmessenger.chat.records import Account, RoomAccess, RoomRecord, Sanction
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_events import RoomEvent
@@ -28,6 +29,7 @@ class RoomChangeApplier:
     """Applies changes of rooms to memory and notifies the members. No method blocks.
 
     Args of the constructor:
+        profiles: what tells of a changed profile.
         accounts: all accounts by id.
         on_room_loaded: called for each room that was not known on this node before.
     """
@@ -38,6 +40,7 @@ class RoomChangeApplier:
         router: Router,
         delivery: DeliveryService,
         sanctions: SanctionRegistry,
+        profiles: ProfileService,
         accounts: Mapping[int, Account],
         on_room_loaded: Callable[[Room], None],
     ) -> None:
@@ -45,6 +48,7 @@ class RoomChangeApplier:
         self._router = router
         self._delivery = delivery
         self._sanctions = sanctions
+        self._profiles = profiles
         self._accounts = accounts
         self._on_room_loaded = on_room_loaded
 
@@ -135,6 +139,8 @@ class RoomChangeApplier:
         if stored.topic != room.topic:
             room.topic = stored.topic
             self._rooms.notify(room, RoomEvent("topic", room.name, by, topic=stored.topic), None)
+        if stored.profile != room.profile:
+            self._profiles.update_room(room, stored.profile)
         for id in room.members.keys() ^ stored.members.keys():
             if (account := self._accounts.get(id)) is not None:
                 self.update_member(room.key, account, stored.members.get(id), by)
@@ -326,6 +332,8 @@ class ChangeApplier:
         known.disabled = stored.disabled
         if stored.settings != known.settings:
             self._messenger.settings_service.update(known, stored.settings)
+        if stored.profile != known.profile:
+            self._messenger.profiles.update_account(known, stored.profile)
 
     def _handle_room(self, key: str, details: ChangeDetails) -> None:
         before = self._messenger.rooms.get(key)

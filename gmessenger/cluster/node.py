@@ -99,6 +99,7 @@ class ClusterNode:
             messenger.router,
             messenger.delivery,
             messenger.sanctions,
+            messenger.profiles,
             messenger.authenticator.accounts_by_id,
             presence_sync.add_remote_guests,
         )

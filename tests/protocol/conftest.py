@@ -45,6 +45,7 @@ SINGLE_NODE_TESTS = {
     "test_who_is_blocked_sees_a_guest_in_common_rooms_only": "each node knows the blocks of its own guests",
     "test_a_registration_succeeds_though_an_invitation_cannot_be_kept": "each node has a store",
     "test_invitations_of_guests_count_with_those_of_accounts": "each node counts the invitations of its own guests",
+    "test_a_guest_who_comes_back_keeps_its_profile": "each node knows the profiles of its own guests",
     "test_a_guest_who_has_left_is_in_nobodys_way": "each node knows how its own guests look",
     "test_a_guest_who_comes_back_is_still_in_the_way": "each node knows how its own guests look",
     "test_renamed_guests": "looks inside the one server",

@@ -20,6 +20,7 @@ REQUESTS: dict[str, Frame] = {
     "devices": {"after": "x"},
     "drop": {"device": "nowhere", "all": False},
     "settings": {"set": {"joins": "hidden", "highlights": ["deploy"], "notify": {"#dev": {"level": "none"}}}},
+    "profile": {"room": "#dev", "set": {"status": "on holiday", "homepage": None}},
     "msg": {"to": "dale", "message": "hello"},
     "ack": {"with": "dale", "seq": 1},
     "read": {"with": "dale", "seq": 1},

@@ -46,6 +46,8 @@ BOUNDS: dict[str, int] = {
     "with": NAME,
 }
 """Characters of a string, by the name of its field in every request."""
+OF_PROFILES = BOUNDS | {"set": 300}
+"""The same in requests about profiles."""
 BOUND_ELSEWHERE = {"message": "--max-text, in chat.sending", "id": "64 bytes, in wire.request_decoder"}
 OF_ADMINISTRATION: dict[str, int] = {
     "name": NAME,
@@ -104,7 +106,7 @@ def is_bounded(kind: Any) -> bool:
 @pytest.mark.parametrize(
     ("struct", "bounds"),
     [
-        *((request, BOUNDS) for request in REQUESTS.values()),
+        *((request, OF_PROFILES if tag == "profile" else BOUNDS) for tag, request in REQUESTS.items()),
         *((each.arguments_struct, OF_ADMINISTRATION) for each in ADMIN_METHODS.values()),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -121,6 +123,7 @@ def test_every_field_has_a_row_in_the_table_of_bounds(struct: Any, bounds: dict[
 NESTED: dict[tuple[str, str], Callable[[Any], dict[str, Any]]] = {
     ("join", "rules"): lambda value: {"rules": {value if isinstance(value, str) else "most": value}},
     ("rule", "set"): lambda value: {"set": {value if isinstance(value, str) else "most": value}},
+    ("profile", "set"): lambda value: {"set": {value: value}},
     ("settings", "notify"): lambda value: {"set": {"notify": {value: {"level": "none"}}}},
     ("settings", "until"): lambda value: {"set": {"notify": {"dale": {"level": "none", "until": value}}}},
     ("settings", "highlights"): lambda value: {"set": {"highlights": [value]}},

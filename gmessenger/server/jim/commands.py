@@ -79,6 +79,12 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
     events.SettingsRequest: _change(
         lambda native, session, request: native.messenger.settings_service.settings(session, request.set), cost=2
     ),
+    events.ProfileRequest: _change(
+        lambda native, session, request: native.messenger.profiles.profile(
+            session, request.user, request.room, request.set
+        ),
+        cost=3,
+    ),
     events.MessageRequest: Command(
         lambda native, _, request: native.send_message(request),
         cost=0,

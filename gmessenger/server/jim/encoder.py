@@ -15,6 +15,7 @@ from gmessenger.chat.outbox import (
     MessageBatch,
     Outbound,
     PresenceUpdate,
+    ProfileUpdate,
     ReadReceipt,
     ServerMoving,
     SessionClosed,
@@ -91,6 +92,12 @@ def _encode_presence(change: PresenceUpdate) -> Encodable:
     return (change.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(change, pre_encode(events.PresenceEvent(user)))
 
 
+def _profile_event(update: ProfileUpdate) -> events.ProfileEvent:
+    if update.name[:1] == ROOM_PREFIX:
+        return events.ProfileEvent(update.changes, room=update.name)
+    return events.ProfileEvent(update.changes, user=UserInfo(update.name))
+
+
 def _encode_renamed(renamed: UserRenamed) -> Encodable:
     """Return the frames that a guest has left each room by its former name, and has joined it by its new one."""
     encoded = (renamed.encoded or NOT_ENCODED).get(CACHE_KEY)
@@ -151,6 +158,7 @@ ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable | None]]] = {
     InvitationEvent: lambda invitation: events.InvitedEvent(invitation.room, invitation.by),
     PresenceUpdate: _encode_presence,
     SettingsUpdate: lambda update: events.SettingsEvent(update.settings),
+    ProfileUpdate: _profile_event,
     CatchUpDone: lambda _: events.SyncedEvent(),
     LivenessProbe: lambda _: events.ProbeEvent(),
     ServerMoving: lambda moving: events.MovingEvent(moving.retry_after),

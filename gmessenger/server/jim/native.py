@@ -241,6 +241,8 @@ class NativeHandler(ConnectionHandler):
         if current is not None:
             if fold(request.user.account_name) != current.key:
                 raise AlreadyLoggedIn
+            if request.profiles:
+                self.messenger.profiles.tell_changes(current)
             current.outbox.push(self._login_response(current, request.id or None))
             return
         writer, user = self.connection.writer, request.user
@@ -253,6 +255,8 @@ class NativeHandler(ConnectionHandler):
         outbox = self.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
         session, left_over = self.log_in(login, outbox)
         self.set_session(session, login)
+        if request.profiles:
+            self.messenger.profiles.tell_changes(session)
         writer.set_source(self.encode_pending)
         outbox.push(self._login_response(session, request.id or None))
         # An account's session whose delivery was not started is never sent live messages.

@@ -136,6 +136,14 @@ class SettingsEvent(Struct, tag_field="action", tag="settings"):
     settings: AccountSettings
 
 
+class ProfileEvent(Struct, tag_field="action", tag="profile", omit_defaults=True):
+    """Of `user` or `room`: `changes` has the keys that differ now."""
+
+    changes: dict[str, str | None] = field(name="set")
+    user: UserInfo | None = None
+    room: str | None = None
+
+
 class SyncedEvent(Struct, tag_field="action", tag="synced"):
     pass
 
@@ -172,6 +180,7 @@ PushEvent: TypeAlias = (
     | CloseEvent
     | OpenEvent
     | SettingsEvent
+    | ProfileEvent
     | SyncedEvent
     | MovingEvent
     | ProbeEvent

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from gmessenger import field_types as fields
 from gmessenger.account_settings import SettingsChange
 from gmessenger.field_types import Number, Seconds
+from gmessenger.profiles import ProfileChanges
 from gmessenger.room_roles import RoomRole
 
 
@@ -33,6 +34,7 @@ class PresenceRequest(Request, tag="presence", kw_only=True):
     jim: Number = 2
     session: fields.Token | None = None
     receive: bool = True
+    profiles: bool = False
 
 
 class MessageRequest(Request, tag="msg", kw_only=True, gc=False):
@@ -85,6 +87,12 @@ class DropRequest(Request, tag="drop", kw_only=True):
 
 class SettingsRequest(Request, tag="settings", kw_only=True):
     set: SettingsChange | None = None
+
+
+class ProfileRequest(Request, tag="profile", kw_only=True):
+    user: fields.Name | None = None
+    room: fields.Name | None = None
+    set: ProfileChanges | None = None
 
 
 class AckRequest(Request, tag="ack", kw_only=True):
@@ -313,6 +321,7 @@ NativeRequest: TypeAlias = (
     | DevicesRequest
     | DropRequest
     | SettingsRequest
+    | ProfileRequest
     | MessageRequest
     | AckRequest
     | ReadRequest

@@ -62,3 +62,4 @@ class ResponseFrame(Struct, omit_defaults=True):
     token: str | None = None
     url: str | None = None
     settings: AccountSettings | None = None
+    profile: dict[str, str] | None = None
