@@ -12,6 +12,7 @@ from gmessenger.constants import ONLINE
 from gmessenger.errors import AlreadyLoggedIn, Muted, WireError
 from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.profile_views import show_profiles
 from gmessenger.server.irc.registration import DEFAULT_DEVICE, begin_delivery, open_session
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.welcome import say_logged_in, say_visible_host, show_rooms
@@ -132,6 +133,7 @@ def take_over(
             handler.messenger.set_status(session, guest.status, guest.note, is_unattended=guest.is_unattended)
     say_visible_host(handler)
     show_rooms(handler)
+    show_profiles(handler)
     begin_delivery(handler, session)
 
 

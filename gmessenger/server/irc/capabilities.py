@@ -38,6 +38,7 @@ class Capability(IntFlag):
     ACCOUNT_REGISTRATION = 1 << 24
     SEARCH = 1 << 25
     SELF_MESSAGE = 1 << 26
+    METADATA = 1 << 27
 
 
 FLAGS: Final[dict[str, Capability]] = {
@@ -50,6 +51,7 @@ FLAGS: Final[dict[str, Capability]] = {
     "draft/account-registration": Capability.ACCOUNT_REGISTRATION,
     "draft/chathistory": Capability.CHATHISTORY,
     "draft/message-redaction": Capability.REDACTION,
+    "draft/metadata-3": Capability.METADATA,
     "draft/multiline": Capability.MULTILINE,
     "draft/pre-away": Capability.PRE_AWAY,
     "draft/read-marker": Capability.READ_MARKER,

@@ -11,6 +11,7 @@ from gmessenger.server.irc import (
     accounts,
     history,
     message_commands,
+    metadata,
     monitor,
     multiline,
     operators,
@@ -187,6 +188,13 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "LUSERS": CommandRow(queries.lusers, help="says how many users there are"),
     "MARKREAD": CommandRow(
         read_marks.mark_read, usage="<target> [timestamp=<time>]", help="says up to where you have read"
+    ),
+    "METADATA": CommandRow(
+        metadata.metadata,
+        2,
+        before=metadata.handle_early,
+        usage="<nick or #room>|* GET|LIST|SET|CLEAR|SUB|UNSUB|SUBS|SYNC [<parameters>]",
+        help="shows or changes what users and rooms say of themselves",
     ),
     "MODE": CommandRow(_mode, 1, usage="<nick or #room> [<modes>]", help="shows or changes modes"),
     "MONITOR": CommandRow(

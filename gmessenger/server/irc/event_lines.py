@@ -9,6 +9,7 @@ from gmessenger.chat.outbox import (
     DeliveryReceipt,
     LivenessProbe,
     PresenceUpdate,
+    ProfileUpdate,
     ServerMoving,
     SessionClosed,
     SessionReplaced,
@@ -30,6 +31,11 @@ from gmessenger.server.irc.modes import (
     shown_role,
     split_changes,
 )
+from gmessenger.server.irc.profile_views import (
+    offer_sync,
+    subscribed_changes,
+    user_values,
+)
 from gmessenger.server.irc.read_marks import known_marks
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.room_views import join_replies, member_replies
@@ -42,11 +48,11 @@ def _joined(handler: IrcHandler, event: RoomEvent) -> Lines:
     room = handler.messenger.rooms.get(fold(event.room))
     lines = join_replies(handler, event.room, event.name)
     if fold(event.name) == handler.key and room is not None:  # on another device
-        return lines + known_marks(handler, event.room) + member_replies(handler, room)
+        return lines + known_marks(handler, event.room) + member_replies(handler, room) + offer_sync(handler, room.name)
     status = handler.messenger.presence.status(fold(event.name))
     if Capability.AWAY_NOTIFY in handler.capabilities and status.status not in (ONLINE, OFFLINE):
         lines.append(handler.network.away_line(event.name, status))
-    return lines
+    return [*lines, *user_values(handler, fold(event.name), event.name)]
 
 
 def _left(handler: IrcHandler, event: RoomEvent) -> Lines:
@@ -200,6 +206,7 @@ EVENT_LINES: Final[dict[type, Callable[[IrcHandler, Any], Lines]]] = {
     ServerMoving: _moving,
     SessionReplaced: _replaced,
     SessionClosed: _closed,
+    ProfileUpdate: subscribed_changes,
     DeliveryReceipt: _nothing,
     SettingsUpdate: _nothing,
 }

@@ -60,6 +60,7 @@ class RegistrationState(Struct):
     """What has come before 001. `is_negotiating`: `CAP END` is waited for.
 
     `password`: of PASS. `sasl`: what came of a SASL exchange, None while there is none. `nick`: that of NICK.
+    `profile`: what is to be set in the user's profile.
     """
 
     is_negotiating: bool = False
@@ -70,6 +71,7 @@ class RegistrationState(Struct):
     failures: int = 0
     away: str | None = None
     version: int = 301
+    profile: dict[str, str] = {}
 
 
 class IrcHandler(ProtocolHandler):
@@ -99,6 +101,7 @@ class IrcHandler(ProtocolHandler):
         "registration",
         "sent",
         "start_output",
+        "subscribed_keys",
     )
 
     def __init__(self, connection: Connection, network: IrcNetwork) -> None:
@@ -123,6 +126,8 @@ class IrcHandler(ProtocolHandler):
         """Whose end was told last: a guest leaves all rooms at once."""
         self.monitored: dict[str, str] = {}
         """Names of which it wants to know whether they are online, by folded name."""
+        self.subscribed_keys: dict[str, None] = {}
+        """Keys of profiles of whose changes it wants to be told, in the order in which it has asked for them."""
         self.read_marks: LruMap[str, float] = LruMap(MAX_OWN_READ_MARKS)
         """Read marks that are kept by the connection only, in Unix seconds, by folded target."""
         self.multiline = MultilineReceiver()
@@ -283,6 +288,16 @@ class IrcHandler(ProtocolHandler):
             self.session.hears_itself = Capability.ECHO_MESSAGE in self.capabilities
             self.session.writes_to_itself = self.session.accepts_signals = True
             self.session.wants_status_at_once = Capability.AWAY_NOTIFY in self.capabilities
+            self.follow_profiles()
+
+    def follow_profiles(self) -> None:
+        """Have the session told of changed profiles, if it has subscribed to keys, and no more if it has not."""
+        if self.session is None:
+            return
+        if self.subscribed_keys and Capability.METADATA in self.capabilities:
+            self.messenger.profiles.tell_changes(self.session, self.monitored.__contains__)
+        else:
+            self.messenger.profiles.stop_telling(self.session)
 
     # -- the end
 
@@ -320,4 +335,5 @@ class IrcHandler(ProtocolHandler):
             for key in self.monitored:
                 self.network.clients.unmonitor(self, key)
             self.session.on_change_made = None
+            self.messenger.profiles.stop_telling(self.session)
             self.session.outbox.close()

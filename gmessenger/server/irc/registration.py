@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from gevent.event import Event
@@ -22,9 +23,11 @@ from gmessenger.errors import (
 )
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
+from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import MAX_REALNAME
 from gmessenger.server.irc.own_user import set_away
+from gmessenger.server.irc.profile_views import show_profiles
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import make_user
 from gmessenger.server.irc.welcome import greet, say_visible_host, show_rooms
@@ -315,7 +318,21 @@ def _begin(handler: IrcHandler, session: Session) -> None:
         if session.must_change_password:
             handler.add(handler.notice("Your password is valid once: /msg NickServ SET PASSWORD <old> <new>"))
         show_rooms(handler)
+    _set_profile(handler, session)
+    show_profiles(handler)
     begin_delivery(handler, session)
+
+
+def _set_profile(handler: IrcHandler, session: Session) -> None:
+    """Set what the client has said of its user before the welcome. Blocks on the store."""
+    changes = handler.registration.profile
+    if not changes or session.must_change_password:
+        return
+    set_profile = partial(handler.messenger.profiles.of_user, session, session.name, changes)
+    try:
+        handler.messenger.change_runner.run(set_profile, lambda result: None)
+    except WireError as error:
+        handler.add(command_refusal(handler, "METADATA", handler.nick, error))
 
 
 def begin_delivery(handler: IrcHandler, session: Session) -> None:

@@ -16,6 +16,7 @@ from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, fold
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler
 from gmessenger.server.irc.network import MAX_TARGETS
+from gmessenger.server.irc.profile_views import sync_joined
 from gmessenger.server.irc.read_marks import marks_on_join
 from gmessenger.server.irc.replies import FLUSH_SIZE, Reply
 from gmessenger.server.irc.room_views import is_visible, join_replies, show_members, topic_replies
@@ -140,6 +141,7 @@ def _join(handler: IrcHandler, name: str, key: str | None) -> None:
     room = messenger.rooms.get(fold(name))
     if room is not None and room.has_member(session):
         show_members(handler, room)
+        sync_joined(handler, room)
 
 
 def show_joined(handler: IrcHandler, name: str, marks: Sequence[Reply] = ()) -> None:

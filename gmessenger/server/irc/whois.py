@@ -8,6 +8,7 @@ from typing import Final
 from gmessenger.constants import OFFLINE
 from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.profile_views import whois_values
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.user_views import (
     UserView,
@@ -95,6 +96,7 @@ def _describe(handler: IrcHandler, user: UserView) -> Iterator[Reply]:
         yield handler.numeric(RPL_WHOISIDLE, name, str(idle), str(_signed_on(handler, user)))
     if _is_encrypted(handler, user):
         yield handler.numeric(RPL_WHOISSECURE, name)
+    yield from whois_values(handler, user.key, name)
 
 
 def addresses(handler: IrcHandler, user: UserView) -> list[str]:

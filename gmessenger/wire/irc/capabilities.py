@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from gmessenger.profiles import MAX_PROFILE_KEYS, MAX_PROFILE_VALUE
 from gmessenger.wire.irc.text import pack_words
 
 VALUES_VERSION: Final = 302
@@ -15,6 +16,8 @@ MAX_VERSION_DIGITS: Final = 9
 MAX_MULTILINE_BYTES: Final = 16_384
 """Bytes of the text of a batch of several lines."""
 MAX_MULTILINE_LINES: Final = 100
+MAX_SUBSCRIPTIONS: Final = 50
+"""Keys of profiles of whose changes one client may be told."""
 
 
 class CapabilityEntry(Struct, frozen=True):
@@ -46,6 +49,12 @@ CAPABILITIES: Final = {
         CapabilityEntry("draft/account-registration"),
         CapabilityEntry("draft/chathistory"),
         CapabilityEntry("draft/message-redaction", implies=frozenset({"message-tags"})),
+        CapabilityEntry(
+            "draft/metadata-3",
+            f"before-connect,max-subs={MAX_SUBSCRIPTIONS},max-keys={MAX_PROFILE_KEYS},"
+            f"max-value-bytes={MAX_PROFILE_VALUE}",
+            frozenset({"batch", "standard-replies"}),
+        ),
         CapabilityEntry(
             "draft/multiline",
             f"max-bytes={MAX_MULTILINE_BYTES},max-lines={MAX_MULTILINE_LINES}",
