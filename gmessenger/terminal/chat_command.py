@@ -136,6 +136,18 @@ def run_notify(handlers: CommandHandlers, arguments: str) -> None:
     return handlers.notify(name, level, minutes)
 
 
+def run_profile(handlers: CommandHandlers, arguments: str) -> None:
+    first, _space, rest = arguments.strip().partition(" ")
+    if "=" in first:
+        name, assignment = "", arguments.strip()
+    else:
+        name, assignment = first, rest.strip()
+    key, sign, value = assignment.partition("=")
+    if assignment and not (sign and key.strip()):
+        return handlers.refuse(_("write it as in /profile pronouns=she/her, or /profile #ROOM homepage=URL"))
+    return handlers.profile(name, key.strip(), value.strip())
+
+
 def run_close(handlers: CommandHandlers, room: str) -> None:
     """Close the named room; without a name, hide the conversation.
 

@@ -148,6 +148,16 @@ class CommandHandlers(AttentionHandlers, FileHandlers, RoomHandlers, HookHandler
         self._show_result(lambda: format_accounts.whois(self._client.whois(name)))
 
     @traced()
+    def profile(self, name: str, key: str, value: str) -> None:
+        """Show the profile of a user or a room, the own one without a name; set a key first, or remove it."""
+        name = name or self._client.name
+        self._show_result(lambda: self._profile(name, {key: value or None} if key else {}))
+
+    def _profile(self, name: str, changes: dict[str, str | None]) -> str:
+        profile = self._client.change_profile(name, changes) if changes else self._client.profile(name)
+        return format_accounts.profile(name, profile)
+
+    @traced()
     def status(self, status: str) -> None:
         """Set the user's status; show it if `status` is empty."""
         self._show_result(lambda: self._set_status(status) if status else self._own_status())

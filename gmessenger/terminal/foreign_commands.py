@@ -45,7 +45,7 @@ SHOW_HELP: Final = N_("All commands are in /help.")
 ANSWERS: Final = (
     (CHANGE_NAME, "nick nickname name rename setname handle"),
     (LIST_ROOMS_OR_USERS, "ls channels chans groups dir"),
-    (LIST_USERS, "who whowas ison online contacts friends roster profile finger info seen"),
+    (LIST_USERS, "who whowas ison online contacts friends roster finger info seen"),
     (JOIN_ROOM, "channel chan room enter subscribe"),
     (MAKE_ROOM, "create new newroom"),
     (SEND_MESSAGE, "whisper tell dm pm m t send say notice r chat privmsg wall"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gmessenger.client import OwnDevice, UserDetails
 from gmessenger.sanitize import sanitize
@@ -24,6 +24,14 @@ def _format_device(info: OwnDevice) -> str:
     if info.is_here:
         return _("{name} (connected now)", name=name)
     return _("{name} (used last: {time})", name=name, time=format_time(info.used))
+
+
+def profile(name: str, values: Mapping[str, str]) -> str:
+    """Format the profile of a user or a room, a key on each line."""
+    if not values:
+        return as_notice(_("the profile of {name} is empty", name=sanitize(name)))
+    head = as_notice(_("the profile of {name}:", name=sanitize(name)))
+    return "\n".join([head, *(f"   {sanitize(key)}: {sanitize(values[key])}" for key in sorted(values))])
 
 
 def whois(user: UserDetails) -> str:

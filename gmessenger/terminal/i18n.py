@@ -112,6 +112,8 @@ SERVER_TEXTS: Final = (
     N_("You can be a member of at most {count} rooms."),
     N_("A name has at most {count} characters."),
     N_("A highlight is 1 to {count} printable characters."),
+    N_("A key of a profile is 1 to {count} of a-z, 0-9, '_', '.', '/' and '-'."),
+    N_("A value of a profile is one line of 1 to {count} bytes."),
     N_("The name {name} is reserved."),
     N_("The name {name} looks too much like {other}, which is taken."),
     N_("A message has at most {count} characters."),

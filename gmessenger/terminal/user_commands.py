@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gmessenger.terminal.chat_command import ChatCommand, run_export, run_forget, run_notify
+from gmessenger.terminal.chat_command import ChatCommand, run_export, run_forget, run_notify, run_profile
 
 USER_COMMANDS: Final = (
     ChatCommand((), ("/users",), "", "list the users who are online", lambda handlers, _: handlers.users()),
@@ -14,6 +14,14 @@ USER_COMMANDS: Final = (
         "NAME",
         "show the status of a user, since when, and the rooms you share",
         lambda handlers, name: handlers.whois(name),
+    ),
+    ChatCommand(
+        (),
+        ("/profile",),
+        "[NAME] [KEY=VALUE]",
+        "show what you or others say of yourselves; set a key of your own profile or of your room's, as in /profile "
+        "pronouns=she/her or /profile #dev homepage=https://example.org; KEY= removes it",
+        run_profile,
     ),
     ChatCommand(
         (),

@@ -133,3 +133,26 @@ def test_what_is_known_of_a_user(session: tuple[PtyClient, ClientConnection]) ->
         peer.expect("whois"), 200, user={"account_name": "guest", "status": "offline"}, account=False, rooms=[]
     )
     hank.wait_for(r"-- guest, a guest: offline\r\n")
+
+
+def test_profiles_are_shown_and_changed(session: tuple[PtyClient, ClientConnection]) -> None:
+    hank, peer = session
+    for line, request, profile, shown in (
+        ("/profile", {"user": "hank"}, {}, "-- the profile of hank is empty"),
+        (
+            "/profile Dale",
+            {"user": "Dale"},
+            {"url": "x\x1b[31m", "city": "Arlen"},
+            r"of Dale:\r\n   city: Arlen\r\n   url: x",
+        ),
+        ("/profile city=Arlen, Texas", {"user": "hank", "set": {"city": "Arlen, Texas"}}, {}, "of hank is empty"),
+        ("/profile #dev city=", {"room": "#dev", "set": {"city": None}}, {}, "of #dev is empty"),
+    ):
+        hank.type_line(line)
+        asked = peer.expect("profile")
+        assert asked.items() >= request.items() and asked.keys() == {"action", "id", *request}
+        peer.respond(asked, 200, name="x", profile=profile)
+        hank.wait_for(shown)
+    hank.type_line("/profile dale Arlen")
+    hank.wait_for("write it as in /profile")
+    assert "\x1b[31m" not in hank.seen

@@ -256,7 +256,10 @@ def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
     files = [file for file in (PACKAGE / "chat").glob("*.py") if file.stem not in {"tracer", "admin"}]
     calls = [
         node
-        for file in [*files, PACKAGE / "account_settings.py", PACKAGE / "field_types.py", PACKAGE / "names.py"]
+        for file in [
+            *files,
+            *(PACKAGE / f"{name}.py" for name in ("account_settings", "field_types", "names", "profiles")),
+        ]
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Call)
     ]
