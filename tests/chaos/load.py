@@ -24,13 +24,29 @@ def targets_of(name: str, names: Sequence[str] = NAMES) -> list[str]:
     return others + [room for room, clients in ROOMS.items() if name in clients]
 
 
-class ClientGroup:
+class GreenletGroup:
+    """Clients that run in greenlets of their own, which end with the context."""
+
+    def __init__(self) -> None:
+        self._greenlets: list[Greenlet[..., None]] = []
+
+    def __exit__(self, *_: object) -> None:
+        gevent.killall(self._greenlets)
+
+    def check_failures(self) -> None:
+        """Raise if a client has failed."""
+        for greenlet in self._greenlets:
+            if greenlet.ready():
+                greenlet.get()
+
+
+class ClientGroup(GreenletGroup):
     """Clients of all NAMES, which are dealt to the addresses of a server. They send while the context is active."""
 
     def __init__(self, *addresses: Address, names: Sequence[str] = NAMES, **options: Any) -> None:
+        super().__init__()
         self.log = DeliveryLog()
         self.clients: list[ResendingClient] = []
-        self._greenlets: list[Greenlet[..., None]] = []
         for name, address in zip(names, itertools.cycle(addresses), strict=False):
             self._add(ResendingClient(name, address, self.log, targets_of(name, names), **options))
 
@@ -42,15 +58,6 @@ class ClientGroup:
     def __enter__(self) -> ClientGroup:
         self._greenlets = [gevent.spawn(client.run) for client in self.clients]
         return self
-
-    def __exit__(self, *_: Any) -> None:
-        gevent.killall(self._greenlets)
-
-    def check_failures(self) -> None:
-        """Raise if a client has failed."""
-        for greenlet in self._greenlets:
-            if greenlet.ready():
-                greenlet.get()
 
     def finish(self) -> None:
         """Stop sending; wait until everything is answered and received."""

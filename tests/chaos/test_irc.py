@@ -15,7 +15,7 @@ import gevent
 from gmessenger.server.irc.acknowledgements import ACKNOWLEDGE_AFTER
 from tests.chaos.checker import DeliveryLog, RunStats
 from tests.chaos.irc_members import CAPABILITIES, IrcLog, IrcMember
-from tests.chaos.load import NAMES, targets_of
+from tests.chaos.load import NAMES, GreenletGroup, targets_of
 from tests.chaos.process import RestartableServer
 from tests.chaos.resending_client import ResendingClient
 from tests.chaos.scale import IS_LONG, SCALE, SEED
@@ -33,10 +33,11 @@ PAUSE: Final = 0.02
 """Seconds between an answer and the next message of a native member."""
 
 
-class MixedGroup:
+class MixedGroup(GreenletGroup):
     """Accounts that talk with each other, every other by IRC."""
 
     def __init__(self, server: Any, irc_port: int) -> None:
+        super().__init__()
         self.native_log, self.irc_log = DeliveryLog(), IrcLog()
         self.native = [
             ResendingClient(name, server, self.native_log, targets_of(name), window=4, pause=PAUSE, amending=0.0)
@@ -51,15 +52,6 @@ class MixedGroup:
 
     def __enter__(self) -> MixedGroup:
         return self
-
-    def __exit__(self, *_: object) -> None:
-        gevent.killall(self._greenlets)
-
-    def check_failures(self) -> None:
-        """Raise if a client has failed."""
-        for greenlet in self._greenlets:
-            if greenlet.ready():
-                greenlet.get()
 
     def finish(self) -> None:
         """Stop writing; return when everything is acknowledged, or lost with its connection."""
