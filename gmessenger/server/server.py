@@ -462,7 +462,7 @@ class Server:
         self.endpoints.stop_web()
         for connection in list(self.acceptor.connections):
             if connection.protocol.user_name is None:
-                connection.close_gracefully("the server stops")
+                connection.turn_away("the server stops")
         self.acceptor.pool.join(timeout)
         undelivered = sum(connection.protocol.pending_frames for connection in self.acceptor.connections)
         self.acceptor.pool.kill(timeout=KILL_TIMEOUT)

@@ -111,6 +111,25 @@ def test_who_says_too_much_before_the_registration_is_disconnected(irc: IrcServe
     assert client.read_to_end()[-1].command == "ERROR"
 
 
+def test_who_does_not_register_in_time_is_told(start_irc: Callable[..., IrcServer]) -> None:
+    client = start_irc(login_timeout=0.2).connect()
+    client.send("CAP LS 302")
+    (end,) = [line for line in client.read_to_end() if line.command != "CAP"]
+    assert (end.command, end.params) == ("ERROR", ["Closing link: did not log in"])
+
+
+def test_the_stop_of_the_server_is_told_to_all(irc: IrcServer) -> None:
+    irc.register("hank", PASSWORD)
+    registered, early, half = irc.log_in("dale"), irc.connect(), irc.connect()
+    assert early.ask("NICK bill") == []
+    half.send("CAP REQ sasl", "AUTHENTICATE PLAIN", f"AUTHENTICATE {plain('hank', PASSWORD)}")
+    half.expect("903")
+    irc.running.stop()
+    for client, reason in ((registered, "restarts"), (early, "stops"), (half, "stops")):
+        *_, end = client.read_to_end()
+        assert (end.command, end.params) == ("ERROR", [f"Closing link: the server {reason}"])
+
+
 def test_a_web_page_cannot_speak_irc(irc: IrcServer) -> None:
     client = irc.connect()
     client.send("POST / HTTP/1.1", "Host: x", "", "NICK hank", "USER hank 0 * :x")

@@ -27,7 +27,7 @@ from gmessenger.server.irc.handler import IrcHandler, IrcMessage
 from gmessenger.server.irc.messages import MessageFormatter
 from gmessenger.server.irc.playback import Playback
 from gmessenger.server.irc.read_marks import ReadReceiptReader
-from gmessenger.server.irc.replies import Reply, ReplyBuffer
+from gmessenger.server.irc.replies import Reply, ReplyBuffer, closing_link
 from gmessenger.server.irc.response_groups import answer_in_group
 from gmessenger.server.irc.user_views import HEARS_OPERATORS
 
@@ -172,9 +172,10 @@ class OutboxEncoder:
         return _join(self.playback.skip(event))
 
     def end_stream(self, event: EndOfStream) -> bytes:
-        """Close the connection behind what is written."""
-        self._handler.connection.close_gracefully("left")
-        return b""
+        """Close the connection behind what is written, and say why if that was not said."""
+        handler = self._handler
+        handler.connection.close_gracefully("left")
+        return closing_link(handler.farewell).encode() if handler.farewell and not handler.is_closing else b""
 
     def _answer(self, sent: IrcMessage | None, lines: list[Reply]) -> bytes:
         """Return lines as the answer to what was sent, with its label, or in the batch that has it."""

@@ -174,14 +174,13 @@ def _presence(handler: IrcHandler, event: PresenceUpdate) -> Lines:
 
 
 def _moving(handler: IrcHandler, event: ServerMoving) -> Lines:
+    handler.farewell = "the server restarts"
     return [handler.notice(f"The server restarts; come back in {event.retry_after:.0f} seconds")]
 
 
 def _replaced(handler: IrcHandler, event: SessionReplaced) -> Lines:
-    return [
-        handler.notice("This device has logged in elsewhere; do not reconnect"),
-        Reply("", "ERROR", (f"Closing link: {LoggedInElsewhere()}",), is_text=True),
-    ]
+    handler.farewell = str(LoggedInElsewhere())
+    return [handler.notice("This device has logged in elsewhere; do not reconnect")]
 
 
 def _closed(handler: IrcHandler, event: SessionClosed) -> Lines:
@@ -190,7 +189,8 @@ def _closed(handler: IrcHandler, event: SessionClosed) -> Lines:
         lines.append(Reply(handler.network.server_name, "KILL", (handler.nick, str(event.error)), is_text=True))
     elif isinstance(event.error, Banned):
         lines.append(Reply(handler.network.server_name, "465", (handler.nick, str(event.error)), is_text=True))
-    return [*lines, Reply("", "ERROR", (f"Closing link: {event.error}",), is_text=True)]
+    handler.farewell = str(event.error)
+    return lines
 
 
 def _nothing(handler: IrcHandler, event: Any) -> Lines:

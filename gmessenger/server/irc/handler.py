@@ -18,7 +18,7 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.multiline_batches import MultilineReceiver
 from gmessenger.server.irc.network import IrcNetwork
-from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, fit_params
+from gmessenger.server.irc.replies import UNKNOWN_NICK, Reply, ReplyBuffer, closing_link, fit_params
 from gmessenger.server.irc.users import Card
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.protocol.handler import ProtocolHandler
@@ -89,6 +89,7 @@ class IrcHandler(ProtocolHandler):
         "capabilities",
         "card",
         "caught_up",
+        "farewell",
         "is_registered",
         "is_writing_outbox",
         "last_quit",
@@ -122,6 +123,8 @@ class IrcHandler(ProtocolHandler):
         """Whether what waits in the session's outbox is written: from the end of the greeting on."""
         self.buffer = ReplyBuffer(network.server_name, None, "")
         self.sent: dict[str, IrcMessage] = {}
+        self.farewell = ""
+        """Why the server is about to end the session: told at the end of what is written."""
         self.last_quit = ""
         """Whose end was told last: a guest leaves all rooms at once."""
         self.monitored: dict[str, str] = {}
@@ -312,7 +315,7 @@ class IrcHandler(ProtocolHandler):
         """
         self.is_closing = True
         self.note_registered()
-        self.write(Reply("", "ERROR", (f"Closing link: {message or reason}",), is_text=True).encode())
+        self.write(closing_link(message or reason).encode())
         if self.session is None or not self.is_registered:
             self.connection.close_gracefully(reason)
             return

@@ -155,6 +155,11 @@ class IrcProtocol:
         if not (self._handler.is_closing or self._connection.is_closing):  # nothing can be written after the close
             self._handler.close_gracefully("left")
 
+    def turn_away(self, reason: str) -> None:
+        """Close a connection before 001, with ERROR."""
+        if not self._connection.is_closing:
+            self._handler.close_gracefully(reason)
+
     def end_session(self, reason: str) -> None:
         """End the session and free its name."""
         self._handler.log_out(reason)

@@ -136,6 +136,11 @@ def _size(params: Sequence[str]) -> int:
     return len(" ".join(params).encode()) + 1
 
 
+def closing_link(reason: str) -> Reply:
+    """Return the last line to a client: why its connection is closed."""
+    return Reply("", "ERROR", (f"Closing link: {reason}",), is_text=True)
+
+
 def encode_refusal(error: WireError) -> bytes:
     """Return the line for a client that is turned away before it has said anything."""
-    return format_line("", "ERROR", (f"Closing link: {error}",), trailing=True)
+    return closing_link(str(error)).encode()

@@ -111,6 +111,10 @@ class JimProtocol:
         if self._handler is not None and not self._handler.is_closing:
             self._handler.close_gracefully("left")
 
+    def turn_away(self, reason: str) -> None:
+        """Close the connection without a word: JIM has no frame for that."""
+        self._connection.close_gracefully(reason)
+
     def connection_closed(self) -> None:
         if self._handler is not None:
             self._handler.connection_closed()

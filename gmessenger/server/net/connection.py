@@ -59,6 +59,9 @@ class ConnectionProtocol(Protocol):
     def eof_received(self) -> None:
         """Answer what the client has requested, then close: it sends nothing more, but may still read."""
 
+    def turn_away(self, reason: str) -> None:
+        """Close the connection before a login, and tell the client why. Called from any greenlet. Never blocks."""
+
     def end_session(self, reason: str) -> None:
         """End the session and free its name; what is queued may still be written. Called from any greenlet."""
 
@@ -175,6 +178,13 @@ class Connection:
             self.protocol.end_session(reason)
             self.writer.call_when_drained(self._shutdown_write)
 
+    def turn_away(self, reason: str) -> None:
+        """Close gracefully before a login: the client is told why, if it can read that already. Never blocks."""
+        if self._is_waiting or self._is_handling:
+            self.protocol.turn_away(reason)
+        else:  # in its handshake
+            self.close_gracefully(reason)
+
     def abort(self, reason: str) -> None:
         """Close at once; what is not written is lost. Called from any greenlet."""
         self._close_reason = self._close_reason or reason
@@ -200,7 +210,7 @@ class Connection:
                 self.abort("did not close")
         elif self.protocol.user_name is None:
             if now - self._opened_at > options.login_timeout:
-                self.close_gracefully("did not log in")
+                self.turn_away("did not log in")
         elif self._is_handling or self.writer.is_blocked:
             pass  # the server is not reading, or the client is still reading what was written before
         elif now - self._received_at > min(options.probe_after, self._transport.max_idle):
