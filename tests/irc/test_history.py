@@ -246,10 +246,12 @@ def test_a_search_that_is_none(irc: IrcServer, attributes: str) -> None:
     assert (line.command, line.params[:2]) == ("FAIL", ["SEARCH", "INVALID_PARAMS"])
 
 
-def test_a_guest_finds_nothing(irc: IrcServer) -> None:
+@pytest.mark.parametrize("attributes", ["text=green", "text=green;in=#den", "text=green;in=dale"])
+def test_a_guest_is_told_that_only_accounts_search(irc: IrcServer, attributes: str) -> None:
     hank = irc.log_in("hank", *SEARCH_CAPS)
-    (line,) = hank.ask("SEARCH text=green")
-    assert line.command == "FAIL"
+    hank.ask("JOIN #den")
+    (line,) = hank.ask(f"SEARCH {attributes}")
+    assert (line.command, line.params[:2]) == ("FAIL", ["SEARCH", "ACCOUNT_REQUIRED"])
 
 
 def test_a_long_history_is_complete(start_irc: Callable[..., IrcServer]) -> None:

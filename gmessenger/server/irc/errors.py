@@ -120,6 +120,8 @@ OF_HISTORY: Final = dict.fromkeys(
     ("not_member", "no_such_room", "never_seen", "not_here", "accounts_only", "bad_name"), INVALID_TARGET
 )
 """Codes of standard replies about conversations that cannot be read."""
+OF_SEARCHES: Final = OF_HISTORY | {"accounts_only": "ACCOUNT_REQUIRED"}
+"""The same of searches, of which there are none for guests."""
 OF_REDACTIONS: Final = {
     **dict.fromkeys(("not_member", "no_such_room", "never_seen", "not_here", "room_closed"), INVALID_TARGET),
     **dict.fromkeys(("not_yours", "too_late", "forbidden", "muted", "accounts_only"), "REDACT_FORBIDDEN"),

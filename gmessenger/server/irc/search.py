@@ -8,7 +8,7 @@ from gmessenger.chat.records import StoredMessage
 from gmessenger.constants import MAX_HISTORY_PAGE
 from gmessenger.errors import WireError
 from gmessenger.names import fold
-from gmessenger.server.irc.errors import OF_HISTORY
+from gmessenger.server.irc.errors import OF_SEARCHES
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.history import MAX_LIMIT_DIGITS, send_messages
 from gmessenger.wire.irc.lines import Line, parse_tags
@@ -32,7 +32,7 @@ def search(handler: IrcHandler, line: Line) -> None:
     try:
         found = _find(handler, attributes, after, before, int(limit))
     except WireError as error:
-        code = OF_HISTORY.get(error.code, "INTERNAL_ERROR")
+        code = OF_SEARCHES.get(error.code, "INTERNAL_ERROR")
         handler.fail(COMMAND, code, text=str(error))
         return
     send_messages(handler, found, BATCH_TYPE)
