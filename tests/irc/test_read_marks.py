@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from gevent.event import Event
 
+from gmessenger.server.irc import read_marks
+from gmessenger.server.irc.handler import IrcHandler
 from tests.irc.conftest import IrcServer
 from tests.support.irc_client import IrcClient, commands, find
 from tests.support.native_clients import NativeClient
+from tests.support.timeouts import TEST_TIMEOUT
 
 CAPS = ("draft/read-marker", "message-tags", "server-time", "echo-message")
 PASSWORD = "correct-horse"
@@ -91,6 +95,34 @@ def test_what_was_read_by_jim_is_read_by_irc(doors: tuple[IrcClient, NativeClien
     assert hank.expect("MARKREAD").params == ["dale", f"timestamp={first}"]
     native.send({"action": "read", "with": "dale", "seq": seq + 1})
     assert hank.expect("MARKREAD").params == ["dale", f"timestamp={second}"]
+
+
+def test_after_an_internal_error_the_other_receipts_are_told(
+    irc: IrcServer, doors: tuple[IrcClient, NativeClient, IrcClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, native, dale = doors
+    irc.register("bobby", PASSWORD)
+    begun, may_fail, find_mark = Event(), Event(), read_marks.find_mark
+
+    def fail_once(handler: IrcHandler, target: str) -> float | None:
+        if begun.is_set():
+            return find_mark(handler, target)
+        begun.set()
+        assert may_fail.wait(TEST_TIMEOUT)
+        raise RuntimeError("of the test")
+
+    monkeypatch.setattr(read_marks, "find_mark", fail_once)
+    for writer, name in ((dale, "dale"), (irc.log_in("bobby", password=PASSWORD), "bobby")):
+        writer.ask("PRIVMSG hank :hi")
+        hank.expect("PRIVMSG")
+        native.send({"action": "read", "with": name, "seq": native.receive()["seq"]})
+        assert begun.wait(TEST_TIMEOUT)
+    native.request("probe")
+    hank.sync()
+    may_fail.set()
+    assert hank.expect("MARKREAD").params[0] == "bobby"
+    assert irc.running.failures == 1
+    irc.app.supervisor.failure_count = 0
 
 
 def test_what_was_read_by_irc_is_read_by_jim(doors: tuple[IrcClient, NativeClient, IrcClient]) -> None:

@@ -108,13 +108,14 @@ def _set_mark(handler: IrcHandler, target: str, time: float) -> float:
 class ReadReceiptReader:
     """Tells a client what other clients of its account have read: the time of a seq has to be read from the store.
 
-    One conversation after another, in a greenlet that ends with them.
+    One conversation after another, in a greenlet that ends with them. An internal error is logged, and counted.
     """
 
-    __slots__ = ("_handler", "_pending")
+    __slots__ = ("_handler", "_is_telling", "_pending")
 
     def __init__(self, handler: IrcHandler) -> None:
         self._handler = handler
+        self._is_telling = False
         self._pending: dict[str, None] = {}
 
     def note(self, receipt: ReadReceipt) -> None:
@@ -122,15 +123,23 @@ class ReadReceiptReader:
         if Capability.READ_MARKER not in self._handler.capabilities or receipt.at is not None:
             return
         self._pending[receipt.name] = None
-        if len(self._pending) == 1:
+        if not self._is_telling:
+            self._is_telling = True
             self._handler.connection.context.supervisor.spawn("read receipts", self._tell_all)
 
     def _tell_all(self) -> None:
-        while self._pending:
-            target = next(iter(self._pending))
-            try:
-                self._handler.offer(mark_line(self._handler, target, find_mark(self._handler, target)))
-            except WireError:  # the next receipt says it again
-                pass
-            finally:
-                self._pending.pop(target, None)
+        try:
+            while self._pending:
+                target = next(iter(self._pending))
+                del self._pending[target]  # before it is read: what is read then may be older than the next receipt
+                self._tell(target)
+        finally:
+            self._is_telling = False
+
+    def _tell(self, target: str) -> None:
+        try:
+            self._handler.offer(mark_line(self._handler, target, find_mark(self._handler, target)))
+        except WireError:  # the next receipt says it again
+            pass
+        except Exception as failure:
+            self._handler.report("read receipts", failure)
