@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from gevent.event import Event
 
@@ -133,3 +135,15 @@ def test_what_was_read_by_irc_is_read_by_jim(doors: tuple[IrcClient, NativeClien
     assert mark(hank, "dale", f"timestamp={time}") == ["dale", f"timestamp={time}"]
     event = native.receive()
     assert (event["action"], event["with"], event["seq"]) == ("read", "dale", seq)
+
+
+def test_a_mark_at_a_message_is_the_same_after_a_restart(start_irc: Callable[..., IrcServer]) -> None:
+    first = start_irc()
+    first.register("hank", PASSWORD)
+    hank = first.log_in("hank", *CAPS, password=PASSWORD)
+    first.join("#dev", hank)
+    said = [f"timestamp={find(hank.ask(f'PRIVMSG #dev :{text}'), 'PRIVMSG').tags['time']}" for text in ("one", "two")]
+    assert mark(hank, "#dev", said[0]) == ["#dev", said[0]]
+    first.running.stop()
+    again = start_irc().log_in("hank", *CAPS, password=PASSWORD)
+    assert mark(again, "#dev") == ["#dev", said[0]]

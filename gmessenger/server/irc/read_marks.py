@@ -1,7 +1,8 @@
 """MARKREAD: up to where conversations were read (IRCv3, "read-marker"), the same as what other clients have read.
 
 An account's are stored as seqs. So that a client gets back the very time that it has set, the latest such times are
-remembered; a guest's are known to its connection only.
+remembered; after a restart, and on another node, a mark is at the time of the last message that it covers, which is what
+clients set. A guest's are known to its connection only.
 """
 
 from __future__ import annotations
