@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from gevent.event import Event
 
 from gmessenger.server.irc import room_views
+from gmessenger.server.irc.replies import Reply
 from tests.irc.conftest import SERVER, IrcServer, register
 from tests.support.accounts import PASSWORD
 from tests.support.irc_client import commands, find
 from tests.support.native_clients import Connector
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 def params(lines: list) -> list[tuple[str, list[str]]]:
@@ -280,6 +285,52 @@ def test_names_that_are_sent_in_parts_are_all_there(irc: IrcServer, monkeypatch:
         assert listed - {"late"} == {"@hank", *(each.nick for each in others)}
         assert answer[-1].command == "366"
     assert "late" in listed
+
+
+def test_the_names_in_a_large_room_that_another_device_joins_are_sent_in_parts(
+    irc: IrcServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_views, "NAMES_PART", 3)
+    irc.register("hank", PASSWORD)
+    one, two = irc.log_in("hank", password=PASSWORD), irc.log_in("hank", password=PASSWORD)
+    plain = irc.log_in("hank", "no-implicit-names", password=PASSWORD)
+    others = [irc.log_in(f"guest{number}") for number in range(6)]
+    irc.join("#alley", *others)
+    made, name_replies = [], room_views.name_replies
+
+    def count_and_make(*given: Any) -> list[Reply]:
+        made.append(given)
+        return name_replies(*given)
+
+    monkeypatch.setattr(room_views, "name_replies", count_and_make)
+    one.send("JOIN #alley")
+    lines = [two.receive()]
+    while lines[-1].command != "366":
+        lines.append(two.receive())
+    assert [line.command for line in lines] == ["JOIN", "353", "353", "353", "366"]
+    listed = {name.lstrip("@") for line in lines[1:-1] for name in line.params[3].split()}
+    assert listed == {"hank", *(each.nick for each in others)}
+    assert commands(plain.sync()) == ["JOIN"]
+    one.expect("366")
+    assert len(made) == 6, "of each of the two that are told, in parts"
+
+
+def test_the_names_of_a_room_that_is_left_at_once_are_not_told(irc: IrcServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_views, "NAMES_PART", 1)
+    irc.register("hank", PASSWORD)
+    one, two = irc.log_in("hank", password=PASSWORD), irc.log_in("hank", password=PASSWORD)
+    irc.join("#alley", irc.log_in("dale"))
+    told, tell = Event(), room_views.LateNames.tell
+
+    def leave_and_tell(names: room_views.LateNames, target: str) -> None:
+        one.ask(f"PART {target}")
+        tell(names, target)
+        told.set()
+
+    monkeypatch.setattr(room_views.LateNames, "tell", leave_and_tell)
+    one.send("JOIN #alley")
+    assert told.wait(TEST_TIMEOUT)
+    assert commands(two.sync()) == ["JOIN", "PART"]
 
 
 def test_rooms_are_listed_as_asked(irc: IrcServer) -> None:

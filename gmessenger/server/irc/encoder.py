@@ -29,13 +29,14 @@ from gmessenger.server.irc.playback import Playback
 from gmessenger.server.irc.read_marks import ReadReceiptReader
 from gmessenger.server.irc.replies import Reply, ReplyBuffer, closing_link
 from gmessenger.server.irc.response_groups import answer_in_group
+from gmessenger.server.irc.room_views import LateNames
 from gmessenger.server.irc.user_views import HEARS_OPERATORS
 
 
 class OutboxEncoder:
     """Writes what a session is sent. Called by the writer, in a callback of the loop: nothing here blocks."""
 
-    __slots__ = ("_acks", "_formatter", "_handler", "_receipts", "_returning", "playback")
+    __slots__ = ("_acks", "_formatter", "_handler", "_names", "_receipts", "_returning", "playback")
 
     def __init__(self, handler: IrcHandler, acks: AckTracker) -> None:
         self._handler = handler
@@ -45,6 +46,7 @@ class OutboxEncoder:
         """Messages with a label that were stored, and come back to their sender."""
         self.playback = Playback(handler)
         self._receipts = ReadReceiptReader(handler)
+        self._names = LateNames(handler)
 
     def start(self) -> None:
         """Write the events of the handler's session from now on; the first are what it has missed."""
@@ -126,6 +128,16 @@ class OutboxEncoder:
         self._receipts.note(receipt)
         return b""
 
+    def encode_room_event(self, event: RoomEvent) -> bytes:
+        """Return the lines of a change in a room; the names of many follow where another device has joined it."""
+        handler = self._handler
+        lines = EVENT_LINES[RoomEvent](handler, event)
+        if event.action == "join" and fold(event.name) == handler.key:
+            room = handler.messenger.rooms.get(fold(event.room))
+            if room is not None:
+                self._names.note_join(room)
+        return _join(map(handler.with_account, lines))
+
     def encode_signal(self, signal: Signal) -> bytes:
         """Return the line of what a client tells others beside messages."""
         if signal.to == BROADCAST_TARGET and HEARS_OPERATORS not in self._handler.card.modes:
@@ -198,6 +210,7 @@ EVENT_ENCODERS: Final[dict[type, Callable[[OutboxEncoder, Any], bytes]]] = {
     MessageBatch: OutboxEncoder.encode_batch,
     TextBatch: OutboxEncoder.encode_texts,
     EncodedFrames: lambda encoder, event: event.data,
+    RoomEvent: OutboxEncoder.encode_room_event,
     Signal: OutboxEncoder.encode_signal,
     ReadReceipt: OutboxEncoder.note_receipt,
     Response: OutboxEncoder.encode_response,

@@ -1,8 +1,8 @@
 """MARKREAD: up to where conversations were read (IRCv3, "read-marker"), the same as what other clients have read.
 
 An account's are stored as seqs. So that a client gets back the very time that it has set, the latest such times are
-remembered; after a restart, and on another node, a mark is at the time of the last message that it covers, which is what
-clients set. A guest's are known to its connection only.
+remembered; after a restart, and on another node, a mark is at the time of the last message that it covers, which is
+what clients set. A guest's are known to its connection only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from gmessenger.errors import StoreUnavailable, WireError
 from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.late_replies import LateReplies
 from gmessenger.server.irc.network import ReadMark
 from gmessenger.server.irc.replies import Reply
 from gmessenger.wire.irc.lines import Line, quote_param
@@ -106,41 +107,17 @@ def _set_mark(handler: IrcHandler, target: str, time: float) -> float:
     return time
 
 
-class ReadReceiptReader:
-    """Tells a client what other clients of its account have read: the time of a seq has to be read from the store.
+class ReadReceiptReader(LateReplies):
+    """Tells a client what other clients of its account have read: the time of a seq has to be read from the store."""
 
-    One conversation after another, in a greenlet that ends with them. An internal error is logged, and counted.
-    """
-
-    __slots__ = ("_handler", "_is_telling", "_pending")
-
-    def __init__(self, handler: IrcHandler) -> None:
-        self._handler = handler
-        self._is_telling = False
-        self._pending: dict[str, None] = {}
+    __slots__ = ()
+    task = "read receipts"
 
     def note(self, receipt: ReadReceipt) -> None:
         """Have the client told of a receipt soon; one that said when was told by who has sent it. Never blocks."""
-        if Capability.READ_MARKER not in self._handler.capabilities or receipt.at is not None:
-            return
-        self._pending[receipt.name] = None
-        if not self._is_telling:
-            self._is_telling = True
-            self._handler.connection.context.supervisor.spawn("read receipts", self._tell_all)
+        if Capability.READ_MARKER in self._handler.capabilities and receipt.at is None:
+            self.put(receipt.name)
 
-    def _tell_all(self) -> None:
-        try:
-            while self._pending:
-                target = next(iter(self._pending))
-                del self._pending[target]  # before it is read: what is read then may be older than the next receipt
-                self._tell(target)
-        finally:
-            self._is_telling = False
-
-    def _tell(self, target: str) -> None:
-        try:
-            self._handler.offer(mark_line(self._handler, target, find_mark(self._handler, target)))
-        except WireError:  # the next receipt says it again
-            pass
-        except Exception as failure:
-            self._handler.report("read receipts", failure)
+    def tell(self, target: str) -> None:
+        """Send up to when a conversation was read. Where that fails, the next receipt says it again."""
+        self._handler.offer(mark_line(self._handler, target, find_mark(self._handler, target)))

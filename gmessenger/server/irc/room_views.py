@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gmessenger.chat.room import Room
 from gmessenger.room_roles import RoomRole
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.late_replies import LateReplies
 from gmessenger.server.irc.modes import role_prefix, shown_role
 from gmessenger.server.irc.replies import Reply
 from gmessenger.timeslice import TimeSlice
@@ -30,11 +31,42 @@ def join_replies(handler: IrcHandler, room: str, name: str) -> list[Reply]:
 
 
 def member_replies(handler: IrcHandler, room: Room) -> list[Reply]:
-    """Return the topic and the names of a room, for a client that is told that it has joined it."""
+    """Return the topic and the names of a room, for a client that is told that it has joined it.
+
+    The names of many are left to `LateNames`.
+    """
     replies = topic_replies(handler, room) if room.topic else []
-    if Capability.NO_IMPLICIT_NAMES in handler.capabilities:
+    if Capability.NO_IMPLICIT_NAMES in handler.capabilities or has_late_names(room):
         return replies
     return [*replies, *name_replies(handler, room, room.names), handler.numeric(RPL_ENDOFNAMES, room.name)]
+
+
+def has_late_names(room: Room) -> bool:
+    """Return whether so many are in a room that their names are sent in parts."""
+    return room.size > NAMES_PART
+
+
+class LateNames(LateReplies):
+    """Tells a client who is in rooms of many that another client of its account has joined."""
+
+    __slots__ = ()
+    task = "names in a room"
+
+    def note_join(self, room: Room) -> None:
+        """Have the client told who is in a room, if those are many. Never blocks."""
+        if Capability.NO_IMPLICIT_NAMES not in self._handler.capabilities and has_late_names(room):
+            self.put(room.key)
+
+    def tell(self, target: str) -> None:
+        """Send the names as the client reads them, unless the account leaves the room meanwhile."""
+        handler, session = self._handler, self._handler.require_session()
+        room, time_slice = handler.messenger.rooms.find(target), TimeSlice()
+        for part in split_members(room):
+            if not session.outbox.wait_for_room() or not room.has_member(session):
+                return
+            handler.offer(*name_replies(handler, room, present_names(room, part)))
+            time_slice.yield_if_expired()
+        handler.offer(handler.numeric(RPL_ENDOFNAMES, room.name))
 
 
 def show_members(handler: IrcHandler, room: Room) -> None:
@@ -58,26 +90,32 @@ def send_names(handler: IrcHandler, room: Room) -> None:
 
     Each part names those who are in the room when it is sent, so that what is told of them after that still holds.
     """
-    members, keys = list(room.members.items()), [*room.guests, *room.remote_guests]
-    time_slice = TimeSlice()
-    for start in range(0, len(members) + len(keys), NAMES_PART):
-        end = start + NAMES_PART
-        present = [account.name for id, account in members[start:end] if id in room.members]
-        present += _guest_names(room, keys[max(0, start - len(members)) : max(0, end - len(members))])
-        for reply in name_replies(handler, room, present):
+    parts, time_slice = split_members(room), TimeSlice()
+    for number, part in enumerate(parts, 1):
+        for reply in name_replies(handler, room, present_names(room, part)):
             handler.add(reply)
-        if end < len(members) + len(keys):
+        if number < len(parts):
             handler.flush_replies()
             handler.connection.writer.drain()
             time_slice.yield_if_expired()
 
 
-def _guest_names(room: Room, keys: Sequence[str]) -> list[str]:
-    return [
-        room.guests[key].name if key in room.guests else room.remote_guests[key]
-        for key in keys
-        if key in room.guests or key in room.remote_guests
-    ]
+def split_members(room: Room) -> list[list[int | str]]:
+    """Return who is in a room in parts: accounts by their ids, then guests by their folded names."""
+    everyone: list[int | str] = [*room.members, *room.guests, *room.remote_guests]
+    return [everyone[start : start + NAMES_PART] for start in range(0, len(everyone), NAMES_PART)]
+
+
+def present_names(room: Room, part: Iterable[int | str]) -> Iterator[str]:
+    """Iterate over the names of those of a part who are in the room still."""
+    for member in part:
+        if isinstance(member, int):
+            if (account := room.members.get(member)) is not None:
+                yield account.name
+        elif (session := room.guests.get(member)) is not None:
+            yield session.name
+        elif (name := room.remote_guests.get(member)) is not None:
+            yield name
 
 
 def name_replies(handler: IrcHandler, room: Room, names: Iterable[str]) -> list[Reply]:
