@@ -193,6 +193,27 @@ def test_nickserv_changes_the_password(account: IrcServer) -> None:
     account.log_in("peggy", password="another-one")
 
 
+@pytest.mark.parametrize("password", ["correct horse  battery", "two words"])
+def test_nickserv_takes_passwords_with_spaces(irc: IrcServer, password: str) -> None:
+    dale = irc.log_in("dale")
+    assert "900" in commands(dale.ask(f"PRIVMSG NickServ :REGISTER {password}"))
+    guest = irc.log_in("guest")
+    assert "900" in commands(guest.ask(f"PRIVMSG NickServ :IDENTIFY dale {password}"))
+    guest.ask(f'PRIVMSG NickServ :SET PASSWORD "{password}" a new  one')
+    again = irc.log_in("dale", password="a new  one")
+    again.send("PRIVMSG NickServ :DROP a new  one")
+    assert "deleted" in again.expect("NOTICE").params[1]
+
+
+def test_a_password_with_spaces_before_an_invite_is_quoted(start_irc: Callable[..., IrcServer]) -> None:
+    irc = start_irc(registration="invite")
+    irc.app.store.add_invite("let-me-in", 1.0)
+    hank = irc.log_in("hank")
+    assert commands(hank.ask("PRIVMSG NickServ :REGISTER two words let-me-in")) == ["NOTICE"]
+    assert "900" in commands(hank.ask('PRIVMSG NickServ :REGISTER "two words" let-me-in'))
+    irc.log_in("hank", password="two words")
+
+
 def test_who_has_a_one_time_password_changes_it_first(account: IrcServer) -> None:
     app = account.app
     AdminService(app.messenger, app.store, FAST, time.time).set_password("peggy", "once-only", once=True)

@@ -15,6 +15,7 @@ from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.user_views import find_user
 from gmessenger.server.irc.welcome import say_logged_in
 from gmessenger.wire.irc.lines import Line
+from gmessenger.wire.irc.text import split_words
 
 SERVICE: Final = "NickServ"
 SERVICE_USER: Final = "services"
@@ -22,9 +23,13 @@ CHANGE_COST: Final = 10.0
 
 
 class ServiceCommand(Struct, frozen=True):
-    """A command of the service. `least`: how many parameters it needs; `usage`: what they are."""
+    """A command of the service, which is given what follows its name.
 
-    handle: Callable[[IrcHandler, list[str]], None]
+    `least`: how many parameters it needs; `usage`: what they are. The last is the rest of the line, so that a password
+    may have spaces; any other parameter that has some is put in double quotes.
+    """
+
+    handle: Callable[[IrcHandler, str], None]
     least: int
     usage: str
     help: str
@@ -38,12 +43,12 @@ def ask_service(handler: IrcHandler, line: Line) -> None:
 def handle_service_message(handler: IrcHandler, text: str) -> None:
     """Do what a message to the service asks for. Blocks as its commands do."""
     handler.flush_messages()
-    words = text.split()
-    name, params = (words[0].upper(), words[1:]) if words else ("HELP", [])
+    name, _, params = text.strip(" ").partition(" ")
+    name = name.upper() or "HELP"
     command = SERVICE_COMMANDS.get(name)
     if command is None:
         say(handler, f"There is no command {name[:32]}. HELP lists those there are.")
-    elif len(params) < command.least:
+    elif len(split_words(params, command.least)) < command.least:
         say(handler, f"It is: {name} {command.usage}")
     else:
         try:
@@ -58,17 +63,21 @@ def say(handler: IrcHandler, text: str) -> None:
     handler.add(Reply(source, "NOTICE", (handler.nick, text), is_text=True))
 
 
-def _register(handler: IrcHandler, params: list[str]) -> None:
+def _register(handler: IrcHandler, params: str) -> None:
+    needs_invite = handler.messenger.policy.registration == "invite"
+    password, *invite = split_words(params, 2 if needs_invite else 1)
+
     def say_success() -> None:
         say(handler, f"The nick {handler.nick} is an account now. Keep the password: nobody else has it.")
 
-    register_nick(handler, params[0], params[1] if len(params) > 1 else "", say_success)
+    register_nick(handler, password, invite[0] if invite else "", say_success)
 
 
-def _identify(handler: IrcHandler, params: list[str]) -> None:
+def _identify(handler: IrcHandler, params: str) -> None:
     if handler.require_session().account is not None:
         raise AlreadyLoggedIn(f"You are logged in as {handler.nick} already.")
-    text, password = params[:2] if len(params) > 1 else (handler.nick, params[0])
+    *names, password = split_words(params, 2)
+    text = names[0] if names else handler.nick
     name, _, device = text.partition("@")
     if fold(name) not in handler.messenger.authenticator.accounts:
         raise WrongPassword(f"There is no account {name[:32]}: IDENTIFY name password.")
@@ -80,8 +89,9 @@ def _identify(handler: IrcHandler, params: list[str]) -> None:
     take_over(handler, name, password, device or None, say_success)
 
 
-def _drop(handler: IrcHandler, params: list[str]) -> None:
+def _drop(handler: IrcHandler, params: str) -> None:
     session, messenger = handler.require_session(), handler.messenger
+    (password,) = split_words(params, 1)
     handler.require_secure_transport()
     handler.charge(CHANGE_COST)
 
@@ -91,21 +101,22 @@ def _drop(handler: IrcHandler, params: list[str]) -> None:
 
     with handler.counting_failures():
         messenger.change_runner.run(
-            lambda: messenger.account_data.erase(session, params[0]),
+            lambda: messenger.account_data.erase(session, password),
             respond,
             lambda: messenger.session_closer.close(session, AccountDeleted()),
         )
 
 
-def _set(handler: IrcHandler, params: list[str]) -> None:
+def _set(handler: IrcHandler, params: str) -> None:
     session, messenger = handler.require_session(), handler.messenger
-    if len(params) < 3 or params[0].upper() != "PASSWORD":
+    words = split_words(params, 3)
+    if len(words) < 3 or words[0].upper() != "PASSWORD":
         say(handler, "Only the password can be set: SET PASSWORD <old> <new>")
         return
     session.require_account()
     handler.require_secure_transport()
     handler.charge(CHANGE_COST)
-    old, new = params[1:3]
+    _, old, new = words
 
     def respond(result: object) -> None:
         say(handler, "The password is changed. Your other clients have to log in again.")
@@ -114,10 +125,11 @@ def _set(handler: IrcHandler, params: list[str]) -> None:
         messenger.change_runner.run(lambda: messenger.credentials.change_password(session, old, new), respond)
 
 
-def _info(handler: IrcHandler, params: list[str]) -> None:
-    user = find_user(handler, params[0] if params else handler.nick)
+def _info(handler: IrcHandler, params: str) -> None:
+    nick = params.strip(" ") or handler.nick
+    user = find_user(handler, nick)
     if user is None:
-        say(handler, f"There is no account {params[0][:32]}, and nobody here has that nick.")
+        say(handler, f"There is no account {nick[:32]}, and nobody here has that nick.")
         return
     kind = "an account" if user.account is not None else "a guest"
     say(handler, f"{user.name} is {kind}, and is {user.status.status}.")
@@ -126,16 +138,20 @@ def _info(handler: IrcHandler, params: list[str]) -> None:
         say(handler, f"This client is its device {device.name}.")
 
 
-def _explain(text: str) -> Callable[[IrcHandler, list[str]], None]:
+def _explain(text: str) -> Callable[[IrcHandler, str], None]:
     """Return a command that does nothing but say why it is not needed."""
     return lambda handler, params: say(handler, text)
 
 
-def _help(handler: IrcHandler, params: list[str]) -> None:
+def _help(handler: IrcHandler, params: str) -> None:
     for name, command in SERVICE_COMMANDS.items():
         say(handler, f"{name} {command.usage}".rstrip() + f": {command.help}")
+    say(handler, SPACES)
 
 
+SPACES: Final = (
+    "The last word is the rest of the line, with its spaces; any other word with spaces goes in double quotes."
+)
 NO_GHOSTS: Final = "That is not needed: an account may be connected often, and a guest's nick is soon free again."
 SERVICE_COMMANDS: Final[dict[str, ServiceCommand]] = {
     "DROP": ServiceCommand(_drop, 1, "<password>", "deletes your account and what it has said"),

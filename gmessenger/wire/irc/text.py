@@ -24,6 +24,8 @@ LINE_END: Final = re.compile(r"\r\n?|\n")
 EXTENDING: Final = frozenset({"Mn", "Mc", "Me"})
 """Categories of characters that combine with the one before them, variation selectors among them."""
 JOINER: Final = "\u200d"
+QUOTED_WORD: Final = re.compile(r'"((?:[^"]|"")*)"(?![^ ])')
+"""A word in double quotes; one that is part of it is doubled."""
 
 
 def is_plain(text: str) -> bool:
@@ -112,6 +114,23 @@ def _count_flag_letters(line: str, at: int) -> int:
     while count < 2 * MAX_CLUSTER and at > count and _is_flag_letter(line[at - count - 1]):
         count += 1
     return count
+
+
+def split_words(text: str, most: int) -> list[str]:
+    """Return the words of a text, at most so many: the last of them is the rest of it, with its spaces.
+
+    A word with spaces that is not the last is in double quotes, as any word may be.
+    """
+    words: list[str] = []
+    rest = text.strip(" ")
+    while rest:
+        quoted = QUOTED_WORD.match(rest)
+        if len(words) == most - 1 and (quoted is None or quoted.end() < len(rest)):
+            return [*words, rest]
+        word = rest.partition(" ")[0] if quoted is None else quoted[1].replace('""', '"')
+        rest = rest[len(word) if quoted is None else quoted.end() :].lstrip(" ")
+        words.append(word)
+    return words
 
 
 def pack_words(words: Iterable[str], room: int, separator: str = " ") -> Iterator[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wcwidth import iter_graphemes
 
 from gmessenger.wire.irc import text as text_module
-from gmessenger.wire.irc.text import CTCP, MAX_CLUSTER, MIN_ROOM, is_plain, split_pieces, split_text
+from gmessenger.wire.irc.text import CTCP, MAX_CLUSTER, MIN_ROOM, is_plain, split_pieces, split_text, split_words
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"
 FLAG_OF_WALES = "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
@@ -155,3 +155,33 @@ def test_a_text_is_plain_that_can_stand_in_a_line_as_it_is(text: str, expected: 
 def test_what_is_plain_is_one_piece(text: str) -> None:
     if is_plain(text) and text:
         assert split_text(text, 4 * len(text) + MIN_ROOM) == [text] and CTCP not in text and "\0" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "words"),
+    [
+        ("", 2, []),
+        ("  ", 1, []),
+        ("one", 2, ["one"]),
+        (" one  two ", 2, ["one", "two"]),
+        ("one two  three", 2, ["one", "two  three"]),
+        ("one two  three", 1, ["one two  three"]),
+        ('"one two" three', 2, ["one two", "three"]),
+        ('"one two" three', 1, ['"one two" three']),
+        ('"one  two"', 1, ["one  two"]),
+        ('one "two  three "', 2, ["one", "two  three "]),
+        ('"say ""yes""" no', 2, ['say "yes"', "no"]),
+        ('one"two three', 2, ['one"two', "three"]),
+        ('"one two', 2, ['"one', "two"]),
+        ('"one"two three', 2, ['"one"two', "three"]),
+        ('"" x', 2, ["", "x"]),
+    ],
+)
+def test_words_with_spaces_are_the_rest_or_quoted(text: str, most: int, words: list[str]) -> None:
+    assert split_words(text, most) == words
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), min_size=1, max_size=4))
+def test_quoted_words_are_what_was_quoted(words: list[str]) -> None:
+    text = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+    assert split_words(text, len(words)) == split_words(text, 9) == words
