@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from typing import ClassVar
 
@@ -14,6 +15,9 @@ from irctest.runner import NotImplementedByController
 from irctest.specifications import Capabilities, OptionalBehaviors
 
 SERVER = (sys.executable, "-m", "gmessenger", "server")
+ADMIN = (sys.executable, "-m", "gmessenger", "admin")
+MAX_IRC_PASSWORD = 400
+"""Characters of a password that a line of IRC to NickServ has room for."""
 STORE = os.environ.get("IRCTEST_STORE", "")
 """A store that has the operator of the tests, which each server gets a copy of."""
 NO_LIMITS = tuple(
@@ -94,13 +98,24 @@ class Controller(BaseServerController, DirectoryBasedController):
         """Return at once: NickServ is there as soon as the server is."""
 
     def registerUser(self, case, username, password=None) -> None:  # type: ignore[no-untyped-def]
-        """Register an account, and leave."""
+        """Register an account, and leave; one whose password is too long for a line of IRC, as its owner would."""
+        if len(password or "") > MAX_IRC_PASSWORD:
+            self._add_account(username, password)
+            return
         client = case.addClient(show_io=False)
         for line in (f"NICK {username}", "USER r e g :user", f"NICKSERV REGISTER {password}"):
             case.sendLine(client, line)
         assert "900" in [message.command for message in case.getMessages(client)], f"{username} was not registered"
         case.sendLine(client, "QUIT")
         case.assertDisconnected(client)
+
+    def _add_account(self, name: str, password: str) -> None:
+        """Have the owner of the server add an account."""
+        with self.open_file("password", "w") as file:
+            file.write(password)
+        store = f"sqlite:///{self.directory}/messenger.db"
+        options = ("--store", store, "--password-file", str(self.directory / "password"))
+        subprocess.run([*ADMIN, *options, "user", "add", name], check=True, stdout=subprocess.DEVNULL)
 
 
 def get_irctest_controller_class() -> type[Controller]:

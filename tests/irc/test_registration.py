@@ -13,6 +13,8 @@ from tests.irc.conftest import SERVER, IrcServer
 from tests.support.irc_client import IrcClient, commands, find, plain
 
 PASSWORD = "a long password"
+OTHER_LETTER = "\U00020000"
+"""One with the most bytes."""
 
 
 def answer(client: IrcClient, *lines: str) -> Line:
@@ -195,7 +197,8 @@ def test_the_identity_of_sasl_may_be_the_name_with_its_device(irc: IrcServer, pa
         (("AUTHENTICATE !!!",), ["904"]),
         (("AUTHENTICATE *",), ["906"]),
         (("AUTHENTICATE " + "x" * 401,), ["905"]),
-        (("AUTHENTICATE " + "A" * 400,) * 5, ["904"]),
+        (("AUTHENTICATE " + "A" * 400,) * 9, ["904"]),
+        (("AUTHENTICATE " + plain("hank@" + "x" * 129, PASSWORD),), ["904"]),
     ],
 )
 def test_sasl_that_fails_says_so_and_may_be_tried_again(
@@ -210,6 +213,31 @@ def test_sasl_that_fails_says_so_and_may_be_tried_again(
     client.send("AUTHENTICATE PLAIN")
     client.expect("AUTHENTICATE")
     assert answer(client, f"AUTHENTICATE {plain('hank', PASSWORD)}").command == "900"
+
+
+@pytest.mark.parametrize("length", [600 - len("hank.hank."), 1024])
+def test_sasl_takes_the_longest_passwords(irc: IrcServer, length: int) -> None:
+    password = "x" * length
+    irc.register("hank", password)
+    client = irc.connect()
+    client.send("CAP REQ sasl", "AUTHENTICATE PLAIN", *chunks("hank", "hank", password))
+    assert client.expect("900").params[2] == "hank"
+
+
+def test_sasl_takes_the_longest_password_of_the_longest_name(irc: IrcServer) -> None:
+    name, password = OTHER_LETTER * 32, OTHER_LETTER * 256
+    irc.register(name, password)
+    client = irc.connect()
+    identity = f"{name}@{OTHER_LETTER * 128}"
+    client.send("CAP REQ sasl", "AUTHENTICATE PLAIN", *chunks(identity, identity, password))
+    assert client.expect("900").params[2] == name
+
+
+def chunks(*parts: str) -> list[str]:
+    """Return the lines of a response of SASL PLAIN."""
+    response = base64.b64encode("\0".join(parts).encode()).decode()
+    pieces = [response[start : start + 400] for start in range(0, len(response), 400)]
+    return [f"AUTHENTICATE {piece}" for piece in [*pieces, *(["+"] if len(pieces[-1]) == 400 else [])]]
 
 
 def test_an_unknown_mechanism_is_answered_with_those_there_are(irc: IrcServer) -> None:

@@ -12,6 +12,7 @@ from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.session import Session
 from gmessenger.errors import (
     BadName,
+    BadRequest,
     Forbidden,
     GuestsDisabled,
     InsecureTransport,
@@ -21,6 +22,7 @@ from gmessenger.errors import (
     WireError,
     WrongPassword,
 )
+from gmessenger.field_types import MAX_DEVICE
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.capabilities import FLAGS, Capability, flags_of, names_of
 from gmessenger.server.irc.errors import command_refusal
@@ -288,8 +290,10 @@ def open_session(
 ) -> tuple[Session, LoginRequest]:
     """Log in, and return the session, which is not the handler's yet. Blocks.
 
-    Raises as `ProtocolHandler.log_in`, and `InsecureTransport`.
+    Raises as `ProtocolHandler.log_in`, `InsecureTransport`, and `BadRequest` for a device with a long name.
     """
+    if len(device or "") > MAX_DEVICE:
+        raise BadRequest(f"The name of a device has at most {MAX_DEVICE} characters.")
     if password is not None:
         handler.require_secure_transport()
     writer = handler.connection.writer

@@ -26,7 +26,8 @@ from gmessenger.wire.irc.numerics import (
 PLAIN: Final = "PLAIN"
 SASL_CHUNK: Final = 400
 """Characters of a full AUTHENTICATE parameter: another follows it."""
-MAX_SASL: Final = 4 * SASL_CHUNK
+MAX_SASL: Final = 8 * SASL_CHUNK
+"""Characters of a response: the longest password, and twice the longest name and device, have 3080 in base64."""
 MAX_LOGIN_FAILURES: Final = 3
 """Wrong passwords after which the connection is closed."""
 
