@@ -79,6 +79,61 @@ def test_register_where_it_is_closed(start_irc: Callable[..., IrcServer]) -> Non
     assert find(hank.ask("REGISTER * * opensesame"), "FAIL").params[:3] == ["REGISTER", "DISALLOWED", "hank"]
 
 
+def early(irc: IrcServer, *lines: str) -> IrcClient:
+    """Return a client that has asked for REGISTER, and sent lines, before its registration."""
+    client = irc.connect()
+    client.send("CAP LS 302", "CAP REQ draft/account-registration", *lines)
+    return client
+
+
+def test_register_before_the_welcome_where_guests_are_refused(start_irc: Callable[..., IrcServer]) -> None:
+    irc = start_irc(guests=False)
+    dale = early(irc, "NICK Dale", f"REGISTER * * :{PASSWORD}")
+    assert "draft/account-registration=before-connect" in dale.expect("CAP").params[-1].split()
+    assert dale.expect("REGISTER").params[:2] == ["SUCCESS", "Dale"]
+    logged_in = dale.expect("900")
+    assert logged_in.params[2] == "Dale" and logged_in.params[1].startswith("Dale!")
+    dale.send("REGISTER * * another")
+    assert dale.expect("FAIL").params[:3] == ["REGISTER", "ALREADY_AUTHENTICATED", "Dale"]
+    dale.send("USER dale 0 * :Dale", "CAP END")
+    assert dale.expect("001").params[0] == "Dale"
+    dale.sync()
+    assert commands(dale.ask("JOIN #alley"))[0] == "JOIN"
+    peggy = irc.log_in("dale", password=PASSWORD)
+    peggy.ask("PRIVMSG Dale :to both")
+    assert dale.expect("PRIVMSG").params == ["Dale", "to both"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["REGISTER * * secret"], "NEED_NICK"),
+        (["REGISTER dale * secret"], "NEED_NICK"),
+        (["NICK dale", "REGISTER hank * secret"], "ACCOUNT_NAME_MUST_BE_NICK"),
+        (["NICK peggy", "REGISTER * * secret"], "ACCOUNT_EXISTS"),
+        (["NICK dale", "REGISTER * * x"], "UNACCEPTABLE_PASSWORD"),
+    ],
+)
+def test_an_early_register_is_refused_with_its_codes(
+    start_irc: Callable[..., IrcServer], lines: list[str], code: str
+) -> None:
+    irc = start_irc(guests=False)
+    early(irc, "NICK peggy", f"REGISTER * * :{PASSWORD}").expect("REGISTER")
+    client = early(irc, *lines)
+    assert client.expect("FAIL").params[:2] == ["REGISTER", code]
+    client.send("NICK bobby", f"REGISTER bobby * :{PASSWORD}", "USER x 0 * :x", "CAP END")
+    assert client.expect("001").params[0] == "bobby"
+
+
+def test_an_early_register_by_invite(start_irc: Callable[..., IrcServer]) -> None:
+    irc = start_irc(guests=False, registration="invite")
+    irc.app.store.add_invite("let-me-in", 1.0)
+    client = early(irc, "NICK hank", f"REGISTER * * :{PASSWORD}")
+    assert client.expect("FAIL").params[1] == "INVITE_REQUIRED"
+    client.send(f"REGISTER * invite:let-me-in :{PASSWORD}")
+    assert client.expect("REGISTER").params[:2] == ["SUCCESS", "hank"]
+
+
 @pytest.fixture
 def account(irc: IrcServer) -> IrcServer:
     """A server with the account peggy, who is in #home."""

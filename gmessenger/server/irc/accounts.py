@@ -13,7 +13,7 @@ from gmessenger.errors import AlreadyLoggedIn, Muted, WireError
 from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.profile_views import show_profiles
-from gmessenger.server.irc.registration import DEFAULT_DEVICE, begin_delivery, open_session
+from gmessenger.server.irc.registration import DEFAULT_DEVICE, begin_delivery, open_session, prepare_login
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.welcome import say_logged_in, say_visible_host, show_rooms
 from gmessenger.wire.irc.lines import Line, quote_param
@@ -44,24 +44,68 @@ FAILURES: Final[dict[str, str]] = {
 
 def register(handler: IrcHandler, line: Line) -> None:
     """Handle REGISTER after the registration of the connection."""
+
+    def make(password: str, invite: str) -> None:
+        register_nick(handler, password, invite, lambda: _say_registered(handler, handler.nick))
+
+    _make_account(handler, line, handler.nick, make)
+
+
+def register_early(handler: IrcHandler, line: Line) -> None:
+    """Handle REGISTER before the registration of the connection: where guests are refused, there is no later."""
+    nick = handler.registration.nick
+    if handler.messenger.policy.guests:
+        refuse_early(handler, line)
+    else:
+        _make_account(handler, line, nick, lambda *given: _register_stranger(handler, nick, *given))
+
+
+def _make_account(handler: IrcHandler, line: Line, nick: str, make: Callable[[str, str], None]) -> None:
+    """Make the nick an account by `make(password, invite)`, or answer why not."""
     account, email, password = line.params[:3]
-    shown = handler.nick if account == NICK_AS_ACCOUNT else quote_param(account)
-    if handler.require_session().account is not None:
-        handler.fail("REGISTER", "ALREADY_AUTHENTICATED", shown, text=f"You are logged in as {handler.nick}")
-        return
-    if fold(shown) != handler.key:
+    shown = (nick or NICK_AS_ACCOUNT) if account == NICK_AS_ACCOUNT else quote_param(account)
+    if handler.session is not None and handler.session.account is not None:
+        handler.fail("REGISTER", "ALREADY_AUTHENTICATED", shown, text=f"You are logged in as {handler.session.name}")
+    elif not nick:
+        handler.fail("REGISTER", "NEED_NICK", shown, text="The name of an account is its nick: NICK comes first")
+    elif fold(shown) != fold(nick):
         handler.fail("REGISTER", "ACCOUNT_NAME_MUST_BE_NICK", shown, text="The name of an account is its nick")
-        return
+    else:
+        try:
+            make(password, email.removeprefix(INVITE_PREFIX))
+        except WireError as error:
+            handler.fail("REGISTER", FAILURES.get(error.code, error.code.upper()), shown, text=str(error))
 
-    def say_success() -> None:
-        params = ("SUCCESS", handler.nick, "The account is registered")
-        handler.add(Reply(handler.network.server_name, "REGISTER", params, is_text=True))
 
-    try:
-        register_nick(handler, password, email.removeprefix(INVITE_PREFIX), say_success)
-    except WireError as error:
-        code = FAILURES.get(error.code, error.code.upper())
-        handler.fail("REGISTER", code, shown, text=str(error))
+def _say_registered(handler: IrcHandler, name: str) -> None:
+    params = ("SUCCESS", name, "The account is registered")
+    handler.add(Reply(handler.network.server_name, "REGISTER", params, is_text=True))
+
+
+def _register_stranger(handler: IrcHandler, nick: str, password: str, invite: str) -> None:
+    """Make a nick an account, and log in as it. Blocks. Raises as `Messenger.register_stranger`."""
+    messenger = handler.messenger
+    handler.require_secure_transport()
+    handler.charge(REGISTRATION_COST)
+    login, outbox = prepare_login(handler, nick, password, DEFAULT_DEVICE)
+
+    def begin(session: Session) -> None:
+        messenger.add_session(session)
+        handler.set_session(session, login)
+        handler.apply_capabilities()
+        _say_registered(handler, session.name)
+        host = handler.network.users.host(session.name)
+        say_logged_in(handler, f"{session.name}!{handler.card.user}@{host}", session.name)
+
+    with handler.logging_refusal(login):
+        messenger.change_runner.run(
+            lambda: messenger.register_stranger(login, _needed_invite(handler, invite), outbox), begin
+        )
+
+
+def _needed_invite(handler: IrcHandler, invite: str) -> str | None:
+    """Return an invite where one is needed."""
+    return invite if handler.messenger.policy.registration == "invite" else None
 
 
 def refuse_early(handler: IrcHandler, line: Line) -> None:
@@ -85,7 +129,6 @@ def register_nick(handler: IrcHandler, password: str, invite: str, say_success: 
         raise AlreadyLoggedIn
     handler.require_secure_transport()
     handler.charge(REGISTRATION_COST)
-    needed = invite if messenger.policy.registration == "invite" else None
 
     def respond(result: object) -> None:
         say_success()
@@ -94,7 +137,7 @@ def register_nick(handler: IrcHandler, password: str, invite: str, say_success: 
         handler.flush_replies()
 
     messenger.change_runner.run(
-        lambda: messenger.register(session, password, needed, DEFAULT_DEVICE),
+        lambda: messenger.register(session, password, _needed_invite(handler, invite), DEFAULT_DEVICE),
         respond,
         lambda: messenger.delivery.start_catch_up(session),
     )

@@ -261,7 +261,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "REGISTER": CommandRow(
         accounts.register,
         3,
-        before=accounts.refuse_early,
+        before=accounts.register_early,
         usage="*|<nick> *|invite:<code> <password>",
         help="makes your nick an account",
     ),

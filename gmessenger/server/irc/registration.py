@@ -9,6 +9,7 @@ from typing import Final
 from gevent.event import Event
 
 from gmessenger.chat.auth import LoginRequest
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.session import Session
 from gmessenger.errors import (
     BadName,
@@ -56,6 +57,7 @@ from gmessenger.wire.irc.numerics import (
 
 RENAME_COST: Final = 5.0
 DEFAULT_DEVICE: Final = "irc"
+ACCOUNT_REGISTRATION: Final = "draft/account-registration"
 
 
 # -- capabilities
@@ -77,13 +79,20 @@ def offered(handler: IrcHandler) -> list[str]:
     if not may_send_passwords(handler):
         hidden |= {name for name, capability in CAPABILITIES.items() if capability.secret}
     if handler.messenger.policy.registration == "closed":
-        hidden.add("draft/account-registration")
+        hidden.add(ACCOUNT_REGISTRATION)
     version = handler.registration.version
     return [
         name
         for name in CAPABILITIES
         if name in FLAGS and name not in hidden and (version >= VALUES_VERSION or name != "draft/multiline")
     ]
+
+
+def _listed(handler: IrcHandler, name: str) -> str:
+    """Return a capability with its value, as it is listed for a client that reads values."""
+    if name == ACCOUNT_REGISTRATION and not handler.messenger.policy.guests:
+        return f"{name}=before-connect"
+    return CAPABILITIES[name].listed
 
 
 def may_send_passwords(handler: IrcHandler) -> bool:
@@ -105,7 +114,7 @@ def _cap_ls(handler: IrcHandler, params: list[str]) -> None:
         handler.set_capabilities(handler.capabilities | Capability.CAP_NOTIFY)
     names = offered(handler)
     if registration.version >= VALUES_VERSION:
-        names = [CAPABILITIES[name].listed for name in names]
+        names = [_listed(handler, name) for name in names]
         if handler.connection.transport_label != "web":
             names += handler.network.strict_transport(is_encrypted=handler.connection.is_encrypted)
     _say_caps(handler, "LS", names, is_split=registration.version >= VALUES_VERSION)
@@ -296,12 +305,19 @@ def open_session(
         raise BadRequest(f"The name of a device has at most {MAX_DEVICE} characters.")
     if password is not None:
         handler.require_secure_transport()
-    writer = handler.connection.writer
-    login = LoginRequest(name, "irc", True, handler.connection.address, password, None, device)
+    login, outbox = prepare_login(handler, name, password, device)
     login.first_free_device = DEFAULT_DEVICE
-    outbox = handler.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
     session, _ = handler.log_in(login, outbox)  # a guest has no token here that resumes another session
     return session, login
+
+
+def prepare_login(
+    handler: IrcHandler, name: str, password: str | None, device: str | None
+) -> tuple[LoginRequest, Outbox]:
+    """Return a login of the connection, and an outbox for its session."""
+    writer = handler.connection.writer
+    login = LoginRequest(name, "irc", True, handler.connection.address, password, None, device)
+    return login, handler.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
 
 
 def _begin(handler: IrcHandler, session: Session) -> None:
