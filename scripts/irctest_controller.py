@@ -69,8 +69,6 @@ class Controller(BaseServerController, DirectoryBasedController):
     def run(self, hostname, port, *, password, ssl, run_services, faketime, websocket_hostname, websocket_port):  # type: ignore[no-untyped-def]
         """Start a server. Raises `NotImplementedByController` for what it has no option for."""
         config = self.test_config
-        if password is not None:
-            raise NotImplementedByController("a password of the server")
         if config.account_registration_requires_email or config.sable_history_server:
             raise NotImplementedByController("e-mail, and the history server of another program")
         self.hostname, self.port = hostname, port
@@ -79,6 +77,10 @@ class Controller(BaseServerController, DirectoryBasedController):
         command = [*SERVER, "--ip", hostname, "--port", "0", "--store", f"sqlite:///{self.directory}/messenger.db"]
         command += ["--log-file", str(self.directory / "server.log"), "--irc-name", "My.Little.Server"]
         command += ["--irc-guest-rooms", "yes", "--min-password", "3", "--failures-per-name", "0", *NO_LIMITS]
+        if password is not None:
+            with self.open_file("irc-password", "w") as file:
+                file.write(password)
+            command += ["--irc-password-file", str(self.directory / "irc-password")]
         if config.account_registration_before_connect:
             command += ["--guests", "no"]
         if websocket_hostname is not None:

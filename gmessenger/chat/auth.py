@@ -7,6 +7,7 @@ gone) does not count."""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,6 +107,22 @@ class LoginThrottle:
             if is_correct:
                 self._trusted.add(key, network)
             else:
+                charge.commit()
+        return is_correct
+
+    def verify_shared(self, address: str, expected: str, password: str) -> bool:
+        """Return whether it is a password that all share, in constant time. Raises `LoginThrottled`. Does not block."""
+        with Charge() as charge:
+            charge_networks(
+                charge,
+                self._failures_by_network,
+                self._networks_of(address),
+                self._limits().login_failures_per_address,
+                self._clock(),
+                LoginThrottled,
+            )
+            is_correct = hmac.compare_digest(expected.encode(), password.encode())
+            if not is_correct:
                 charge.commit()
         return is_correct
 
@@ -247,6 +264,14 @@ class Authenticator:
         if account.role != OPERATOR_ROLE:
             raise OperatorsOnly
         return account
+
+    def check_shared_password(self, address: str, expected: str, password: str) -> None:
+        """Check a password that all share, before a login. Failures count for the network, as those of logins do.
+
+        Raises `WrongPassword` or `LoginThrottled`.
+        """
+        if not self._login_throttle.verify_shared(address, expected, password):
+            raise WrongPassword("This is not the password of the server.")
 
     def token_horizon(self) -> float:
         """Return the time, in Unix seconds, since when a token must have been used to be valid."""

@@ -26,6 +26,7 @@ from gmessenger.server.net import descriptors
 from gmessenger.server.net.sockets import find_listening_process, listen_tcp, unix_socket_path
 from gmessenger.server.settings import check_irc, files_folder, keeps_files, push_subject
 from gmessenger.store import POSTGRES_PREFIXES, file_from_url, require_postgres_driver
+from gmessenger.text_files import read_password_file
 
 RESERVED_CONNECTIONS: Final = 5
 """Database connections of a server besides those of the option: one that writes messages, two for its own queries, and
@@ -141,17 +142,20 @@ def _check_web(options: ServerOptions) -> str:
 
 
 def _check_irc(options: ServerOptions) -> str:
-    """Check the places for IRC. Raises `ListenError` or `ConfigError`."""
+    """Check the places for IRC, and its password. Raises `ListenError`, `FileError` or `ConfigError`."""
     check_irc(options)
     if not options.offers_irc:
         return "nowhere"
     ports = {"port": options.irc_port, "with TLS port": options.irc_tls_number}
+    password = (
+        ", with a password" if options.irc_password_file and read_password_file(options.irc_password_file) else ""
+    )
     places = [f"{what} {_check_port_free(options, port)}" for what, port in ports.items() if port is not None]
     if options.irc_websocket_place:
         places.append(f"over WebSocket at {_check_place(options, options.irc_websocket, 'IRC WebSocket')}")
     if options.web:
         places.append(f"over WebSocket at {IRC_PATH} of --web")
-    return f"{'; '.join(places)}; as {options.irc_server_name}"
+    return f"{'; '.join(places)}; as {options.irc_server_name}{password}"
 
 
 def _check_place(options: ServerOptions, place: str, purpose: str) -> str:

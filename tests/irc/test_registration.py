@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -275,6 +276,52 @@ def test_a_wrong_password_of_the_connection_ends_it(irc: IrcServer) -> None:
     client = irc.connect()
     client.send("PASS :wrong password", "NICK hank", "USER x 0 * :x")
     assert commands(client.read_to_end()) == ["464", "ERROR"]
+
+
+@pytest.fixture
+def closed(start_irc: Callable[..., IrcServer], tmp_path: Path) -> IrcServer:
+    """A server with a password, and the account hank."""
+    file = tmp_path / "irc-password"
+    file.write_text("open sesame\n")
+    irc = start_irc(irc_password_file=str(file), failures_per_ip=2, limit_loopback=True)
+    irc.register("hank", PASSWORD)
+    return irc
+
+
+def test_who_gives_the_password_of_the_server_is_let_in(closed: IrcServer) -> None:
+    guest, account, both = closed.connect(), closed.connect(), closed.connect()
+    guest.send("PASS :open sesame", "NICK dale", "USER x 0 * :x")
+    assert guest.expect("001").params[0] == "dale"
+    account.send("PASS :open sesame")
+    assert account.log_in("hank", password=PASSWORD).ask("PING x")
+    both.send("PASS :open sesame", f"PASS :hank:{PASSWORD}", "NICK hank", "USER x 0 * :x")
+    assert both.expect("001").params[0] == "hank"
+
+
+@pytest.mark.parametrize("lines", [["PASS :open sesamE"], ["PASS :"], [f"PASS :hank:{PASSWORD}"], []])
+def test_who_does_not_is_not_let_in(closed: IrcServer, lines: list[str]) -> None:
+    client = closed.connect()
+    client.send(*lines, "NICK dale", "USER x 0 * :x")
+    assert commands(client.read_to_end()) == ["464", "ERROR"]
+
+
+def test_an_account_needs_the_password_of_the_server_too(closed: IrcServer) -> None:
+    client = closed.connect()
+    client.send("CAP REQ sasl", "AUTHENTICATE PLAIN", "NICK hank", "USER x 0 * :x", "CAP END")
+    lines = client.read_to_end()
+    assert commands(lines) == ["CAP", "904", "464", "ERROR"] and "PASS" in lines[1].params[-1]
+
+
+def test_wrong_passwords_of_the_server_count_as_those_of_accounts_do(closed: IrcServer) -> None:
+    for _ in range(2):
+        client = closed.connect()
+        client.send("PASS wrong")
+        assert commands(client.read_to_end()) == ["464", "ERROR"]
+    client = closed.connect()
+    client.send("PASS :open sesame")
+    lines = client.read_to_end()
+    assert commands(lines) == ["FAIL", "ERROR"] and lines[0].params[1] == "TOO_MANY_FAILURES"
+    assert closed.app.messenger.stats.logins["wrong_password"] == 2
 
 
 def test_where_guests_are_refused_the_reason_is_told(start_irc: Callable[..., IrcServer]) -> None:

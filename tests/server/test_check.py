@@ -161,6 +161,12 @@ def test_the_places_for_irc_are_checked(capsys: pytest.CaptureFixture[str], tmp_
             assert code == 78 and f"Cannot listen on port {port}" in err
         code, _, err = check(capsys, *shipped, "--irc-websocket", f"127.0.0.1:{port}")
         assert code == 78 and f"Cannot listen on port {port}" in err
+    file = tmp_path / "irc-password"
+    file.write_text("open sesame\n")
+    code, out, _ = check(capsys, *shipped, "--irc-port", "0", "--irc-password-file", str(file))
+    assert code == 0 and ", with a password\n" in out and "sesame" not in out
+    code, _, err = check(capsys, *shipped, "--irc-port", "0", "--irc-password-file", str(tmp_path / "none"))
+    assert code == 78 and "Cannot read the password file" in err
     code, _, err = check(capsys, *shipped, "--irc-tls-port", "0")
     assert code == 78 and "--irc-tls-port needs a certificate" in err
 

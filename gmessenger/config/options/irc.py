@@ -14,6 +14,7 @@ from gmessenger.config.types import (
     boolean,
     choice,
     count,
+    file_path,
     irc_host_name,
     irc_network_name,
     port_number,
@@ -108,6 +109,14 @@ class IrcOptions(PushOptions):
         "whether guests may make rooms, as on IRC: who has made one is its owner while there, and the room is deleted "
         "with its messages as soon as nobody is in it",
         "to let people who have no account meet in a room of their own",
+    )
+    irc_password_file: str = option(
+        "",
+        file_path(),
+        "a file whose first line is the password of the server, which every IRC client has to give (PASS) before it is "
+        "let in; accounts then log in by SASL or NickServ [default: none is asked for]",
+        "to keep strangers out of a server on which guests are welcome",
+        needs_restart=True,
     )
     irc_sts: float | None = option(
         None,

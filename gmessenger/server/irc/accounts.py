@@ -68,6 +68,8 @@ def _make_account(handler: IrcHandler, line: Line, nick: str, make: Callable[[st
         handler.fail("REGISTER", "ALREADY_AUTHENTICATED", shown, text=f"You are logged in as {handler.session.name}")
     elif not nick:
         handler.fail("REGISTER", "NEED_NICK", shown, text="The name of an account is its nick: NICK comes first")
+    elif not handler.registration.is_admitted:
+        handler.fail("REGISTER", "DISALLOWED", shown, text="The password of the server comes first: PASS")
     elif fold(shown) != fold(nick):
         handler.fail("REGISTER", "ACCOUNT_NAME_MUST_BE_NICK", shown, text="The name of an account is its nick")
     else:

@@ -13,14 +13,19 @@ from gmessenger.server.irc.replies import encode_refusal
 from gmessenger.server.irc.users import UserRegistry
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.frontend import Frontend
+from gmessenger.text_files import read_password_file
 from gmessenger.wire.protocol_detection import EXPECTED, REJECTIONS, detect_protocol
 
 
 def create_irc_frontend(
     messenger: Messenger, users: UserRegistry, options: Callable[[], ServerOptions], started_at: float
 ) -> Frontend:
-    """Return the frontend of IRC for a messenger. `options` returns the present ones; `started_at`: Unix seconds."""
-    network = IrcNetwork(messenger, users, options, started_at)
+    """Return the frontend of IRC for a messenger. `options` returns the present ones; `started_at`: Unix seconds.
+
+    Raises `FileError` where the password of the server cannot be read.
+    """
+    file = options().irc_password_file
+    network = IrcNetwork(messenger, users, options, started_at, read_password_file(file) if file else "")
 
     def make_protocol(connection: Connection) -> IrcProtocol:
         return IrcProtocol(connection, network)

@@ -59,11 +59,13 @@ class IrcMessage(Struct):
 class RegistrationState(Struct):
     """What has come before 001. `is_negotiating`: `CAP END` is waited for.
 
+    `is_admitted`: the password of the server was given, or it has none.
     `password`: of PASS. `sasl`: what came of a SASL exchange, None while there is none. `nick`: that of NICK.
     `profile`: what is to be set in the user's profile.
     """
 
     is_negotiating: bool = False
+    is_admitted: bool = False
     has_user: bool = False
     nick: str = ""
     password: str | None = None
@@ -113,7 +115,7 @@ class IrcHandler(ProtocolHandler):
         self.capabilities = Capability.NONE
         self.bits = 0
         """The capabilities as a number, with which a message each time is decided faster."""
-        self.registration = RegistrationState()
+        self.registration = RegistrationState(is_admitted=not network.password)
         self.is_registered = False
         self._is_unregistered = True
         network.unregistered_count += 1

@@ -53,10 +53,21 @@ class IrcNetwork:
     """The names of the server and its network, how users and messages are shown, and the messenger."""
 
     def __init__(
-        self, messenger: Messenger, users: UserRegistry, options: Callable[[], ServerOptions], started_at: float
+        self,
+        messenger: Messenger,
+        users: UserRegistry,
+        options: Callable[[], ServerOptions],
+        started_at: float,
+        password: str = "",
     ) -> None:
-        """`options` returns the present ones; `started_at`: Unix seconds."""
+        """Make the network of a messenger.
+
+        options: returns the present ones.
+        started_at: Unix seconds.
+        password: what every client has to give before it is let in; empty for nothing.
+        """
         self.messenger = messenger
+        self.password = password
         self._options = options
         self.started_at = started_at
         self.users = users

@@ -57,6 +57,8 @@ from gmessenger.wire.irc.numerics import (
 
 RENAME_COST: Final = 5.0
 DEFAULT_DEVICE: Final = "irc"
+NOT_NAMED: Final = "*"
+"""In the log, for a client that has not said which name it wants."""
 ACCOUNT_REGISTRATION: Final = "draft/account-registration"
 
 
@@ -232,8 +234,24 @@ def set_password(handler: IrcHandler, line: Line) -> None:
     """Handle PASS."""
     if handler.is_registered:
         handler.reply(ERR_ALREADYREGISTERED)
-        return
-    handler.registration.password = line.params[0]
+    elif handler.registration.is_admitted:
+        handler.registration.password = line.params[0]
+    else:
+        _admit(handler, line.params[0])
+
+
+def _admit(handler: IrcHandler, password: str) -> None:
+    """Take the password of the server; a client that gives another one is refused."""
+    address = handler.connection.address
+    try:
+        with handler.logging_refusal(LoginRequest(NOT_NAMED, "irc", True, address)):
+            handler.require_secure_transport()
+            authenticator = handler.messenger.authenticator
+            authenticator.check_shared_password(address, handler.network.password, password)
+    except WireError as error:
+        refuse_link(handler, error)
+    else:
+        handler.registration.is_admitted = True
 
 
 def complete(handler: IrcHandler) -> None:
@@ -242,6 +260,9 @@ def complete(handler: IrcHandler) -> None:
     if handler.is_registered or handler.is_closing or registration.is_negotiating or not registration.has_user:
         return
     if not registration.nick:
+        return
+    if not registration.is_admitted:
+        refuse_link(handler, WrongPassword("The server has a password: give it by PASS, before NICK and USER."))
         return
     if handler.session is None:
         _log_in_by_nick(handler)
@@ -268,9 +289,6 @@ def _log_in_by_nick(handler: IrcHandler) -> None:
     except BadName as error:
         registration.nick = ""
         handler.reply(ERR_ERRONEUSNICKNAME, name, text=str(error))
-    except WrongPassword as error:
-        handler.reply(ERR_PASSWDMISMATCH, text=str(error))
-        end_link(handler, error)
     except WireError as error:
         refuse_link(handler, error)
 
@@ -375,6 +393,8 @@ def refuse_link(handler: IrcHandler, error: WireError) -> None:
     """Refuse a client at its login, and close the connection."""
     if isinstance(error, GuestsDisabled):
         handler.fail("*", "ACCOUNT_REQUIRED", text=str(error))
+    elif isinstance(error, WrongPassword):
+        handler.reply(ERR_PASSWDMISMATCH, text=str(error))
     elif isinstance(error, Forbidden):
         handler.reply(ERR_YOUREBANNEDCREEP, text=str(error))
     else:

@@ -39,6 +39,8 @@ def authenticate(handler: IrcHandler, line: Line) -> None:
         handler.reply(ERR_SASLALREADY)
     elif Capability.SASL not in handler.capabilities:
         handler.reply(ERR_SASLFAIL)
+    elif not registration.is_admitted:
+        handler.reply(ERR_SASLFAIL, text="SASL authentication failed: the password of the server comes first (PASS)")
     elif line.params[0] == "*":
         handler.reply(ERR_SASLABORTED)
         registration.sasl = None
