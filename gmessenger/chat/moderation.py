@@ -131,8 +131,7 @@ class Moderation:
 
     def set_role(self, account: Account, role: str) -> None:
         """Make an account, whose stored role is changed already, an operator or an ordinary user."""
-        account.role = role
-        self._router.stop_acting(account.key)
+        self._router.set_role(account, role)
         self._log(SERVER_OWNER, "grant" if role else "revoke", account.name)
 
     def _ban_network(self, by: str, network: IpNetwork, seconds: float | None, reason: str) -> SessionCount:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from gmessenger import log
@@ -23,7 +24,8 @@ class Router:
     dicts; only the router changes them. Nothing here yields.
 
     `watchers` are called at once when a name comes online or goes offline: with its first session on any node, and when
-    the last is gone. One session that replaces another is no change.
+    the last is gone. One session that replaces another is no change. `rights_watchers` are called with a session that
+    has lost or got the rights of an operator, other than by its own doing. Neither may block.
     """
 
     def __init__(self, peers: Peers | None = None) -> None:
@@ -31,6 +33,7 @@ class Router:
         self.shown_names: dict[str, str] = {}
         self.peers = peers or Peers()
         self.watchers: list[PresenceWatcher] = []
+        self.rights_watchers: list[Callable[[Session], object]] = []
         self._sessions: dict[str, list[Session]] = {}
         self._replaced: set[str] = set()
         self._acting: set[Session] = set()
@@ -134,19 +137,41 @@ class Router:
 
     def stop_acting(self, key: str) -> None:
         """Have no session act as the account of that folded name any more."""
-        for session in [each for each in self._acting if each.acting is None or each.acting.key == key]:
-            session.acting = None
-            self._acting.remove(session)
+        with self._noticing_rights(self._acting_as(key)):
+            for session in self._acting_as(key):
+                self.end_acting(session)
+
+    def set_role(self, account: Account, role: str) -> None:
+        """Give an account another role, and have no session act as it any more."""
+        acting = self._acting_as(account.key)
+        with self._noticing_rights([*self.sessions(account.key), *acting]):
+            account.role = role
+            for session in acting:
+                self.end_acting(session)
+
+    def _acting_as(self, key: str) -> list[Session]:
+        return [session for session in self._acting if session.acting is None or session.acting.key == key]
+
+    @contextmanager
+    def _noticing_rights(self, sessions: Sequence[Session]) -> Iterator[None]:
+        """Tell the watchers which of these sessions have another role after the block."""
+        before = [session.role for session in sessions]
+        yield
+        for session, role in zip(sessions, before, strict=True):
+            if session.role != role:
+                self._call(self.rights_watchers, session)
 
     def notify_watchers(self, key: str, name: str, was_online: bool) -> None:
         """Call the watchers if a name has come online or gone offline, on any node; a failure of theirs is logged."""
-        if not self.watchers or (key in self) == was_online:
-            return
-        for watcher in self.watchers:
+        if self.watchers and (key in self) != was_online:
+            self._call(self.watchers, key, name, not was_online)
+
+    def _call(self, watchers: Iterable[Callable[..., object]], *what: object) -> None:
+        for watcher in watchers:
             try:
-                watcher(key, name, not was_online)
+                watcher(*what)
             except Exception as error:
-                log.log_event("greenlet_failed", exception=error, what="watching who is online")
+                log.log_event("greenlet_failed", exception=error, what="watching sessions")
 
     def _refresh(self, key: str) -> None:
         sessions = self._sessions.get(key)

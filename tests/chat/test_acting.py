@@ -158,12 +158,28 @@ def test_nobody_acts_as_an_account_that_has_lost_its_rights(
     chat: ModeratedChat, end: Callable[[ModeratedChat], object]
 ) -> None:
     other = chat.add_account("other", OPERATOR_ROLE)
-    hank = chat.login("hank")
+    hank, told = chat.login("hank"), []
+    chat.messenger.router.rights_watchers.append(told.append)
     chat.act(), chat.act(hank, "other")
     end(chat)
+    assert told == [chat.gus]
     chat.boss.role = OPERATOR_ROLE  # whatever becomes of the account later
     assert chat.gus.acting is None and chat.gus.role == "" and not chat.gus.outbox.closed
     assert hank.acting is other and hank.role == OPERATOR_ROLE
+
+
+def test_sessions_of_an_account_are_told_of_its_role_and_those_that_act_keep_theirs(chat: ModeratedChat) -> None:
+    account = chat.add_account("hank")
+    hank, other, told = chat.login("hank", password=PASSWORD), chat.login("hank", password=PASSWORD, device="x"), []
+    chat.act(other)
+    chat.messenger.router.rights_watchers.append(told.append)
+    set_role = chat.messenger.moderation.set_role
+    set_role(account, OPERATOR_ROLE), set_role(account, OPERATOR_ROLE)
+    assert told == [hank]
+    set_role(account, "")
+    assert told == [hank, hank] and other.role == OPERATOR_ROLE
+    chat.messenger.stop_acting(other)
+    assert told == [hank, hank], "that is its own doing"
 
 
 def test_an_account_that_loses_its_rights_while_its_password_is_checked_is_not_acted_as(chat: ModeratedChat) -> None:

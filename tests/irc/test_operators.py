@@ -52,6 +52,18 @@ def test_oper_shows_in_what_is_told_of_one_until_it_is_given_up(irc: IrcServer, 
     assert commands(operator.ask("KILL hank")) == ["481"]
 
 
+def test_who_loses_the_rights_of_an_operator_is_told(irc: IrcServer, operator: IrcClient) -> None:
+    boss = irc.log_in("boss", password=PASSWORD)
+    admin = AdminService(irc.app.messenger, irc.app.store, FAST, time.time)
+    admin.revoke("boss")
+    for client in (operator, boss):
+        mode, notice = client.sync()
+        assert (mode.command, mode.params) == ("MODE", [client.nick, "-o"]) and "any more" in notice.params[1]
+    assert commands(operator.ask("KILL boss")) == ["481"]
+    admin.grant("boss")
+    assert commands(boss.sync()) == ["MODE", "NOTICE"] and operator.sync() == []
+
+
 @pytest.mark.parametrize("wrong", ["boss wrong", "nobody wrong", f"hank {PASSWORD}"])
 def test_oper_with_anything_wrong_is_refused(irc: IrcServer, operator: IrcClient, wrong: str) -> None:
     irc.register("hank", PASSWORD)

@@ -32,6 +32,9 @@ class RegisteredClient(Protocol):
     def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
         """Return a numeric for this client."""
 
+    def notice(self, text: str) -> Reply:
+        """Return a notice of the server to this client."""
+
     def offer(self, *replies: Reply) -> None:
         """Send lines that were not asked for, unless the client reads too slowly. Never blocks."""
 

@@ -19,7 +19,7 @@ from gmessenger.chat.records import MAX_MASKS
 from gmessenger.chat.room import Room
 from gmessenger.chat.session import Session
 from gmessenger.config.options import ServerOptions
-from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
+from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE, OPERATOR_ROLE
 from gmessenger.field_types import MAX_NOTE, MAX_REASON, MAX_TOPIC
 from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, direct_key, fold, is_room
@@ -38,6 +38,7 @@ MAX_MODES: Final = 4
 """Modes with a parameter that one command may change."""
 MAX_REALNAME: Final = 150
 MAX_READ_MARKS: Final = 10_000
+OPERATOR_MODE: Final = "o"
 SERVICES: Final = frozenset({"nickserv"})
 """The folded names of what the server itself answers as."""
 
@@ -77,6 +78,7 @@ class IrcNetwork:
         self.ids = MessageIds(messenger.store_identity, self._room_id)
         messenger.router.watchers.append(self.departures.note_presence)
         messenger.presence.watchers.append(self._announce_status)
+        messenger.router.rights_watchers.append(self._announce_rights)
         messenger.registration_watchers.append(self._announce_account)
         messenger.rooms.invitation_watchers.append(self._announce_invitation)
         self.read_marks: LruMap[tuple[int, str], ReadMark] = LruMap(MAX_READ_MARKS)
@@ -178,6 +180,15 @@ class IrcNetwork:
         """Tell clients that a guest has become an account."""
         line = Reply(self.users.source(session.name), "ACCOUNT", (session.name,))
         self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
+
+    def _announce_rights(self, session: Session) -> None:
+        """Tell a client that it has lost the rights of an operator, or got them."""
+        has_rights = session.role == OPERATOR_ROLE
+        mode = Reply(self.server_name, "MODE", (session.name, f"{'+' if has_rights else '-'}{OPERATOR_MODE}"))
+        text = "You have the rights of an operator now" if has_rights else "You have no rights of an operator any more"
+        for client in self.clients.of(session.key):
+            if client.session is session:
+                client.offer(mode, client.notice(text))
 
     def _announce_invitation(self, room: Room, name: str, by: str) -> None:
         """Tell the clients of moderators that a user was invited to their room."""

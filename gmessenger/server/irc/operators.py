@@ -15,7 +15,8 @@ from gmessenger.server.irc.accounts import LOGIN_COST
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.message_commands import check_fits
-from gmessenger.server.irc.own_user import OPERATOR_MODE, shown_modes
+from gmessenger.server.irc.network import OPERATOR_MODE
+from gmessenger.server.irc.own_user import shown_modes
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.rooms import printable
 from gmessenger.wire.irc.lines import Line, quote_param

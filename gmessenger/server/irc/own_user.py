@@ -12,7 +12,7 @@ from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
-from gmessenger.server.irc.network import MAX_REALNAME
+from gmessenger.server.irc.network import MAX_REALNAME, OPERATOR_MODE
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.rooms import printable
 from gmessenger.server.irc.user_views import acts_as_operator, find_user
@@ -36,7 +36,6 @@ NOT_PRESENT: Final = "*"
 """The away message of a client that connects by itself, without its user (IRCv3 `draft/pre-away`)."""
 OWN_MODES: Final = "Biw"
 """The user modes that clients may set: bot, invisible, and who gets what operators say to all."""
-OPERATOR_MODE: Final = "o"
 UNMASKED: Final = frozenset({"", "*"})
 
 
