@@ -20,7 +20,7 @@ from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, Sess
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import BucketTable, Charge, Limits, TokenBucket
-from gmessenger.chat.records import Account, Credential, Device, DeviceLogin
+from gmessenger.chat.records import Account, Credential, Device, DeviceLogin, DeviceTaken
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
@@ -335,18 +335,25 @@ class Authenticator:
         device_name, credential = self._authenticate(account, login, session)
         if account.disabled:
             raise AccountDisabled
-        with self._device_selector.select(account, device_name, login.first_free_device or DEFAULT_DEVICE) as name:
-            self._begin_on_device(session, account, name, credential)
-        return session, []
+        base, refused = login.first_free_device or DEFAULT_DEVICE, set[str]()
+        while True:
+            with self._device_selector.select(account, device_name, base, refused) as (name, free_at):
+                try:
+                    self._begin_on_device(session, account, name, free_at, credential)
+                    return session, []
+                except DeviceTaken:
+                    refused.add(name)
 
-    def _begin_on_device(self, session: Session, account: Account, name: str, credential: Credential) -> None:
+    def _begin_on_device(
+        self, session: Session, account: Account, name: str, free_at: int | None, credential: Credential
+    ) -> None:
         """Begin the session of a login on a device, in place of the session there is on that.
 
-        The caller adds the session to the router before anything else runs.
+        The caller adds the session to the router before anything else runs. Raises `DeviceTaken`.
         """
         live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
         live += self._router.peers.devices_of(account.key)
-        device_login = DeviceLogin(name, session.token, live)
+        device_login = DeviceLogin(name, session.token, live, free_at)
         device = self._begin_session(session, account, device_login, credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled

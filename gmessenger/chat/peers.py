@@ -76,6 +76,13 @@ class Peers:
         """Return the ids of the devices with which an account is online on other nodes."""
         return [device for presence in self.presences.get(key, {}).values() for device in presence.devices]
 
+    def note_login(self, device: int) -> None:
+        """Take note that a session has begun on a device on another node: its presence may come later."""
+
+    def has_just_logged_in(self, device: int) -> bool:
+        """Return whether a session on another node has begun on a device that may not be known to be online yet."""
+        return False
+
     def session_count(self, key: str) -> int:
         """Return the number of sessions of a name on other nodes."""
         return sum(presence.session_count for presence in self.presences.get(key, {}).values())

@@ -58,23 +58,31 @@ class Device(Struct):
 class DeviceInfo(Struct):
     """A device that is logged in, as it has a token.
 
-    `used`: when a session on it began or ended last, in Unix seconds.
+    `used`: when a session on it began or ended last, in Unix seconds. `login_count`: where the store counts logins.
     """
 
     id: int
     name: str
     used: float
+    login_count: int = 0
 
 
 class DeviceLogin(Struct):
     """A session's login: the name of the device, and the token that resumes it, of which the store keeps a hash.
 
     `live_devices`: the ids of the account's devices that have a session now.
+    `free_at`: of a device that was selected as it had no session, how many logins the store had counted then, 0 where
+    it was not logged in; None for any other.
     """
 
     device: str
     token: str
     live_devices: Sequence[int] = ()
+    free_at: int | None = None
+
+
+class DeviceTaken(Exception):
+    """Another node has logged in on a device since it was selected."""
 
 
 class Credential(Struct):

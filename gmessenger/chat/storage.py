@@ -196,7 +196,7 @@ class Store(RoomStorage, Protocol):
 
         Of more than 20 devices the longest unused are evicted: those without a token first, those with a session last.
         Raises `PasswordRequired` if the credential is not valid any more, `WrongPassword` after a one-time password
-        has expired.
+        has expired. A shared store raises `DeviceTaken` if there was a login on the device since it was `free_at`.
         """
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:

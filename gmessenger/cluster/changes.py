@@ -388,6 +388,8 @@ class ChangeApplier:
 
     def _handle_device(self, id: int, details: ChangeDetails) -> None:
         is_dropped = details.reason == DROPPED
+        if not is_dropped:
+            self._messenger.router.peers.note_login(id)
         if self._session_on_device(id) is None:
             if is_dropped:
                 self._messenger.authenticator.doubt_logins()

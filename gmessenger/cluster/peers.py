@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gmessenger.chat.outbox import DeliveryReceipt, Message, Outbound, ReadReceipt, Signal
 from gmessenger.chat.peers import Peers, Reservation
@@ -16,7 +18,12 @@ from gmessenger.cluster.presence import PresenceSync
 from gmessenger.cluster.relay import RelayClient
 from gmessenger.cluster.sequencer import Sequencer
 from gmessenger.errors import StoreUnavailable
+from gmessenger.lru_map import LruMap
 from gmessenger.names import fold, is_room
+
+MAX_RECENT_LOGINS: Final = 1000
+RECENT_LOGIN: Final = 2.0
+"""Seconds in which the presence of a session on another node comes, or has gone again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class ClusterPeers(Peers):
         self.store = store
         self.bus = bus
         self._attached: PeerServices | None = None
+        self._login_times: LruMap[int, float] = LruMap(MAX_RECENT_LOGINS)
+        """When others have logged in on devices, in monotonic seconds."""
 
     def attach(self, services: PeerServices) -> None:
         """Connect the peers to the services of their node. Called once."""
@@ -51,6 +60,13 @@ class ClusterPeers(Peers):
     def _services(self) -> PeerServices:
         assert self._attached is not None, "no node is attached"
         return self._attached
+
+    def note_login(self, device: int) -> None:
+        self._login_times[device] = time.monotonic()
+
+    def has_just_logged_in(self, device: int) -> bool:
+        at = self._login_times.peek(device)
+        return at is not None and time.monotonic() - at < RECENT_LOGIN
 
     def presence_changed(self, key: str) -> None:
         self._services.presence_sync.publish(key)

@@ -66,6 +66,15 @@ def test_a_device_that_is_online_on_another_node_is_not_free(chat: InMemoryChat)
     assert device(log_in(chat)) == "desk-2"
 
 
+def test_a_device_that_has_just_logged_in_on_another_node_is_not_free(
+    chat: InMemoryChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = log_in(chat)
+    chat.messenger.logout(first)
+    monkeypatch.setattr(chat.messenger.router.peers, "has_just_logged_in", lambda device: device == first.device_id)
+    assert device(log_in(chat)) == "desk-2"
+
+
 def test_a_login_that_fails_keeps_no_device(chat: InMemoryChat) -> None:
     with pytest.raises(WrongPassword):
         log_in(chat, "another password")

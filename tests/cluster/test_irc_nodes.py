@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import gevent
 import pytest
 
 from gmessenger.chat.admin import AdminService
 from tests.cluster.conftest import Cluster, wait_until
 from tests.conftest import FAST, RunningServer
-from tests.support import accounts
+from tests.protocol.test_concurrency import Gate
+from tests.support.accounts import PASSWORD
 from tests.support.irc_client import IrcClient, find
+from tests.support.timeouts import TEST_TIMEOUT
 
 CAPS = ("message-tags", "echo-message", "batch", "labeled-response", "draft/multiline", "draft/read-marker")
-PASSWORD = "correct-horse"
 
 
 @pytest.fixture
@@ -40,6 +42,49 @@ def pair(cluster: Cluster) -> Iterator[tuple[IrcClient, IrcClient]]:
         yield hank, dale
 
 
+def device_of(node: RunningServer, name: str) -> str:
+    """Return the device of the only session of a name on a node."""
+    (session,) = node.app.messenger.router.sessions(name)
+    assert session.device is not None
+    return session.device.name
+
+
+@pytest.fixture
+def hank(cluster: Cluster) -> Iterator[tuple[IrcClient, IrcClient]]:
+    """Two clients, one on each node, for the account hank, who is not online."""
+    cluster.register(cluster.first, "hank").close()
+    wait_until(lambda: all("hank" not in node.app.messenger.router for node in cluster.nodes))
+    wait_until(lambda: "hank" in cluster.second.app.messenger.authenticator.accounts)
+    with closing(open_irc(cluster.first)) as one, closing(open_irc(cluster.second)) as two:
+        yield one, two
+
+
+def test_logins_at_once_on_two_nodes_get_devices_of_their_own(
+    cluster: Cluster, hank: tuple[IrcClient, IrcClient]
+) -> None:
+    gates = [Gate(node.app.store, "begin_session") for node in cluster.nodes]
+    logins = [gevent.spawn(client.log_in, "hank", password=PASSWORD) for client in hank]
+    for gate in gates:
+        gate.wait_until_reached()
+    for gate in gates:
+        gate.open()
+    gevent.joinall(logins, timeout=TEST_TIMEOUT, raise_error=True)
+    assert {device_of(node, "hank") for node in cluster.nodes} == {"irc", "irc-2"}
+    for client in hank:
+        client.sync()
+
+
+def test_a_login_before_that_on_another_node_is_seen_gets_a_device_of_its_own(
+    cluster: Cluster, hank: tuple[IrcClient, IrcClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for node in cluster.nodes:  # what they show each other is on its way
+        monkeypatch.setattr(node.app.node._presence_sync, "on_presence", lambda *_: None)
+    hank[0].log_in("hank", password=PASSWORD)
+    hank[1].log_in("hank", password=PASSWORD)
+    assert [device_of(node, "hank") for node in cluster.nodes] == ["irc", "irc-2"]
+    hank[0].sync()
+
+
 def test_messages_between_guests_have_one_id_and_their_tags(pair: tuple[IrcClient, IrcClient]) -> None:
     hank, dale = pair
     (echo,) = hank.ask("@+foo=bar PRIVMSG dale :hi")
@@ -61,7 +106,7 @@ def test_operators_speak_to_all_nodes(cluster: Cluster, pair: tuple[IrcClient, I
     app = cluster.first.app
     AdminService(app.messenger, app.store, FAST, time.time).grant("boss")
     dale.ask("MODE dale +w")
-    hank.ask(f"OPER boss :{accounts.PASSWORD}", "WALLOPS :The server moves at noon")
+    hank.ask(f"OPER boss :{PASSWORD}", "WALLOPS :The server moves at noon")
     assert dale.expect("WALLOPS").params == ["The server moves at noon"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gmessenger.chat.records import MAX_DEVICES, Credential, Device, DeviceInfo, DeviceLogin
+from gmessenger.chat.records import MAX_DEVICES, Credential, Device, DeviceInfo, DeviceLogin, DeviceTaken
 from gmessenger.cluster.interfaces import DROPPED
 from gmessenger.errors import AccountDisabled, PasswordRequired, WrongPassword
 from gmessenger.store.common import ONCE_EXPIRED, hash_secret
@@ -23,8 +23,11 @@ FIND_BY_HASH: Final = (
     "WHERE t.hash = %s AND greatest(t.used, t.created) >= %s"
 )
 SELECT_LOGGED_IN: Final = (
-    "SELECT d.id, d.name, greatest(d.used, t.used) AS last FROM devices d JOIN tokens t ON t.device_id = d.id "
+    "SELECT d.id, d.name, greatest(d.used, t.used) AS last, d.entry FROM devices d JOIN tokens t ON t.device_id = d.id "
     "WHERE d.account_id = %s AND greatest(t.used, t.created) >= %s ORDER BY last DESC, d.id DESC"
+)
+LOGIN_COUNT: Final = (
+    "SELECT d.entry FROM devices d JOIN tokens t ON t.device_id = d.id WHERE d.account_id = %s AND d.name = %s"
 )
 LOCK_DEVICES: Final = (
     # Before their tokens, as where their use is noted.
@@ -124,6 +127,8 @@ class DeviceStore(Database):
             generation, until = _check_proof(db, account, credential)
             if until is not None and time >= until:
                 raise WrongPassword(ONCE_EXPIRED)
+            if login.free_at is not None and _count_logins(db, account, login.device) != login.free_at:
+                raise DeviceTaken
             device = log_in_device(db, account, login, time)
             device.generation, device.password_until = generation, until
             for id in (device.id, *device.evicted):  # another node may have counted some as unused
@@ -162,6 +167,12 @@ def _check_proof(db: PgConnection, account: int, proof: Credential) -> tuple[int
     if row is None or not is_valid:
         raise PasswordRequired
     return int(row[2]), row[3]
+
+
+def _count_logins(db: PgConnection, account: int, device: str) -> int:
+    """Return how many logins were counted on a device; 0 where it is not logged in."""
+    row = db.execute(LOGIN_COUNT, (account, replace_nul(device))).fetchone()
+    return int(row[0]) if row is not None else 0
 
 
 def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: float) -> Device:
