@@ -206,7 +206,9 @@ class RoomMembership:
         self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session | None
     ) -> None:
         """Remove a member from the store first: if that raises, nothing has happened."""
-        new_owner = self._store.leave(room.key, account.id, event.by or "") if account is not None else None
+        new_owner = None
+        if account is not None:
+            new_owner = self._store.leave(room.key, account.id, event.by or "", event.reason or "")
         self._rooms.remove_member(room, key, account, event, actor)
         if new_owner is not None:
             self._rooms.set_role(room, new_owner, "owner", "", None)

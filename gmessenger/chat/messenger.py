@@ -112,8 +112,8 @@ class Messenger:
         self._clock = clock
         self._store = store
         self.stats = stats = MessengerStats()
-        self.registration_watchers: list[Callable[[Session], object]] = []
-        """Called with the session of a guest that has become an account. They must not block."""
+        self.registration_watchers: list[Callable[[str, str], object]] = []
+        """Called with the folded and the shown name of a guest that has become an account. They must not block."""
         self.router = router = Router(peers)
         self.change_runner = ChangeRunner(spawn, policy.store_timeout)
         self.session_closer = session_closer = SessionCloser(router, self.logout, clock)
@@ -320,9 +320,13 @@ class Messenger:
         self.blocks.persist(session)
         self.invitations.promote_guest(session)
         self.profiles.promote_guest(session)
-        for watcher in self.registration_watchers:
-            watcher(session)
+        self.announce_registration(session.key, session.name)
         return Registration(token=session.token)
+
+    def announce_registration(self, key: str, name: str) -> None:
+        """Tell the watchers of a guest that has become an account, on any node. Does not block."""
+        for watcher in self.registration_watchers:
+            watcher(key, name)
 
     @traced("login")
     def register_stranger(self, login: LoginRequest, invite: str | None, outbox: Outbox) -> Session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
     `since`: when the status was set, in Unix seconds. `devices`: the ids of the sessions' devices.
     `rooms`: the keys of the rooms that a guest is in. `public_key`: with which others can encrypt for a guest.
     `note`: of the status, or empty. `invitations`: keys of the rooms that a guest is invited to, each with by whom.
+    `departures`: the rooms that a guest has left last: key, who has removed it, and why; each may be empty.
     """
 
     name: str
@@ -31,6 +32,7 @@ class PeerPresence(Struct, frozen=True, array_like=True):
     public_key: str = ""
     note: str = ""
     invitations: tuple[tuple[str, str], ...] = ()
+    departures: tuple[tuple[str, str, str], ...] = ()
 
 
 class Reservation(Protocol):
@@ -48,6 +50,8 @@ class Peers:
     """
 
     def __init__(self) -> None:
+        self.listeners: dict[str, Callable[[Sequence[str]], object]] = {}
+        """By protocol, what is called with what it was told by itself on another node. They must not block."""
         self.presences: dict[str, dict[str, PeerPresence]] = {}
         """By folded name, then by node; the inner dicts are never empty."""
 
@@ -86,6 +90,9 @@ class Peers:
     def session_count(self, key: str) -> int:
         """Return the number of sessions of a name on other nodes."""
         return sum(presence.session_count for presence in self.presences.get(key, {}).values())
+
+    def note_departure(self, key: str, room: str, by: str, reason: str) -> None:
+        """Have the other nodes told why a guest has left a room; `presence_changed` comes next."""
 
     def presence_changed(self, key: str) -> None:
         """Publish the presence of a name on this node, if it has changed."""
@@ -129,6 +136,9 @@ class Peers:
 
     def broadcast(self, message: Message) -> None:
         """Send a broadcast to the sessions on other nodes."""
+
+    def tell(self, protocol: str, *words: str) -> None:
+        """Tell a protocol on the other nodes what is stored nowhere. It is lost for a node that cannot be reached."""
 
     def send_signal(self, signal: Signal) -> None:
         """Send a signal to the sessions on other nodes that it is for."""

@@ -55,8 +55,8 @@ class RoomStorage(Protocol):
         where another node has deleted it.
         """
 
-    def leave(self, room: str, account: int, by: str = "") -> int | None:
-        """Remove a member. (`by`, here and below: the name that did it, for the events on other nodes.)
+    def leave(self, room: str, account: int, by: str = "", reason: str = "") -> int | None:
+        """Remove a member. (`by`, here and below: the name that did it, for the events on other nodes; so is `reason`.)
 
         In place of the last owner, in the same transaction, the eldest moderator becomes one, else the eldest member:
         who joined first; in a passing room none does. Returns its id; None if none did.

@@ -267,6 +267,7 @@ class RoomRegistry:
                 self.notify(room, event, actor)
                 room.guest_roles.pop(key, None)
                 room.guests.pop(key).forget_former_room(room.key)
+                self._router.peers.note_departure(key, room.key, event.by or "", event.reason or "")
                 self._router.peers.presence_changed(key)
                 self.on_left(room)
             return

@@ -74,22 +74,26 @@ class RoomChangeApplier:
                 self._notify_own(room, account)
                 self._set_start(room, account, stored.members[id])
 
-    def update_member(self, key: str, account: Account, start: int | None, by: str) -> None:
+    def update_member(self, key: str, account: Account, start: int | None, by: str, reason: str = "") -> None:
         """Add an account to a room, or remove it.
 
         Args:
             start: first seq that the account's devices are sent; None if it is not a member any more.
             by: name of the user who removed it, empty if it left by itself.
+            reason: of that, or what it has said.
         """
         room = self._rooms.get(key)
         if room is None:
             return
+        was_guest = room.remote_guests.pop(account.key, None) is not None  # which has registered
         if start is None:
-            self._rooms.remove_member(
-                room, account.key, account, RoomEvent("leave", room.name, account.name, by=by or None), None
-            )
+            event = RoomEvent("leave", room.name, account.name, by=by or None, reason=reason or None)
+            if was_guest and account.id not in room.members:
+                self._rooms.notify(room, event, None)
+                self._rooms.on_left(room)
+            self._rooms.remove_member(room, account.key, account, event, None)
             return
-        is_new = account.id not in room.members
+        is_new = account.id not in room.members and not was_guest
         room.members[account.id] = account
         if is_new:
             self._rooms.notify(room, RoomEvent("join", room.name, account.name), None)
@@ -350,7 +354,7 @@ class ChangeApplier:
         # The store may have been read after a later change of the same member, whose author is not known here.
         removed_by = details.by if not details.reason else ""
         given_by = details.by if details.reason == role else ""
-        self._room_changes.update_member(room, member, readable.start if readable else None, removed_by)
+        self._room_changes.update_member(room, member, readable.start if readable else None, removed_by, details.said)
         self._room_changes.update_role(room, account, role, given_by)
 
     def _handle_sanction(self, kind: SanctionKind, target: str, details: ChangeDetails) -> None:

@@ -173,6 +173,13 @@ class SignalFrame(Struct, array_like=True, tag=9):
     least: RoomRole = "member"
 
 
+class ProtocolNotice(Struct, array_like=True, tag=10):
+    """What a protocol tells itself on the other nodes. The words mean something to it alone."""
+
+    protocol: str
+    words: list[str]
+
+
 NodeFrame: TypeAlias = (
     HintBatch
     | ChangeNotice
@@ -183,6 +190,7 @@ NodeFrame: TypeAlias = (
     | ReleaseNotice
     | RelayReply
     | SignalFrame
+    | ProtocolNotice
 )
 encode: Final = msgpack.Encoder().encode
 _decoder: Final = msgpack.Decoder(NodeFrame)

@@ -43,10 +43,12 @@ class ChangeDetails(Struct, frozen=True, omit_defaults=True):
         by: name of the user who made the change; empty where no client is notified of it.
         reason: reason given for a kick; `DROPPED` for a device that was logged out; for a member the role it was given,
             if it was.
+        said: what a member who left has said, or why it was removed.
     """
 
     by: str = ""
     reason: str = ""
+    said: str = ""
 
 
 class Change(Struct):

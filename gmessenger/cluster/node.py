@@ -60,7 +60,14 @@ class ClusterNode:
         self._ended: list[Event] = []
         router, rooms, presence = messenger.router, messenger.rooms, messenger.presence
         self._presence_sync = PresenceSync(
-            self.bus, peers, router, rooms, presence, messenger.recent_names, self.on_connected
+            self.bus,
+            peers,
+            router,
+            rooms,
+            presence,
+            messenger.recent_names,
+            self.on_connected,
+            messenger.announce_registration,
         )
         self.sequencer = Sequencer(self._store, messenger.fan_out, rooms, messenger.delivery, spawn, call_later)
         self._hint_exchange = HintExchange(self.bus, peers, rooms, presence, self.sequencer.accept)
@@ -177,6 +184,11 @@ class ClusterNode:
         signal = Signal(frame.sender, frame.to, frame.tags, frame.time, frame.text, frame.kind, least=frame.least)
         self._messenger.signals.deliver(signal)
 
+    def _handle_protocol_notice(self, node: str, notice: frames.ProtocolNotice) -> None:
+        listener = self.peers.listeners.get(notice.protocol)
+        if listener is not None:
+            listener(notice.words)
+
     def _handle_relay_request(self, node: str, request: frames.RelayRequest) -> None:
         self._relay_server.on_relay_request(node, request)
 
@@ -203,6 +215,7 @@ FRAME_HANDLERS: Final[dict[type, Callable[[ClusterNode, str, Any], None]]] = {
     frames.ReceiptFrame: ClusterNode._handle_receipt,
     frames.BroadcastFrame: ClusterNode._handle_broadcast,
     frames.SignalFrame: ClusterNode._handle_signal,
+    frames.ProtocolNotice: ClusterNode._handle_protocol_notice,
     frames.RelayRequest: ClusterNode._handle_relay_request,
     frames.ReserveRequest: ClusterNode._handle_reserve_request,
     frames.ReleaseNotice: ClusterNode._handle_release,

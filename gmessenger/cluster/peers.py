@@ -11,7 +11,7 @@ from gmessenger.chat.outbox import DeliveryReceipt, Message, Outbound, ReadRecei
 from gmessenger.chat.peers import Peers, Reservation
 from gmessenger.chat.session import Session
 from gmessenger.cluster.follower import ChangeFollower
-from gmessenger.cluster.frames import BroadcastFrame, ReceiptFrame, SignalFrame, encode
+from gmessenger.cluster.frames import BroadcastFrame, ProtocolNotice, ReceiptFrame, SignalFrame, encode
 from gmessenger.cluster.interfaces import Bus, ChangeDetails, SharedStore
 from gmessenger.cluster.leases import LeaseKeeper
 from gmessenger.cluster.presence import PresenceSync
@@ -68,6 +68,9 @@ class ClusterPeers(Peers):
         at = self._login_times.peek(device)
         return at is not None and time.monotonic() - at < RECENT_LOGIN
 
+    def note_departure(self, key: str, room: str, by: str, reason: str) -> None:
+        self._services.presence_sync.note_departure(key, room, by, reason)
+
     def presence_changed(self, key: str) -> None:
         self._services.presence_sync.publish(key)
         self._services.follower.poll_fast()
@@ -110,6 +113,10 @@ class ClusterPeers(Peers):
     def broadcast(self, message: Message) -> None:
         if self.presences:
             self.bus.send(encode(_broadcast_frame(message)))
+
+    def tell(self, protocol: str, *words: str) -> None:
+        if self.presences:
+            self.bus.send(encode(ProtocolNotice(protocol, list(words))))
 
     def send_signal(self, signal: Signal) -> None:
         fields = SignalFrame(signal.sender, signal.to, signal.tags, signal.time, signal.text, signal.kind, signal.least)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gevent.event import Event
@@ -17,6 +17,8 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.cluster.interfaces import Bus
 
+MAX_DEPARTURES: Final = 4
+"""Rooms that a guest has left last, of which others are told why."""
 PRESENCE_TIMEOUT: Final = 1.0
 """Seconds that `wait_for` waits for an entry."""
 _encode: Final = msgpack.Encoder().encode
@@ -35,12 +37,14 @@ class PresenceSync:
         presence: PresenceTracker,
         recent_names: RecentNames,
         on_duplicate_device: Callable[[], None],
+        on_registered: Callable[[str, str], None],
     ) -> None:
         """Create the synchronisation.
 
         Args:
             on_duplicate_device: called when another node shows a device that has a session here, so that a change
                 which ends one of the two must be in the store.
+            on_registered: called with the folded and the shown name of a guest of another node that has registered.
         """
         self._bus = bus
         self._peers = peers
@@ -49,7 +53,9 @@ class PresenceSync:
         self._presence = presence
         self._recent_names = recent_names
         self._on_duplicate_device = on_duplicate_device
+        self._on_registered = on_registered
         self._awaited: dict[str, Event] = {}
+        self._departures: dict[str, list[tuple[str, str, str]]] = {}
         self._devices_by_name: dict[str, tuple[int, ...]] = {}
         self._names_by_device: dict[int, str] = {}
 
@@ -58,6 +64,7 @@ class PresenceSync:
         sessions = self._router.sessions(key)
         self._index_devices(key, tuple(session.device.id for session in sessions if session.device is not None))
         if not sessions:
+            self._departures.pop(key, None)
             self._bus.set_presence(key, None)
             return
         latest = self._router.latest_session(key) or sessions[-1]
@@ -74,8 +81,14 @@ class PresenceSync:
             latest.public_key,
             latest.note,
             tuple(invitations),
+            tuple(self._departures.get(key, ())),
         )
         self._bus.set_presence(key, _encode(entry))
+
+    def note_departure(self, key: str, room: str, by: str, reason: str) -> None:
+        """Show with the presence of a guest from now on why it has left a room."""
+        earlier = [each for each in self._departures.get(key, ()) if each[0] != room]
+        self._departures[key] = [*earlier, (room, by, reason)][-MAX_DEPARTURES:]
 
     def name_on_device(self, device: int) -> str:
         """Return the folded name with a session on a device on this node; empty if there is none."""
@@ -112,8 +125,12 @@ class PresenceSync:
         self._router.notify_watchers(key, name, was_online)
         if new is not None and old is not None and (new.status, new.note) != (old.status, old.note):
             self._presence.announce_status(key)
+        if new is not None and old is not None and old.is_guest and not new.is_guest:
+            self._on_registered(key, name)  # a change of its membership makes it a member of its rooms
+            return
         left, joined = _rooms_in(old) - self._peers.rooms_of(key), _rooms_in(new) - _rooms_in(old)
-        self._update_rooms(key, name, left, joined, has_quit=key not in self._router)
+        departures = {room: (by, reason) for room, by, reason in new.departures} if new is not None else {}
+        self._update_rooms(key, name, left, joined, departures)
 
     def wait_for(self, key: str) -> None:
         """Block until another node shows a name, at most `PRESENCE_TIMEOUT`: its packet may have been lost."""
@@ -133,14 +150,19 @@ class PresenceSync:
                 if room.key in presence.rooms:
                     room.remote_guests[key] = presence.name
 
-    def _update_rooms(self, key: str, name: str, left: set[str], joined: set[str], *, has_quit: bool) -> None:
-        """Update the guests of rooms and notify the members. `has_quit`: the guest is on no node any more.
+    def _update_rooms(
+        self, key: str, name: str, left: set[str], joined: set[str], departures: Mapping[str, tuple[str, str]]
+    ) -> None:
+        """Update the guests of rooms and notify the members. `departures`: by whom, and why, it has left rooms.
 
         A guest that moves to another node is shown by both for a while; that must not be notified as a leave and join.
         """
         for room in filter(None, map(self._rooms.get, left)):
             if key in room.remote_guests:  # else `expel` has notified them already
-                self._rooms.remove_remote_guest(room, key, RoomEvent("leave", room.name, name, quit=has_quit), None)
+                by, reason = departures.get(room.key, ("", ""))
+                event = RoomEvent("leave", room.name, name, by=by or None, reason=reason or None)
+                event.quit = key not in self._router
+                self._rooms.remove_remote_guest(room, key, event, None)
         for room in filter(None, map(self._rooms.get, joined)):
             if key not in room.remote_guests and key not in room.guests:
                 room.remote_guests[key] = name

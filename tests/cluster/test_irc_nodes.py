@@ -14,10 +14,13 @@ from tests.cluster.conftest import Cluster, wait_until
 from tests.conftest import FAST, RunningServer
 from tests.protocol.test_concurrency import Gate
 from tests.support.accounts import PASSWORD
-from tests.support.irc_client import IrcClient, find
+from tests.support.irc_client import IrcClient, commands, find
 from tests.support.timeouts import TEST_TIMEOUT
 
-CAPS = ("message-tags", "echo-message", "batch", "labeled-response", "draft/multiline", "draft/read-marker")
+CAPS = (
+    *("message-tags", "echo-message", "batch", "labeled-response", "draft/multiline", "draft/read-marker"),
+    *("account-notify", "setname"),
+)
 
 
 @pytest.fixture
@@ -85,6 +88,60 @@ def test_a_login_before_that_on_another_node_is_seen_gets_a_device_of_its_own(
     hank[0].sync()
 
 
+def meet(cluster: Cluster, pair: tuple[IrcClient, IrcClient]) -> None:
+    """Have two guests join a room, of which bill is the owner, until both nodes know."""
+    owner = cluster.register(cluster.first, "bill")
+    owner.request("join", room="#dev")
+    for client in pair:
+        assert find(client.ask("JOIN #dev"), "JOIN").params == ["#dev"]
+    wait_until(lambda: all(size_of_dev(node) == 3 for node in cluster.nodes))
+
+
+def size_of_dev(node: RunningServer) -> int:
+    """Return how many are in the room on a node."""
+    room = node.app.messenger.rooms.get("#dev")
+    return room.size if room is not None else 0
+
+
+def test_what_one_says_of_oneself_is_told_on_all_nodes(cluster: Cluster, pair: tuple[IrcClient, IrcClient]) -> None:
+    hank, dale = pair
+    meet(cluster, pair)
+    dale.sync()
+    hank.ask("SETNAME :Hank Rutherford Hill")
+    seen = dale.expect("SETNAME")
+    assert (seen.source.partition("!")[0], seen.params) == ("hank", ["Hank Rutherford Hill"])
+    assert find(dale.ask("WHOIS hank"), "311").params[-1] == "Hank Rutherford Hill"
+    hank.ask(f"NICKSERV REGISTER {PASSWORD}")
+    account = dale.expect("ACCOUNT")
+    assert (account.source.partition("!")[0], account.params) == ("hank", ["hank"])
+    room = cluster.second.app.messenger.rooms.get("#dev")
+    assert room is not None
+    wait_until(lambda: "hank" in {member.key for member in room.members.values()})
+    assert "hank" not in room.remote_guests and size_of_dev(cluster.second) == 3
+    assert not {"JOIN", "PART", "QUIT"} & set(commands(dale.sync()))
+
+
+@pytest.mark.parametrize("is_account", [False, True])
+def test_why_one_leaves_a_room_is_told_on_all_nodes(
+    cluster: Cluster, pair: tuple[IrcClient, IrcClient], is_account: bool
+) -> None:
+    hank, dale = pair
+    meet(cluster, pair)
+    if is_account:
+        hank.ask(f"NICKSERV REGISTER {PASSWORD}")
+        dale.expect("ACCOUNT")
+        wait_until(lambda: len(cluster.second.app.messenger.rooms.get("#dev").members) == 2)  # type: ignore[union-attr]
+    with closing(open_irc(cluster.first)) as bill:
+        bill.log_in("bill", password=PASSWORD)
+        hank.ask("PART #dev :going home")
+        assert dale.expect("PART").params == ["#dev", "going home"]
+        hank.ask("JOIN #dev")
+        dale.expect("JOIN")
+        bill.ask("KICK #dev hank :that is enough")
+        kick = dale.expect("KICK")
+    assert (kick.source.partition("!")[0], kick.params) == ("bill", ["#dev", "hank", "that is enough"])
+
+
 def test_messages_between_guests_have_one_id_and_their_tags(pair: tuple[IrcClient, IrcClient]) -> None:
     hank, dale = pair
     (echo,) = hank.ask("@+foo=bar PRIVMSG dale :hi")
@@ -112,11 +169,7 @@ def test_operators_speak_to_all_nodes(cluster: Cluster, pair: tuple[IrcClient, I
 
 def test_a_message_to_a_room_looks_the_same_on_both(cluster: Cluster, pair: tuple[IrcClient, IrcClient]) -> None:
     hank, dale = pair
-    owner = cluster.register(cluster.first, "bill")
-    owner.request("join", room="#dev")
-    for client in pair:
-        assert find(client.ask("JOIN #dev"), "JOIN").params == ["#dev"]
-    wait_until(lambda: all(node.app.messenger.rooms.get("#dev").size == 3 for node in cluster.nodes))  # type: ignore[union-attr]
+    meet(cluster, pair)
     lines = [
         "@batch=1 PRIVMSG #dev :one",
         "@batch=1 PRIVMSG #dev :two ",

@@ -37,6 +37,7 @@ class LocalRoom:
             messenger.presence,
             messenger.recent_names,
             lambda: None,
+            messenger.announce_registration,
         )
         self.hank = self.chat.login("hank")
         messenger.register(self.hank, "secret enough")
@@ -45,8 +46,16 @@ class LocalRoom:
     def join(self, session: Session) -> None:
         self.chat.messenger.membership.join(session, "#dev")
 
-    def show_guest(self, node: str, *rooms: str, since: float = 1.0, status: str = "") -> None:
-        presence = PeerPresence("gus", status, since, True, 1, (), rooms)
+    def show_guest(
+        self,
+        node: str,
+        *rooms: str,
+        since: float = 1.0,
+        status: str = "",
+        departures: tuple[tuple[str, str, str], ...] = (),
+        is_guest: bool = True,
+    ) -> None:
+        presence = PeerPresence("gus", status, since, is_guest, 1, (), rooms, departures=departures)
         self.presence_sync.on_presence(node, "gus", msgpack.encode(presence))
 
     def take_room_events(self) -> list[str]:
@@ -88,6 +97,26 @@ def test_a_guest_elsewhere_that_is_on_no_node_any_more_has_quit_and_one_that_has
         ("join", False),
         ("leave", True),
     ]
+
+
+def test_why_a_guest_elsewhere_has_left_a_room_is_told(local_room: LocalRoom) -> None:
+    for departures in ((), (("#dev", "", "bye"),), (("#dev", "hank", "noise"), ("#ops", "dale", ""))):
+        local_room.show_guest("A", "#dev")
+        local_room.show_guest("A", departures=departures)
+    events = [each for each in drain_events(local_room.hank) if isinstance(each, RoomEvent)]
+    assert [(each.by, each.reason) for each in events if each.action == "leave"] == [
+        (None, None),
+        (None, "bye"),
+        ("hank", "noise"),
+    ]
+
+
+def test_a_guest_elsewhere_that_registers_is_told_of_and_stays_where_it_is(local_room: LocalRoom) -> None:
+    told: list[tuple[str, str]] = []
+    local_room.chat.messenger.registration_watchers.append(lambda key, name: told.append((key, name)))
+    local_room.show_guest("A", "#dev")
+    local_room.show_guest("A", is_guest=False)
+    assert (local_room.take_room_events(), local_room.names, told) == (["join"], ["hank", "gus"], [("gus", "gus")])
 
 
 def test_a_status_that_is_set_on_another_node_is_sent_at_once_to_who_wants_that(local_room: LocalRoom) -> None:

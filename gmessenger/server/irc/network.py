@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Final
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, direct_key, fold, is_room
 from gmessenger.room_roles import has_rank
 from gmessenger.server.irc.capabilities import Capability
-from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry
+from gmessenger.server.irc.clients import MAX_MONITORED, ClientRegistry, RegisteredClient
 from gmessenger.server.irc.departures import DepartureLog
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.users import MessageIds, UserRegistry
@@ -39,6 +39,8 @@ MAX_MODES: Final = 4
 MAX_REALNAME: Final = 150
 MAX_READ_MARKS: Final = 10_000
 OPERATOR_MODE: Final = "o"
+PROTOCOL: Final = "irc"
+"""What the nodes of a cluster call it."""
 SERVICES: Final = frozenset({"nickserv"})
 """The folded names of what the server itself answers as."""
 
@@ -78,6 +80,7 @@ class IrcNetwork:
         self.ids = MessageIds(messenger.store_identity, self._room_id)
         messenger.router.watchers.append(self.departures.note_presence)
         messenger.presence.watchers.append(self._announce_status)
+        messenger.router.peers.listeners[PROTOCOL] = self._handle_peer
         messenger.router.rights_watchers.append(self._announce_rights)
         messenger.registration_watchers.append(self._announce_account)
         messenger.rooms.invitation_watchers.append(self._announce_invitation)
@@ -176,10 +179,26 @@ class IrcNetwork:
         if name is not None:
             self.clients.announce(key, self.away_line(name, status), Capability.AWAY_NOTIFY, {key, *told})
 
-    def _announce_account(self, session: Session) -> None:
+    def _announce_account(self, key: str, name: str) -> None:
         """Tell clients that a guest has become an account."""
-        line = Reply(self.users.source(session.name), "ACCOUNT", (session.name,))
-        self.clients.announce(session.key, line, Capability.ACCOUNT_NOTIFY, {session.key})
+        line = Reply(self.users.source(name), "ACCOUNT", (name,))
+        self.clients.announce(key, line, Capability.ACCOUNT_NOTIFY, {key})
+
+    def set_realname(self, name: str, realname: str, actor: RegisteredClient) -> None:
+        """Set what a name says it is called, and tell the clients of all nodes but the one that has set it."""
+        self._announce_realname(name, realname, actor)
+        self.messenger.router.peers.tell(PROTOCOL, "SETNAME", name, realname)
+
+    def _announce_realname(self, name: str, realname: str, actor: RegisteredClient | None = None) -> None:
+        self.users.set_realname(fold(name), realname)
+        line = Reply(self.users.source(name), "SETNAME", (realname,), is_text=True)
+        self.clients.announce(fold(name), line, Capability.SETNAME, actor=actor)
+
+    def _handle_peer(self, words: Sequence[str]) -> None:
+        """Handle what IRC on another node tells; a later release may tell more."""
+        match words:
+            case ["SETNAME", name, realname]:
+                self._announce_realname(name, realname)
 
     def _announce_rights(self, session: Session) -> None:
         """Tell a client that it has lost the rights of an operator, or got them."""

@@ -82,11 +82,9 @@ def set_realname(handler: IrcHandler, line: Line) -> None:
         text = f"A realname has 1 to {MAX_REALNAME} characters"
         handler.fail("SETNAME", "INVALID_REALNAME", text=text)
         return
-    network.users.set_realname(handler.key, realname)
+    network.set_realname(handler.nick, realname, handler)
     if Capability.SETNAME in handler.capabilities:
         handler.add(Reply(handler.own_source, "SETNAME", (realname,), is_text=True))
-    line_to_others = Reply(handler.own_source, "SETNAME", (realname,), is_text=True)
-    network.clients.announce(handler.key, line_to_others, Capability.SETNAME, actor=handler)
 
 
 # -- user modes

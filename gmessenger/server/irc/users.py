@@ -75,6 +75,8 @@ class UserRegistry:
         self._cards: dict[str, list[tuple[Session, Card]]] = {}
         self._keys: dict[Session, str] = {}
         self._hosts: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
+        self._remote_realnames: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
+        """Those that were set while their names are online, by folded name."""
         self._accounts, self._outboxes = messenger.authenticator.accounts, messenger.router.outboxes
         self._sources: LruMap[str, UserSource] = LruMap(MAX_KNOWN_HOSTS)
 
@@ -88,7 +90,12 @@ class UserRegistry:
         self._take(session)
 
     def note_presence(self, key: str, name: str, is_online: bool) -> None:
-        """Move what a guest has said of its user who has come online under this folded name, and had another one."""
+        """Move what a guest has said of its user who has come online under this folded name, and had another one.
+
+        What was said of a name on another node is forgotten when that goes.
+        """
+        if not is_online:
+            self._remote_realnames.pop(key)
         for session in self._messenger.router.sessions(key) if is_online else ():
             if self._keys.get(session, key) != key:
                 for _, card in self._take(session):
@@ -109,14 +116,18 @@ class UserRegistry:
         return cards[-1][1] if cards else None
 
     def set_realname(self, key: str, realname: str) -> None:
-        """Set what a folded name says it is called, for all its IRC sessions on this node."""
+        """Set what a folded name says it is called: of all its IRC sessions on this node, or on another."""
+        self._remote_realnames[key] = realname
         for _, card in self._cards.get(key, ()):
             card.realname = realname
 
     def realname(self, name: str) -> str:
         """Return what a name says it is called; the name itself where that is not known."""
-        card = self.card(fold(name))
-        return card.realname if card is not None and card.realname else name
+        key = fold(name)
+        card = self.card(key)
+        if card is not None:
+            return card.realname or name
+        return self._remote_realnames.peek(key) or name
 
     def is_bot(self, name: str) -> bool:
         """Return whether a name calls itself a bot, or is a hook."""

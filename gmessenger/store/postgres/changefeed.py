@@ -115,7 +115,7 @@ def _select_news(db: PgConnection, last: str | None) -> NewsRow:
 
 def _details_from_json(details: Mapping[str, Any]) -> ChangeDetails:
     """Read the fields that are known; a later release may write others."""
-    return ChangeDetails(str(details.get("by", "")), str(details.get("reason", "")))
+    return ChangeDetails(*(str(details.get(field, "")) for field in ChangeDetails.__struct_fields__))
 
 
 def _newest_heads(moves: Sequence[Mapping[str, int]]) -> dict[str, int]:

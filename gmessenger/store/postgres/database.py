@@ -144,10 +144,10 @@ class Database(CompletionNotifier):
         self.stale_again_at = time.monotonic() + self.pool.timeout + SERVER_GRACE
 
     def record_change(
-        self, db: PgConnection, kind: ChangeKind, *subject: str | int, by: str = "", reason: str = ""
+        self, db: PgConnection, kind: ChangeKind, *subject: str | int, by: str = "", reason: str = "", said: str = ""
     ) -> None:
         """Record a `Change` in the current transaction: the other nodes read it once that is committed."""
-        db.execute(INSERT_CHANGE, (self.node, kind, _json(subject), _json(ChangeDetails(by, reason))))
+        db.execute(INSERT_CHANGE, (self.node, kind, _json(subject), _json(ChangeDetails(by, reason, said))))
 
 
 def _in_transaction(db: PgConnection, body: Callable[[PgConnection], ResultT]) -> ResultT:

@@ -93,11 +93,11 @@ class RoomStore(Pruner):
 
         return self.change(change)
 
-    def leave(self, room: str, account: int, by: str = "") -> int | None:
+    def leave(self, room: str, account: int, by: str = "", reason: str = "") -> int | None:
         def change(db: PgConnection) -> int | None:
             owned = roles.lock_if_owner(db, room, account)
             if leave_room(db, room, account):
-                self.record_change(db, "member", room, account, by=by)
+                self.record_change(db, "member", room, account, by=by, said=reason)
             new_owner = roles.replace_owner(db, owned) if owned is not None else None
             if new_owner is not None:
                 self.record_change(db, "member", room, new_owner)

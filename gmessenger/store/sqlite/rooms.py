@@ -80,7 +80,7 @@ class RoomStore(Pruner):
             raise NoSuchRoom
         return readable
 
-    def leave(self, room: str, account: int, by: str = "") -> int | None:
+    def leave(self, room: str, account: int, by: str = "", reason: str = "") -> int | None:
         def change(db: sqlite3.Connection) -> int | None:
             owned = roles.find_owned(db, room, account)
             leave_room(db, room, account)
