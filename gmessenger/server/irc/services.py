@@ -149,9 +149,7 @@ def _help(handler: IrcHandler, params: str) -> None:
     say(handler, SPACES)
 
 
-SPACES: Final = (
-    "The last word is the rest of the line, with its spaces; any other word with spaces goes in double quotes."
-)
+SPACES: Final = "The last parameter is the rest of the line; any other that has spaces goes in double quotes."
 NO_GHOSTS: Final = "That is not needed: an account may be connected often, and a guest's nick is soon free again."
 SERVICE_COMMANDS: Final[dict[str, ServiceCommand]] = {
     "DROP": ServiceCommand(_drop, 1, "<password>", "deletes your account and what it has said"),
