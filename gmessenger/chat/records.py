@@ -56,14 +56,16 @@ class Device(Struct):
 
 
 class DeviceInfo(Struct):
-    """A device that is logged in, as it has a token.
+    """A device that is logged in, as it has a token, or logs in by its certificate.
 
-    `used`: when a session on it began or ended last, in Unix seconds. `login_count`: where the store counts logins.
+    `used`: when a session on it began or ended last, in Unix seconds. `certificate`: its fingerprint; or empty.
+    `login_count`: where the store counts logins.
     """
 
     id: int
     name: str
     used: float
+    certificate: str = ""
     login_count: int = 0
 
 
@@ -86,10 +88,14 @@ class DeviceTaken(Exception):
 
 
 class Credential(Struct):
-    """Proof of a login: the hash of the given password, or a token, with the earliest valid time of its last use."""
+    """Proof of a login: the hash of the given password, or a token or a certificate's fingerprint.
+
+    `used_after`: the earliest valid time of their last use.
+    """
 
     password_hash: str | None = None
     token: str | None = None
+    certificate: str | None = None
     used_after: float = 0.0
 
 

@@ -128,7 +128,7 @@ class Store(RoomStorage, Protocol):
         """Return whether an account has a one-time password, with which it may only choose another."""
 
     def set_password(self, account: int, password_hash: str, until: float | None = None) -> int:
-        """Change the password hash, and revoke all tokens of the account. Returns the account's new generation.
+        """Change the password hash, and revoke all tokens and certificates of the account. Returns its new generation.
 
         `until`: it is a one-time password, with which sessions begin before that time only. Raises `Upgrading` for one
         as `change_rules`.
@@ -136,6 +136,8 @@ class Store(RoomStorage, Protocol):
 
     def change_password(self, account: int, old_hash: str, new_hash: str, kept_token: str) -> int:
         """Change the password hash if it still is `old_hash`, and revoke all tokens but one. Returns the generation.
+
+        A certificate goes with its device's token.
 
         Raises `WrongPassword` if another change came first.
         """
@@ -180,10 +182,10 @@ class Store(RoomStorage, Protocol):
         """Return the account id and the device name of a token, or None. One used before that time is not valid."""
 
     def devices(self, account: int, used_after: float = 0.0) -> Sequence[DeviceInfo]:
-        """Return the devices of an account that have a token, those used last first."""
+        """Return the devices of an account that have a token or a certificate, those used last first."""
 
     def drop_tokens(self, account: int, device: str | None = None, kept: int | None = None) -> Sequence[int]:
-        """Revoke the token of a device, or with None those of all but the device with the id `kept`.
+        """Revoke token and certificate of a device, or with None those of all but the device with the id `kept`.
 
         Returns the ids of these devices. They keep their cursors, and begin with a new token at their next login.
         """
@@ -194,10 +196,42 @@ class Store(RoomStorage, Protocol):
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
         """Begin a session on a device, which is created if need be, with the account's furthest cursors.
 
-        Of more than 20 devices the longest unused are evicted: those without a token first, those with a session last.
+        Of more than 20 devices the longest unused are evicted: those that are logged out first, those with a session
+        last.
         Raises `PasswordRequired` if the credential is not valid any more, `WrongPassword` after a one-time password
         has expired. A shared store raises `DeviceTaken` if there was a login on the device since it was `free_at`.
         """
+
+    def find_certificate(self, account: int, fingerprint: str, used_after: float = 0.0) -> str | None:
+        """Return the name of the account's device with a certificate, or None where it has none that is valid.
+
+        It is valid if it was added, or its device was used, after that time.
+        """
+
+    def accounts_with_certificate(self, fingerprint: str, used_after: float = 0.0) -> Sequence[tuple[int, bool]]:
+        """Return accounts with a valid certificate, and whether they have presented it: two at most, those first."""
+
+    def set_certificate(
+        self,
+        account: int,
+        device: str,
+        fingerprint: str,
+        time: float,
+        *,
+        is_presented: bool,
+        live_devices: Sequence[int] = (),
+    ) -> Sequence[int]:
+        """Store the certificate of a device, in place of the one it had; no other device of the account keeps it.
+
+        The device is created if need be, and others are evicted for it, as by `begin_session`. Returns their ids.
+
+        is_presented: whether the client that adds it has its key.
+
+        Raises `AccountDeleted`, or `Upgrading` as `change_rules`.
+        """
+
+    def drop_certificate(self, account: int, device: str) -> bool:
+        """Remove the certificate of a device. Returns whether it had one."""
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
         """Move a device's cursor forward, never back. On disk with the next appended message, or after `flush`."""

@@ -104,6 +104,7 @@ TABLES: Final = (
         ),
     ),
     Table("push_subscriptions", ("device_id", "endpoint", "p256dh", "auth")),
+    Table("certificates", ("device_id", "fingerprint", "added", "used")),
 )
 """All that a transfer copies, beside the identity; each backend derives its indexes and counters from these."""
 

@@ -94,6 +94,7 @@ def populate(store: Store) -> None:
     hook = store.add_hook("grafana", "Grafana", "#dev", "a secret", 32.0, "Hank", hank).id
     store.note_alerts(hook, ["high load"], 20, 33.0)
     store.set_push_subscription(hank, phone.id, PushSubscription("https://push.example.org/1", "key", "secret"))
+    store.set_certificate(hank, "phone", "ab" * 32, 34.0, is_presented=True)
     store.vapid_key("a private key")
     store.prune(10.0)
     store.flush()
@@ -201,11 +202,15 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
             lambda store, account: store.add_room_mask("#dev", RoomMask("ban", "*", "", 3.0)),
             schema.FIRST_WITH_MASKS,
         ),
+        (
+            lambda store, account: store.set_certificate(account, "phone", "ab" * 32, 3.0, is_presented=False),
+            schema.FIRST_WITH_CERTIFICATES,
+        ),
         (lambda store, account: store.change_role("#dev", account, "speaker"), schema.FIRST_WITH_RULES),
         (lambda store, account: store.set_password(account, "hash", 100.0), schema.FIRST_WITH_RULES),
         (lambda store, account: store.add_hook("ci", "ci", "#dev", "secret", 3.0, "Hank"), schema.FIRST_WITH_HOOKS),
     ],
-    ids=["nothing", "left", "rule", "key", "mask", "role", "one-time password", "hook"],
+    ids=["nothing", "left", "rule", "key", "mask", "certificate", "role", "one-time password", "hook"],
 )
 def test_an_older_program_refuses_a_copy_with_what_it_does_not_know(
     change: Callable[[Store, int], object], works_from: int, tmp_path: Path, postgres: Postgres

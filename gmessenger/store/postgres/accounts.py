@@ -10,7 +10,13 @@ from msgspec.structs import asdict
 from gmessenger.chat.records import Account, Device, DeviceLogin, InviteInfo, Sanction
 from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
 from gmessenger.store.common import hash_secret, invite_id
-from gmessenger.store.postgres.devices import DROP_PUSH_SUBSCRIPTIONS, LOCK_DEVICES, DeviceStore, log_in_device
+from gmessenger.store.postgres.devices import (
+    DROP_CERTIFICATES,
+    DROP_PUSH_SUBSCRIPTIONS,
+    LOCK_DEVICES,
+    DeviceStore,
+    log_in_device,
+)
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
 from gmessenger.store.postgres.membership import join_room
 from gmessenger.store.postgres.pool import PgConnection
@@ -176,6 +182,7 @@ class AccountStore(DeviceStore):
         def change(db: PgConnection) -> int:
             row = db.execute(SET_PASSWORD, (password_hash, until, account)).fetchone()
             db.execute(DROP_TOKENS, (account,))
+            db.execute(DROP_CERTIFICATES, (account,))
             db.execute(DROP_PUSH_SUBSCRIPTIONS, (account,))
             if until is not None:
                 require_upgraded(db)
@@ -191,6 +198,7 @@ class AccountStore(DeviceStore):
             if row is None:
                 raise WrongPassword
             db.execute(DROP_OTHER_TOKENS, (account, token))
+            db.execute(DROP_CERTIFICATES, (account,))
             db.execute(DROP_PUSH_SUBSCRIPTIONS, (account,))
             self.record_change(db, "account", account)
             return int(row[0])

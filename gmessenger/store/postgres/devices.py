@@ -22,9 +22,16 @@ FIND_BY_HASH: Final = (
     "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id "
     "WHERE t.hash = %s AND greatest(t.used, t.created) >= %s"
 )
+FIND_CERTIFICATE: Final = (
+    "SELECT d.name FROM certificates c JOIN devices d ON d.id = c.device_id "
+    "WHERE d.account_id = %s AND c.fingerprint = %s AND greatest(d.used, c.added) >= %s"
+)
 SELECT_LOGGED_IN: Final = (
-    "SELECT d.id, d.name, greatest(d.used, t.used) AS last, d.entry FROM devices d JOIN tokens t ON t.device_id = d.id "
-    "WHERE d.account_id = %s AND greatest(t.used, t.created) >= %s ORDER BY last DESC, d.id DESC"
+    # `greatest` leaves out what is NULL.
+    "SELECT d.id, d.name, greatest(d.used, t.used) AS last, coalesce(c.fingerprint, ''), d.entry FROM devices d "
+    "LEFT JOIN tokens t ON t.device_id = d.id LEFT JOIN certificates c ON c.device_id = d.id "
+    "WHERE d.account_id = %(account)s AND (greatest(t.used, t.created) >= %(used_after)s "
+    "OR (c.device_id IS NOT NULL AND greatest(d.used, c.added) >= %(used_after)s)) ORDER BY last DESC, d.id DESC"
 )
 LOGIN_COUNT: Final = (
     "SELECT d.entry FROM devices d JOIN tokens t ON t.device_id = d.id WHERE d.account_id = %s AND d.name = %s"
@@ -33,13 +40,22 @@ LOCK_DEVICES: Final = (
     # Before their tokens, as where their use is noted.
     "SELECT FROM devices WHERE account_id = %s ORDER BY id FOR NO KEY UPDATE"
 )
-REVOKE: Final = (
-    "DELETE FROM tokens t USING devices d "
-    "WHERE d.id = t.device_id AND d.account_id = %s AND d.name = %s RETURNING t.device_id"
+REVOKE: Final = tuple(
+    f"DELETE FROM {table} c USING devices d "  # noqa: S608
+    "WHERE d.id = c.device_id AND d.account_id = %s AND d.name = %s RETURNING c.device_id"
+    for table in ("tokens", "certificates")
 )
-REVOKE_OTHERS: Final = (
-    "DELETE FROM tokens WHERE account_id = %s AND device_id IS DISTINCT FROM %s::bigint RETURNING device_id"
+REVOKE_OTHERS: Final = tuple(
+    f"DELETE FROM {table} c USING devices d "  # noqa: S608
+    "WHERE d.id = c.device_id AND d.account_id = %s AND d.id IS DISTINCT FROM %s::bigint RETURNING c.device_id"
+    for table in ("tokens", "certificates")
 )
+DROP_CERTIFICATES: Final = (
+    # Of devices that were logged out by a new password.
+    "DELETE FROM certificates WHERE device_id IN (SELECT d.id FROM devices d WHERE d.account_id = %s "
+    "AND NOT EXISTS (SELECT FROM tokens t WHERE t.device_id = d.id))"
+)
+USE_CERTIFICATE: Final = "UPDATE certificates SET used = %s WHERE device_id = %s AND fingerprint = %s"
 DROP_PUSH_SUBSCRIPTIONS: Final = (
     # Of devices that were logged out.
     "DELETE FROM push_subscriptions WHERE device_id IN (SELECT d.id FROM devices d WHERE d.account_id = %s "
@@ -65,7 +81,8 @@ DROP_TOKENS: Final = "DELETE FROM tokens WHERE device_id = %s"
 ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created, used) VALUES (%s, %s, %s, %s, %s)"  # noqa: S105
 SELECT_UNUSED_DEVICES: Final = (
     "SELECT id FROM devices d WHERE account_id = %s ORDER BY id = ANY(%s::bigint[]) DESC, "
-    "EXISTS (SELECT 1 FROM tokens t WHERE t.device_id = d.id) DESC, used DESC, id DESC OFFSET %s"
+    "(EXISTS (SELECT FROM tokens t WHERE t.device_id = d.id) "
+    "OR EXISTS (SELECT FROM certificates c WHERE c.device_id = d.id)) DESC, used DESC, id DESC OFFSET %s"
 )
 DELETE_DEVICES: Final = (
     "DELETE FROM devices WHERE id = ANY(%s)",
@@ -89,19 +106,19 @@ class DeviceStore(Database):
         return (int(row[0]), str(row[1])) if row else None
 
     def devices(self, account: int, used_after: float = 0.0) -> Sequence[DeviceInfo]:
-        rows = self.read(lambda db: db.execute(SELECT_LOGGED_IN, (account, used_after)).fetchall())
+        values = {"account": account, "used_after": used_after}
+        rows = self.read(lambda db: db.execute(SELECT_LOGGED_IN, values).fetchall())
         return [DeviceInfo(*row) for row in rows]
 
     def drop_tokens(self, account: int, device: str | None = None, kept: int | None = None) -> Sequence[int]:
         def change(db: PgConnection) -> list[int]:
             db.execute(LOCK_ACCOUNT, (account,))  # as a login does: it comes before or after
             db.execute(LOCK_DEVICES, (account,))
-            if device is not None:
-                rows = db.execute(REVOKE, (account, device)).fetchall()
-            else:
-                rows = db.execute(REVOKE_OTHERS, (account, kept)).fetchall()
+            statements = REVOKE if device is not None else REVOKE_OTHERS
+            values = (account, device if device is not None else kept)
+            rows = [row for statement in statements for row in db.execute(statement, values).fetchall()]
             db.execute(DROP_PUSH_SUBSCRIPTIONS, (account,))
-            dropped = sorted(id for (id,) in rows)
+            dropped = sorted({id for (id,) in rows})
             db.execute(COUNT_LOGIN, (dropped,))
             for id in dropped:
                 self.record_change(db, "device", id, reason=DROPPED)
@@ -130,6 +147,8 @@ class DeviceStore(Database):
             if login.free_at is not None and _count_logins(db, account, login.device) != login.free_at:
                 raise DeviceTaken
             device = log_in_device(db, account, login, time)
+            if credential.certificate is not None:
+                db.execute(USE_CERTIFICATE, (time, device.id, credential.certificate))
             device.generation, device.password_until = generation, until
             for id in (device.id, *device.evicted):  # another node may have counted some as unused
                 self.record_change(db, "device", id)
@@ -148,7 +167,7 @@ class DeviceStore(Database):
 
 
 def _check_proof(db: PgConnection, account: int, proof: Credential) -> tuple[int, float | None]:
-    """Check again a token or password hash that was checked before, and lock the account.
+    """Check again a token, certificate or password hash that was checked before, and lock the account.
 
     Returns generation and expiry of the password. Raises `AccountDisabled`, or `PasswordRequired` where it is not
     valid any more.
@@ -158,10 +177,13 @@ def _check_proof(db: PgConnection, account: int, proof: Credential) -> tuple[int
         token = proof.token
         selected = db.execute(FIND_BY_HASH, (hash_secret(token), proof.used_after)) if token is not None else None
     row, token_row = locked.fetchone(), selected.fetchone() if selected is not None else None
+    certificate = proof.certificate
     if row is not None and row[1]:
         raise AccountDisabled
     if row is not None and selected is not None:
         is_valid = token_row is not None and token_row[0] == account
+    elif certificate is not None:
+        is_valid = db.execute(FIND_CERTIFICATE, (account, certificate, proof.used_after)).fetchone() is not None
     else:
         is_valid = row is not None and row[0] == proof.password_hash
     if row is None or not is_valid:
@@ -186,7 +208,17 @@ def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: floa
         db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time, time))
         unused = db.execute(SELECT_UNUSED_DEVICES, (account, [device, *login.live_devices], MAX_DEVICES))
         cursors = db.execute(SELECT_CURSORS, (device, account))
-    evicted = [id for (id,) in unused.fetchall()]
+    evicted = _delete_devices(db, unused.fetchall())
+    return Device(device, login.device, dict(cursors.fetchall()), evicted, login_count)
+
+
+def drop_unused_devices(db: PgConnection, account: int, live: Sequence[int]) -> list[int]:
+    """Evict the devices of a locked account that exceed `MAX_DEVICES`, those in `live` last. Returns their ids."""
+    return _delete_devices(db, db.execute(SELECT_UNUSED_DEVICES, (account, list(live), MAX_DEVICES)).fetchall())
+
+
+def _delete_devices(db: PgConnection, rows: Sequence[tuple[int]]) -> list[int]:
+    evicted = [id for (id,) in rows]
     for statement in DELETE_DEVICES if evicted else ():
         db.execute(statement, (evicted,))
-    return Device(device, login.device, dict(cursors.fetchall()), evicted, login_count)
+    return evicted

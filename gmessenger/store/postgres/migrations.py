@@ -47,3 +47,14 @@ ADD_PROFILES: Final = """
 ALTER TABLE accounts ADD COLUMN profile text NOT NULL DEFAULT '';
 ALTER TABLE conversations ADD COLUMN profile text NOT NULL DEFAULT '';
 """
+
+ADD_CERTIFICATES: Final = """
+-- By which devices log in over TLS. `used`: when the device has presented it last; NULL before the first time.
+CREATE TABLE certificates (
+    device_id bigint PRIMARY KEY REFERENCES devices ON DELETE CASCADE,
+    fingerprint text COLLATE "C" NOT NULL,
+    added double precision NOT NULL,
+    used double precision
+);
+CREATE INDEX certificates_by_fingerprint ON certificates (fingerprint);
+"""

@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 
 from gmessenger.errors import ConfigError
 from gmessenger.store.postgres.migrations import (
+    ADD_CERTIFICATES,
     ADD_CREATION_TIMES,
     ADD_PASSING_ROOMS,
     ADD_PROFILES,
@@ -412,6 +413,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ADD_ROOM_MASKS,
     ADD_CREATION_TIMES,
     ADD_PROFILES,
+    ADD_CERTIFICATES,
 )
 """Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
@@ -419,6 +421,8 @@ FIRST_WITH_RULES: Final = 4  # the first version whose programs know rules of ro
 FIRST_WITH_HOOKS: Final = 5  # the first version whose programs let nobody log in as a hook, nor own a room
 FIRST_WITH_KEYS: Final = MIGRATIONS.index(ADD_PASSING_ROOMS) + 1  # the first version whose programs know keys of rooms
 FIRST_WITH_MASKS: Final = MIGRATIONS.index(ADD_ROOM_MASKS) + 1  # the first version whose programs obey masks of rooms
+FIRST_WITH_CERTIFICATES: Final = MIGRATIONS.index(ADD_CERTIFICATES) + 1
+"""The first version whose programs void certificates with the tokens of a device."""
 MIN_PROGRAM_VERSION: Final = 3
 """Schema version that a program must know to work with this schema; stored as the fact `works from`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gmessenger.store.postgres.certificates import CertificateStore
 from gmessenger.store.postgres.changefeed import ChangeFeed
 from gmessenger.store.postgres.files import FileStore
 from gmessenger.store.postgres.hooks import HookStore
@@ -14,6 +15,15 @@ from gmessenger.store.postgres.rooms import RoomStore
 
 
 class PostgresStore(
-    HookStore, FileStore, PushStore, MessageStore, RoomStore, RoomAccessStore, NameLeases, ChangeFeed, IndexRebuild
+    HookStore,
+    FileStore,
+    PushStore,
+    CertificateStore,
+    MessageStore,
+    RoomStore,
+    RoomAccessStore,
+    NameLeases,
+    ChangeFeed,
+    IndexRebuild,
 ):
     """A store in a PostgreSQL database that the nodes of a cluster share."""

@@ -58,6 +58,10 @@ REFUSE_PROGRAMS_WITHOUT_MASKS: Final = (
     "UPDATE facts SET value = %(version)s WHERE name = 'works from' AND value::integer < %(version)s "
     "AND EXISTS (SELECT FROM room_masks)"
 )
+REFUSE_PROGRAMS_WITHOUT_CERTIFICATES: Final = (
+    "UPDATE facts SET value = %(version)s WHERE name = 'works from' AND value::integer < %(version)s "
+    "AND EXISTS (SELECT FROM certificates)"
+)
 SET_FILES_ID: Final = "UPDATE facts SET value = %s WHERE name = 'files'"
 SET_VAPID_KEY: Final = (
     "INSERT INTO facts VALUES ('vapid key', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -196,6 +200,7 @@ def open_sink(url: str) -> Iterator[TableIO]:
         db.execute(REFUSE_PROGRAMS_WITHOUT_HOOKS, {"version": str(schema.FIRST_WITH_HOOKS)})
         db.execute(REFUSE_PROGRAMS_WITHOUT_KEYS, {"version": str(schema.FIRST_WITH_KEYS)})
         db.execute(REFUSE_PROGRAMS_WITHOUT_MASKS, {"version": str(schema.FIRST_WITH_MASKS)})
+        db.execute(REFUSE_PROGRAMS_WITHOUT_CERTIFICATES, {"version": str(schema.FIRST_WITH_CERTIFICATES)})
 
 
 def require_no_nodes(db: Connection[Any], settings: ConnectionSettings) -> None:

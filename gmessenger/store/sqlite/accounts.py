@@ -12,7 +12,13 @@ from gmessenger.chat.records import Account, Device, DeviceLogin, InviteInfo, Sa
 from gmessenger.errors import InvalidInvite, NameTaken, WrongPassword
 from gmessenger.store.common import hash_secret, invite_id
 from gmessenger.store.sqlite import past_ids
-from gmessenger.store.sqlite.devices import DROP_PUSH_SUBSCRIPTIONS, PASSWORD, DeviceStore, log_in_device
+from gmessenger.store.sqlite.devices import (
+    DROP_CERTIFICATES,
+    DROP_PUSH_SUBSCRIPTIONS,
+    PASSWORD,
+    DeviceStore,
+    log_in_device,
+)
 from gmessenger.store.sqlite.membership import join_room
 from gmessenger.store.sqlite.roles import OWNED, replace_owners
 
@@ -147,6 +153,7 @@ class AccountStore(DeviceStore):
         def change(db: sqlite3.Connection) -> int:
             db.execute(SET_PASSWORD, (password_hash, until, None, account))
             db.execute(DROP_TOKENS, (account,))
+            db.execute(DROP_CERTIFICATES, (account,))
             db.execute(DROP_PUSH_SUBSCRIPTIONS, (account,))
             return _generation(db, account)
 
@@ -158,6 +165,7 @@ class AccountStore(DeviceStore):
             if not db.execute(CHANGE_PASSWORD, (new_hash, None, token, account, old_hash)).rowcount:
                 raise WrongPassword
             db.execute(DROP_OTHER_TOKENS, (account, token))
+            db.execute(DROP_CERTIFICATES, (account,))
             db.execute(DROP_PUSH_SUBSCRIPTIONS, (account,))
             return _generation(db, account)
 

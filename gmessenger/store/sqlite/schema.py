@@ -364,6 +364,21 @@ ADD_PROFILES: Final = (
     "ALTER TABLE conversations ADD COLUMN profile TEXT DEFAULT '' NOT NULL",
 )
 
+ADD_CERTIFICATES: Final = (
+    # By which devices log in over TLS. `used`: when the device has presented it last; NULL before the first time.
+    _table(
+        "certificates",
+        "device_id INTEGER NOT NULL",
+        "fingerprint TEXT NOT NULL",
+        "added FLOAT NOT NULL",
+        "used FLOAT",
+        "PRIMARY KEY (device_id)",
+    ),
+    "CREATE INDEX certificates_by_fingerprint ON certificates (fingerprint)",
+    "CREATE TRIGGER certificate_of_deleted AFTER DELETE ON devices BEGIN DELETE FROM certificates "
+    "WHERE device_id = old.id; END",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     INITIAL_SCHEMA,
     ADD_FACTS_AND_PAST_IDS,
@@ -380,6 +395,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ADD_ROOM_MASKS,
     ADD_CREATION_TIMES,
     ADD_PROFILES,
+    ADD_CERTIFICATES,
 )
 """Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gmessenger.store.sqlite.backup import BackupStore
+from gmessenger.store.sqlite.certificates import CertificateStore
 from gmessenger.store.sqlite.files import FileStore
 from gmessenger.store.sqlite.hooks import HookStore
 from gmessenger.store.sqlite.messages import MessageStore
@@ -12,5 +13,15 @@ from gmessenger.store.sqlite.room_access import RoomAccessStore
 from gmessenger.store.sqlite.rooms import RoomStore
 
 
-class SqliteStore(HookStore, FileStore, PushStore, MessageStore, RoomStore, RoomAccessStore, BackupStore, IndexRebuild):
+class SqliteStore(
+    HookStore,
+    FileStore,
+    PushStore,
+    CertificateStore,
+    MessageStore,
+    RoomStore,
+    RoomAccessStore,
+    BackupStore,
+    IndexRebuild,
+):
     """A store in one SQLite file, or, with `path` None, in the memory of this process."""
