@@ -63,7 +63,7 @@ class EndpointTable:
         irc = self._create_irc_frontend(irc_users(), started_at) if context.options.offers_irc else None
         self._add_streams(ports.jim, ports.jim_tls, jim)
         if irc is not None:
-            self._add_streams(ports.irc, ports.irc_tls, irc)
+            self._add_streams(ports.irc, ports.irc_tls, irc, asks_for_certificates=True)
         if ports.web is not None:
             self.web = self._add_web(ports.web, jim, irc, file_routes)
         if ports.irc_websocket is not None and irc is not None:
@@ -83,11 +83,16 @@ class EndpointTable:
 
         return create_irc_frontend(self._messenger, users, lambda: self._context.options, started_at)
 
-    def _add_streams(self, plain: BoundPort | None, tls: BoundPort | None, frontend: Frontend) -> None:
+    def _add_streams(
+        self, plain: BoundPort | None, tls: BoundPort | None, frontend: Frontend, *, asks_for_certificates: bool = False
+    ) -> None:
         if plain is not None:
             self._rows.append((plain, StreamEndpoint(self._acceptor, frontend)))
         if tls is not None:
-            self._rows.append((tls, StreamEndpoint(self._acceptor, frontend, self._certificate)))
+            endpoint = StreamEndpoint(
+                self._acceptor, frontend, self._certificate, asks_for_certificates=asks_for_certificates
+            )
+            self._rows.append((tls, endpoint))
 
     def _add_web(
         self, port: BoundPort, jim: Frontend, irc: Frontend | None, file_routes: Sequence[Route]

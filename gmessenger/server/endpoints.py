@@ -36,7 +36,16 @@ class ClientEndpoint(Protocol):
 class StreamEndpoint:
     """Where a protocol is spoken over TCP or, with a certificate, over TLS."""
 
-    def __init__(self, acceptor: Acceptor, frontend: Frontend, certificate: CertificateManager | None = None) -> None:
+    def __init__(
+        self,
+        acceptor: Acceptor,
+        frontend: Frontend,
+        certificate: CertificateManager | None = None,
+        *,
+        asks_for_certificates: bool = False,
+    ) -> None:
+        """`asks_for_certificates`: whether clients are asked for one of their own, in TLS."""
+        self._asks_for_certificates = asks_for_certificates
         self._acceptor = acceptor
         self._frontend = frontend
         self._certificate = certificate
@@ -62,9 +71,12 @@ class StreamEndpoint:
         return AcceptedClient(transport, remote, networks, self._frontend)
 
     def _open(self, sock: socket.socket) -> Transport:
-        if self._certificate is None:
+        certificate, make_reply = self._certificate, self._frontend.make_not_tls_reply
+        if certificate is None:
             return TcpTransport(sock)
-        return TlsTransport(sock, self._certificate.context, self._frontend.make_not_tls_reply)
+        if self._asks_for_certificates:
+            return TlsTransport(sock, certificate.asking_context, make_reply, certificate.context)
+        return TlsTransport(sock, certificate.context, make_reply)
 
 
 class HttpEndpoint:

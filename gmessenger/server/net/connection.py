@@ -152,6 +152,11 @@ class Connection:
         return self._transport.label
 
     @property
+    def client_certificate(self) -> str | None:
+        """The fingerprint of the certificate that the client has presented, if any."""
+        return self._transport.client_certificate
+
+    @property
     def context(self) -> ServerContext:
         return self._context
 

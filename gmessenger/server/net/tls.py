@@ -15,6 +15,7 @@ from gevent import ssl
 from gmessenger import log
 from gmessenger.config.options import ServerOptions
 from gmessenger.errors import ConfigError
+from gmessenger.server.net.client_certificates import ask_for_certificate
 from gmessenger.server.net.transport import describe_ssl_error
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def certificate_from_options(options: ServerOptions) -> CertificateManager | Non
 
 
 class CertificateManager:
-    """The certificate and the TLS context of the TLS port.
+    """The certificate and the TLS contexts of the TLS ports.
 
-    `context` is for new connections: a reload replaces it, so read it for each.
+    `context` is for new connections, and `asking_context` for those whose clients are asked for a certificate of their
+    own: a reload replaces both, so read them for each.
     """
 
     def __init__(self, file: Path, key: Path) -> None:
@@ -52,7 +54,7 @@ class CertificateManager:
         self._file = file
         self._key = key
         self._fingerprint = self._take_fingerprint()
-        self.context, self._info = load_certificate(file, key)
+        self.context, self.asking_context, self._info = load_certificate(file, key)
         self._warned_at = 0.0
         self._log_loaded()
 
@@ -85,7 +87,7 @@ class CertificateManager:
         """Load the files again; return False, log why and keep the old certificate if that fails."""
         self._fingerprint = self._take_fingerprint()
         try:
-            self.context, self._info = load_certificate(self._file, self._key)
+            self.context, self.asking_context, self._info = load_certificate(self._file, self._key)
         except ConfigError as error:
             log.log_event("certificate_refused", reason=str(error))
             return False
@@ -120,8 +122,8 @@ class CertificateManager:
             )
 
 
-def load_certificate(file: Path, key: Path) -> tuple[ssl.SSLContext, CertificateInfo]:
-    """Load a certificate chain and its key; return a TLS context, and what the certificate says.
+def load_certificate(file: Path, key: Path) -> tuple[ssl.SSLContext, ssl.SSLContext, CertificateInfo]:
+    """Load a certificate chain and its key; return a TLS context, one that asks clients, and what the certificate says.
 
     Raises `ConfigError`.
     """
@@ -131,11 +133,13 @@ def load_certificate(file: Path, key: Path) -> tuple[ssl.SSLContext, Certificate
         pem, key_pem = file.read_bytes(), key.read_bytes()
     except OSError as error:
         raise ConfigError(f"Cannot read the certificate {error.filename}: {error.strerror}.") from error
-    context = _make_context()
+    context, asking_context = _make_context(), _make_context()
+    ask_for_certificate(asking_context)
     try:
         with _without_byte_order_mark(file, pem) as chain, _without_byte_order_mark(key, key_pem) as private:
-            context.load_cert_chain(chain, private, password=_refuse_pass_phrase)
-        return context, certificates.read_certificate(pem)
+            for each in (context, asking_context):
+                each.load_cert_chain(chain, private, password=_refuse_pass_phrase)
+        return context, asking_context, certificates.read_certificate(pem)
     except ssl.SSLError as error:
         fault = OPENSSL_FAULTS.get(error.reason) or certificates.key_pair_error(pem, key_pem)
         fault = fault or f"there must be a certificate, and its key, in PEM ({describe_ssl_error(error)})"

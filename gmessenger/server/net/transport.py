@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol
 from gevent import Timeout, ssl
 from gevent import socket as waiting
 
+from gmessenger.server.net.client_certificates import fingerprint_of
+
 SOCKET_OPTIONS: Final = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
     # Course clients cannot be probed on the wire; their kernels can.
@@ -49,6 +51,10 @@ class Transport(Protocol):
         """Whether nothing can be sent before `handshake`."""
 
     @property
+    def client_certificate(self) -> str | None:
+        """The SHA-256 fingerprint, in hexadecimal, of the certificate that the client has presented, if any."""
+
+    @property
     def max_idle(self) -> float:
         """For how many seconds nothing may be sent either way without the connection being forgotten on the way."""
 
@@ -80,6 +86,7 @@ class TcpTransport:
     __slots__ = ("_socket", "recv", "send")
     label = "plain"
     is_encrypted = needs_handshake = False
+    client_certificate = None
     max_idle = math.inf
 
     def __init__(self, sock: socket.socket) -> None:
@@ -107,7 +114,17 @@ class TcpTransport:
 class TlsTransport:
     """TLS over a socket, which it owns from then on."""
 
-    __slots__ = ("_context", "_is_open", "_make_not_tls_reply", "_pending", "_read", "_socket", "_write")
+    __slots__ = (
+        "_context",
+        "_is_open",
+        "_make_not_tls_reply",
+        "_next_context",
+        "_pending",
+        "_read",
+        "_socket",
+        "_write",
+        "client_certificate",
+    )
     label = "tls"
     is_encrypted = needs_handshake = True
     max_idle = math.inf
@@ -122,11 +139,17 @@ class TlsTransport:
         sock: socket.socket,
         context: ssl.SSLContext,
         make_not_tls_reply: Callable[[bytes], bytes],
+        next_context: ssl.SSLContext | None = None,
     ) -> None:
-        """`make_not_tls_reply` returns what a client is sent that begins with these bytes, which are not TLS."""
+        """`make_not_tls_reply` returns what a client is sent that begins with these bytes, which are not TLS.
+
+        `next_context`: where `context` asks for a certificate, the one to go on with after the handshake.
+        """
         set_socket_options(sock)
         self._socket = sock
         self._context = context
+        self._next_context = next_context
+        self.client_certificate: str | None = None
         self._make_not_tls_reply = make_not_tls_reply
         self._is_open = False
 
@@ -146,6 +169,9 @@ class TlsTransport:
                 )
                 sock.setblocking(True)
                 sock.do_handshake()
+                if self._next_context is not None:
+                    self.client_certificate = fingerprint_of(sock)
+                    sock.context = self._next_context
         except ssl.SSLError as error:
             raise ConnectionError(errno.EPROTO, describe_ssl_error(error)) from None
         sock.setblocking(False)

@@ -44,6 +44,7 @@ class WebSocketTransport:
     )
     label = "web"
     needs_handshake = False
+    client_certificate = None  # browsers would ask their users for one
     max_idle = 45.0  # seconds: proxies forget connections on which nothing was sent for a minute
 
     def __init__(
