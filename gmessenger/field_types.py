@@ -48,6 +48,8 @@ Password: TypeAlias = Annotated[str, Meta(max_length=1024)]
 Token: TypeAlias = Annotated[str, Meta(max_length=256)]
 """A secret that the server has made: a session token or an invite."""
 Device: TypeAlias = Annotated[str, Meta(max_length=MAX_DEVICE)]
+Fingerprint: TypeAlias = Annotated[str, Meta(max_length=128)]
+"""Of a certificate: 64 hexadecimal digits, maybe with colons between two."""
 Status: TypeAlias = Annotated[str, Meta(max_length=MAX_STATUS)]
 Note: TypeAlias = Annotated[str, Meta(max_length=MAX_NOTE)]
 Topic: TypeAlias = Annotated[str, Meta(max_length=MAX_TOPIC)]

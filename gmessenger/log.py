@@ -88,6 +88,8 @@ EVENTS: Final[dict[str, EventSpec]] = {
     "hook_made": _spec(logging.INFO, "name", "room", "by"),
     "hook_revoked": _spec(logging.INFO, "name", "room", "by"),
     "hook_refused": _spec(logging.INFO, "name", "address", "code"),
+    "certificate_added": _spec(logging.INFO, "name", "address", "device", "certificate"),
+    "certificate_removed": _spec(logging.INFO, "name", "address", "device"),
     "device_dropped": _spec(logging.INFO, "name", "address", "count"),
     "password_changed": _spec(logging.INFO, "name", "address"),
     "forgotten": _spec(logging.INFO, "name", "address"),

@@ -8,7 +8,7 @@ gone) does not count."""
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -93,6 +93,14 @@ class LoginThrottle:
         `password_hash` is None where there is no such account; that takes as long. Each attempt counts as a failure
         until it has succeeded, or many could be made at once.
         """
+        return self._attempt(key, address, lambda network: self._passwords.verify(password_hash, password, network))
+
+    def count_certificate(self, key: str, address: str, is_right: bool) -> None:
+        """Count a login by a certificate, as one by a password. Raises `WrongPassword` for one that is not right."""
+        if not self._attempt(key, address, lambda _: is_right):
+            raise WrongPassword(WRONG_CERTIFICATE)
+
+    def _attempt(self, key: str, address: str, verify: Callable[[str | None], bool]) -> bool:
         networks, limits, now = self._networks_of(address), self._limits(), self._clock()
         network = networks[0][0] if networks else None
         with Charge() as charge:
@@ -103,7 +111,7 @@ class LoginThrottle:
                 charge_or_refuse(
                     charge, self._failures_by_name.get(key, now), limits.login_failures_per_name, now, LoginThrottled
                 )
-            is_correct = self._passwords.verify(password_hash, password, network)
+            is_correct = verify(network)
             if is_correct:
                 self._trusted.add(key, network)
             else:
@@ -169,6 +177,7 @@ class LoginThrottle:
 
 
 DEFAULT_DEVICE: Final = "default"
+WRONG_CERTIFICATE: Final = "No device of the account has this certificate."
 SECONDS_PER_DAY: Final = 86_400.0
 
 
@@ -178,6 +187,9 @@ class LoginRequest:
 
     `first_free_device`: an account that logs in with its password and names no device gets the first of this one, the
     same with `-2`, and so on up to `MAX_DEVICES`, that has no session on any node; else the one unused the longest.
+    `certificate`: the fingerprint of a certificate of which the client has the key; its device is the one to log in.
+    `is_name_certain`: without it, an account of another name may be the one that has the certificate; the name may be
+    empty then.
     """
 
     name: str
@@ -188,6 +200,8 @@ class LoginRequest:
     token: str | None = field(default=None, repr=False)
     device: str | None = None
     first_free_device: str | None = None
+    certificate: str | None = None
+    is_name_certain: bool = True
 
 
 class Authenticator:
@@ -229,6 +243,8 @@ class Authenticator:
         Returns:
             The session, and the messages that the guest's session which it resumes was not sent.
         """
+        if login.certificate is not None:
+            return self._log_in_by_certificate(login, login.certificate, outbox), []
         account = self.accounts.get(fold(login.name))  # its name may not be allowed any more
         name = account.name if account is not None else check_name(login.name)
         self._check_login(fold(name), login.address)
@@ -239,6 +255,33 @@ class Authenticator:
         if not login.accepts_push:
             raise PasswordRequired("This name belongs to an account.")
         return self._log_in_account(account, login, outbox)
+
+    def _log_in_by_certificate(self, login: LoginRequest, certificate: str, outbox: Outbox) -> Session:
+        key = fold(login.name)
+        account = self.accounts.get(key)
+        if account is None and self._router.peers.sync():
+            account = self.accounts.get(key)
+        horizon = self.token_horizon()
+        is_own = account is not None and self._store.find_certificate(account.id, certificate, horizon) is not None
+        if not is_own and not login.is_name_certain:
+            account = self._find_by_certificate(certificate, horizon, has_name=bool(login.name))
+        key = account.key if account is not None else key
+        self._check_login(key, login.address)
+        if account is None:
+            self._login_throttle.count_certificate(key, login.address, is_right=False)
+            raise WrongPassword(WRONG_CERTIFICATE)
+        return self._log_in_account(account, login, outbox)[0]
+
+    def _find_by_certificate(self, certificate: str, horizon: float, *, has_name: bool) -> Account | None:
+        """Return the only account that has presented a certificate.
+
+        Without any name, it may be one that was given the fingerprint only, if no other was: others may have added it
+        to an account of theirs.
+        """
+        found = self._store.accounts_with_certificate(certificate, horizon)
+        presented = [account for account, is_presented in found if is_presented]
+        ids = presented if presented or has_name else [account for account, _ in found]
+        return self.accounts_by_id.get(ids[0]) if len(ids) == 1 else None
 
     def verify_operator(self, name: str, address: str, password: str) -> Account:
         """Return the operator's account of a name, if that is its password. Blocks; not after the last check.
@@ -351,9 +394,7 @@ class Authenticator:
 
         The caller adds the session to the router before anything else runs. Raises `DeviceTaken`.
         """
-        live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
-        live += self._router.peers.devices_of(account.key)
-        device_login = DeviceLogin(name, session.token, live, free_at)
+        device_login = DeviceLogin(name, session.token, self.devices_with_sessions(account), free_at)
         device = self._begin_session(session, account, device_login, credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
@@ -361,9 +402,7 @@ class Authenticator:
         session.bind_device(device)
         if device.generation < account.generation:  # the password was changed since, but the token is valid
             session.outlive_password_change(account.generation)
-        for other in list(self._router.sessions(account.key)):
-            if other.device is not None and other.device.id in (device.id, *device.evicted):
-                self.replace_session(other)
+        self.end_evicted(account, (device.id, *device.evicted))
 
     def note_password_change(self, account: Account, generation: int) -> None:
         """End the local sessions, and logins under way, of an account from before its password was changed.
@@ -408,13 +447,18 @@ class Authenticator:
             self._doubted_logins.discard(session)
 
     def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str | None, Credential]:
-        """Check a login's token or password. Returns the device's name, and what proved it; keeps a valid token.
+        """Check a login's token, certificate or password. Returns the device's name, and what proved it.
 
-        The name is None where the first free device is to be selected.
+        A valid token is kept. The name is None where the first free device is to be selected.
 
         Raises `PasswordRequired`, `WrongPassword`, and as `LoginThrottle.verify`.
         """
         used_after = self.token_horizon()
+        if login.certificate is not None:
+            device = self._store.find_certificate(account.id, login.certificate, used_after)
+            is_right = device is not None and not account.is_bot and login.device in (None, device)
+            self._login_throttle.count_certificate(account.key, login.address, is_right)
+            return device, Credential(certificate=login.certificate, used_after=used_after)
         known = self._store.find_token(login.token, used_after) if login.token and not account.is_bot else None
         if known is not None and known[0] == account.id and login.device in (None, "", known[1]):
             assert login.token is not None
@@ -428,6 +472,17 @@ class Authenticator:
             raise WrongPassword
         device = login.device or (DEFAULT_DEVICE if login.first_free_device is None else None)
         return device, Credential(password_hash=password_hash)
+
+    def devices_with_sessions(self, account: Account) -> list[int]:
+        """Return the ids of an account's devices that have a session, on any node."""
+        live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
+        return live + list(self._router.peers.devices_of(account.key))
+
+    def end_evicted(self, account: Account, devices: Collection[int]) -> None:
+        """End the local sessions of an account on devices that another has taken the place of. Does not block."""
+        for other in list(self._router.sessions(account.key)):
+            if other.device is not None and other.device.id in devices:
+                self.replace_session(other)
 
     def replace_session(self, session: Session) -> None:
         """End a session because another replaces it, which is added to the router before anything else runs."""

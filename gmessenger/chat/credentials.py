@@ -65,17 +65,20 @@ class CredentialService:
         return self._login_throttle.verify(account.key, session.address, self._store.password_hash(account.id), new)
 
     def devices(self, session: Session) -> DeviceList:
-        """Return the account's devices that are logged in. Raises `AccountsOnly`."""
+        """Return the account's devices that are logged in, or may log in by a certificate. Raises `AccountsOnly`."""
         account = session.require_account()
         devices = self._store.devices(account.id, self._authenticator.token_horizon())
         own = session.device_id
         here = self._router.devices(account.key)
         return DeviceList(
-            [DeviceEntry(each.name, each.used, each.id in here, each.id == own or UNSET) for each in devices]
+            [
+                DeviceEntry(each.name, each.used, each.id in here, each.id == own or UNSET, each.certificate or UNSET)
+                for each in devices
+            ]
         )
 
     def drop(self, session: Session, device: str | None, is_all: bool) -> None:
-        """Log a device out, or all but this one: its token is void, and its session ended, on all nodes.
+        """Log a device out, or all but this one: token and certificate are void, and its session ended, on all nodes.
 
         Where it is this one, `end_if_dropped` ends the session after the response. Raises `AccountsOnly`, `BadRequest`,
         or `NoSuchDevice`.

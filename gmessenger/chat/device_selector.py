@@ -26,7 +26,7 @@ class DeviceSelector:
     def select(
         self, account: Account, name: str | None, base: str, refused: Collection[str] = ()
     ) -> Iterator[tuple[str, int | None]]:
-        """Yield `name`, or else the first device named `base`, `base-2` … that has no session, on any node.
+        """Yield `name`, or else the first device named `base`, `base-2` … that has no session, and no certificate.
 
         If all `MAX_DEVICES` have one, it is the one that was used the longest ago. The block begins the session: until
         it ends, no other login of this node is given the device. With the name comes `DeviceLogin.free_at`, by which
@@ -49,7 +49,8 @@ class DeviceSelector:
         known = self._store.devices(account.id)
         # From here to the end nothing yields: two logins at once get different devices.
         live = self._router.devices(account.key)
-        taken = {device.name for device in known if device.id in live or peers.has_just_logged_in(device.id)}
+        taken = {device.name for device in known if device.certificate or device.id in live}
+        taken.update(device.name for device in known if peers.has_just_logged_in(device.id))
         taken.update(refused)
         taken.update(each.device.name for each in self._router.sessions(account.key) if each.device is not None)
         names = [base, *(f"{base}-{number}" for number in range(2, MAX_DEVICES + 1))]

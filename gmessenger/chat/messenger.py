@@ -10,6 +10,7 @@ from gmessenger import log
 from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
 from gmessenger.chat.blocks import BlockList
+from gmessenger.chat.certificates import CertificateService
 from gmessenger.chat.credentials import CredentialService
 from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.device_use import DeviceUseRecorder
@@ -72,8 +73,9 @@ class Messenger:
 
     A session begins with `login` and `start_delivery`, may become an account's with `register`, and ends with `logout`.
     What else a session may ask for is a method of the service concerned: `message_service`, `room_service`,
-    `history_service`, `listings`, `blocks`, `moderation`, `credentials` and `account_data` are used directly, by
-    protocols, the cluster and the admin service alike. The table of requests of a protocol names the method of each.
+    `history_service`, `listings`, `blocks`, `moderation`, `credentials`, `certificates` and `account_data` are used
+    directly, by protocols, the cluster and the admin service alike. The table of requests of a protocol names the
+    method of each.
 
     Methods return a result, of which the protocol makes a response; errors are raised as `WireError`; events go to the
     outboxes of sessions. What changes stored state blocks on the store; a protocol calls it by `change_runner`.
@@ -185,6 +187,7 @@ class Messenger:
         self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.device_use = DeviceUseRecorder(store, router, clock)
         self.credentials = CredentialService(store, self.authenticator, router, login_throttle, session_closer)
+        self.certificates = CertificateService(store, self.authenticator, clock)
         self.settings_service = SettingsService(store, router, clock)
         self.profiles = ProfileService(
             store,

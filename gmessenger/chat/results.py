@@ -373,6 +373,7 @@ class DeviceEntry(Struct):
     used: float  # Unix seconds
     here: bool
     this: bool | UnsetType = UNSET
+    certificate: str | UnsetType = UNSET
 
 
 class DeviceList(Result):

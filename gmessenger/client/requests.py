@@ -41,6 +41,7 @@ from gmessenger.wire.events import (
     BansRequest,
     BlockRequest,
     BlocksRequest,
+    CertificateRequest,
     CloseRequest,
     ConversationsRequest,
     DevicesRequest,
@@ -384,6 +385,14 @@ class ChatRequests(OperatorRequests, RoomRequests):
     def drop_other_devices(self) -> None:
         """Log out all devices of the account but this one."""
         self._request(DropRequest(all=True))
+
+    def set_certificate(self, fingerprint: str, device: str | None = None) -> None:
+        """Have a device log in over IRC by a TLS certificate: this one, or `device`. `fingerprint`: its SHA-256."""
+        self._request(CertificateRequest(fingerprint=fingerprint, device=device))
+
+    def remove_certificate(self, device: str | None = None) -> None:
+        """Have a device, this one or `device`, log in by no certificate any more; its connection stays."""
+        self._request(CertificateRequest(device=device))
 
     def erase_account(self, password: str) -> None:
         """Erase the account with all its messages, irrevocably; the client is closed then."""

@@ -178,12 +178,16 @@ class UserDetails(Struct, frozen=True):
 
 
 class OwnDevice(Struct, frozen=True):
-    """A device of the own account; `used` is when a connection of it began or ended last, in Unix seconds."""
+    """A device of the own account; `used` is when a connection of it began or ended last, in Unix seconds.
+
+    `certificate`: the fingerprint of the certificate by which it logs in over IRC; empty without one.
+    """
 
     name: str = field(name="device")
     used: float = 0.0
     is_here: bool = field(name="here", default=False)
     is_this: bool = field(name="this", default=False)
+    certificate: str = ""
 
 
 class SanctionInfo(Struct, frozen=True):

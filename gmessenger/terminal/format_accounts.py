@@ -18,6 +18,13 @@ def devices(infos: Sequence[OwnDevice]) -> str:
 
 
 def _format_device(info: OwnDevice) -> str:
+    text = _format_use(info)
+    if info.certificate:
+        return _("{device}, logs in by certificate {fingerprint}", device=text, fingerprint=sanitize(info.certificate))
+    return text
+
+
+def _format_use(info: OwnDevice) -> str:
     name = sanitize(info.name)
     if info.is_this:
         return _("{name} (this one)", name=name)

@@ -19,6 +19,7 @@ REQUESTS: dict[str, Frame] = {
     "password": {"old": "not the password", "new": "another password"},
     "devices": {"after": "x"},
     "drop": {"device": "nowhere", "all": False},
+    "certificate": {"device": "nowhere", "fingerprint": "ab" * 32},
     "settings": {"set": {"joins": "hidden", "highlights": ["deploy"], "notify": {"#dev": {"level": "none"}}}},
     "profile": {"room": "#dev", "set": {"status": "on holiday", "homepage": None}},
     "msg": {"to": "dale", "message": "hello"},

@@ -250,6 +250,44 @@ def test_guests_have_no_devices(chat_server: ChatServer) -> None:
     assert gus.request("devices")["code"] == gus.request("drop", all=True)["code"] == "accounts_only"
 
 
+def test_a_device_logs_in_by_a_certificate_that_is_shown_and_removed(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    digits = "ab" * 32
+    assert laptop.request("certificate", fingerprint=":".join(["AB"] * 32))["response"] == 200
+    assert laptop.request("certificate", fingerprint="cd" * 32, device="irc")["response"] == 200
+    found = devices_of(laptop)
+    assert {name: device.get("certificate") for name, device in found.items() if name in ("laptop", "irc")} == {
+        "laptop": digits,
+        "irc": "cd" * 32,
+    }
+    assert found["irc"]["here"] is False
+    assert laptop.request("certificate", fingerprint=digits, device="irc")["response"] == 200
+    assert {name for name, device in devices_of(laptop).items() if "certificate" in device} == {"irc"}
+    assert laptop.request("certificate")["code"] == "no_such_device"
+    assert laptop.request("certificate", device="irc")["response"] == 200
+    assert "irc" not in devices_of(laptop)
+
+
+def test_a_device_with_a_certificate_is_dropped_with_it(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    laptop.request("certificate", fingerprint="ab" * 32, device="irc")
+    assert laptop.request("drop", device="irc")["response"] == 200
+    assert "irc" not in devices_of(laptop)
+    assert laptop.request("drop", device="irc")["code"] == "no_such_device"
+    laptop.request("certificate", fingerprint="ab" * 32, device="irc")
+    assert change_password(laptop)["response"] == 200
+    assert "irc" not in devices_of(laptop)
+
+
+def test_a_fingerprint_that_is_none_and_a_guests_are_refused(chat_server: ChatServer) -> None:
+    laptop = chat_server.connect().start_session("hank", password=PASSWORD, device="laptop")
+    for fingerprint in ("", "ab", "ab" * 20, "xy" * 32, "ab" * 64):
+        assert laptop.request("certificate", fingerprint=fingerprint)["code"] == "bad_request"
+    gus = chat_server.log_in_guest("gus")
+    assert gus.request("certificate", fingerprint="ab" * 32)["code"] == "accounts_only"
+    assert gus.request("certificate")["code"] == "accounts_only"
+
+
 def test_a_token_expires_after_its_last_connection_ended_and_not_before(
     start_chat_server: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from tests.terminal.test_line_mode import READY
 DEVICES = [
     {"device": "desk", "used": 1.0, "here": True, "this": True},
     {"device": "phone", "used": 1.0, "here": True},
-    {"device": "old \x1b[31mphone", "used": 1_763_812_800.0, "here": False},
+    {"device": "old \x1b[31mphone", "used": 1_763_812_800.0, "here": False, "certificate": "12ab\x1b[31m"},
 ]
 
 
@@ -65,7 +65,7 @@ def test_devices_are_listed_and_logged_out(session: tuple[PtyClient, ClientConne
     hank.type_line("/devices")
     peer.respond(peer.expect("devices"), 200, devices=DEVICES)
     hank.wait_for(r"-- 3 devices are logged in:\r\n   desk \(this one\)\r\n   phone \(connected now\)")
-    hank.wait_for(r"phone \(used last: 2025-11-22 ")
+    hank.wait_for(r"phone \(used last: 2025-11-22 [^)]*\), logs in by certificate 12ab")
     assert "\x1b[31m" not in hank.seen
     hank.type_line("/logout old phone")
     peer.respond(peer.expect("devices"), 200, devices=DEVICES)

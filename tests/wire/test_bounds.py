@@ -27,6 +27,7 @@ BOUNDS: dict[str, int] = {
     "device": 128,
     "endpoint": 1024,
     "file": 64,
+    "fingerprint": 128,
     "highlights": 64,
     "key": 32,
     "invite": TOKEN,

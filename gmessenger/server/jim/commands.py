@@ -57,6 +57,15 @@ def _operator_change(method: Callable[[Moderation, str, Any], Result | None]) ->
     )
 
 
+def _change_certificate(handler: NativeHandler, session: Session, request: events.CertificateRequest) -> None:
+    """Have a device log in by a certificate, or by none any more."""
+    certificates = handler.messenger.certificates
+    if request.fingerprint is None:
+        certificates.remove(session, request.device)
+    else:
+        certificates.add(session, request.fingerprint, request.device)
+
+
 COMMANDS: Final[dict[type, NativeCommand]] = {
     events.PresenceRequest: Command(NativeHandler.handle_login, needs_login=False, flush_first=False, status=None),
     events.RegisterRequest: _change(
@@ -76,6 +85,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         lambda native, session, request: native.messenger.credentials.drop(session, request.device, request.all),
         then=lambda native, session: native.messenger.credentials.end_if_dropped(session),
     ),
+    events.CertificateRequest: _change(_change_certificate, cost=5),
     events.SettingsRequest: _change(
         lambda native, session, request: native.messenger.settings_service.settings(session, request.set), cost=2
     ),

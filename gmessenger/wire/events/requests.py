@@ -85,6 +85,13 @@ class DropRequest(Request, tag="drop", kw_only=True):
     all: bool = False
 
 
+class CertificateRequest(Request, tag="certificate", kw_only=True):
+    """Has a device log in by a certificate; without a fingerprint, by none any more."""
+
+    device: fields.Device | None = None
+    fingerprint: fields.Fingerprint | None = None
+
+
 class SettingsRequest(Request, tag="settings", kw_only=True):
     set: SettingsChange | None = None
 
@@ -320,6 +327,7 @@ NativeRequest: TypeAlias = (
     | PasswordRequest
     | DevicesRequest
     | DropRequest
+    | CertificateRequest
     | SettingsRequest
     | ProfileRequest
     | MessageRequest
