@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 from typing import Any
 
 from gmessenger.wire.irc.lines import Line, parse_line
@@ -13,8 +14,11 @@ from tests.support.timeouts import TEST_TIMEOUT
 class IrcClient:
     """A connection to the IRC port of a server; every wait has a timeout."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self.sock = socket.create_connection((host, port), timeout=TEST_TIMEOUT)
+    def __init__(self, port: int, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
+        """Connect, with TLS where there is a context."""
+        self.sock: Any = socket.create_connection((host, port), timeout=TEST_TIMEOUT)
+        if context is not None:
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
         self._received = b""
         self._pings = 0
         self.nick = ""

@@ -13,7 +13,7 @@ from gmessenger.errors import AlreadyLoggedIn, Muted, WireError
 from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.profile_views import show_profiles
-from gmessenger.server.irc.registration import DEFAULT_DEVICE, begin_delivery, open_session, prepare_login
+from gmessenger.server.irc.registration import DEFAULT_DEVICE, begin_delivery, make_login, open_outbox, open_session
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.welcome import say_logged_in, say_visible_host, show_rooms
 from gmessenger.wire.irc.lines import Line, quote_param
@@ -89,7 +89,7 @@ def _register_stranger(handler: IrcHandler, nick: str, password: str, invite: st
     messenger = handler.messenger
     handler.require_secure_transport()
     handler.charge(REGISTRATION_COST)
-    login, outbox = prepare_login(handler, nick, password, DEFAULT_DEVICE)
+    login, outbox = make_login(handler, nick, password, DEFAULT_DEVICE), open_outbox(handler)
 
     def begin(session: Session) -> None:
         messenger.add_session(session)
@@ -148,9 +148,7 @@ def register_nick(handler: IrcHandler, password: str, invite: str, say_success: 
 # -- logging in as an account
 
 
-def take_over(
-    handler: IrcHandler, name: str, password: str, device: str | None, say_success: Callable[[str, str], None]
-) -> None:
+def take_over(handler: IrcHandler, login: LoginRequest, say_success: Callable[[str, str], None]) -> None:
     """Log in as an account, whose session takes over the connection of a guest: that leaves. Blocks.
 
     `say_success` is called with the source and the name of the account. Raises as `open_session`; then the guest goes
@@ -159,7 +157,7 @@ def take_over(
     guest = handler.require_session()
     handler.flush_messages()
     handler.charge(LOGIN_COST)
-    session, login = open_session(handler, name, password, device)
+    session = open_session(handler, login)
     if guest.outbox.closed:  # it was ended meanwhile
         handler.messenger.logout(session)
         session.outbox.close()

@@ -29,6 +29,10 @@ class RegisteredClient(Protocol):
     def is_encrypted(self) -> bool:
         """Whether what is sent cannot be read on the way."""
 
+    @property
+    def client_certificate(self) -> str | None:
+        """The fingerprint of the TLS certificate that the client has presented, if any."""
+
     def numeric(self, numeric: Numeric, *params: str, text: str | None = None) -> Reply:
         """Return a numeric for this client."""
 

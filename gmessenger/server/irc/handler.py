@@ -56,11 +56,18 @@ class IrcMessage(Struct):
     group: ResponseGroup | None = None
 
 
+class SaslExchange(Struct):
+    """What has come of the client's response to a mechanism of SASL."""
+
+    mechanism: str
+    received: bytearray
+
+
 class RegistrationState(Struct):
     """What has come before 001. `is_negotiating`: `CAP END` is waited for.
 
     `is_admitted`: the password of the server was given, or it has none.
-    `password`: of PASS. `sasl`: what came of a SASL exchange, None while there is none. `nick`: that of NICK.
+    `password`: of PASS. `sasl`: the SASL exchange that has begun, if any. `nick`: that of NICK.
     `profile`: what is to be set in the user's profile.
     """
 
@@ -69,7 +76,7 @@ class RegistrationState(Struct):
     has_user: bool = False
     nick: str = ""
     password: str | None = None
-    sasl: bytearray | None = None
+    sasl: SaslExchange | None = None
     failures: int = 0
     away: str | None = None
     version: int = 301
@@ -152,6 +159,11 @@ class IrcHandler(ProtocolHandler):
     def is_encrypted(self) -> bool:
         """Whether what is sent cannot be read on the way."""
         return self.connection.is_encrypted
+
+    @property
+    def client_certificate(self) -> str | None:
+        """The fingerprint of the TLS certificate that the client has presented, if any."""
+        return self.connection.client_certificate
 
     # -- replies to the command that is being handled
 

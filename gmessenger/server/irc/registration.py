@@ -60,6 +60,9 @@ DEFAULT_DEVICE: Final = "irc"
 NOT_NAMED: Final = "*"
 """In the log, for a client that has not said which name it wants."""
 ACCOUNT_REGISTRATION: Final = "draft/account-registration"
+PLAIN: Final = "PLAIN"
+EXTERNAL: Final = "EXTERNAL"
+"""SASL by the certificate that the client has presented in TLS (RFC 4422, appendix A)."""
 
 
 # -- capabilities
@@ -94,6 +97,8 @@ def _listed(handler: IrcHandler, name: str) -> str:
     """Return a capability with its value, as it is listed for a client that reads values."""
     if name == ACCOUNT_REGISTRATION and not handler.messenger.policy.guests:
         return f"{name}=before-connect"
+    if name == "sasl":
+        return f"{name}={mechanisms(handler)}"
     return CAPABILITIES[name].listed
 
 
@@ -104,6 +109,11 @@ def may_send_passwords(handler: IrcHandler) -> bool:
     except InsecureTransport:
         return False
     return True
+
+
+def mechanisms(handler: IrcHandler) -> str:
+    """Return the mechanisms of SASL that this connection may use, as they are listed."""
+    return ",".join([PLAIN, *([EXTERNAL] if handler.client_certificate is not None else [])])
 
 
 def _cap_ls(handler: IrcHandler, params: list[str]) -> None:
@@ -275,7 +285,7 @@ def _log_in_by_nick(handler: IrcHandler) -> None:
     registration = handler.registration
     name, device, password = _split_pass(handler, registration.nick, registration.password)
     try:
-        log_in(handler, name, password, device)
+        log_in(handler, make_login(handler, name, password, device))
     except (NameInUse, PasswordRequired) as error:
         registration.nick = ""
         handler.reply(ERR_NICKNAMEINUSE, name, text=str(error))
@@ -305,37 +315,38 @@ def _split_pass(handler: IrcHandler, nick: str, password: str | None) -> tuple[s
     return nick, None, password if fold(nick) in handler.messenger.authenticator.accounts else None
 
 
-def log_in(handler: IrcHandler, name: str, password: str | None, device: str | None) -> None:
+def make_login(handler: IrcHandler, name: str, password: str | None = None, device: str | None = None) -> LoginRequest:
+    """Return the login of a name, of a guest where there is no password."""
+    login = LoginRequest(name, "irc", True, handler.connection.address, password, None, device)
+    login.first_free_device = DEFAULT_DEVICE
+    return login
+
+
+def log_in(handler: IrcHandler, login: LoginRequest) -> None:
     """Log in; the session is the handler's then. Blocks. Raises as `open_session`."""
-    session, login = open_session(handler, name, password, device)
+    session = open_session(handler, login)
     handler.set_session(session, login)
     handler.apply_capabilities()
 
 
-def open_session(
-    handler: IrcHandler, name: str, password: str | None, device: str | None
-) -> tuple[Session, LoginRequest]:
+def open_session(handler: IrcHandler, login: LoginRequest) -> Session:
     """Log in, and return the session, which is not the handler's yet. Blocks.
 
     Raises as `ProtocolHandler.log_in`, `InsecureTransport`, and `BadRequest` for a device with a long name.
     """
-    if len(device or "") > MAX_DEVICE:
+    if len(login.device or "") > MAX_DEVICE:
         raise BadRequest(f"The name of a device has at most {MAX_DEVICE} characters.")
-    if password is not None:
+    if login.password is not None:
         handler.require_secure_transport()
-    login, outbox = prepare_login(handler, name, password, device)
-    login.first_free_device = DEFAULT_DEVICE
+    outbox = open_outbox(handler)
     session, _ = handler.log_in(login, outbox)  # a guest has no token here that resumes another session
-    return session, login
+    return session
 
 
-def prepare_login(
-    handler: IrcHandler, name: str, password: str | None, device: str | None
-) -> tuple[LoginRequest, Outbox]:
-    """Return a login of the connection, and an outbox for its session."""
+def open_outbox(handler: IrcHandler) -> Outbox:
+    """Return an outbox for a session of the connection."""
     writer = handler.connection.writer
-    login = LoginRequest(name, "irc", True, handler.connection.address, password, None, device)
-    return login, handler.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
+    return handler.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
 
 
 def _begin(handler: IrcHandler, session: Session) -> None:

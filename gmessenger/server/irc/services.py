@@ -7,10 +7,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from gmessenger.chat.certificates import parse_fingerprint
 from gmessenger.errors import AccountDeleted, AlreadyLoggedIn, WireError, WrongPassword
 from gmessenger.names import fold
 from gmessenger.server.irc.accounts import register_nick, take_over
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.registration import make_login
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.user_views import find_user
 from gmessenger.server.irc.welcome import say_logged_in
@@ -86,7 +88,7 @@ def _identify(handler: IrcHandler, params: str) -> None:
         say_logged_in(handler, source, account)
         say(handler, f"You are logged in as {account}.")
 
-    take_over(handler, name, password, device or None, say_success)
+    take_over(handler, make_login(handler, name, password, device or None), say_success)
 
 
 def _drop(handler: IrcHandler, params: str) -> None:
@@ -125,6 +127,62 @@ def _set(handler: IrcHandler, params: str) -> None:
         messenger.change_runner.run(lambda: messenger.credentials.change_password(session, old, new), respond)
 
 
+def _certificate(handler: IrcHandler, params: str) -> None:
+    name, *words = params.split()
+    change = CERTIFICATE_COMMANDS.get(name.upper())
+    handler.require_session().require_account()
+    if change is None:
+        say(handler, f"It is: CERT {CERTIFICATE_USAGE}")
+    else:
+        handler.charge(CHANGE_COST)
+        change(handler, words)
+
+
+def _add_certificate(handler: IrcHandler, params: list[str]) -> None:
+    session, messenger, presented = handler.require_session(), handler.messenger, handler.client_certificate
+    is_given = bool(params) and (len(params) > 1 or parse_fingerprint(params[0]) is not None)
+    fingerprint = params[0] if is_given else presented
+    if fingerprint is None:
+        say(handler, "This connection has presented no certificate: CERT ADD <SHA-256 fingerprint> [<device>]")
+        return
+    device = next(iter(params[1:] if is_given else params), None)
+    is_presented = parse_fingerprint(fingerprint) == presented
+
+    def respond(added: tuple[str, str]) -> None:
+        say(handler, f"The device {added[0]} logs in by the certificate {added[1]} (SASL EXTERNAL) from now on.")
+
+    messenger.change_runner.run(
+        lambda: messenger.certificates.add(session, fingerprint, device, is_presented=is_presented), respond
+    )
+
+
+def _list_certificates(handler: IrcHandler, params: list[str]) -> None:
+    devices = handler.messenger.credentials.devices(handler.require_session()).devices
+    lines = [f"{device.name}: {device.certificate}" for device in devices if device.certificate]
+    for line in lines or ["None of your devices has a certificate."]:
+        say(handler, line)
+
+
+def _remove_certificate(handler: IrcHandler, params: list[str]) -> None:
+    session, messenger = handler.require_session(), handler.messenger
+    digits = parse_fingerprint(params[0]) if params else None
+    devices = messenger.credentials.devices(session).devices if digits is not None else []
+    named = next((each.name for each in devices if each.certificate == digits), params[0] if params else None)
+
+    def respond(device: str) -> None:
+        say(handler, f"The device {device} logs in by no certificate any more.")
+
+    messenger.change_runner.run(lambda: messenger.certificates.remove(session, named), respond)
+
+
+CERTIFICATE_USAGE: Final = "ADD [<fingerprint>] [<device>] | LIST | DEL [<device>|<fingerprint>]"
+CERTIFICATE_COMMANDS: Final[dict[str, Callable[[IrcHandler, list[str]], None]]] = {
+    "ADD": _add_certificate,
+    "DEL": _remove_certificate,
+    "LIST": _list_certificates,
+}
+
+
 def _info(handler: IrcHandler, params: str) -> None:
     nick = params.strip(" ") or handler.nick
     user = find_user(handler, nick)
@@ -152,6 +210,7 @@ def _help(handler: IrcHandler, params: str) -> None:
 SPACES: Final = "The last parameter is the rest of the line; any other that has spaces goes in double quotes."
 NO_GHOSTS: Final = "That is not needed: an account may be connected often, and a guest's nick is soon free again."
 SERVICE_COMMANDS: Final[dict[str, ServiceCommand]] = {
+    "CERT": ServiceCommand(_certificate, 1, CERTIFICATE_USAGE, "has a device log in by a TLS certificate"),
     "DROP": ServiceCommand(_drop, 1, "<password>", "deletes your account and what it has said"),
     "GHOST": ServiceCommand(_explain(NO_GHOSTS), 0, "", "is not needed"),
     "HELP": ServiceCommand(_help, 0, "", "lists the commands"),

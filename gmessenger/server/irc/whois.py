@@ -33,6 +33,7 @@ from gmessenger.wire.irc.numerics import (
     RPL_WHOISACCOUNT,
     RPL_WHOISACTUALLY,
     RPL_WHOISBOT,
+    RPL_WHOISCERTFP,
     RPL_WHOISCHANNELS,
     RPL_WHOISIDLE,
     RPL_WHOISOPERATOR,
@@ -96,6 +97,8 @@ def _describe(handler: IrcHandler, user: UserView) -> Iterator[Reply]:
         yield handler.numeric(RPL_WHOISIDLE, name, str(idle), str(_signed_on(handler, user)))
     if _is_encrypted(handler, user):
         yield handler.numeric(RPL_WHOISSECURE, name)
+    for fingerprint in _certificates(handler, user):
+        yield handler.numeric(RPL_WHOISCERTFP, name, text=f"has client certificate fingerprint {fingerprint}")
     yield from whois_values(handler, user.key, name)
 
 
@@ -107,6 +110,14 @@ def addresses(handler: IrcHandler, user: UserView) -> list[str]:
     found = (str(unmap_ipv4(parse_address(session.address))) for session in sessions)
     # A parameter must not begin with a colon: `::1`.
     return list(dict.fromkeys(f"0{address}" if address[:1] == ":" else address for address in found))
+
+
+def _certificates(handler: IrcHandler, user: UserView) -> list[str]:
+    """Return the fingerprints that a user's connections by IRC have presented, to itself or an operator."""
+    if user.key != handler.key and not acts_as_operator(handler):
+        return []
+    found = (client.client_certificate for client in handler.network.clients.of(user.key))
+    return list(dict.fromkeys(fingerprint for fingerprint in found if fingerprint is not None))
 
 
 def idle_seconds(handler: IrcHandler, user: UserView) -> int | None:
