@@ -15,7 +15,7 @@ from tests import ROOT
 from tests.support.timeouts import TEST_TIMEOUT
 
 PACKAGE = ROOT / "gmessenger"
-STORAGE = ("chat.storage", "chat.room_storage", "chat.records", "chat.stats")
+STORAGE = ("chat.storage", "chat.room_storage", "chat.records", "chat.room_access", "chat.stats")
 """What chat and store share: the contract of a store, and the records that pass between them."""
 SHARED = ("cluster.interfaces",)
 """What a node, the shared store and the bus between nodes have in common."""
@@ -96,8 +96,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cluster.interfaces": {*STORAGE, *GROUND},
     "chat.storage": {"chat.room_storage", "chat.records", "chat.stats", *GROUND},
-    "chat.room_storage": {"chat.records", *GROUND},
+    "chat.room_storage": {"chat.records", "chat.room_access", *GROUND},
     "chat.records": GROUND,
+    "chat.room_access": GROUND,
     "chat.stats": set(),
     "store.sqlite": {"store", *STORAGE, *GROUND},
     "store.postgres": {"store", *STORAGE, *SHARED, *GROUND},

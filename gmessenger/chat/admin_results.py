@@ -57,7 +57,7 @@ class RoomRow(Struct):
 
 
 class MaskEntry(Struct):
-    """A mask in a list of a room, as `records.RoomMask`."""
+    """A mask in a list of a room, as `room_access.RoomMask`."""
 
     kind: str
     mask: str

@@ -11,9 +11,10 @@ from typing import Final
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.hooks import require_no_hook
 from gmessenger.chat.listings import USERS_PAGE
-from gmessenger.chat.records import MAX_INVITATIONS, Account, Invitation
+from gmessenger.chat.records import Account
 from gmessenger.chat.results import InvitationEntry, InvitationPage
 from gmessenger.chat.room import GuestInvitation, Room
+from gmessenger.chat.room_access import MAX_INVITATIONS, Invitation
 from gmessenger.chat.room_events import InvitationEvent
 from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry

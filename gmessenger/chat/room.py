@@ -9,15 +9,8 @@ from typing import TypeAlias
 from gevent.lock import RLock
 from msgspec import Struct, field
 
-from gmessenger.chat.records import (
-    Account,
-    MaskKind,
-    RoomAccess,
-    RoomMask,
-    RoomSanction,
-    RoomSanctionKind,
-    Sanction,
-)
+from gmessenger.chat.records import Account, Sanction
+from gmessenger.chat.room_access import MaskKind, RoomAccess, RoomMask, RoomSanction, RoomSanctionKind
 from gmessenger.chat.sanctions import sanction_error, with_reason
 from gmessenger.chat.session import Session
 from gmessenger.errors import InvitedOnly, NotOwner, OnlySpeakers, RoomClosed, ShutOut, Silenced, WrongKey

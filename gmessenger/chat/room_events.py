@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from gmessenger.chat.records import MaskKind
+from gmessenger.chat.room_access import MaskKind
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import RuleValue
 

@@ -8,8 +8,8 @@ from msgspec.structs import astuple
 
 from gmessenger import log
 from gmessenger.chat.admin_results import MaskEntry
-from gmessenger.chat.records import MASK_KINDS, MAX_MASK, MaskKind, RoomMask
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_access import MASK_KINDS, MAX_MASK, MaskKind, RoomMask
 from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.session import Session

@@ -11,9 +11,10 @@ from msgspec import UNSET
 from gmessenger import log
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.policy import Policy
-from gmessenger.chat.records import Account, RoomSanction, RoomSanctionKind
+from gmessenger.chat.records import Account
 from gmessenger.chat.results import SanctionEntry, ShutOutPage, SilencePage
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_access import RoomSanction, RoomSanctionKind
 from gmessenger.chat.room_rights import RoomActor, RoomRights
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router

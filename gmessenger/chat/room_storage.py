@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gmessenger.chat.records import (
-    Invitation,
-    MaskKind,
-    ReadRange,
-    RoomAccess,
-    RoomMask,
-    RoomRecord,
-    RoomSanction,
-    RoomSanctionKind,
-)
+from gmessenger.chat.records import ReadRange, RoomRecord
+from gmessenger.chat.room_access import Invitation, MaskKind, RoomAccess, RoomMask, RoomSanction, RoomSanctionKind
 from gmessenger.room_roles import RoomRole
 from gmessenger.room_rules import OPEN_ROOM, RoomRules
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from gmessenger.chat.confusables import ConfusableIndex
-from gmessenger.chat.records import Account, RoomAccess, RoomRecord, RoomSanctionKind, Sanction
+from gmessenger.chat.records import Account, RoomRecord, Sanction
 from gmessenger.chat.room import GuestInvitation, MaskMatcher, Room, match_none
+from gmessenger.chat.room_access import RoomAccess, RoomSanctionKind
 from gmessenger.chat.room_events import InvitationEvent, RoomEvent
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session

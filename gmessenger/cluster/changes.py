@@ -13,8 +13,9 @@ from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import SessionReplaced
 from gmessenger.chat.profile_service import ProfileService
-from gmessenger.chat.records import Account, RoomAccess, RoomRecord, Sanction
+from gmessenger.chat.records import Account, RoomRecord, Sanction
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_access import RoomAccess
 from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router

@@ -11,7 +11,8 @@ from typing import Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from msgspec import Struct, field
 
-from gmessenger.chat.records import Account, RoomAccess, RoomRecord, Sanction
+from gmessenger.chat.records import Account, RoomRecord, Sanction
+from gmessenger.chat.room_access import RoomAccess
 from gmessenger.chat.storage import Store
 from gmessenger.room_roles import RoomRole
 

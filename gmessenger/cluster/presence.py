@@ -10,8 +10,8 @@ from msgspec import MsgspecError, msgpack
 
 from gmessenger.chat.peers import PeerPresence, Peers
 from gmessenger.chat.presence import PresenceTracker, RecentNames
-from gmessenger.chat.records import MAX_INVITATIONS
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_access import MAX_INVITATIONS
 from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gmessenger.admin.commands import COMMANDS
-from gmessenger.chat.records import RoomMask
+from gmessenger.chat.room_access import RoomMask
 from gmessenger.store import open_store
 from tests.support.admin_cli import PASSWORD, StoreDirectory
 

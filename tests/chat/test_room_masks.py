@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from gmessenger.chat.records import MAX_MASK, MAX_MASKS, RoomMask
+from gmessenger.chat.room_access import MAX_MASK, MAX_MASKS, RoomMask
 from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.session import Session
 from gmessenger.errors import (

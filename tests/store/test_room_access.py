@@ -7,13 +7,13 @@ from typing import get_args
 import gevent
 import pytest
 
-from gmessenger.chat.records import (
+from gmessenger.chat.records import ReadRange
+from gmessenger.chat.room_access import (
     MAX_INVITATIONS,
     MAX_MASKS,
     MAX_ROOM_SANCTIONS,
     Invitation,
     MaskKind,
-    ReadRange,
     RoomAccess,
     RoomMask,
     RoomSanction,

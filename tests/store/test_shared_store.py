@@ -11,16 +11,8 @@ import gevent
 import psycopg
 import pytest
 
-from gmessenger.chat.records import (
-    EVERYTHING,
-    Credential,
-    DeviceLogin,
-    Invitation,
-    NewMessage,
-    RoomMask,
-    RoomSanction,
-    Sanction,
-)
+from gmessenger.chat.records import EVERYTHING, Credential, DeviceLogin, NewMessage, Sanction
+from gmessenger.chat.room_access import Invitation, RoomMask, RoomSanction
 from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDisabled, IdReused, InvalidInvite, NameInUse, NameTaken, Upgrading, WrongPassword
 from gmessenger.launcher.services import Postgres

@@ -17,10 +17,10 @@ from gmessenger.chat.records import (
     FileInfo,
     NewMessage,
     PushSubscription,
-    RoomMask,
     Sanction,
     StoredFile,
 )
+from gmessenger.chat.room_access import RoomMask
 from gmessenger.chat.storage import Store
 from gmessenger.errors import ConfigError, FileError, IdReused, ServerRunning, StoreLocked, WireError
 from gmessenger.launcher.services import Postgres

@@ -16,7 +16,7 @@ from gmessenger.chat.outbox import (
     SettingsUpdate,
 )
 from gmessenger.chat.presence import UserStatus
-from gmessenger.chat.records import MaskKind
+from gmessenger.chat.room_access import MaskKind
 from gmessenger.chat.room_events import InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.constants import OFFLINE, ONLINE
 from gmessenger.errors import Banned, Kicked, LoggedInElsewhere

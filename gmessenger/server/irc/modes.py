@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from gmessenger.chat.records import ACCOUNT_MASK, MaskKind
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_access import ACCOUNT_MASK, MaskKind
 from gmessenger.errors import BadRequest
 from gmessenger.names import ROOM_PREFIX
 from gmessenger.room_roles import RoomRole

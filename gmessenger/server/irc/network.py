@@ -15,8 +15,8 @@ from gmessenger.chat.blocks import MAX_BLOCKED
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import Message
 from gmessenger.chat.presence import UserStatus
-from gmessenger.chat.records import MAX_MASKS
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_access import MAX_MASKS
 from gmessenger.chat.session import Session
 from gmessenger.config.options import ServerOptions
 from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE, OPERATOR_ROLE

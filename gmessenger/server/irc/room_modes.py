@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from gmessenger.chat.records import MaskKind, RoomSanction, RoomSanctionKind
 from gmessenger.chat.room import Room
+from gmessenger.chat.room_access import MaskKind, RoomSanction, RoomSanctionKind
 from gmessenger.errors import BadRequest, Forbidden, NotFound, NotOwner
 from gmessenger.names import fold
 from gmessenger.room_roles import ROLE_RANKS, RoomRole

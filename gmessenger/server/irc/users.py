@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import Outbox
-from gmessenger.chat.records import ACCOUNT_MASK, Account
+from gmessenger.chat.records import Account
+from gmessenger.chat.room_access import ACCOUNT_MASK
 from gmessenger.chat.session import Session
 from gmessenger.hosts import IPV6_SITE_PREFIX
 from gmessenger.lru_map import LruMap

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import astuple
 
-from gmessenger.chat.records import (
+from gmessenger.chat.room_access import (
     MAX_INVITATIONS,
     MAX_MASKS,
     MAX_ROOM_SANCTIONS,
