@@ -97,10 +97,10 @@ def test_the_nick_of_an_account_is_refused_with_what_to_do(irc: IrcServer) -> No
     assert notice.command == "NOTICE" and "SASL" in notice.params[1]
 
 
-@pytest.mark.parametrize("line", ["PRIVMSG hank :hi", "JOIN :", "LIST", "WHATEVER", "PONG"])
+@pytest.mark.parametrize("line", ["PRIVMSG hank :hi", "JOIN :", "LIST", "BOUNCER LISTNETWORKS", "PONG"])
 def test_commands_before_the_registration_are_refused(irc: IrcServer, line: str) -> None:
     client = irc.connect()
-    answers = {"PONG": []}.get(line, ["451"])
+    answers = {"PONG": [], "BOUNCER LISTNETWORKS": ["421"]}.get(line, ["451"])
     client.send(line, "PING x")
     found = []
     while (got := client.receive()).command != "PONG":

@@ -223,7 +223,9 @@ class IrcProtocol:
             handler.close_gracefully("it does not register")
             return
         handler.charge(command.cost if command is not None else 1)
-        if command is None or command.before is None:
+        if command is None:  # clients that ask early what else a server is, such as bouncers, do not show this answer
+            handler.reply(ERR_UNKNOWNCOMMAND, line.command)
+        elif command.before is None:
             handler.reply(ERR_NOTREGISTERED)
         elif len(line.params) < command.least:
             handler.reply(ERR_NEEDMOREPARAMS, line.command)
