@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gmessenger.wire.irc.lines import MAX_BODY
 from tests.irc.conftest import IrcServer
 from tests.support.accounts import PASSWORD
 from tests.support.irc_client import commands, find
@@ -125,6 +126,20 @@ def test_a_line_that_is_too_long_is_refused_and_nothing_after_it(irc: IrcServer)
     assert commands(hank.ask("PRIVMSG dale :" + "x" * 600)) == ["417"]
     hank.ask("PRIVMSG dale :fine")
     assert [line.params[1] for line in dale.sync()] == ["fine"]
+
+
+def test_a_line_that_fits_by_the_user_of_its_client_is_taken(irc: IrcServer) -> None:
+    irc.register("hank", PASSWORD)
+    hank, dale = irc.log_in("hank", password=PASSWORD, user="h"), irc.log_in("dale")
+    (join,) = [line for line in hank.ask("JOIN #alley") if line.command == "JOIN"]
+    dale.ask("JOIN #alley")
+    irc.log_in("hank", password=PASSWORD, user="hankrutherf")
+    text = "word " * 100
+    text = text[: MAX_BODY - len(f":{join.source} PRIVMSG #alley :")]
+    hank.sync()
+    assert hank.ask(f"PRIVMSG #alley :{text}") == []
+    assert "".join(line.params[1] for line in dale.sync()) == text
+    assert commands(hank.ask(f"PRIVMSG #alley :{text}x")) == ["417"]
 
 
 def test_what_is_not_utf8_is_refused(irc: IrcServer) -> None:

@@ -138,8 +138,14 @@ def send(handler: IrcHandler, message: IrcMessage, about: About | None = None) -
 
 
 def check_fits(handler: IrcHandler, command: str, target: str, text: str) -> None:
-    """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves."""
-    if not surely_fits(text) and len(f":{handler.own_source} {command} {target} :{text}".encode()) > MAX_BODY:
+    """Raise `TextTooLong` for a line that the others could not be sent as one: clients split their texts themselves.
+
+    They reckon with their own user, and that of another client of the account, which others are shown, may be longer.
+    """
+    if surely_fits(text):
+        return
+    length = len(f":{handler.own_source} {command} {target} :{text}".encode())
+    if length - len(handler.network.users.user(handler.nick)) + len(handler.card.user) > MAX_BODY:
         handler.charge(REFUSED_COST)
         raise TextTooLong("The line is longer than what others can be sent as one.")
 
