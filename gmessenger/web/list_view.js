@@ -41,6 +41,7 @@ function itemView(conversation, state, refused, onOpen) {
   const isCurrent = conversation === state.current;
   const isMuted = state.isMuted(conversation, now());
   const isRefused = refused.has(conversation.key);
+  const { status } = isRoom ? {} : state.statusOf(name); // which is not known of all at once
   const classes = ["conversation-item", isMuted && "is-muted", unread && !isMuted && "has-unread"]
     .filter(Boolean)
     .join(" ");
@@ -49,7 +50,7 @@ function itemView(conversation, state, refused, onOpen) {
     {},
     button(
       [
-        element("span", { class: "picture" }, avatar(name), isRoom ? null : statusDot(state.statusOf(name).status)),
+        element("span", { class: "picture" }, avatar(name), status && statusDot(status)),
         element("span", { class: "name" }, bdi(shownName(name))),
         element("span", { class: "time" }, formatShort(time)),
         previewView(conversation, state, isRefused),

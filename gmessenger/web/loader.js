@@ -35,7 +35,8 @@ export class Loader {
   async refresh(conversation) {
     if (!conversation.isLoaded) return;
     if (conversation.entries.length < MIN_SHOWN) await this.loadOlder(conversation, FIRST_PAGE);
-    if (conversation.isRoom && conversation.name !== "#all") await this.loadMembers(conversation);
+    if (!conversation.isRoom) this._loadStatus(conversation.name); // nothing waits for it
+    else if (conversation.name !== "#all") await this.loadMembers(conversation);
   }
 
   /** Load older entries, unless they are being loaded or there are none. */
@@ -126,6 +127,11 @@ export class Loader {
         return;
       }
     }
+  }
+
+  async _loadStatus(name) {
+    const { user } = await this._request({ action: "whois", user: name }).catch(() => ({}));
+    if (user) this._state.setStatus(name, user.status ?? "offline", user.note);
   }
 
   async _once(conversation, load) {

@@ -326,9 +326,9 @@ export class Messenger {
   _drawHeader(current) {
     const { parts, state } = this;
     const { name, isRoom, topic } = current;
-    const status = isRoom ? null : state.statusOf(name);
-    parts.title.replaceChildren(bdi(shownName(name)), status ? statusDot(status.status) : "");
-    parts.topic.textContent = isRoom ? sanitize(topic) : statusText(status);
+    const status = isRoom ? {} : state.statusOf(name);
+    parts.title.replaceChildren(bdi(shownName(name)), status.status ? statusDot(status.status) : "");
+    parts.topic.textContent = isRoom ? sanitize(topic) : status.status ? statusText(status) : "";
     parts.peopleButton.hidden = !isRoom || name === "#all";
   }
 

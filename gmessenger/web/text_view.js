@@ -6,12 +6,14 @@ import { sanitize, sanitizeLines } from "./sanitize.js";
 const CODE_BLOCK = /```(?:[a-z0-9+-]*\n)?([^]*?)```\n?/g;
 const CODE_SPAN = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u0000-\u0020]+/giu;
+/** Bold, colours and the like of IRC clients: what they say is said without them, too. */
+const FORMATTING = /[\x02\x0f\x11\x16\x1d-\x1f]|\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04(?:[\da-f]{6})?/gi;
 const TRAILING = ".,;:!?…»”’)]}";
 
 /** Return the parts of a message's text: strings and elements. */
 export function textParts(text) {
   return split(
-    text,
+    text.replace(FORMATTING, ""),
     CODE_BLOCK,
     (code) => element("pre", { dir: "auto" }, element("code", {}, sanitizeLines(trimNewline(code)))),
     (plain) => split(plain, CODE_SPAN, (code) => element("code", {}, sanitize(code)), linkParts),
@@ -20,7 +22,7 @@ export function textParts(text) {
 
 /** Return a text in one line, cut to some characters. */
 export function excerpt(text, length = 120) {
-  const line = sanitize(text.replaceAll(/\s+/g, " ").trim());
+  const line = sanitize(text.replace(FORMATTING, "").replaceAll(/\s+/g, " ").trim());
   const characters = Array.from(line);
   return characters.length > length ? `${characters.slice(0, length).join("")}…` : line;
 }

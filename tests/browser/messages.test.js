@@ -20,6 +20,7 @@ test("a page and a terminal write to each other", async () => {
   const link = window.page.locator(".entry a");
   assert.equal(await link.getAttribute("href"), "https://example.org/x?y=1");
   assert.equal(await link.getAttribute("rel"), "noopener noreferrer nofollow");
+  await window.page.waitForSelector(".title .dot.online");
   await server.say("bob", "alice", "hi", "alice: seen");
   await window.page.waitForSelector(".entry.mention");
   assert.deepEqual(await window.texts(), ["Hello, *Bob*! https://example.org/x?y=1.", "hi", "alice: seen"]);

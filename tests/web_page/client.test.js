@@ -143,6 +143,18 @@ test("what is kept is shown without a server", async () => {
   assert.equal(second.client.state.listed()[0].unread, 2);
 });
 
+test("whether a person is here is asked when one opens the conversation, and not known before", async () => {
+  const server = new FakeServer();
+  const page = makeClient(server, new DurableStorage());
+  await logIn(page);
+  server.socket.push(msg(1));
+  await until(() => server.acked.get("bob") === 1);
+  assert.equal(page.client.state.statusOf("bob").status, "");
+  await opened(page);
+  await until(() => page.client.state.statusOf("bob").status === "online");
+  page.client.connection.stop();
+});
+
 test("another store: what was kept is dropped, and what is in the outbox is not", async () => {
   const server = new FakeServer();
   const storage = new DurableStorage();

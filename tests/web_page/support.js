@@ -145,6 +145,10 @@ export class FakeServer {
     respond({ conversations: rows, more: false });
   }
 
+  _whois(frame, respond) {
+    respond({ user: { account_name: frame.user, status: "online" } });
+  }
+
   _blocks(frame, respond) {
     respond({ users: [], more: false });
   }

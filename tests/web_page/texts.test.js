@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { mentionFinder } from "../../gmessenger/web/entries.js";
 import { completeMessage, conversationOf, fold } from "../../gmessenger/web/names.js";
 import { sanitizeLines } from "../../gmessenger/web/sanitize.js";
+import { excerpt, textParts } from "../../gmessenger/web/text_view.js";
 
 const cases = process.env.TEXT_CASES
   ? JSON.parse(readFileSync(process.env.TEXT_CASES, "utf8"))
@@ -23,6 +24,12 @@ test("what would hide or steer is made visible as in a terminal", () => {
   const differing = cases.texts.filter(([text, sanitized]) => sanitizeLines(text) !== sanitized);
   assert.deepEqual(differing, []);
   assert.equal(sanitizeLines("a\u202eb\u0007\r\n\tc\u200b"), "a<202e>b^G\n    c");
+});
+
+test("bold and colours of IRC clients are left out, and what they say is not", () => {
+  const written = "a \x02bold\x02 \x0304,12red\x03 and \x04ff00aablue\x0f \x1dword\x1d 12";
+  assert.equal(excerpt(written), "a bold red and blue word 12");
+  assert.deepEqual(textParts("\x0312,3\x02x\x02\x07"), ["x^G"]);
 });
 
 test("the conversation of a message", () => {
