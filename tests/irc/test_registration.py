@@ -257,11 +257,11 @@ def test_three_wrong_passwords_end_the_connection(irc: IrcServer) -> None:
     assert commands(client.read_to_end())[-2:] == ["904", "ERROR"]
 
 
-@pytest.mark.parametrize("given", [f"hank:{PASSWORD}", f"hank@laptop:{PASSWORD}", PASSWORD])
+@pytest.mark.parametrize("given", [f":hank:{PASSWORD}", f":hank@laptop:{PASSWORD}", f":{PASSWORD}", f"hank:{PASSWORD}"])
 def test_a_password_of_the_connection_logs_in_as_well(irc: IrcServer, given: str) -> None:
     irc.register("hank", PASSWORD)
     client = irc.connect()
-    client.send(f"PASS :{given}", "NICK hank", "USER x 0 * :x")
+    client.send(f"PASS {given}", "NICK hank", "USER x 0 * :x")
     assert client.expect("001").params[0] == "hank"
 
 

@@ -244,10 +244,12 @@ def set_password(handler: IrcHandler, line: Line) -> None:
     """Handle PASS."""
     if handler.is_registered:
         handler.reply(ERR_ALREADYREGISTERED)
-    elif handler.registration.is_admitted:
-        handler.registration.password = line.params[0]
+        return
+    password = " ".join(line.params)  # (some clients send one with spaces without the colon before it)
+    if handler.registration.is_admitted:
+        handler.registration.password = password
     else:
-        _admit(handler, line.params[0])
+        _admit(handler, password)
 
 
 def _admit(handler: IrcHandler, password: str) -> None:
