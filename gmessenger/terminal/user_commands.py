@@ -20,7 +20,7 @@ USER_COMMANDS: Final = (
         ("/profile",),
         "[NAME] [KEY=VALUE]",
         "show what you or others say of yourselves; set a key of your own profile or of your room's, as in /profile "
-        "pronouns=she/her or /profile #dev homepage=https://example.org; KEY= removes it",
+        "pronouns=they or /profile #dev language=en; KEY= removes it",
         run_profile,
     ),
     ChatCommand(
