@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import gevent
 import pytest
 
 from gmessenger.chat.admin import AdminService
+from gmessenger.chat.delivery import DeliveryService
 from tests.conftest import FAST
 from tests.irc.conftest import IrcServer
 from tests.support.irc_client import IrcClient, commands, find, plain
@@ -304,3 +306,13 @@ def test_what_an_account_does_is_tagged_for_those_who_want_that(account: IrcServ
         ("INVITE", "peggy"): {"account": "peggy"},
         ("JOIN", "dale"): {},
     }
+
+
+def test_what_is_said_right_after_registering_is_echoed_before_a_ping_is_answered(
+    irc: IrcServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, _ = irc.log_in("hank", "echo-message"), irc.log_in("dale")
+    start = DeliveryService.start_catch_up
+    monkeypatch.setattr(DeliveryService, "start_catch_up", lambda *given: gevent.spawn_later(0.1, start, *given))
+    answer = hank.ask(f"PRIVMSG NickServ :REGISTER {PASSWORD}", "PRIVMSG dale :hello")
+    assert [line.params[1] for line in answer if line.command == "PRIVMSG"] == ["hello"]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from gevent.event import Event
+
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.session import Session
 from gmessenger.constants import ONLINE
@@ -138,10 +140,14 @@ def register_nick(handler: IrcHandler, password: str, invite: str, say_success: 
         say_visible_host(handler)
         handler.flush_replies()
 
+    def catch_up() -> None:
+        handler.caught_up = Event()
+        messenger.delivery.start_catch_up(session)
+
     messenger.change_runner.run(
         lambda: messenger.register(session, password, _needed_invite(handler, invite), DEFAULT_DEVICE),
         respond,
-        lambda: messenger.delivery.start_catch_up(session),
+        catch_up,
     )
 
 
