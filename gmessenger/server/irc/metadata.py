@@ -157,29 +157,27 @@ def _refuse(handler: IrcHandler, target: str, key: str, error: WireError) -> Non
 
 def _get(handler: IrcHandler, target: str, keys: list[str]) -> None:
     """Answer GET: each key, in the order in which they are asked for."""
-    try:
-        found = _read(handler, target)
-    except WireError as error:
-        _refuse(handler, target, OWN, error)
-        return
-    with reply_batch(handler, BATCH_TYPE, found.name) as add:
-        for key in keys:
-            if is_profile_key(key):
-                add(value_reply(handler, found.name, key, found.profile.get(key)))
-            else:
-                add(_invalid_key(handler, key))
+    _tell(handler, target, keys)
 
 
 def _list(handler: IrcHandler, target: str, params: list[str]) -> None:
     """Answer LIST: all keys."""
+    _tell(handler, target, None)
+
+
+def _tell(handler: IrcHandler, target: str, keys: list[str] | None) -> None:
+    """Answer with the values of keys, of all that there are for None."""
     try:
         found = _read(handler, target)
     except WireError as error:
         _refuse(handler, target, OWN, error)
         return
     with reply_batch(handler, BATCH_TYPE, found.name) as add:
-        for key, value in found.profile.items():
-            add(value_reply(handler, found.name, key, value))
+        for key in found.profile if keys is None else keys:
+            if is_profile_key(key):
+                add(value_reply(handler, found.name, key, found.profile.get(key)))
+            else:
+                add(_invalid_key(handler, key))
 
 
 def _set(handler: IrcHandler, target: str, params: list[str]) -> None:
