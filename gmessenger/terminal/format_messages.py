@@ -19,6 +19,7 @@ from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time
 from gmessenger.terminal.i18n import N_, _, as_notice
+from gmessenger.terminal.text_codes import strip_codes
 
 CONTINUATION_INDENT: Final = " " * 8
 ERASED_MESSAGE: Final = N_("this message has been erased")
@@ -66,7 +67,7 @@ def _format_lines(event: MessageEvent, author: str) -> str:
     room = f"{sanitize(event.to)} " if is_room(event.to) else ""
     if event.edited:
         author = _("{name} (edited)", name=author)
-    first, *rest = event.message.replace("\r\n", "\n").split("\n")
+    first, *rest = strip_codes(event.message).replace("\r\n", "\n").split("\n")
     head = f"* {author}" if event.kind == "action" else f"{author}:"
     lines = [f"[{format_time(event.time)}] {room}{head} {sanitize(first)}"]
     lines += [CONTINUATION_INDENT + sanitize(line) for line in rest]

@@ -15,6 +15,7 @@ from gmessenger.terminal.format_messages import (
     format_amendment_rejected,
     quote_text,
 )
+from gmessenger.terminal.text_codes import strip_codes
 
 MAX_NUMBER: Final = 999
 """The highest number; after it, numbers begin again at 1, and name the newer messages."""
@@ -54,7 +55,7 @@ class MessageNumbers:
         self._last_number = self._last_number % MAX_NUMBER + 1
         if (replaced := self._by_number.get(self._last_number)) is not None:
             del self._by_seq[fold(replaced.conversation), replaced.seq]
-        quote = quote_text(sanitize(sender), sanitize(text))
+        quote = quote_text(sanitize(sender), sanitize(strip_codes(text)))
         message = NumberedMessage(self._last_number, conversation, seq, quote)
         self._by_number[message.number] = self._by_seq[fold(conversation), seq] = message
         return message
@@ -114,6 +115,6 @@ class MessageNumbers:
 
 def _amend(numbered: NumberedMessage, what: str, text: str, by: str) -> None:
     if what == "edit":
-        numbered.quote = quote_text(numbered.quote.partition(":")[0], sanitize(text))
+        numbered.quote = quote_text(numbered.quote.partition(":")[0], sanitize(strip_codes(text)))
     elif what == "erase":
         numbered.quote = erased_text(by)

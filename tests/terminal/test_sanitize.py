@@ -120,3 +120,8 @@ def test_events_in_words(event: object, shown: str | None) -> None:
 def test_users() -> None:
     present = [UserInfo("da\x1ble", status="online"), UserInfo("hank", status="away\x1b"), UserInfo("x")]
     assert format_results.users(present, "hank") == "-- 3 here:\n   da^[le\n   hank (away^[, you)\n   x"
+
+
+def test_codes_of_bold_and_colours_are_not_shown() -> None:
+    text = "\x02bold\x0f \x0304,12red\x03 \x04ff00AAhex\x04 \x1ditalic\x1d 5\x033"
+    assert format_events.format_message(delivery(text)).endswith("dale: bold red hex italic 5")

@@ -302,3 +302,10 @@ def test_of_old_listings_only_the_head_stays(model: Model) -> None:
         model.add_notice(format_results.search(hits, "hank"), NOW, None, hits)
     first, second = model.home.entries[0], model.home.entries[1]
     assert (first.text, "secret" in second.text) == ("found 1 message:", True)
+
+
+def test_codes_of_bold_and_colours_are_not_shown(model: Model) -> None:
+    receive(model, "\x02build\x02 \x0304failed", 1)
+    assert room(model).entries[0].text == "build failed"
+    amend(model, "edit", 1, "\x0303passed\x0f")
+    assert room(model).entries[0].text == "passed"

@@ -9,6 +9,7 @@ from gmessenger.client import HistoryMessage, MessageEvent, fold
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal.format_messages import ERASED_MESSAGE, erased_text, format_file, quote_text
 from gmessenger.terminal.i18n import _
+from gmessenger.terminal.text_codes import strip_codes
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState, ReactionEntry
 
 MAX_QUOTED: Final = 1000
@@ -21,7 +22,7 @@ def make_entry(delivery: MessageEvent, own_name: str, *, is_mention: bool) -> En
     entry = Entry(
         delivery.time,
         "" if is_erased else sanitize(delivery.sender),
-        _(ERASED_MESSAGE) if is_erased else sanitize_lines(delivery.message),
+        _(ERASED_MESSAGE) if is_erased else sanitize_lines(strip_codes(delivery.message)),
         is_own,
         delivery.seq or None,
         MessageState.STORED if is_own and not is_erased else None,
@@ -60,7 +61,7 @@ def amend(conversation: Conversation, seq: int, what: str, text: str, by: str) -
 
 
 def _edit(entry: Entry, text: str, by: str) -> None:
-    entry.text, entry.is_edited = sanitize_lines(text), True
+    entry.text, entry.is_edited = sanitize_lines(strip_codes(text)), True
     entry.source_text = text if entry.is_own else ""
 
 

@@ -23,6 +23,7 @@ from gmessenger.terminal import format_events
 from gmessenger.terminal.bell import BellPolicy
 from gmessenger.terminal.event_log import log_client_event
 from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
+from gmessenger.terminal.text_codes import strip_codes
 from gmessenger.terminal.tui.controller import Controller
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.model import Model
@@ -168,5 +169,9 @@ class EventPump:
         if not self._bell_policy.may_ring():
             return
         delivery = event.delivery if isinstance(event, MessageReceived) else None
-        text = f"{sanitize(delivery.sender)}: {sanitize(delivery.message)}"[:MAX_NOTIFICATION_TEXT] if delivery else ""
+        text = (
+            f"{sanitize(delivery.sender)}: {sanitize(strip_codes(delivery.message))}"[:MAX_NOTIFICATION_TEXT]
+            if delivery
+            else ""
+        )
         self._controller.view.ring(text)
