@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,11 @@ class StoreDriver:
         return self.store.conversations(account, after, limit)[0]
 
     def find_texts(self, words: str, account: int | None = None, conversation: str | None = None) -> list[str]:
-        return self.texts(self.search(words, account, conversation).messages)
+        """Return the texts that are found once all are indexed: on a busy machine a first attempt may come too late."""
+        deadline = time.monotonic() + TEST_TIMEOUT
+        while (found := self.search(words, account, conversation)).incomplete and time.monotonic() < deadline:
+            pass
+        return self.texts(found.messages)
 
     def search(
         self, words: str, account: int | None = None, conversation: str | None = None, limit: int = 10
@@ -1018,8 +1023,8 @@ class OwnedRoom:
         self.store, self.hank, self.dale = driver.store, driver.hank, driver.dale
         self.bill, self.joe = (self.store.create_account(name, name, "hash", 1.0).id for name in ("bill", "joe"))
         self.store.create_room("#dev", "#Dev", self.hank, 1.0)
-        for time, account in enumerate((self.dale, self.bill, self.joe)):
-            self.store.join("#dev", account, 2.0 + time)
+        for number, account in enumerate((self.dale, self.bill, self.joe)):
+            self.store.join("#dev", account, 2.0 + number)
 
     @property
     def roles(self) -> dict[int, str]:
