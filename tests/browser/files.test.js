@@ -237,6 +237,7 @@ test("the server is killed during an upload: the file and what follows are there
   const listener = server.listen("judy");
   const window = await writing("ivan", "judy");
   const content = Buffer.alloc(500_000, "gmessenger ");
+  await window.page.waitForFunction(() => navigator.serviceWorker.controller); // by which it opens without a server
   await slow(window, 100_000);
   await choose(window, file("large.bin", content));
   await window.write("the file");
