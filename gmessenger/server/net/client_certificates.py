@@ -21,6 +21,9 @@ HEADER_LENGTH: Final = 4
 """Bytes of the type and the length of a message."""
 NO_CHECK_TIME: Final = 0x20_0000
 """OpenSSL's `X509_V_FLAG_NO_CHECK_TIME`, for which `ssl` has no name."""
+NO_COMPRESSION: Final = 1 << 33
+"""OpenSSL's `SSL_OP_NO_RX_CERTIFICATE_COMPRESSION`: from 3.2 on it takes compressed certificates (RFC 8879), too, and
+shows none of their messages. Earlier ones have no such option."""
 
 
 def ask_for_certificate(context: ssl.SSLContext) -> None:
@@ -32,6 +35,7 @@ def ask_for_certificate(context: ssl.SSLContext) -> None:
         return  # without it, each certificate would be refused
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+    context.options |= NO_COMPRESSION
     context._msg_callback = _trust_presented  # type: ignore[attr-defined]  # it has no public name
 
 
