@@ -114,7 +114,8 @@ class Controller(BaseServerController, DirectoryBasedController):
         case.assertDisconnected(client)
 
     def _add_account(self, name: str, password: str) -> None:
-        """Have the owner of the server add an account."""
+        """Have the owner of the server add an account, once it has opened its store."""
+        self.wait_for_port()
         with self.open_file("password", "w") as file:
             file.write(password)
         store = f"sqlite:///{self.directory}/messenger.db"

@@ -60,7 +60,8 @@ class RestartableServer:
         self._command = [*prefix, sys.executable, *program, "--ip", host, "--log-file", str(log), "--store", store]
         self._command += [*UNLIMITED_RATES, *options]
         self._process: subprocess.Popen[str] | None = None
-        self._port = 0
+        self.port = free_port()
+        """The same in all runs: one that no other server of the tests gets while this one restarts."""
         self.starts = 0
         self.kills = 0
 
@@ -77,17 +78,11 @@ class RestartableServer:
         assert self._process is not None
         return self._process
 
-    @property
-    def port(self) -> int:
-        """Its port, which stays the same after the first start."""
-        assert self._port, "not started"
-        return self._port
-
     def launch(self) -> None:
         """Start the process, without waiting until it listens."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         self._process = subprocess.Popen(
-            [*self._command, "--port", str(self._port)], cwd=ROOT, env=clean, stdout=subprocess.PIPE, text=True
+            [*self._command, "--port", str(self.port)], cwd=ROOT, env=clean, stdout=subprocess.PIPE, text=True
         )
         self.starts += 1
 
@@ -98,13 +93,13 @@ class RestartableServer:
     def wait_until_listening(self) -> None:
         """Wait until it does."""
         line = self._read_line()
-        assert self._parse_port(line), f"the server says {line!r}, and {self.error_lines()}"
+        assert self._is_listening(line), f"the server says {line!r}, and {self.error_lines()}"
 
     def restart_until_listening(self) -> None:
         """Start the process until it listens, as a supervisor would."""
         deadline = time.monotonic() + TEST_TIMEOUT
         self.launch()
-        while not self._parse_port(line := self._read_line()):
+        while not self._is_listening(line := self._read_line()):
             assert time.monotonic() < deadline, f"the server does not come back: {line!r}, and {self.error_lines()}"
             self.process.communicate(timeout=TEST_TIMEOUT)
             time.sleep(RESTART_DELAY)
@@ -114,11 +109,8 @@ class RestartableServer:
         assert self.process.stdout is not None
         return self.process.stdout.readline()
 
-    def _parse_port(self, line: str) -> bool:
-        found = re.search(r"port (\d+)", line)
-        if found:
-            self._port = int(found[1])
-        return found is not None
+    def _is_listening(self, line: str) -> bool:
+        return re.search(rf"port {self.port}\b", line) is not None
 
     def kill(self) -> None:
         """End the process as `kill -9` does."""
