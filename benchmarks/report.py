@@ -114,7 +114,7 @@ def memory(results: Results, peers: list[Peer]) -> Iterator[str]:
 
 def missing_reason(results: Results, peer: Peer, work: Workload) -> str:
     if not peer.is_installed:
-        return f"not here: no ${peer.variable}" if peer.variable else "not installed here"
+        return "not built here" if peer.path else "not installed here"
     words = results.failures.get((work.name, peer.name), "not measured")
     return "none: " + " ".join(words.split()).replace("|", "¦")[:120]
 

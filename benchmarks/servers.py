@@ -1,7 +1,7 @@
 """The table of compared servers: command, protocol, version, package.
 
 python -m benchmarks.servers           # list them, with versions
-python -m benchmarks.servers install   # install what is missing: apt-get (as root), uvloop from PyPI
+python -m benchmarks.servers install   # what is missing: apt-get (as root), uvloop from PyPI, Ergo from its repository
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import protocols, server_configs
+from benchmarks import ergo, protocols, server_configs
 from benchmarks.protocols import WireProtocol
 from benchmarks.setup_steps import TOP, make_accounts, make_certificate, make_room, make_room_of_guest, make_streams
 from benchmarks.workloads import Workload
@@ -40,7 +40,7 @@ class Peer:
     version: Command
     package: str = ""  # Debian's name
     module: str = ""  # Python's name
-    variable: str = ""  # of the environment, with the path of a copy that was built
+    path: str = ""  # of a copy that was built
     live: bool = True
     rooms: bool = True
     stored: bool = False
@@ -60,8 +60,8 @@ class Peer:
 
     @property
     def is_installed(self) -> bool:
-        if self.variable:
-            return program(os.environ.get(self.variable, "")) is not None
+        if self.path:
+            return program(self.path) is not None
         if self.module:
             return importlib.util.find_spec(self.module) is not None
         return not self.package or program(self.version[0]) is not None
@@ -127,7 +127,7 @@ NGIRCD_COMMAND: Final = ("ngircd", "--nodaemon", "--config", "{file}")
 INSPIRCD_COMMAND: Final = ("inspircd", "--nofork", "--runasroot", "--config", "{file}")
 NATS_COMMAND: Final = ("nats-server", "-c", "{file}")
 MOSQUITTO_COMMAND: Final = ("mosquitto", "-c", "{file}")
-ERGO_PROGRAM: Final = os.environ.get("ERGO", "")
+ERGO_PROGRAM: Final = ergo.program_path()
 ERGO_COMMAND: Final = (
     "sh",
     "-c",
@@ -195,7 +195,7 @@ PEERS: Final = (
         protocols.Irc(),
         with_config(server_configs.ERGO, *ERGO_COMMAND),
         [ERGO_PROGRAM, "--version"],
-        variable="ERGO",
+        path=ERGO_PROGRAM,
         tls_command=with_tls_config(server_configs.ERGO_TLS, *ERGO_COMMAND),
     ),
     Peer(
@@ -294,11 +294,12 @@ def install() -> None:
             subprocess.run(command, env=quiet, check=False)  # noqa: S603
     if any(peer.module and not peer.is_installed for peer in PEERS):
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "uvloop"], check=False)
+    ergo.install()
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["install"]:
         install()
     for peer in PEERS:
-        missing = f"not here: give the path of a built copy in ${peer.variable}" if peer.variable else "not here"
+        missing = "not here: give the path of a built copy in $ERGO" if peer.path else "not here"
         print(f"{peer.name:<17} {peer.title:<30} {peer.installed_version() if peer.is_installed else missing}")
