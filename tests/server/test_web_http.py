@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from collections.abc import Callable
@@ -62,6 +63,22 @@ def test_requests_need_not_wait_for_the_answers(server: RunningServer) -> None:
         while data := sock.recv(65536):
             received += data
         assert received.count(b"HTTP/1.1 404 ") == 4
+
+
+def test_a_refused_request_leaves_nothing_to_the_collector(server: RunningServer) -> None:
+    """In cycles they would wait for each other by the thousand, and be freed in one go, while everything waits."""
+    with closing(connect(server)) as sock:
+        sock.sendall(get())
+        assert status_of(sock) == 404
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                sock.sendall(get())
+                assert status_of(sock) == 404
+            assert gc.collect() < 50
+        finally:
+            gc.enable()
 
 
 def test_a_connection_ends_after_a_hundred_requests(server: RunningServer) -> None:

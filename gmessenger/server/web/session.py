@@ -78,17 +78,20 @@ class WebSession:
         self._http.close_when_idle()
 
     def _respond(self, request: HttpRequest, read_body: RequestBody) -> Answer:
+        # (An error in a local variable would be a cycle with its traceback: thousands of them are collected in one go.)
         try:
             answer = self._route(request, read_body)
         except WireError as error:
-            refused = as_http_error(error)
+            raise self._counted(as_http_error(error)) from None
         except HttpError as error:
-            refused = error
-        else:
-            self._context.count(101 if isinstance(answer, Upgrade) else answer.status)
-            return answer
-        self._count(refused)
-        raise refused
+            self._count(error)
+            raise
+        self._context.count(101 if isinstance(answer, Upgrade) else answer.status)
+        return answer
+
+    def _counted(self, error: HttpError) -> HttpError:
+        self._count(error)
+        return error
 
     def _route(self, request: HttpRequest, read_body: RequestBody) -> Answer:
         remote, is_encrypted = (
