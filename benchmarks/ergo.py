@@ -15,7 +15,7 @@ from typing import Final
 
 SOURCE: Final = "https://github.com/ergochat/ergo.git"
 TAG: Final = "v2.20.0"
-"""What is built; `$ERGO_SOURCE` is another repository, or a folder with its files."""
+"""The release to build. `$ERGO_SOURCE` may name another repository, or a folder with the source."""
 FOLDER: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gmessenger" / "ergo"
 BUILT: Final = FOLDER / "program"
 CLONE_TIMEOUT: Final = 300.0  # seconds
@@ -23,7 +23,7 @@ BUILD_TIMEOUT: Final = 900.0
 
 
 def program_path() -> str:
-    """Return the path of a built copy: `$ERGO`, or what was built here."""
+    """Return the path of the program: `$ERGO`, or else where `build` puts it."""
     return os.environ.get("ERGO") or str(BUILT)
 
 

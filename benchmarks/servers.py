@@ -1,7 +1,7 @@
 """The table of compared servers: command, protocol, version, package.
 
 python -m benchmarks.servers           # list them, with versions
-python -m benchmarks.servers install   # what is missing: apt-get (as root), uvloop from PyPI, Ergo from its repository
+python -m benchmarks.servers install   # install missing ones: by apt-get (as root), from PyPI, Ergo from source
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ MAX_PROFILE_CHANGES: Final = 100
 """Of one request; those that cannot all be made are refused as a whole."""
 KEY: Final = re.compile(r"[a-z0-9_./-]+")
 FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What ends a line, or steers a terminal, and what is no character."""
+"""Characters that no value may have: line separators, control characters and surrogates."""
 
 ProfileText: TypeAlias = Annotated[str, Meta(max_length=MAX_PROFILE_VALUE)]
 """A key or a value as it arrives; its exact form is checked where it is used."""

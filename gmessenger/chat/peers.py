@@ -51,7 +51,7 @@ class Peers:
 
     def __init__(self) -> None:
         self.listeners: dict[str, Callable[[Sequence[str]], object]] = {}
-        """By protocol, what is called with what it was told by itself on another node. They must not block."""
+        """Callbacks by protocol, for messages that the same protocol sends from other nodes. They must not block."""
         self.presences: dict[str, dict[str, PeerPresence]] = {}
         """By folded name, then by node; the inner dicts are never empty."""
 
@@ -138,7 +138,7 @@ class Peers:
         """Send a broadcast to the sessions on other nodes."""
 
     def tell(self, protocol: str, *words: str) -> None:
-        """Tell a protocol on the other nodes what is stored nowhere. It is lost for a node that cannot be reached."""
+        """Send a message to a protocol on the other nodes. It is not stored: a node that is unreachable misses it."""
 
     def send_signal(self, signal: Signal) -> None:
         """Send a signal to the sessions on other nodes that it is for."""

@@ -119,8 +119,8 @@ class ProfileService:
         """Store the profile of a guest who has become an account. Blocks on the store."""
         kept, session.profile = session.profile, ""
         if session.account is not None and kept:
-            changes = {**decode_profile(kept)}
-            session.account.profile = self._store.change_profile(session.account.id, _changer(changes))
+            change = _changer(decode_profile(kept))
+            session.account.profile = self._store.change_profile(session.account.id, change)
 
     # -- rooms
 
@@ -207,7 +207,7 @@ def _changer(changes: Mapping[str, str | None]) -> Callable[[str], str]:
 
 
 def _differs(stored: str, changes: Mapping[str, str | None]) -> bool:
-    """Return whether changes make a difference. Raises as `change_profile`: what is refused is not asked of a store."""
+    """Return whether changes alter a profile. Checks them before the store is used; raises as `change_profile`."""
     before = decode_profile(stored)
     return change_profile(before, changes) != before
 

@@ -111,9 +111,10 @@ class RoomStorage(Protocol):
     def change_room_profile(
         self, room: str, change: Callable[[str], str], by: str = "", actor: int | None = None
     ) -> str:
-        """Replace the profile of a room by what `change` makes of it; return the new one. What is replaced is purged.
+        """Replace the profile of a room by `change(profile)` in one transaction; return the new profile.
 
-        `change` as for `Store.change_settings`. Raises `NoSuchRoom`, or `NotOwner` if the actor is no moderator.
+        The old one is purged later. `change` as for `Store.change_settings`. Raises `NoSuchRoom`, or `NotOwner` if the
+        actor is no moderator.
         """
 
     def delete_room(self, room: str) -> None:

@@ -158,7 +158,7 @@ class Store(RoomStorage, Protocol):
         """
 
     def change_profile(self, account: int, change: Callable[[str], str]) -> str:
-        """Replace the profile of an account as `change_settings` does; what is replaced is purged."""
+        """Replace the profile of an account as `change_settings` does; the old one is purged later."""
 
     def last_uses(self) -> Mapping[int, float]:
         """Return when a session of each account began or ended last; accounts that never logged in are left out."""

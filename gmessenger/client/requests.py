@@ -280,7 +280,7 @@ class ChatRequests(OperatorRequests, RoomRequests):
         return self._request(SettingsRequest(set=change)).settings or AccountSettings()
 
     def profile(self, name: str) -> dict[str, str]:
-        """Return the profile of a user or a room: what it says of itself, by key, such as `homepage` or `pronouns`."""
+        """Return the profile of a user or a room: its values by key, such as `homepage` or `pronouns`."""
         return self._request(_profile_request(name)).profile or {}
 
     def change_profile(self, name: str, changes: Mapping[str, str | None]) -> dict[str, str]:

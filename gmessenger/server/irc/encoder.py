@@ -80,7 +80,7 @@ class OutboxEncoder:
         return self._encode(events[0]) if len(events) == 1 else b"".join([self._encode(event) for event in events])
 
     def _encode(self, event: Any) -> bytes:
-        if type(event) is Message and event.seq is None:  # as `encode_message`, without the call: what is relayed
+        if type(event) is Message and event.seq is None:  # not stored; the shortest path, as it is the commonest event
             return self._formatter.encode(event, self._handler.bits)
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
             return encode(self, event)
@@ -184,7 +184,7 @@ class OutboxEncoder:
         return _join(self.playback.skip(event))
 
     def end_stream(self, event: EndOfStream) -> bytes:
-        """Close the connection behind what is written, and say why if that was not said."""
+        """Close the connection once all is written; send the reason first if the client has not been told it."""
         handler = self._handler
         handler.connection.close_gracefully("left")
         return closing_link(handler.farewell).encode() if handler.farewell and not handler.is_closing else b""
