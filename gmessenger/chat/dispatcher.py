@@ -142,7 +142,7 @@ class MessageDispatcher:
             if not is_erasure(about) or session.account is None:
                 raise
             # A sender may erase its message although the recipient does not exist any more.
-            self._store_message(self._pending(session, direct_key(session.key, key), to, outgoing, key))
+            self._store_message(session, self._pending(session, direct_key(session.key, key), to, outgoing, key))
 
     def _send_direct(self, session: Session, key: str, to: str, outgoing: OutgoingText) -> None:
         account = self._accounts.get(key)
@@ -153,10 +153,10 @@ class MessageDispatcher:
             return self._relay(session, key, name, outgoing)
         pending = self._pending(session, direct_key(session.key, key), name, outgoing, key)
         if account is not None:
-            return self._store_message(pending)
+            return self._store_message(session, pending)
         with OutboxReservations(len(outgoing.text) + PENDING_MESSAGE_OVERHEAD) as pending.reservations:
             self._reserve(pending.reservations, session, key)
-            return self._store_message(pending)
+            return self._store_message(session, pending)
 
     def _reserve(self, reservations: OutboxReservations, session: Session, key: str) -> None:
         """Reserve room in a guest's outboxes: no message to a guest is stored that it could not be sent."""
@@ -190,7 +190,7 @@ class MessageDispatcher:
         if room.is_restricted and not (is_erasure(about) and session.role == OPERATOR_ROLE):
             self._rooms.check_may_write(room, session)
             room.check_not_silenced(session, self._clock())
-        self._store_message(self._pending(session, room.key, room.name, outgoing, "", room))
+        self._store_message(session, self._pending(session, room.key, room.name, outgoing, "", room))
 
     def broadcast(self, session: Session, outgoing: OutgoingText) -> None:
         """Send a message to all online users but the sender, stored nowhere."""
@@ -297,14 +297,18 @@ class MessageDispatcher:
         size = sum(map(len, texts)) + PENDING_MESSAGE_OVERHEAD * len(texts)
         if session.pending_characters + size > self._policy.max_pending_characters or self._quotas.limit_for(session):
             return False
-        sender, now, account, device = session.name, self._clock(), session.account_id, session.device_id
+        sender, key, now = session.name, session.key, self._clock()
+        account, device = session.account_id, session.device_id
         messages = [
             NewMessage(conversation, sender, to_name, text, now, account, device, id)
             for text, id in zip(texts, ids, strict=True)
         ]
         try:
             self._store.append_all(
-                [(message, PendingMessage(self, session, message, action, to_key, room)) for message in messages]
+                [
+                    (message, PendingMessage(message, 0, action, key, session, room, to_key, dispatcher=self))
+                    for message in messages
+                ]
             )
         except WireError:
             return False
@@ -340,20 +344,22 @@ class MessageDispatcher:
             outgoing.about,
             outgoing.file,
         )
-        return PendingMessage(self, session, message, outgoing.action, to_key, room, tags=outgoing.tags)
+        action, tags = outgoing.action, outgoing.tags
+        return PendingMessage(message, 0, action, session.key, session, room, to_key, tags=tags, dispatcher=self)
 
-    def _store_message(self, pending: PendingMessage) -> None:
+    def _store_message(self, session: Session, pending: PendingMessage) -> None:
         """Hand a message to the store, which calls `on_stored`."""
-        if self._quotas.limit_for(pending.session):
-            with self._quotas.reserve(pending.session, pending.message.text) as pending.quota:
+        if self._quotas.limit_for(session):
+            with self._quotas.reserve(session, pending.message.text) as pending.quota:
                 self._store.append(pending.message, pending)
         else:
             self._store.append(pending.message, pending)
-        pending.session.add_pending(len(pending.message.text) + PENDING_MESSAGE_OVERHEAD)
+        session.add_pending(len(pending.message.text) + PENDING_MESSAGE_OVERHEAD)
 
     def on_stored(self, pending: PendingMessage, seq: int, duplicate: bool, error: WireError | None) -> None:
         """Send the sender its response, and have the message delivered. Called by the store; does not yield."""
-        session, message, room = pending.session, pending.message, pending.room
+        session, message, room = pending.sender_session, pending.message, pending.room
+        assert session is not None
         session.release_pending(len(message.text) + PENDING_MESSAGE_OVERHEAD)
         if pending.reservations is not None:
             pending.reservations.release()
@@ -374,26 +380,20 @@ class MessageDispatcher:
         self._stats.stored += 1
         if session.account is None:
             session.note_said(message.conversation, seq)
-        committed = CommittedMessage(message, seq, pending.action, session.key, session, room, pending.to_key)
-        committed.tags = pending.tags
-        self._fan_out.add(committed)
+        pending.seq = seq
+        self._fan_out.add(pending)
 
 
-class PendingMessage(Struct, gc=False):
+class PendingMessage(CommittedMessage, kw_only=True, gc=False):
     """A message in the store's queue; the store calls it as the callback once the message is on disk or refused.
 
-    One struct and no closure: the garbage collector would traverse a hundred thousand closures a second.
+    It becomes the committed message itself, and is no closure: the garbage collector would traverse a hundred thousand
+    of them a second. `sender_session` is set.
     """
 
     dispatcher: MessageDispatcher
-    session: Session
-    message: NewMessage
-    action: str
-    to_key: str = ""
-    room: Room | None = None
     reservations: OutboxReservations | None = None
     quota: QuotaReservation | None = None
-    tags: Mapping[str, str] | None = None
 
     def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
         self.dispatcher.on_stored(self, seq, duplicate, error)

@@ -118,7 +118,12 @@ def decode_requests(
     if BACKSLASH in whole and b"\\u0000" in whole:
         return _decode_one_by_one(frames, max_frame, max_bad_frames)
     return [
-        request if request.id is UNSET or _is_valid_id(request.id) else InvalidFrame(BadId()) for request in requests
+        request
+        if (id := request.id) is UNSET
+        or (type(id) is str and 0 < len(id) <= MAX_ID and id.isascii())
+        or _is_valid_id(id)
+        else InvalidFrame(BadId())
+        for request in requests
     ]
 
 

@@ -232,10 +232,17 @@ class JimProtocol:
 def _group_by_target(received: list[ClientEvent]) -> Iterable[tuple[str | None, list[ClientEvent]]]:
     """Return requests in groups: messages that may be batched with their target, anything else with None.
 
+    (Of each message about another the store decides whether it is allowed: it is sent by itself.)
+
     Each target's messages stay in order. Where there is nothing else in between, all to one target are a group: people
     and programs write to several names in turn, and a message alone costs several times as much as one of a batch.
     """
-    targets = list(map(_batch_target, received))
+    requests: list[Any] = received
+    targets: list[str | None] = [
+        # Only where all are None are the first two the same: an int and a string never are.
+        each.to if type(each) is BATCHABLE_REQUEST and each.about is each.what is each.kind is each.file else None
+        for each in requests
+    ]
     if targets.count(targets[0]) == len(targets):
         return ((targets[0], received),)
     if None not in targets:
@@ -247,17 +254,6 @@ def _group_by_target(received: list[ClientEvent]) -> Iterable[tuple[str | None, 
     # In their order: a request in between may depend on a message before it, or one target is spelled in two ways.
     pairs = groupby(zip(targets, received, strict=True), itemgetter(0))
     return [(target, [event for _, event in group]) for target, group in pairs]
-
-
-def _batch_target(event: Any) -> str | None:
-    """Return the target that a message may be batched for; None for anything else.
-
-    The store decides of each message about another whether it is allowed, so it is sent by itself.
-    """
-    if type(event) is not BATCHABLE_REQUEST:
-        return None
-    # (Only where all are None are the first two the same: an int and a string never are.)
-    return event.to if event.about is event.what is event.kind is event.file else None
 
 
 def _request_id(event: ClientEvent) -> str | None:
