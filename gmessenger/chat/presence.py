@@ -103,7 +103,8 @@ class PresenceTracker:
         self._is_hidden = is_hidden
         self.watchers: list[StatusWatcher] = []
         """Called when a name has set a status, on any node; for protocols that tell others, too, such as guests."""
-        self._links: dict[str, dict[str, None]] = {}
+        self.links: dict[str, dict[str, None]] = {}
+        """The names that a name shares a conversation with; read by key for each message, changed only here."""
         self._changed: dict[str, tuple[str, UserStatus]] = {}
         self._announced: dict[str, UserStatus] = {}
         self._steps: Iterator[None] | None = None
@@ -125,18 +126,18 @@ class PresenceTracker:
 
     def link(self, one: str, other: str) -> None:
         """Record that two names share a conversation, until both are offline."""
-        if other not in self._links.get(one, ()):
+        if other not in self.links.get(one, ()):
             self._add_link(one, other)
             self._add_link(other, one)
 
     def rename(self, former_key: str, key: str) -> None:
         """Record that a name shares the conversations of another, which it was before."""
-        for other in list(self._links.get(former_key, ())):
+        for other in list(self.links.get(former_key, ())):
             self.link(key, other)
 
     def before_change(self, key: str, name: str) -> None:
         """Record a name's status before it changes. After COALESCE_DELAY the change is sent, if there still is one."""
-        if key not in self._links and not self._roommates(key):
+        if key not in self.links and not self._roommates(key):
             return
         if not self._changed:
             self._call_later(COALESCE_DELAY, self._start_notifying)
@@ -167,22 +168,22 @@ class PresenceTracker:
 
     def _recipients(self, key: str) -> Iterator[str]:
         """Yield the keys of those who are told of changes of a name."""
-        for other in {*self._links.get(key, ()), *self._roommates(key)} - {key}:
+        for other in {*self.links.get(key, ()), *self._roommates(key)} - {key}:
             if not self._is_hidden(key, other):
                 yield other
 
     def _add_link(self, one: str, other: str) -> None:
-        linked = self._links.setdefault(one, {})
+        linked = self.links.setdefault(one, {})
         linked[other] = None
         if len(linked) > MAX_LINKS:
             self._remove_link(one, next(iter(linked)))
 
     def _remove_link(self, one: str, other: str) -> None:
         for key, linked_key in ((one, other), (other, one)):
-            linked = self._links.get(key, {})
+            linked = self.links.get(key, {})
             linked.pop(linked_key, None)
             if not linked:
-                self._links.pop(key, None)
+                self.links.pop(key, None)
 
     def _start_notifying(self) -> None:
         if self._steps is not None:  # earlier changes are still being sent
@@ -214,7 +215,7 @@ class PresenceTracker:
             entry = StatusUpdate(update, now != before, now != announced.get(key, before))
             for other in self._recipients(key) if entry.is_change or entry.is_news else ():
                 updates_by_key.setdefault(other, []).append(entry)
-            for other in list(self._links.get(key, ())):
+            for other in list(self.links.get(key, ())):
                 if key not in self._router and other not in self._router:
                     self._remove_link(key, other)
             yield

@@ -138,7 +138,8 @@ class MessageService:
         if not self._dispatcher.relay_now(session, key, text, id):
             return False
         bucket.tokens -= 1
-        self._presence.link(session.key, key)
+        if key not in self._presence.links.get(session.key, ()):
+            self._presence.link(session.key, key)
         return True
 
     def _room_for(self, session: Session, to: str, about: About | None) -> Room:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from gmessenger.constants import ONLINE
@@ -9,7 +10,7 @@ from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.file_urls import has_file_url
 from gmessenger.server.irc.handler import IrcHandler, IrcMessage
-from gmessenger.server.irc.message_commands import shown_name, surely_fits
+from gmessenger.server.irc.message_commands import CERTAIN_TO_FIT, shown_name, surely_fits
 from gmessenger.server.irc.messages import MAX_UTF8
 from gmessenger.server.irc.network import is_service
 from gmessenger.wire.irc.lines import MAX_BODY
@@ -35,7 +36,6 @@ def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
         target = shown_name(handler, target)
     if not _fit(handler, target, texts) or has_file_url(handler, *texts):
         return False
-    handler.card.active_at = handler.now()
     ids = _ids(handler, target, texts)
     sent = handler.messenger.message_service.send_batch(session, target, texts, ids, "msg")
     if not sent:
@@ -77,7 +77,10 @@ def relay_line(handler: IrcHandler, data: bytes) -> bool:
         target, _, text = data[8:].decode().rstrip("\r\n").partition(" :")
     except UnicodeDecodeError:
         return False
-    return is_plain(text) and relay_text(handler, target, text)
+    if not is_plain(text) or not relay_text(handler, target, text):
+        return False
+    handler.card.active_at = time.time()
+    return True
 
 
 def relay_text(handler: IrcHandler, target: str, text: str) -> bool:
@@ -94,14 +97,13 @@ def relay_text(handler: IrcHandler, target: str, text: str) -> bool:
         or session.outbox.closed
         or handler.connection.writer.is_blocked
         or not text
-        or not surely_fits(text)
+        or ((len(text) > CERTAIN_TO_FIT or not text.isascii()) and not surely_fits(text))  # (the call is dear)
     ):
         return False
     router = handler.messenger.router
     receivers = router.sessions(target if target in router.outboxes else fold(target))
     if not receivers or receivers[-1].status != ONLINE:
         return False
-    handler.card.active_at = handler.now()
     return handler.messenger.message_service.relay_now(session, target, text, None)
 
 

@@ -65,8 +65,18 @@ class MessageFormatter:
             cached[key] = found = self._encode(message, form)
         return found
 
+    def encode_plain(self, message: Message) -> bytes | None:
+        """Return the line of a short text for a client without capabilities: nearly always; None of any other."""
+        text = message.text
+        if len(text) > MAX_BODY or message.kind or message.what or message.erased or message.file or message.tags:
+            return None
+        if message.to == BROADCAST_TARGET or not is_plain(text):
+            return None
+        line = f":{self._network.users.source(message.sender)} PRIVMSG {message.to} :{text}\r\n".encode()
+        return line if len(line) <= MAX_BODY + 2 else None
+
     def _encode(self, message: Message, form: int) -> bytes:
-        if not form and (data := self._encode_plain(message)) is not None:
+        if not form and (data := self.encode_plain(message)) is not None:
             return data
         return b"".join([reply.encode() for reply in self.replies(message, Capability(form))])
 
@@ -139,16 +149,6 @@ class MessageFormatter:
             for number, text in enumerate(texts)
         ]
         return b"".join([self.encode(message, bits) for message in messages])
-
-    def _encode_plain(self, message: Message) -> bytes | None:
-        """Return the line of a short text for a client without capabilities: nearly always; None of any other."""
-        text = message.text
-        if len(text) > MAX_BODY or message.kind or message.what or message.erased or message.file or message.tags:
-            return None
-        if message.to == BROADCAST_TARGET or not is_plain(text):
-            return None
-        line = f":{self._network.users.source(message.sender)} PRIVMSG {message.to} :{text}\r\n".encode()
-        return line if len(line) <= MAX_BODY + 2 else None
 
     def _redaction(self, message: Message, capabilities: Capability) -> list[Reply]:
         if Capability.REDACTION not in capabilities or message.about is None:

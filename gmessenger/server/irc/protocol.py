@@ -85,7 +85,7 @@ class IrcProtocol:
         """Relay a message from guest to guest at once; leave everything else to the connection's greenlet."""
         if self._opening is not None:
             return data
-        if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.pending:
+        if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.is_pending:
             return data
         try:
             return None if relay_line(self._handler, data) else data
@@ -101,7 +101,7 @@ class IrcProtocol:
                 return
             self._opening, received = None, opening
         time_slice = TimeSlice()
-        if received[:8] == b"PRIVMSG " and received.count(b"\n") > 1 and not self._decoder.pending:
+        if received[:8] == b"PRIVMSG " and received.count(b"\n") > 1 and not self._decoder.is_pending:
             received = self._send_batches(received, time_slice)
         for line in self._decoder.feed(received):
             if self._connection.is_closing or self._handler.is_closing:
@@ -114,6 +114,7 @@ class IrcProtocol:
         texts_by_target, rest = split_messages(received)
         if not has_one_spelling(texts_by_target):
             return received
+        self._handler.card.active_at = self._handler.now()
         for count, (target, texts) in enumerate(texts_by_target.items(), 1):
             if self._handler.is_closing:
                 return b""

@@ -79,7 +79,7 @@ class UserRegistry:
         self._remote_realnames: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
         """Those that were set while their names are online, by folded name."""
         self._accounts, self._outboxes = messenger.authenticator.accounts, messenger.router.outboxes
-        self._sources: LruMap[str, UserSource] = LruMap(MAX_KNOWN_HOSTS)
+        self._sources: dict[str, UserSource] = {}
 
     def add(self, session: Session, card: Card) -> None:
         """Add what a session has said of its user."""
@@ -143,13 +143,15 @@ class UserRegistry:
 
     def source(self, name: str) -> str:
         """Return `nick!user@host` of a name."""
-        known = self._sources.peek(name)
+        known = self._sources.get(name)
         key = known.key if known is not None else fold(name)
         account, cards, outboxes = self._accounts.get(key), self._cards.get(key), self._outboxes.get(key)
         card, outbox = cards[-1][1] if cards else None, outboxes[0] if outboxes else None
         if known is not None and known.account is account and known.card is card and known.outbox is outbox:
             return known.source
         source = f"{name}!{card.user if card is not None else UNKNOWN_USER}@{self.host(name)}"
+        if len(self._sources) >= MAX_KNOWN_HOSTS:
+            del self._sources[next(iter(self._sources))]
         self._sources[name] = UserSource(key, account, card, outbox, source)
         return source
 

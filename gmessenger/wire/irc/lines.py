@@ -85,6 +85,8 @@ def split_messages(data: bytes) -> tuple[dict[str, list[str]], bytes]:
 def _split_same_target(lines: bytes) -> dict[str, list[str]]:
     """Return the texts of messages that begin alike, found without looking at each; empty where they do not."""
     head = lines[: lines.find(b" :") + 2]
+    if not lines.startswith(head, lines.find(b"\n") + 1):  # nor does the second
+        return {}
     if not PLAIN_HEAD.fullmatch(head) or not lines.endswith(b"\r\n"):
         return {}
     separator, body = b"\r\n" + head, lines[len(head) : -2]
@@ -113,19 +115,16 @@ class LineDecoder:
     A line ends with LF or CRLF; a line without a command is ignored. Keeps no more than `MAX_PENDING` bytes.
     """
 
-    __slots__ = ("_body", "_skipping", "_tail")
+    __slots__ = ("_body", "_skipping", "_tail", "is_pending")
 
     def __init__(self) -> None:
+        self.is_pending = False
+        """Whether a line has begun and not ended."""
         self._tail = bytearray()
         """The beginning of a line that has not ended."""
         self._body = -1
         """Where the part behind the tags begins in it; -1 while that is not known."""
         self._skipping = False
-
-    @property
-    def pending(self) -> bool:
-        """Whether a line has begun and not ended."""
-        return bool(self._tail) or self._skipping
 
     def feed(self, data: bytes) -> list[Line | BadLine]:
         """Return the lines that `data` completes; one that is too long as soon as it is, and once."""
@@ -138,6 +137,7 @@ class LineDecoder:
                 decoded.append(decode_line(piece))
         if rest:
             decoded.append(self._keep(rest))
+        self.is_pending = bool(self._tail) or self._skipping
         return [line for line in decoded if line is not None]
 
     def _complete(self, piece: bytes) -> Line | BadLine | None:

@@ -87,13 +87,13 @@ def test_lines_are_read_wherever_they_are_cut(data: bytes, lines: list[Line | Ba
 
 def test_the_rest_is_kept_until_it_ends() -> None:
     decoder = LineDecoder()
-    assert not decoder.pending
-    assert decoder.feed(b"PING 1\r\nPI") == [Line("PING", ["1"])] and decoder.pending
-    assert decoder.feed(b"NG") == [] and decoder.pending
-    assert decoder.feed(b"\n") == [Line("PING", [])] and not decoder.pending
-    assert decoder.feed(b"x" * 600) == [BadLine("too_long", "", None)] and decoder.pending
-    assert decoder.feed(b"x" * 600) == [] and decoder.pending
-    assert decoder.feed(b"\n") == [] and not decoder.pending
+    assert not decoder.is_pending
+    assert decoder.feed(b"PING 1\r\nPI") == [Line("PING", ["1"])] and decoder.is_pending
+    assert decoder.feed(b"NG") == [] and decoder.is_pending
+    assert decoder.feed(b"\n") == [Line("PING", [])] and not decoder.is_pending
+    assert decoder.feed(b"x" * 600) == [BadLine("too_long", "", None)] and decoder.is_pending
+    assert decoder.feed(b"x" * 600) == [] and decoder.is_pending
+    assert decoder.feed(b"\n") == [] and not decoder.is_pending
 
 
 @pytest.mark.parametrize("begin", [b"", b"@", b"@a ", b"PING ", b"@" + b"x" * 4094 + b" "])
