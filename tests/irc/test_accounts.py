@@ -233,6 +233,24 @@ def test_nickserv_answers_by_notices(account: IrcServer) -> None:
     assert hank.ask("NOTICE NickServ :help") == []
 
 
+def test_what_is_said_to_nickserv_is_echoed_before_its_answer(irc: IrcServer) -> None:
+    """Clients show what they have said when it comes back, and take it for lost where it does not."""
+    hank = irc.log_in("hank", "echo-message", "labeled-response")
+    begin, *inside, _ = hank.ask(f"@label=x PRIVMSG nickserv :info {'x' * 40}")
+    assert (begin.params[1], begin.tags["label"]) == ("labeled-response", "x")
+    echo, answer = inside
+    assert (echo.command, echo.params) == ("PRIVMSG", ["NickServ", f"info {'x' * 40}"])
+    assert echo.source is not None and echo.source.startswith("hank!")
+    assert echo.tags == answer.tags == {"batch": begin.params[0][1:]}
+    (echo,) = hank.ask("@label=y NOTICE NickServ :help")
+    assert (echo.command, echo.params, echo.tags["label"]) == ("NOTICE", ["NickServ", "help"], "y")
+
+
+def test_typing_to_nickserv_is_no_error(irc: IrcServer) -> None:
+    hank = irc.log_in("hank", "message-tags", "echo-message")
+    assert hank.ask("@+typing=active TAGMSG NickServ") == []
+
+
 def test_nickserv_deletes_an_account(account: IrcServer) -> None:
     hank, peggy = account.log_in("hank"), account.log_in("peggy", password="opensesame")
     assert "password" in find(peggy.ask("NS DROP wrong"), "NOTICE").params[1]
@@ -315,4 +333,4 @@ def test_what_is_said_right_after_registering_is_echoed_before_a_ping_is_answere
     start = DeliveryService.start_catch_up
     monkeypatch.setattr(DeliveryService, "start_catch_up", lambda *given: gevent.spawn_later(0.1, start, *given))
     answer = hank.ask(f"PRIVMSG NickServ :REGISTER {PASSWORD}", "PRIVMSG dale :hello")
-    assert [line.params[1] for line in answer if line.command == "PRIVMSG"] == ["hello"]
+    assert [line.params[0] for line in answer if line.command == "PRIVMSG"] == ["NickServ", "dale"]

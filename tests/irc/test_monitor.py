@@ -21,6 +21,11 @@ def test_who_comes_and_goes_is_told_at_once(irc: IrcServer) -> None:
     assert [(line.command, line.params[1]) for line in hank.sync()] == [("731", "Dale")]
 
 
+def test_a_service_is_always_online(irc: IrcServer) -> None:
+    (line,) = irc.log_in("hank").ask("MONITOR + nickserv")
+    assert (line.command, line.params[1]) == ("730", "NickServ!services@irc.example")
+
+
 def test_the_list_can_be_read_and_changed(irc: IrcServer) -> None:
     hank = irc.log_in("hank")
     hank.ask("MONITOR + dale,bill")

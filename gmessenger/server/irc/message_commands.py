@@ -7,6 +7,7 @@ from typing import Final
 from gmessenger.chat.records import About
 from gmessenger.errors import BroadcastDisabled, TextTooLong, WireError
 from gmessenger.names import BROADCAST_TARGET, MAX_NAME, ROOM_PREFIX, fold
+from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.client_tags import about_of, ask_client, kept_tags, relayable_tags, send_signal
 from gmessenger.server.irc.errors import message_refusal, refuse_multiline
 from gmessenger.server.irc.file_urls import take_file
@@ -15,8 +16,9 @@ from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, 
 from gmessenger.server.irc.modes import split_target
 from gmessenger.server.irc.multiline_batches import LINE_COST
 from gmessenger.server.irc.network import MAX_TARGETS, is_service
+from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
-from gmessenger.server.irc.services import handle_service_message
+from gmessenger.server.irc.services import SERVICE, handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.server.irc.users import MAX_SOURCE
 from gmessenger.wire.irc.lines import MAX_BODY, Line
@@ -90,9 +92,7 @@ def say_to(
         _broadcast(handler, command, text, group)
         return True
     if is_service(target):
-        handler.charge(SERVICE_COST)
-        if command == "PRIVMSG":  # a notice is never answered
-            handle_service_message(handler, text)
+        _ask_service(handler, command, text)
         return False
     kind = "notice" if command == "NOTICE" else ""
     if text.startswith(CTCP) and not text.startswith(ACTION_START):
@@ -111,6 +111,15 @@ def say_to(
     if command == "PRIVMSG" and target[:1] != ROOM_PREFIX:
         _say_if_away(handler, target)
     return True
+
+
+def _ask_service(handler: IrcHandler, command: str, text: str) -> None:
+    """Echo what is said to the service, where that was negotiated, and have it answered; a notice never is."""
+    handler.charge(SERVICE_COST)
+    if Capability.ECHO_MESSAGE in handler.capabilities:
+        handler.add(Reply(handler.own_source, command, (SERVICE, text), is_text=True))
+    if command == "PRIVMSG":
+        handle_service_message(handler, text)
 
 
 def _say_if_away(handler: IrcHandler, name: str) -> None:

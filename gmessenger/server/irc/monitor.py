@@ -9,6 +9,8 @@ from gmessenger.errors import BadName
 from gmessenger.names import check_name, fold
 from gmessenger.server.irc.clients import MAX_MONITORED
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.network import is_service
+from gmessenger.server.irc.services import service_source
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.numerics import (
     ERR_MONLISTFULL,
@@ -97,7 +99,9 @@ def _say_presence(handler: IrcHandler, names: Iterable[str]) -> None:
     for name in names:
         key = fold(name)
         shown = router.name(key)
-        if shown is not None and handler.network.clients.is_online(key, handler.key):
+        if is_service(name):
+            online.append(service_source(handler))
+        elif shown is not None and handler.network.clients.is_online(key, handler.key):
             online.append(users.source(shown))
         else:
             offline.append(name)

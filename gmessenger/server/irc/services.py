@@ -61,8 +61,12 @@ def handle_service_message(handler: IrcHandler, text: str) -> None:
 
 def say(handler: IrcHandler, text: str) -> None:
     """Have the service say something to the client."""
-    source = f"{SERVICE}!{SERVICE_USER}@{handler.network.server_name}"
-    handler.add(Reply(source, "NOTICE", (handler.nick, text), is_text=True))
+    handler.add(Reply(service_source(handler), "NOTICE", (handler.nick, text), is_text=True))
+
+
+def service_source(handler: IrcHandler) -> str:
+    """Return `nick!user@host` of the service."""
+    return f"{SERVICE}!{SERVICE_USER}@{handler.network.server_name}"
 
 
 def _register(handler: IrcHandler, params: str) -> None:

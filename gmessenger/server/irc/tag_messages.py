@@ -6,8 +6,8 @@ from gmessenger.errors import BadRequest, WireError
 from gmessenger.server.irc.client_tags import kept_tags, reaction_of, refuse_signal, relayable_tags, send_signal
 from gmessenger.server.irc.errors import refuse_multiline
 from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler, IrcMessage
-from gmessenger.server.irc.message_commands import BATCH_TAG, send
-from gmessenger.server.irc.network import MAX_TARGETS
+from gmessenger.server.irc.message_commands import BATCH_TAG, SERVICE_COST, send
+from gmessenger.server.irc.network import MAX_TARGETS, is_service
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.numerics import ERR_NORECIPIENT, ERR_TOOMANYTARGETS
 
@@ -29,7 +29,9 @@ def say_tags(handler: IrcHandler, line: Line) -> None:
         return
     for target in dict.fromkeys(targets):
         try:
-            if not _react(handler, target, line):
+            if is_service(target):
+                handler.charge(SERVICE_COST)  # and no more: it does not mind who types
+            elif not _react(handler, target, line):
                 send_signal(handler, target, relayable_tags(handler, line.tags))
         except WireError as error:
             refuse_signal(handler, line.command, target, error)
