@@ -143,6 +143,23 @@ def test_a_guest_reads_what_was_said_since_it_has_joined(irc: IrcServer) -> None
     assert read(dale, "LATEST #dev * 10") == []
 
 
+def test_a_guest_reads_nothing_of_what_it_has_said_with_others(irc: IrcServer) -> None:
+    """Clients ask whenever a conversation is opened, and would show a refusal each time."""
+    irc.register("peggy", PASSWORD)
+    hank, _ = irc.log_in("hank", *CAPS), irc.log_in("dale", *CAPS)
+    say(hank, "dale", "hi")
+    for name in ("dale", "peggy", "hank"):
+        assert read(hank, f"LATEST {name} * 10") == []
+
+
+def test_nothing_is_kept_of_what_is_said_to_a_service(irc: IrcServer) -> None:
+    irc.register("hank", PASSWORD)
+    for client in (irc.log_in("hank", *CAPS, password=PASSWORD), irc.log_in("dale", *CAPS)):
+        client.ask("PRIVMSG NickServ :help")
+        assert read(client, "LATEST NickServ * 10") == []
+        assert read(client, "BEFORE NickServ timestamp=2030-01-01T00:00:00.000Z 10") == []
+
+
 def test_an_account_reads_what_it_has_said_with_others(irc: IrcServer) -> None:
     irc.register("hank", PASSWORD)
     irc.register("dale", PASSWORD)

@@ -12,14 +12,16 @@ from gmessenger.chat.records import ConversationRow, StoredMessage
 from gmessenger.chat.session import Session
 from gmessenger.constants import MAX_HISTORY_PAGE
 from gmessenger.errors import WireError
+from gmessenger.names import ROOM_PREFIX
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.errors import INVALID_TARGET, OF_HISTORY
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.messages import MessageFormatter
-from gmessenger.server.irc.network import conversation_of
+from gmessenger.server.irc.network import conversation_of, is_service
 from gmessenger.server.irc.playback import Playback
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.rooms import flush_if_long
+from gmessenger.server.irc.user_views import find_user
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.timestamps import format_time, parse_time
 
@@ -95,10 +97,21 @@ def _answer(handler: IrcHandler, subcommand: HistoryCommand, params: list[str]) 
 def _answer_messages(find: Callable[[HistoryQuery], list[StoredMessage]]) -> Callable[[IrcHandler, list[str]], None]:
     def answer(handler: IrcHandler, params: list[str]) -> None:
         target, *selectors, limit = params
-        query = _parse_query(handler, target, selectors, limit)
-        send_messages(handler, find(query), "chathistory", target)
+        messages = [] if _has_no_history(handler, target) else find(_parse_query(handler, target, selectors, limit))
+        send_messages(handler, messages, "chathistory", target)
 
     return answer
+
+
+def _has_no_history(handler: IrcHandler, target: str) -> bool:
+    """Return whether the client can never read what it has said to a name: to a service, or as a guest to a user.
+
+    That is no error: clients ask whenever a conversation is opened.
+    """
+    if is_service(target):
+        return True
+    is_guest = handler.require_session().account is None
+    return is_guest and target[:1] != ROOM_PREFIX and find_user(handler, target) is not None
 
 
 def _parse_query(handler: IrcHandler, target: str, selectors: list[str], limit: str) -> HistoryQuery:
