@@ -22,8 +22,13 @@ def test_who_comes_and_goes_is_told_at_once(irc: IrcServer) -> None:
 
 
 def test_a_service_is_always_online(irc: IrcServer) -> None:
-    (line,) = irc.log_in("hank").ask("MONITOR + nickserv")
+    hank = irc.log_in("hank")
+    (line,) = hank.ask("MONITOR + nickserv")
     assert (line.command, line.params[1]) == ("730", "NickServ!services@irc.example")
+    assert find(hank.ask("ISON hank nickserv"), "303").params[1] == "hank NickServ"
+    found = hank.ask("WHOIS nickserv")
+    assert [line.params[1] for line in found] == ["NickServ"] * len(found)
+    assert commands(found) == ["311", "312", "318"]
 
 
 def test_the_list_can_be_read_and_changed(irc: IrcServer) -> None:

@@ -15,10 +15,10 @@ from gmessenger.server.irc.handler import REFUSED_COST, IrcHandler, IrcMessage, 
 from gmessenger.server.irc.messages import ACTION_END, ACTION_START, EVERYBODY, MAX_UTF8
 from gmessenger.server.irc.modes import split_target
 from gmessenger.server.irc.multiline_batches import LINE_COST
-from gmessenger.server.irc.network import MAX_TARGETS, is_service
+from gmessenger.server.irc.network import MAX_TARGETS, SERVICE, is_service
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.response_groups import answer_in_group, end_in_group, open_group
-from gmessenger.server.irc.services import SERVICE, handle_service_message
+from gmessenger.server.irc.services import handle_service_message
 from gmessenger.server.irc.user_views import away_reply, find_user
 from gmessenger.server.irc.users import MAX_SOURCE
 from gmessenger.wire.irc.lines import MAX_BODY, Line

@@ -10,7 +10,6 @@ from gmessenger.names import check_name, fold
 from gmessenger.server.irc.clients import MAX_MONITORED
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.network import is_service
-from gmessenger.server.irc.services import service_source
 from gmessenger.wire.irc.lines import Line, quote_param
 from gmessenger.wire.irc.numerics import (
     ERR_MONLISTFULL,
@@ -100,7 +99,7 @@ def _say_presence(handler: IrcHandler, names: Iterable[str]) -> None:
         key = fold(name)
         shown = router.name(key)
         if is_service(name):
-            online.append(service_source(handler))
+            online.append(handler.network.service_source)
         elif shown is not None and handler.network.clients.is_online(key, handler.key):
             online.append(users.source(shown))
         else:

@@ -41,8 +41,10 @@ MAX_READ_MARKS: Final = 10_000
 OPERATOR_MODE: Final = "o"
 PROTOCOL: Final = "irc"
 """What the nodes of a cluster call it."""
-SERVICES: Final = frozenset({"nickserv"})
-"""The folded names of what the server itself answers as."""
+SERVICE: Final = "NickServ"
+"""What the server itself answers as."""
+SERVICE_KEY: Final = fold(SERVICE)
+SERVICE_USER: Final = "services"
 
 
 class ReadMark(Struct, frozen=True):
@@ -242,6 +244,11 @@ class IrcNetwork:
             return self.message_id(message.sender, message.to, message.seq)
         return self.ids.make_passing(message.sender, message.to, message.time, message.text)
 
+    @property
+    def service_source(self) -> str:
+        """`nick!user@host` of the service."""
+        return f"{SERVICE}!{SERVICE_USER}@{self.server_name}"
+
     def _room_id(self, conversation: str) -> int:
         room = self.messenger.rooms.get(conversation) if is_room(conversation) else None
         return room.id if room is not None else 0
@@ -254,4 +261,4 @@ def conversation_of(sender: str, to: str) -> str:
 
 def is_service(name: str) -> bool:
     """Return whether a name is that of a service, and not a user's."""
-    return fold(name) in SERVICES
+    return fold(name) == SERVICE_KEY

@@ -19,8 +19,6 @@ from gmessenger.server.irc.welcome import say_logged_in
 from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.text import split_words
 
-SERVICE: Final = "NickServ"
-SERVICE_USER: Final = "services"
 CHANGE_COST: Final = 10.0
 
 
@@ -61,12 +59,7 @@ def handle_service_message(handler: IrcHandler, text: str) -> None:
 
 def say(handler: IrcHandler, text: str) -> None:
     """Have the service say something to the client."""
-    handler.add(Reply(service_source(handler), "NOTICE", (handler.nick, text), is_text=True))
-
-
-def service_source(handler: IrcHandler) -> str:
-    """Return `nick!user@host` of the service."""
-    return f"{SERVICE}!{SERVICE_USER}@{handler.network.server_name}"
+    handler.add(Reply(handler.network.service_source, "NOTICE", (handler.nick, text), is_text=True))
 
 
 def _register(handler: IrcHandler, params: str) -> None:

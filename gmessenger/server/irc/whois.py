@@ -8,6 +8,7 @@ from typing import Final
 from gmessenger.constants import OFFLINE
 from gmessenger.names import fold
 from gmessenger.server.irc.handler import IrcHandler
+from gmessenger.server.irc.network import SERVICE, SERVICE_USER, is_service
 from gmessenger.server.irc.profile_views import whois_values
 from gmessenger.server.irc.replies import Reply
 from gmessenger.server.irc.user_views import (
@@ -63,6 +64,9 @@ def whois(handler: IrcHandler, line: Line) -> None:
     if len(line.params) > 1 and not _is_asked_here(handler, line.params[0], nick):
         handler.reply(ERR_NOSUCHSERVER, quote_param(line.params[0]))
         return
+    if is_service(nick):
+        _describe_service(handler)
+        return
     user = find_user(handler, nick)
     if user is None:
         handler.reply(ERR_NOSUCHNICK, quote_param(nick))
@@ -70,6 +74,13 @@ def whois(handler: IrcHandler, line: Line) -> None:
         for reply in _describe(handler, user):
             handler.add(reply)
     handler.reply(RPL_ENDOFWHOIS, user.name if user is not None else quote_param(nick))
+
+
+def _describe_service(handler: IrcHandler) -> None:
+    network = handler.network
+    handler.reply(RPL_WHOISUSER, SERVICE, SERVICE_USER, network.server_name, "*", text="Accounts and passwords")
+    handler.reply(RPL_WHOISSERVER, SERVICE, network.server_name, text=network.name)
+    handler.reply(RPL_ENDOFWHOIS, SERVICE)
 
 
 def _is_asked_here(handler: IrcHandler, server: str, nick: str) -> bool:
@@ -180,6 +191,12 @@ def userhost(handler: IrcHandler, line: Line) -> None:
 def ison(handler: IrcHandler, line: Line) -> None:
     """Handle ISON: which of some nicks are online."""
     names = [name for param in line.params for name in param.split()][:MAX_NAMES_ASKED]
-    users = [find_user(handler, name) for name in names]
-    online = [user.name for user in users if user is not None and user.status.status != OFFLINE]
-    handler.reply(RPL_ISON, text=" ".join(online))
+    handler.reply(RPL_ISON, text=" ".join(filter(None, (_online_name(handler, name) for name in names))))
+
+
+def _online_name(handler: IrcHandler, name: str) -> str | None:
+    """Return a name as it is shown, if it is online."""
+    if is_service(name):
+        return SERVICE
+    user = find_user(handler, name)
+    return user.name if user is not None and user.status.status != OFFLINE else None
