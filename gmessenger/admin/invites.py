@@ -72,10 +72,9 @@ def describe_invite(
         yield ""
     if status is not None and _is_encrypted_on_web_only(status):
         yield f"    gmessenger-client '{link}'"
-        yield "    The client asks for a password."
     else:
-        yield f"    {_client_command(status, hosts, port)}"
-        yield f"    {_registration_step(status, invite)}"
+        yield f"    {_client_command(status, hosts, port)} --invite {invite}"
+    yield "    The client asks for a password."
 
 
 def _is_encrypted_on_web_only(status: StatusReport) -> bool:
@@ -91,15 +90,6 @@ def _remarks(status: StatusReport | None) -> Iterator[str]:
         yield REGISTRATION_REMARKS[status.registration]
     if status.tls_port is None and not status.plain_passwords and not _is_encrypted_on_web_only(status):
         yield NO_TLS_REMARK
-
-
-def _registration_step(status: StatusReport | None, invite: str) -> str:
-    """Return what the person does with the invite in the client."""
-    if status is None:
-        return f"The client asks for the invite, or type: /register {invite}"
-    if status.guests:
-        return f"There, type: /register {invite}"
-    return f"The client asks for a password, and for the invite: {invite}"
 
 
 def _client_command(status: StatusReport | None, hosts: Sequence[str] | None, port: int) -> str:

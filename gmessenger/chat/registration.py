@@ -23,8 +23,8 @@ INVITE_FINGERPRINT_SIZE: Final = 8  # characters
 
 
 def make_invite() -> str:
-    """Make a secret with which one person may register, once."""
-    return secrets.token_urlsafe(INVITE_BYTES)
+    """Make a secret with which one person may register, once. On a command line it cannot be taken for an option."""
+    return secrets.token_urlsafe(INVITE_BYTES).replace("-", "_")
 
 
 def invite_fingerprint(invite: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from gmessenger.admin.invites import describe_invite
 from gmessenger.chat import admin
 from gmessenger.chat.admin import AdminService
 from gmessenger.chat.admin_results import InviteRow
+from gmessenger.chat.registration import make_invite
 from gmessenger.server.snapshot import status_report
 from gmessenger.server_urls import parse_server_url
 from tests.conftest import FAST
@@ -92,7 +94,10 @@ def test_the_maker_of_an_invite_is_told_what_to_send(
 ) -> None:
     server = start_server(store=store_dir.url, registration="invite")
     lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
-    assert f"    gmessenger-client chat.lan --port {server.port}" in lines and "secret" in lines[-1]
+    assert lines[-2:] == [
+        f"    gmessenger-client chat.lan --port {server.port} --invite secret",
+        "    The client asks for a password.",
+    ]
     assert "It is good for 1 registration, for good. Its id is 1a2b3c4d." in lines
 
 
@@ -102,7 +107,7 @@ def test_who_invites_to_a_server_without_tls_is_told_that_nobody_can_register_fr
     server = start_server(store=store_dir.url, registration="invite", guests=False)
     lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
     assert lines[0].startswith("This server has no TLS")
-    assert lines[-1] == "    The client asks for a password, and for the invite: secret"
+    assert lines[-2].endswith(" --invite secret")
 
 
 def test_where_passwords_may_be_sent_unencrypted_the_line_to_type_allows_it(
@@ -110,8 +115,7 @@ def test_where_passwords_may_be_sent_unencrypted_the_line_to_type_allows_it(
 ) -> None:
     server = start_server(store=store_dir.url, registration="invite", plain_passwords=True)
     lines = list(describe_invite("secret", [ROW], status_report(server.app), ["chat.lan"], 1))
-    assert f"    gmessenger-client chat.lan --port {server.port} --plain-passwords" in lines
-    assert lines[-1] == "    There, type: /register secret"
+    assert f"    gmessenger-client chat.lan --port {server.port} --plain-passwords --invite secret" in lines
 
 
 def test_with_tls_the_line_to_type_has_the_pin(start_server: Callable[..., Any], tmp_path: Path) -> None:
@@ -123,6 +127,7 @@ def test_with_tls_the_line_to_type_has_the_pin(start_server: Callable[..., Any],
     certificate = server.app.certificate
     assert command == (
         f"    gmessenger-client {certificate.host} --port {server.app.tls_port} --tls --pin {certificate.pin}"
+        " --invite secret"
     )
 
 
@@ -146,4 +151,9 @@ def test_behind_a_proxy_that_encrypts_the_link_is_for_the_terminal_too(start_ser
 
 def test_without_a_server_the_line_has_the_port_of_the_options() -> None:
     lines = list(describe_invite("secret", [ROW], None, ["chat.lan"], 7780))
-    assert "    gmessenger-client chat.lan --port 7780" in lines
+    assert "    gmessenger-client chat.lan --port 7780 --invite secret" in lines
+
+
+def test_an_invite_is_no_option_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda size: "-x-y")
+    assert not make_invite().startswith("-")
