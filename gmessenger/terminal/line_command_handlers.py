@@ -147,7 +147,19 @@ class LineCommandHandlers(CommandHandlers):
     def format_history_message(self, message: HistoryMessage) -> str:
         is_own = fold(message.sender) == fold(self._client.name)
         conversation = message.to if is_room(message.to) or is_own else message.sender
+        self.load_quoted(conversation, message.about or None)
         return self.numbers.on_history(conversation, message, format_message(message))
+
+    def load_quoted(self, conversation: str, seq: int | None) -> None:
+        """Load the message that a reply is about, given by its seq, if it was not shown. Blocks."""
+        if seq is None or self.numbers.find_by_seq(conversation, seq) is not None:
+            return
+        if not (self._client.is_account and self._client.connected):
+            return
+        with suppress(MessengerError):  # then the reply is shown without
+            for message in self._client.history(conversation, 1, seq + 1):
+                if message.seq == seq and not (is_room(conversation) and self.is_from_blocked(message)):
+                    self.numbers.add_quoted(conversation, message)
 
     def _reject(self, message: ComposedMessage, reason: str) -> None:
         self.on_rejected(message)

@@ -247,6 +247,8 @@ class LineMode:
         if isinstance(event, Rejected):
             return self._handlers.numbers.on_rejected(event)
         if isinstance(event, DeliveryEvent):
+            if not isinstance(event, MessageAmended):
+                self._handlers.load_quoted(event.conversation, event.delivery.about or None)
             self._show_gathered(event.conversation)
             return self._handlers.numbers.on_received(event, format_events.format_event(event) or "")
         if isinstance(event, Disconnected) and event.attempt == 1:

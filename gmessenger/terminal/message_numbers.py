@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gmessenger.client import Accepted, DeliveryEvent, HistoryMessage, MessageAmended, Rejected, fold
-from gmessenger.sanitize import sanitize
+from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal.format_events import format_event, format_reason
 from gmessenger.terminal.format_messages import (
     erased_text,
@@ -55,10 +55,17 @@ class MessageNumbers:
         self._last_number = self._last_number % MAX_NUMBER + 1
         if (replaced := self._by_number.get(self._last_number)) is not None:
             del self._by_seq[fold(replaced.conversation), replaced.seq]
-        quote = quote_text(sanitize(sender), sanitize(strip_codes(text)))
+        quote = quote_text(sanitize(sender), sanitize_lines(strip_codes(text)))
         message = NumberedMessage(self._last_number, conversation, seq, quote)
         self._by_number[message.number] = self._by_seq[fold(conversation), seq] = message
         return message
+
+    def add_quoted(self, conversation: str, message: HistoryMessage) -> None:
+        """Give a message a number that is not shown itself, but quoted by replies to it."""
+        if message.seq:
+            numbered = self.add(conversation, message.seq, message.sender, message.message)
+            if message.erased is True:
+                numbered.quote = erased_text(message.by)
 
     def on_received(self, event: DeliveryEvent, text: str) -> str | None:
         """Return the text of a message that is shown with its number, and the beginning of what it replies to."""
@@ -115,6 +122,6 @@ class MessageNumbers:
 
 def _amend(numbered: NumberedMessage, what: str, text: str, by: str) -> None:
     if what == "edit":
-        numbered.quote = quote_text(numbered.quote.partition(":")[0], sanitize(strip_codes(text)))
+        numbered.quote = quote_text(numbered.quote.partition(":")[0], sanitize_lines(strip_codes(text)))
     elif what == "erase":
         numbered.quote = erased_text(by)

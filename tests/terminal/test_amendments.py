@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 from gmessenger.terminal.message_numbers import MAX_NUMBER, MessageNumbers
-from tests.support.scripted_server import FakeServer
+from tests.support.scripted_server import FakeServer, Frame
 from tests.terminal.conftest import OpenTerminal
-from tests.terminal.test_rooms_and_history import log_in, next_request
+from tests.terminal.test_rooms_and_history import NOW, entry, log_in, next_request
+
+REPLY: Frame = {"action": "msg", "from": "bob", "to": "#dev", "time": NOW, "message": "a", "seq": 20, "about": 7}
 
 
 def test_numbers_begin_again_and_name_the_newest() -> None:
@@ -75,6 +77,48 @@ def test_what_others_do_with_messages_is_said(fake: FakeServer, open_terminal: O
     hank.wait_for(r"4 \[\d\d:\d\d\] #dev \* dale waves\r\n")
     peer.send(frame | {"message": "", "seq": 14, "about": 3, "what": "erase"})
     hank.wait_for("-- dale has erased a message in #dev\r\n")
+
+
+def test_a_reply_to_what_was_not_shown_has_its_beginning(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    frame = {"action": "msg", "from": "bob", "to": "#dev", "time": time.time()}
+    for seq, about, page, shown in (
+        (20, 7, [entry(7, "shall\nwe?\x1b")], "1 dale: shall we[?]\\^\\["),
+        (21, 7, None, "1 dale: shall we[?]"),
+        (22, 9, [entry(9, "") | {"erased": True, "by": "hank"}], "4 hank has erased this message"),
+    ):
+        peer.send(frame | {"message": "yes", "seq": seq, "about": about})
+        if page is not None:
+            request = next_request(peer)
+            assert (request["action"], request["with"], request["before"]) == ("history", "#dev", about + 1)
+            peer.respond(request, 200, messages=page, more=True, first=1)
+        hank.wait_for(rf"        > {shown}.*\r\n\d \[\d\d:\d\d\] #dev bob: yes\r\n")
+    hank.type_line("/reply 1 so do I")
+    assert next_request(peer)["about"] == 7
+
+
+def test_without_an_answer_a_reply_is_shown_alone(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    peer.send(REPLY)
+    peer.respond(next_request(peer), 404, code="no_such_room", error="There is no such room.")
+    hank.wait_for(r"1 \[\d\d:\d\d\] #dev bob: a\r\n")
+
+
+def test_a_guest_loads_nothing_to_be_quoted(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal, account=False)
+    peer.send(REPLY)
+    hank.wait_for(r"1 \[\d\d:\d\d\] #dev bob: a\r\n")
+
+
+def test_the_history_quotes_what_is_before_it(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line("/go #dev")
+    hank.type_line("/history 1")
+    peer.respond(next_request(peer), 200, messages=[entry(20, "yes") | {"about": 7}], more=True, first=1)
+    request = next_request(peer)
+    assert request["before"] == 8
+    peer.respond(request, 200, messages=[entry(7, "shall we?")], more=True, first=1)
+    hank.wait_for(r"        > 1 dale: shall we[?]\r\n2 \[\d\d:\d\d\] #dev dale: yes\r\n")
 
 
 def test_a_refused_edit_keeps_its_text(fake: FakeServer, open_terminal: OpenTerminal) -> None:
