@@ -190,6 +190,20 @@ def test_a_marked_message_is_replied_to_reacted_to_and_erased(chat: tuple[TuiCli
     tui.wait_for("hank has erased this message")
 
 
+def test_the_question_before_an_erase_says_what_to_answer_however_long_the_message(
+    server: RunningServer, open_tui: Callable[..., TuiClient], hank: None
+) -> None:
+    tui = open_tui(server, "hank", password=PASSWORD, columns=60)
+    tui.type_lines("/join dev")
+    tui.wait_for("you are in #dev")
+    tui.type("pneumonoultramicroscopicsilicovolcanoconiosis " * 2 + "\r")
+    tui.wait_for("✓")
+    tui.type("\x1bx")
+    tui.wait_for("yes or no")
+    tui.type("yes\r")
+    tui.wait_for("hank has erased this message")
+
+
 def test_a_line_that_cannot_be_carried_out_is_given_back(chat: tuple[TuiClient, Reader]) -> None:
     tui, _dale = chat
     tui.type_lines("/reply yes, at two")

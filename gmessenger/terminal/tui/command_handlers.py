@@ -177,7 +177,7 @@ class TuiCommandHandlers(CommandHandlers):
     def _erase_dialogue(self, target: MessageTarget) -> Dialogue:
         entry = self._model.open(target.conversation).find_by_seq(target.seq)
         quote = quote_of(entry) if entry is not None else ""
-        answer = yield Prompt(_('Erase "{quote}" for all users? yes or no: ', quote=quote))
+        answer = yield Prompt(_('Erase for all users, yes or no ("{quote}")? ', quote=quote))
         if (answer or "").strip().casefold() in (_("yes"), "yes", "y"):
             self.send(target.conversation, "", about=target.seq, what="erase")
         else:
