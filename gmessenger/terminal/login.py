@@ -20,6 +20,7 @@ from gmessenger.config.options import ClientOptions, format_value
 from gmessenger.config.parser import CLIENT
 from gmessenger.config.sources import COMMAND_LINE, DEFAULT, config_file_in_use, resolve_sources
 from gmessenger.errors import (
+    BadPassword,
     FileError,
     GuestsDisabled,
     InsecureTransport,
@@ -207,9 +208,11 @@ class FirstRun:
             password = self._ask_secret(_("A password for {name} (Enter: not now): ", name=name))
             if not password:
                 return self._show(_("not registered; /register does it at any time"))
-            if self._register(client, password, client.registration, client.register):
-                return None
-        return self._show(_("nothing is registered; /register does it at any time"))
+            if not self._register(client, password, client.registration, client.register):
+                break
+        if not client.is_account:
+            self._show(_("nothing is registered; /register does it at any time"))
+        return None
 
     def register_stranger(self, client: Client, error: Refused) -> bool:
         """Offer to register a name that was refused as a guest's, and to log in as its account. Blocks.
@@ -227,9 +230,9 @@ class FirstRun:
             password = self._ask_secret(_("A password for {name} (Enter: not now): ", name=name))
             if not password:
                 return False
-            if self._register(client, password, cause.registration, client.start_registered):
-                return True
-        return False
+            if not self._register(client, password, cause.registration, client.start_registered):
+                break
+        return client.is_account
 
     def replace_password(self, client: Client) -> None:
         """Ask for a password in place of the operator's one-time password. Blocks."""
@@ -250,10 +253,10 @@ class FirstRun:
     def _register(
         self, client: Client, password: str, registration: str | None, register: Callable[[str, str | None], object]
     ) -> bool:
-        """Register the user's name. Return whether it is an account now; otherwise show why not."""
+        """Register the user's name, or show why not. Return whether to ask for another password."""
         if password != self._ask_secret(_("Repeat the password: ")):
             self._show(_("the passwords differ"))
-            return False
+            return True
         known = client.registration_invite if registration == REGISTRATION_BY_INVITE else None
         for _try in range(MAX_PASSWORD_ATTEMPTS):
             is_asked = registration == REGISTRATION_BY_INVITE and known is None
@@ -265,9 +268,9 @@ class FirstRun:
                 self._show(format_reason(error))
                 if invite and isinstance(error.__cause__ or error, InvalidInvite):
                     continue  # a code is easily mistyped, and the password is known
-                return False
+                return isinstance(error.__cause__ or error, BadPassword)
             self._show(_("{name} is now your account; logging in needs its password", name=client.name))
-            return True
+            return False
         return False
 
     def _save_answers(self, file: Path, client: Client) -> None:

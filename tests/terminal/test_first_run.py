@@ -343,6 +343,28 @@ def test_where_guests_are_refused_a_name_that_was_mistyped_is_asked_for_again(
     assert not server.app.messenger.authenticator.accounts
 
 
+@pytest.mark.parametrize("taken", ["ace", "bee"])
+def test_no_other_password_is_asked_for_where_the_name_or_the_invite_is_refused(
+    start_server: Callable[..., RunningServer], open_first_run: OpenFirstRun, taken: str
+) -> None:
+    server = start_server(guests=False, registration="invite")
+    AdminService(server.app.messenger, server.app.store, FAST, time.time).add_account(taken, "correct horse")
+    server.app.store.add_invite("let-me-in", 1.0)
+    cyrillic_ace = "\u0430\u0441\u0435"
+    ace = open_first_run(server.host, str(server.port))
+    ace.wait_for("Your name: $")
+    ace.type_line(cyrillic_ace)
+    for question in ("A password for .*: $", "Repeat the password: $"):
+        ace.wait_for(question)
+        ace.type_line("correct horse")
+    for invite in ["let-me-in"] if taken == "ace" else ["guess"] * 3:
+        ace.wait_for("Your invite: $")
+        ace.type_line(invite)
+    ace.wait_for(r"-- The name \S+ looks too much like ace|-- Registration on this server")
+    ace.wait_for(r"-- This server admits accounts only.*\r\n")
+    ace.wait_for(rf"Your name \[{cyrillic_ace}\]: $")
+
+
 def test_after_a_one_time_password_it_asks_for_a_new_one(
     start_server: Callable[..., RunningServer], open_first_run: OpenFirstRun
 ) -> None:
