@@ -42,6 +42,7 @@ from gmessenger.terminal.tui.panes import OffscreenCounts, Panes, display_name
 from gmessenger.terminal.tui.scrollback import Scrollback
 from gmessenger.terminal.tui.style import STYLES, is_colour_disabled, symbols_for
 from gmessenger.terminal.tui.terminal_input import TerminalInput
+from gmessenger.terminal.tui.terminal_output import make_output
 from gmessenger.terminal.tui.text_wrap import Fragments
 
 MAX_NOTIFICATION: Final = 120
@@ -238,7 +239,7 @@ class TuiApp:
     async def _run_app(self, loop: asyncio.AbstractEventLoop) -> None:
         # The session is opened here, because greenlets do not inherit the context in which they are spawned.
         terminal = TerminalInput(sys.stdin) if self._input is None else None
-        with create_app_session(self._input or terminal, self._output), ExitStack() as stack:
+        with create_app_session(self._input or terminal, self._output or make_output()), ExitStack() as stack:
             if terminal is not None:
                 stack.enter_context(terminal.raw_mode())
                 store_typeahead(terminal, terminal.take_typed_ahead())
