@@ -234,7 +234,7 @@ def message_from_committed(committed: CommittedMessage, id: str | None = None) -
     new = committed.message
     message = Message(new.sender, new.to, new.text, new.time, committed.action, committed.seq, id, committed.erased)
     if new.about is not None:
-        message.about, message.what = new.about.seq, new.about.what
+        message.about, message.what, message.by = new.about.seq, new.about.what, new.about.by
     if new.kind:
         message.kind = new.kind
     if committed.edited is not None:
@@ -259,6 +259,7 @@ def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
         what=stored.what,
         edited=stored.edited,
         file=stored.file,
+        by=(stored.erased_by or "") if stored.what == "erase" else "",
     )
 
 

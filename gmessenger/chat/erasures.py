@@ -35,7 +35,7 @@ class MessageEraser:
         """Erase a message; those who are online are sent the erase, whose seq is returned. Raises `NoSuchMessage`.
 
         In a room it comes from the owner. In a direct conversation it comes from who wrote the message, as each end
-        finds the conversation by the other one's name; who erased it is kept with the tombstone.
+        finds the conversation by the other one's name; that the owner has erased it is told beside.
         """
         trace = self._store.trace(conversation, seq)
         if trace is None or trace.sent is None:
@@ -59,7 +59,8 @@ class MessageEraser:
 
     def _new_message(self, conversation: str, seq: int, sent: SentInfo) -> NewMessage:
         sender = SERVER_OWNER if is_room(conversation) else sent.sender
-        about = About(seq, ERASE, may_moderate=True, by=SERVER_OWNER)
+        by = "" if sender == SERVER_OWNER else SERVER_OWNER
+        about = About(seq, ERASE, may_moderate=True, by=by)
         return NewMessage(conversation, sender, sent.to, "", self._clock(), about=about)
 
     def _deliver(self, message: NewMessage, seq: int) -> None:

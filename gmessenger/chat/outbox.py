@@ -44,6 +44,7 @@ class Message(Struct, gc=False):
     `encoded`: the protocols' cache: the message is encoded once for all recipients to whom it looks the same.
     `tags`: what the sender's client has said beside it, for who is online now; it is stored nowhere. The protocol that
     takes it bounds its size, and what a key means is between its clients.
+    `by`: of an erase, who did it, where that is not the sender; else empty.
     """
 
     sender: str
@@ -61,6 +62,7 @@ class Message(Struct, gc=False):
     edited: float | None = None
     file: FileInfo | None = None
     tags: Mapping[str, str] | None = None
+    by: str = ""
 
     @property
     def size(self) -> int:

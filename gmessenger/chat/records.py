@@ -310,7 +310,8 @@ class StoredMessage(Struct):
 
     `about`: the seq of the message that it is about; `what`: empty, or what it did to that. The text of an edit is the
     one that the edited message has now.
-    `edited`, `erased_at`: Unix seconds of the last edit, and of the erasure. `erased_by`: the name that erased it.
+    `edited`, `erased_at`: Unix seconds of the last edit, and of the erasure. `erased_by`: the name that erased it;
+    of an erase, who did it, where that is not its sender.
     """
 
     conversation: str

@@ -83,6 +83,7 @@ class MessageEntry(Struct, kw_only=True):
     edited: float | UnsetType = UNSET  # Unix seconds
     reactions: list[Reaction] | UnsetType = UNSET
     file: FileEntry | UnsetType = UNSET
+    by: str | UnsetType = UNSET
 
     @property
     def size(self) -> int:
@@ -131,6 +132,7 @@ def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
         edited=_or_unset(stored.edited),
         reactions=stored.reactions or UNSET,
         file=file_entry(stored.file) if stored.file is not None else UNSET,
+        by=_or_unset(stored.erased_by),
         **about,
         **extra,
     )

@@ -102,7 +102,6 @@ class HistoryMessage(MessageEvent, omit_defaults=True, tag_field="action", tag="
     """
 
     reactions: list[ReactionInfo] = field(default_factory=list)
-    by: str = ""
     at: float | None = None
 
 

@@ -170,7 +170,8 @@ def format_amendment(event: MessageAmended, number: int | None = None) -> str | 
     formatter, delivery = AMENDMENT_FORMATTERS.get(event.delivery.what or ""), event.delivery
     if formatter is None or (delivery.erased is True and delivery.what != "erase"):
         return None
-    author = _("you, on another device") if event.is_own else sanitize(delivery.sender)
+    is_own = event.is_own and not delivery.by
+    author = _("you, on another device") if is_own else sanitize(delivery.by or delivery.sender)
     return formatter(delivery, _message_in(delivery.to, number), author)
 
 

@@ -69,9 +69,9 @@ function keyOf({ seq, id }) {
 }
 
 /** Return an entry as an amendment leaves it; `by` is who made the amendment. The same entry where nothing changes. */
-export function amend(entry, { what, message, from, time, erased }) {
+export function amend(entry, { what, message, from, time, erased, by }) {
   if (entry.erased) return entry;
-  if (what === "erase" || erased) return erase(entry, what === "erase" ? from : undefined, time);
+  if (what === "erase" || erased) return erase(entry, what === "erase" ? (by ?? from) : undefined, time);
   if (what === "edit") return { ...entry, text: message, edited: time };
   if (what === "react") return { ...entry, reactions: addReaction(entry.reactions ?? [], message, from) };
   if (what === "unreact") return { ...entry, reactions: removeReaction(entry.reactions ?? [], message, from) };

@@ -298,7 +298,10 @@ def test_a_guest_is_told_that_the_owner_of_the_server_has_erased_its_message(cha
         frame = client.next_event("msg")
         while frame.get("what") != "erase":
             frame = client.next_event("msg")
-        assert (frame["from"], frame["about"]) == ("guest", 1)
+        assert (frame["from"], frame["about"], frame["by"]) == ("guest", 1, "server")
+    later = chat_server.log_in("hank", device="phone")
+    assert [(frame["from"], frame.get("by")) for frame in later.backlog] == [("guest", None), ("guest", "server")]
+    assert [each.get("by") for each in hank.history("guest", amendments=True)] == ["server", "server"]
     assert send(guest, "hank", "two", about=1, what="edit")["code"] == "no_such_message"
 
 

@@ -184,6 +184,8 @@ def test_who_may_moderate_erases_what_others_said_and_edits_nothing(driver: Stor
     assert errors(driver.append(amend(driver, 1, "erase", **dale, by="server"))) == [None]
     assert errors(driver.append(amend(driver, 2, "erase", account=driver.dale))) == [NotYours]
     assert [(each.text, each.erased_by) for each in history(driver)] == [("", "server"), ("two", None)]
+    assert errors(driver.append(amend(driver, 2, "erase"))) == [None]
+    assert [each.erased_by for each in driver.page()] == ["server", "Hank", "server", None]
 
 
 def test_reactions_are_counted_by_text_and_each_account_has_one_of_each(driver: StoreDriver) -> None:

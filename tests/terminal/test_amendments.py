@@ -71,11 +71,13 @@ def test_what_others_do_with_messages_is_said(fake: FakeServer, open_terminal: O
     hank.wait_for("-- dale has reacted to message 2 in #dev: 👍\r\n")
     peer.send(frame | {"message": "", "seq": 11, "about": 7, "what": "erase"})
     hank.wait_for("-- dale has erased message 1 in #dev\r\n")
-    peer.send(frame | {"from": "bob", "message": "ok", "seq": 12, "about": 7})
+    peer.send(frame | {"message": "", "seq": 12, "about": 9, "what": "erase", "by": "server"})
+    hank.wait_for("-- server has erased message 2 in #dev\r\n")
+    peer.send(frame | {"from": "bob", "message": "ok", "seq": 13, "about": 7})
     hank.wait_for(r"        > 1 dale has erased this message\r\n3 \[\d\d:\d\d\] #dev bob: ok\r\n")
-    peer.send(frame | {"message": "waves", "seq": 13, "kind": "action"})
+    peer.send(frame | {"message": "waves", "seq": 14, "kind": "action"})
     hank.wait_for(r"4 \[\d\d:\d\d\] #dev \* dale waves\r\n")
-    peer.send(frame | {"message": "", "seq": 14, "about": 3, "what": "erase"})
+    peer.send(frame | {"message": "", "seq": 15, "about": 3, "what": "erase"})
     hank.wait_for("-- dale has erased a message in #dev\r\n")
 
 

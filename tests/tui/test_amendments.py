@@ -64,6 +64,12 @@ def test_a_reply_quotes_what_the_message_says_now(model: Model) -> None:
     assert room(model).entries[0].text == "bob has erased this message"
 
 
+def test_who_erased_a_message_may_be_another_than_who_sends_the_erase(model: Model) -> None:
+    receive(model, "a password", 1)
+    amend(model, "erase", 1, by="server")
+    assert room(model).entries[0].text == "server has erased this message"
+
+
 def test_reactions_are_counted_once(model: Model) -> None:
     receive(model, "released", 1)
     for name in ("bob", "BOB", "alice"):

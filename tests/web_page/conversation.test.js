@@ -82,12 +82,12 @@ test("amendments change an entry and are none themselves", () => {
   conversation.amend({ about: 1, what: "react", message: "👍", from: "DALE", time: 9, seq: 6 });
   conversation.amend({ about: 1, what: "react", message: "👍", from: "alice", time: 9, seq: 7 });
   conversation.amend({ about: 1, what: "unreact", message: "👍", from: "dale", time: 9, seq: 8 });
-  conversation.amend({ about: 3, what: "erase", message: "", from: "bob", time: 9, seq: 9 });
+  conversation.amend({ about: 3, what: "erase", message: "", from: "bob", by: "server", time: 9, seq: 9 });
   const [first, second, third] = conversation.entries;
   assert.deepEqual(first.reactions, [{ text: "👍", from: ["alice"], n: 1 }]);
   assert.equal(second.text, "better");
   assert.equal(second.edited, 9);
-  assert.deepEqual(third.erased, { by: "bob", at: 9 });
+  assert.deepEqual(third.erased, { by: "server", at: 9 });
   assert.equal(third.text, "");
   assert.equal(conversation.head, 9);
 });

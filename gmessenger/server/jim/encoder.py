@@ -80,6 +80,7 @@ def message_event(message: Message) -> MessageEvent | PlainMessageEvent:
         what=message.what or UNSET,
         edited=UNSET if message.edited is None else message.edited,
         file=UNSET if message.file is None else _sent_file(message.file),
+        by=message.by,
     )
 
 

@@ -59,18 +59,18 @@ FIND_USAGE: Final = "SELECT coalesce(sum(bytes), 0)::bigint FROM usage WHERE acc
 MESSAGE_COLUMNS: Final = (
     "c.key, m.seq, m.sender, m.\"to\", CASE WHEN m.what = 'edit' THEN coalesce(o.text, '') "
     "WHEN o.erased THEN '' ELSE m.text END, m.time, "
-    "m.device_id, m.client_id, m.erased OR coalesce(o.erased, false), m.kind, m.about, m.what, m.edited, m.erased_by, "
-    "m.erased_at"
+    "m.device_id, m.client_id, m.erased OR m.what <> 'erase' AND coalesce(o.erased, false), m.kind, m.about, m.what, "
+    "m.edited, CASE m.what WHEN 'erase' THEN nullif(o.erased_by, m.sender) ELSE m.erased_by END, m.erased_at"
 )
 """In the order of the record's fields. The text of an edit is the one that the edited message has now; a reaction to an
 erased message has none."""
 COLUMNS_OF_LAST_EDITS: Final = MESSAGE_COLUMNS.replace(
-    "CASE ", "CASE WHEN m.what = 'edit' AND o.edited <> m.time THEN '' "
+    "CASE ", "CASE WHEN m.what = 'edit' AND o.edited <> m.time THEN '' ", 1
 )
 """The same, but of edits that were followed by others no text: that may be from an absence of the reader."""
 JOIN_AMENDED: Final = (
     # OFFSET 0: looked up for each amendment; else the planner may read the whole conversation to join it.
-    "LEFT JOIN LATERAL (SELECT a.text, a.erased, a.edited FROM messages a WHERE m.what NOT IN ('', 'erase')"
+    "LEFT JOIN LATERAL (SELECT a.text, a.erased, a.edited, a.erased_by FROM messages a WHERE m.what <> ''"
     " AND a.conversation_id = m.conversation_id AND a.seq = m.about OFFSET 0) AS o ON true"
 )
 # Seqs have no gaps: both ends of a page are known before it is read, so nothing else of the conversation is read.

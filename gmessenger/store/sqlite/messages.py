@@ -54,15 +54,15 @@ from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, find_indexed_ra
 COLUMNS: Final = (
     "c.key, m.seq, m.sender, m.\"to\", CASE WHEN m.what = 'edit' THEN coalesce(o.text, '') "
     "WHEN o.erased THEN '' ELSE m.text END, m.time, "
-    "m.device_id, m.client_id, m.erased OR coalesce(o.erased, 0), m.kind, m.about, m.what, m.edited, m.erased_by, "
-    "m.erased_at"
+    "m.device_id, m.client_id, m.erased OR m.what <> 'erase' AND coalesce(o.erased, 0), m.kind, m.about, m.what, "
+    "m.edited, CASE m.what WHEN 'erase' THEN nullif(o.erased_by, m.sender) ELSE m.erased_by END, m.erased_at"
 )
 """In the order of the record's fields. The text of an edit is the one that the edited message has now; a reaction to an
 erased message has none."""
-COLUMNS_OF_LAST_EDITS: Final = COLUMNS.replace("CASE ", "CASE WHEN m.what = 'edit' AND o.edited <> m.time THEN '' ")
+COLUMNS_OF_LAST_EDITS: Final = COLUMNS.replace("CASE ", "CASE WHEN m.what = 'edit' AND o.edited <> m.time THEN '' ", 1)
 """The same, but of edits that were followed by others no text: that may be from an absence of the reader."""
 JOIN_AMENDED: Final = (
-    "LEFT JOIN messages o ON m.what NOT IN ('', 'erase') AND o.conversation_id = m.conversation_id AND o.seq = m.about"
+    "LEFT JOIN messages o ON m.what <> '' AND o.conversation_id = m.conversation_id AND o.seq = m.about"
 )
 MESSAGES: Final = f"messages m JOIN conversations c ON c.id = m.conversation_id {JOIN_AMENDED}"
 AFTER: Final = f"SELECT {COLUMNS} FROM {MESSAGES} WHERE c.key = ? AND m.seq > ? ORDER BY m.seq LIMIT ?"  # noqa: S608

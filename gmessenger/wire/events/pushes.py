@@ -15,6 +15,7 @@ class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     """A message to a native session; `broadcast` if it was sent to all users.
 
     `about`, `what`: the earlier message that it is about, and what it does to that. `edited`: when it was edited.
+    `by`: of an erase, who did it, where that is not the sender.
     """
 
     sender: str = field(name="from")
@@ -30,6 +31,7 @@ class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     what: str | UnsetType = UNSET
     edited: float | UnsetType = UNSET
     file: SentFile | UnsetType = UNSET
+    by: str = ""
 
 
 class PlainMessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
