@@ -25,6 +25,8 @@ CONTINUATION_INDENT: Final = " " * 8
 ERASED_MESSAGE: Final = N_("this message has been erased")
 QUOTE_LENGTH: Final = 50
 """Characters of a message that are quoted above a reply."""
+HIDDEN_TEXT: Final = "…"
+"""What is quoted of a message of a user whom one blocks."""
 A_MESSAGE: Final = N_("a message")
 
 

@@ -158,8 +158,9 @@ class LineCommandHandlers(CommandHandlers):
             return
         with suppress(MessengerError):  # then the reply is shown without
             for message in self._client.history(conversation, 1, seq + 1):
-                if message.seq == seq and not (is_room(conversation) and self.is_from_blocked(message)):
-                    self.numbers.add_quoted(conversation, message)
+                if message.seq == seq:
+                    is_hidden = is_room(conversation) and self.is_from_blocked(message)
+                    self.numbers.add_quoted(conversation, message, is_hidden=is_hidden)
 
     def _reject(self, message: ComposedMessage, reason: str) -> None:
         self.on_rejected(message)

@@ -9,6 +9,7 @@ from gmessenger.client import Accepted, DeliveryEvent, HistoryMessage, MessageAm
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal.format_events import format_event, format_reason
 from gmessenger.terminal.format_messages import (
+    HIDDEN_TEXT,
     erased_text,
     format_accepted,
     format_amendment,
@@ -60,10 +61,11 @@ class MessageNumbers:
         self._by_number[message.number] = self._by_seq[fold(conversation), seq] = message
         return message
 
-    def add_quoted(self, conversation: str, message: HistoryMessage) -> None:
-        """Give a message a number that is not shown itself, but quoted by replies to it."""
+    def add_quoted(self, conversation: str, message: HistoryMessage, *, is_hidden: bool) -> None:
+        """Give a number to a message that is not shown itself, but quoted; without its text if it `is_hidden`."""
         if message.seq:
-            numbered = self.add(conversation, message.seq, message.sender, message.message)
+            text = HIDDEN_TEXT if is_hidden else message.message
+            numbered = self.add(conversation, message.seq, message.sender, text)
             if message.erased is True:
                 numbered.quote = erased_text(message.by)
 

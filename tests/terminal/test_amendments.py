@@ -99,6 +99,16 @@ def test_a_reply_to_what_was_not_shown_has_its_beginning(fake: FakeServer, open_
     assert next_request(peer)["about"] == 7
 
 
+def test_of_a_blocked_user_a_reply_quotes_nothing_but_the_name(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
+    hank.type_line("/block dale")
+    peer.respond(next_request(peer), 200)
+    hank.wait_for("dale is blocked")
+    peer.send(REPLY)
+    peer.respond(next_request(peer), 200, messages=[entry(7, "rubbish")], more=True, first=1)
+    hank.wait_for(r"        > 1 dale: …\r\n2 \[\d\d:\d\d\] #dev bob: a\r\n")
+
+
 def test_without_an_answer_a_reply_is_shown_alone(fake: FakeServer, open_terminal: OpenTerminal) -> None:
     hank, peer = log_in(fake, open_terminal)
     peer.send(REPLY)

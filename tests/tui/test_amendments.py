@@ -64,6 +64,14 @@ def test_a_reply_quotes_what_the_message_says_now(model: Model) -> None:
     assert room(model).entries[0].text == "bob has erased this message"
 
 
+def test_of_a_blocked_user_nothing_is_quoted_but_the_name() -> None:
+    model = Model("hank", is_from_blocked=lambda delivery: delivery.sender == "dale")
+    receive(model, "rubbish", 1)
+    receive(model, "no", 2, sender="bob", about=1)
+    model.keep_quoted(room(model), HistoryMessage("dale", "#dev", NOW, "rubbish", 1))
+    assert [entry.quote for entry in room(model).entries] == ["dale: …"]
+
+
 def test_who_erased_a_message_may_be_another_than_who_sends_the_erase(model: Model) -> None:
     receive(model, "a password", 1)
     amend(model, "erase", 1, by="server")

@@ -17,7 +17,7 @@ from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
 from gmessenger.terminal.amendment_handlers import OutgoingFile
 from gmessenger.terminal.attention import Attention
-from gmessenger.terminal.format_messages import format_file
+from gmessenger.terminal.format_messages import HIDDEN_TEXT, format_file
 from gmessenger.terminal.i18n import is_pruned
 from gmessenger.terminal.tui import amendments
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
@@ -237,8 +237,11 @@ class Model:
         return count
 
     def keep_quoted(self, conversation: Conversation, message: MessageEvent) -> None:
-        """Keep a message that was loaded because a reply quotes it."""
-        amendments.keep_quoted(conversation, self._make_entry(message))
+        """Keep a message that was loaded because a reply quotes it; of one that is hidden not the text."""
+        entry = self._make_entry(message)
+        if self._is_hidden(message) and not entry.is_erased:
+            entry.text = HIDDEN_TEXT
+        amendments.keep_quoted(conversation, entry)
 
     def apply(self, event: events.ChatEvent, now: float) -> bool:
         """Apply an event. Return whether it deserves a bell. `now`: Unix seconds."""
