@@ -3,6 +3,7 @@
 import { reconcile } from "./dom.js";
 import { dayView, entryView, newView } from "./entry_view.js";
 import { isSame } from "./names.js";
+import { quotedEntry } from "./shown_entries.js";
 import { formatDay } from "./translations.js";
 
 const GROUP_SECONDS = 300; // between messages of one sender under one head
@@ -86,7 +87,7 @@ export class LogView {
 
   _entryItem(conversation, entry, isFirst) {
     const isMarked = conversation.marked === entry.key;
-    const quoted = entry.about ? this._quoteOf(conversation, entry.about) : null;
+    const quoted = entry.about ? quotedEntry(conversation, entry.about, this._client.state) : null;
     const { isAccount, ownName } = this._client.state;
     const options = { isFirst, isMarked, ownName, canReact: isAccount && conversation.name !== "#all" };
     return {
@@ -94,10 +95,6 @@ export class LogView {
       version: versionOf(entry, isFirst, isMarked, isAccount, quoted),
       make: () => entryView(entry, { ...options, quoteOf: () => quoted, actions: this._actions }),
     };
-  }
-
-  _quoteOf(conversation, seq) {
-    return conversation.entries.find((entry) => entry.seq === seq) ?? conversation.quoted.get(seq);
   }
 
   _findAnchor() {

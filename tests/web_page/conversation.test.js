@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { Conversation, MAX_ENTRIES } from "../../gmessenger/web/conversation.js";
 import { makeEntry } from "../../gmessenger/web/entries.js";
+import { quotedEntry } from "../../gmessenger/web/shown_entries.js";
 
 const entry = (seq, more = {}) =>
   makeEntry({ from: "bob", to: "alice", message: `m${seq}`, seq, time: 1000 + seq, ...more }, "alice");
@@ -90,6 +91,18 @@ test("amendments change an entry and are none themselves", () => {
   assert.deepEqual(third.erased, { by: "server", at: 9 });
   assert.equal(third.text, "");
   assert.equal(conversation.head, 9);
+});
+
+test("of a blocked user nothing is quoted but the name", () => {
+  const state = { isBlocked: (name) => name === "bob" };
+  const conversation = new Conversation("#dev");
+  conversation.show([entry(1), entry(2, { from: "dale" }), entry(3, { from: "alice" })], { atStart: true, atEnd: true });
+  conversation.quoted.set(9, entry(9));
+  const quoted = (seq) => quotedEntry(conversation, seq, state);
+  assert.deepEqual([1, 2, 3, 9].map((seq) => quoted(seq).text), ["…", "m2", "m3", "…"]);
+  assert.equal(quoted(1).sender, "bob");
+  assert.equal(quoted(1), quoted(1)); // else it would be drawn anew each time
+  assert.equal(quoted(10), undefined);
 });
 
 test("own messages up to a seq are delivered", () => {
