@@ -11,6 +11,7 @@ from gmessenger.chat.room import Room
 from gmessenger.chat.session import Session
 from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import BadRequest
+from gmessenger.names import INVISIBLE
 from gmessenger.room_roles import has_rank
 
 MAX_REACTION: Final = 16
@@ -29,12 +30,16 @@ def check_reaction(text: str) -> None:
     from wcwidth import iter_graphemes  # 5 MB and 20 ms, for the first reaction only
 
     is_one = 0 < len(text) <= MAX_REACTION and len(list(iter_graphemes(text))) == 1
-    if not is_one or not all(_is_visible(char) for char in text) or unicodedata.category(text[0])[0] == "M":
+    if not is_one or not all(_is_allowed(char) for char in text) or not _is_visible(text[0]):
         raise BadRequest(f"A reaction is one character or emoji, of at most {MAX_REACTION} code points.")
 
 
-def _is_visible(char: str) -> bool:
+def _is_allowed(char: str) -> bool:
     return char in JOINERS or ord(char) in TAG_PLANE or unicodedata.category(char)[0] not in BAD_CATEGORIES
+
+
+def _is_visible(char: str) -> bool:
+    return char not in INVISIBLE and unicodedata.category(char)[0] not in "CMZ"
 
 
 def authorize(session: Session, about: About, conversation: str, room: Room | None, text: str, policy: Policy) -> None:
