@@ -71,6 +71,7 @@ class Invitations:
         if not self._rooms.is_passing_for(name, session):
             session.require_account()
         self._check_not_muted(session.key)
+        self._router.peers.sync()  # all that is checked may just have been changed on another node
         room = self._rooms.require_member(name, session)
         room.check_open()
         key = fold(user)
@@ -151,6 +152,7 @@ class Invitations:
 
     def uninvite(self, session: Session, name: str, user: str) -> None:
         """Take an invitation back, as a moderator or who has given it. Raises `NoSuchRoom`, `NotOwner`, `NotFound`."""
+        self._router.peers.sync()
         room = self._rooms.require_member(name, session)
         key = fold(user)
         if self._find_inviter(room, key) != session.name:

@@ -80,10 +80,12 @@ class RoomRights:
     def find_room(self, name: str, session: Session, least: RoomRole = "member") -> Room:
         """Return a room in which the session has at least a role, or of which it may know; an operator any room.
 
-        Raises `NotOwner`.
+        Raises `NotOwner`. Blocks on a cluster where a role is needed: another node may just have taken it.
         """
         if session.role == OPERATOR_ROLE:
             return self._rooms.find(name)
+        if least != "member":
+            self._router.peers.sync()
         room = self._rooms.find_known(name, session)
         self._check(lambda: room.require_role(session, least))
         return room

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import gevent
+import pytest
 
 from tests.cluster.conftest import Cluster, wait_until
 from tests.protocol.test_concurrency import Gate
@@ -201,3 +205,44 @@ def test_the_invitation_of_a_guest_on_another_node_is_taken_back_once(cluster: C
     expect_ok(gus.request("leave", room="#dev"))  # declined
     wait_until(lambda: hank.request("uninvite", room="#dev", user="gus")["response"] == 404)
     expect_error(peggy.request("uninvite", room="#dev", user="gus"), "never_seen", 404)
+
+
+@pytest.mark.parametrize(
+    ("who", "change", "code"),
+    [
+        ("hank", {"action": "remove", "user": "dale"}, "not_member"),
+        ("hank", {"action": "shut_out", "user": "ann"}, "not_owner"),
+        ("hank", {"action": "rule", "set": {"invited": True}}, "not_owner"),
+        ("ann", {"action": "block", "user": "dale"}, "blocked"),
+    ],
+    ids=str,
+)
+def test_an_invitation_knows_what_another_node_has_just_changed(
+    who: str, change: dict[str, Any], code: str, start_cluster: Callable[..., Cluster]
+) -> None:
+    cluster = start_cluster(bus="", cluster_check=60.0)
+    people = {name: cluster.register(cluster.first, name) for name in ("hank", "ann")}
+    dale = cluster.register(cluster.second, "dale")
+    for each in (people["hank"], dale):
+        expect_ok(each.request("join", room="#dev"))
+    expect_ok(people[who].request(**{"room": "#dev", **change}))
+    expect_error(dale.request("invite", room="#dev", user="ann"), code)
+    assert expect_ok(people["hank"].request("invitations", room="#dev"))["invitations"] == []
+
+
+@pytest.mark.parametrize("action", ["remove", "shut_out", "silence", "uninvite", "let_in"])
+def test_who_was_a_moderator_a_moment_ago_acts_no_more_on_another_node(
+    action: str, start_cluster: Callable[..., Cluster]
+) -> None:
+    cluster = start_cluster(bus="", cluster_check=60.0)
+    hank, ann = (cluster.register(cluster.first, name) for name in ("hank", "ann"))
+    bobby, dale = cluster.register(cluster.first, "bobby"), cluster.register(cluster.second, "dale")
+    for each in (hank, ann, bobby, dale):
+        expect_ok(each.request("join", room="#dev"))
+    expect_ok(hank.request("role", room="#dev", user="dale", role="moderator"))
+    expect_ok(hank.request("shut_out", room="#dev", user="bobby"))
+    expect_ok(hank.request("invite", room="#dev", user=cluster.register(cluster.first, "peggy").name))
+    expect_ok(dale.request("shut_outs", room="#dev"))
+    expect_ok(hank.request("role", room="#dev", user="dale", role="member"))
+    user = {"uninvite": "peggy", "let_in": "bobby"}.get(action, "ann")
+    expect_error(dale.request(action, room="#dev", user=user), "not_owner")
