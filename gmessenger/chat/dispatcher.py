@@ -370,7 +370,8 @@ class MessageDispatcher:
             session.outbox.push(Response(error.status, message.id, self._clock(), error=error.to_fields()))
             return
         if message.id is not None or session.answers_all:
-            result = SentMessage(seq, file_entry(message.file)) if message.file is not None else None
+            file = message.file
+            result = SentMessage(seq, file_entry(file)) if file is not None and file.is_known else None
             session.outbox.push(Response(200, message.id, self._clock(), result, seq=seq))
         if room is not None:
             room.head = max(room.head, seq)
