@@ -17,7 +17,7 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
-from gmessenger.errors import BadRequest, NoSuchRoom, NotMember, WireError
+from gmessenger.errors import BadRequest, InvitedOnly, NoSuchRoom, NotMember, ShutOut, WireError
 from gmessenger.names import check_room_name, fold, is_room
 from gmessenger.room_rules import RoomRules, with_changes
 
@@ -90,11 +90,19 @@ class RoomMembership:
         try:
             with self._quotas.reserve_join(self._policy.limits, self._rooms, session, room):
                 readable = self._add_member(room, session)
-        except WireError:  # all others may have left it meanwhile
+        except WireError as error:  # all others may have left it meanwhile
             self._passing_rooms.delete_if_deserted(room)
+            self._check_still_known(room, session, error)
             raise
         self._replace_remote_guest(room, session)
         return room, readable.start - 1, readable
+
+    def _check_still_known(self, room: Room, session: Session, error: WireError) -> None:
+        """Raise `NoSuchRoom` where a join was refused because the session may know of the room no more."""
+        if isinstance(error, InvitedOnly | ShutOut):
+            self._router.peers.sync()
+            if not room.is_known_to(session):
+                raise NoSuchRoom from None
 
     def find_from_outside(self, session: Session, name: str) -> Room:
         """Return a room that the session is not in, to write to it by the rule `outside`.

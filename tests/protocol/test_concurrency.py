@@ -335,6 +335,21 @@ def test_nobody_speaks_in_or_enters_a_room_that_is_being_deleted(server: Running
     assert hank.request("join", room="#dev")["seq"] == 0
 
 
+@pytest.mark.parametrize("action", ["uninvite", "shut_out"])
+def test_who_is_not_invited_any_more_while_it_joins_is_told_of_no_private_room(
+    action: str, server: RunningServer, log_in: LogIn
+) -> None:
+    hank, dale = log_in("hank", account=True), log_in("dale", account=True)
+    hank.request("join", room="#dev", rules={"invited": True, "hidden": True})
+    hank.request("invite", room="#dev", user="dale")
+    gate = Gate(server.app.messenger.room_service._membership, "_add_member")
+    joining = gevent.spawn(dale.request, "join", room="#dev")
+    gate.wait_until_reached()
+    assert hank.request(action, room="#dev", user="dale")["response"] == 200
+    gate.open()
+    assert joining.get(timeout=TIMEOUT)["code"] == "no_such_room"
+
+
 def test_a_room_made_anew_is_heard_by_those_who_had_left_the_old_one(server: RunningServer, log_in: LogIn) -> None:
     dale, hank = log_in("dale", account=True), log_in("hank", account=True)
     for client in (dale, hank):
