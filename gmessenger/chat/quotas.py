@@ -70,10 +70,13 @@ class StorageQuotas:
         return self._policy.guest_quota if session.account is None else self._policy.account_quota
 
     def reserve(self, session: Session, text: str) -> QuotaReservation:
-        """Reserve the bytes of a text, for a session that has a quota. Raises `QuotaExceeded` or `StoreUnavailable`."""
+        """Reserve the bytes of a text, for a session that has a quota. Raises `QuotaExceeded` or `StoreUnavailable`.
+
+        Without a text, such as that of an erase, it is never exceeded: erasing is how to make room.
+        """
         limit, usage = self.limit_for(session), self._cached_usage(session.account_id)
         size = len(text.encode("utf-8", "surrogatepass"))
-        if usage.stored + usage.pending + size > limit:
+        if size and usage.stored + usage.pending + size > limit:
             raise QuotaExceeded(limit=limit)
         return QuotaReservation(usage, size)
 

@@ -364,6 +364,15 @@ def test_an_account_keeps_no_more_than_its_quota(start_chat_server: Callable[...
     assert len(texts(dale.receive_messages(3))) == 3
 
 
+def test_who_keeps_more_than_a_quota_that_was_lowered_can_erase(start_chat_server: Callable[..., ChatServer]) -> None:
+    chat_server = start_chat_server()
+    assert chat_server.log_in("hank").send_message("dale", "x" * 500)["response"] == 200
+    chat_server.restart(account_quota=100)
+    hank = chat_server.log_in("hank")
+    assert hank.send_message("dale", "y")["code"] == "quota_exceeded"
+    assert hank.request("msg", to="dale", about=1, what="erase")["response"] == 200
+
+
 def test_guests_share_a_quota_of_what_is_kept_and_speak_freely_to_each_other(
     start_chat_server: Callable[..., ChatServer],
 ) -> None:
