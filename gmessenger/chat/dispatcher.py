@@ -381,7 +381,7 @@ class MessageDispatcher:
         self._stats.stored += 1
         if session.account is None:
             session.note_said(message.conversation, seq)
-        pending.seq = seq
+        pending.seq, pending.sender_key = seq, session.key
         self._fan_out.add(pending)
 
 
