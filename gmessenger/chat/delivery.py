@@ -259,7 +259,7 @@ def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
         what=stored.what,
         edited=stored.edited,
         file=stored.file,
-        by=(stored.erased_by or "") if stored.what == "erase" else "",
+        by=stored.by,
     )
 
 

@@ -332,6 +332,11 @@ class StoredMessage(Struct):
     reactions: list[Reaction] = []
     file: FileInfo | None = None
 
+    @property
+    def by(self) -> str:
+        """Of an erase, who did it, where that is not its sender; else empty."""
+        return (self.erased_by or "") if self.what == "erase" else ""
+
 
 class ConversationRow(Struct):
     """A conversation of an account, in a list by `key`, the folded name of the room or the other end.

@@ -228,17 +228,12 @@ class Sequencer:
             message.device,
             message.id,
             message.kind,
-            _about(message),
+            About(message.about, message.what, by=message.by) if message.about is not None else None,
             message.file,
         )
         committed = committed_from(new, message.seq, "", self._rooms)
         committed.erased, committed.edited = message.erased, message.edited
         return committed
-
-
-def _about(message: StoredMessage) -> About | None:
-    by = (message.erased_by or "") if message.what == "erase" else ""
-    return About(message.about, message.what, by=by) if message.about is not None else None
 
 
 def committed_from(message: NewMessage, seq: int, action: str, rooms: RoomRegistry) -> CommittedMessage:
