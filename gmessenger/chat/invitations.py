@@ -70,8 +70,8 @@ class Invitations:
         """
         if not self._rooms.is_passing_for(name, session):
             session.require_account()
-        self._check_not_muted(session.key)
         self._router.peers.sync()  # all that is checked may just have been changed on another node
+        self._check_not_muted(session.key)
         room = self._rooms.require_member(name, session)
         room.check_open()
         key = fold(user)
@@ -161,12 +161,11 @@ class Invitations:
 
     def uninvite_as(self, actor: RoomActor, room: Room, user: str) -> None:
         """Take an invitation back for the owner of the server. Raises `NotFound`."""
+        self._router.peers.sync()
         self._uninvite(actor, room, fold(user), user)
 
     def _find_inviter(self, room: Room, key: str) -> str | None:
-        """Return who has invited a name, None for no invitation. Blocks on a cluster where that is not known here."""
-        if key not in room.access.invitations and key not in room.guest_invitations:
-            self._router.peers.sync()
+        """Return who has invited a name, None for no invitation, as far as is known here."""
         invitation = room.access.invitations.get(key) or room.guest_invitations.get(key)
         if invitation is not None:
             return invitation.by

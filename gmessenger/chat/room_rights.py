@@ -87,7 +87,7 @@ class RoomRights:
         if least != "member":
             self._router.peers.sync()
         room = self._rooms.find_known(name, session)
-        self._check(lambda: room.require_role(session, least))
+        room.require_role(session, least)
         return room
 
     def require_role(self, room: Room, session: Session, least: RoomRole) -> None:

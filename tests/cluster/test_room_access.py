@@ -230,6 +230,15 @@ def test_an_invitation_knows_what_another_node_has_just_changed(
     assert expect_ok(people["hank"].request("invitations", room="#dev"))["invitations"] == []
 
 
+def test_who_was_muted_on_another_node_a_moment_ago_invites_no_more(start_cluster: Callable[..., Cluster]) -> None:
+    cluster = start_cluster(bus="", cluster_check=60.0)
+    cluster.register(cluster.first, "ann")
+    dale = cluster.register(cluster.second, "dale")
+    expect_ok(dale.request("join", room="#dev"))
+    cluster.first.app.messenger.moderation.mute("server", "dale")
+    expect_error(dale.request("invite", room="#dev", user="ann"), "muted")
+
+
 @pytest.mark.parametrize("action", ["remove", "shut_out", "silence", "uninvite", "let_in"])
 def test_who_was_a_moderator_a_moment_ago_acts_no_more_on_another_node(
     action: str, start_cluster: Callable[..., Cluster]
