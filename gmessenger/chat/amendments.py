@@ -23,6 +23,8 @@ TAG_PLANE: Final = range(0xE0020, 0xE0080)
 REACTIONS: Final = ("react", "unreact")
 BAD_CATEGORIES: Final = frozenset("CZ")
 """Major categories of Unicode with characters that are invisible, unassigned or separators."""
+EMPTY: Final = INVISIBLE | {"\u2800"}
+"""Characters of the other categories that show nothing: the fillers, and a Braille letter without dots."""
 
 
 def check_reaction(text: str) -> None:
@@ -39,7 +41,8 @@ def _is_allowed(char: str) -> bool:
 
 
 def _is_visible(char: str) -> bool:
-    return char not in INVISIBLE and unicodedata.category(char)[0] not in "CMZ"
+    """Return whether a character shows something by itself, which a mark does not."""
+    return char not in EMPTY and unicodedata.category(char)[0] not in BAD_CATEGORIES | {"M"}
 
 
 def authorize(session: Session, about: About, conversation: str, room: Room | None, text: str, policy: Policy) -> None:

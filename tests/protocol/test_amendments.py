@@ -62,6 +62,7 @@ def test_a_kind_reaches_guests_and_everybody(chat_server: ChatServer) -> None:
         {"about": 1, "what": "react", "message": "\u200d"},
         {"about": 1, "what": "react", "message": "\U000e0041"},
         {"about": 1, "what": "react", "message": "\u3164"},
+        {"about": 1, "what": "react", "message": "\u2800"},
         {"about": 1, "what": "react", "message": "a" + "\u0301" * 16},
         {"about": 1.5},
     ],
