@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from gevent import Timeout
 from gevent.queue import Full
 
 from gmessenger import field_types as fields
@@ -30,6 +32,10 @@ MAX_NUMBERED: Final = 1000
 """Conversations with a number; later ones get none."""
 MAX_LISTED: Final = 30
 """Conversations listed by the server, newest first, that get a number although nothing arrived in them."""
+QUOTE_TIMEOUT: Final = 2.0
+"""Seconds to wait for a message that is quoted above a reply: no event is shown meanwhile."""
+QUOTE_PAUSE: Final = 10.0
+"""Seconds after one that has not come in time, in which none is asked for."""
 REPRINT_HINT: Final = N_("Ctrl-R redraws the line you are typing, after a message has interrupted it.")
 KEYS_HELP: Final = N_(
     "  Ctrl-R  redraws the line you are typing\n  Ctrl-C  quits; pressed again, without waiting for answers\n  Ctrl-D  "
@@ -62,6 +68,7 @@ class LineCommandHandlers(CommandHandlers):
         self._echo = echo
         self._interactive = interactive
         self.numbers = MessageNumbers()
+        self._quotes_after = 0.0
         self._rejected: ComposedMessage | None = None
         self._recipient: str | None = None
         self._numbered: dict[str, str] = {}
@@ -151,16 +158,30 @@ class LineCommandHandlers(CommandHandlers):
         return self.numbers.on_history(conversation, message, format_message(message))
 
     def load_quoted(self, conversation: str, seq: int | None) -> None:
-        """Load the message that a reply is about, given by its seq, if it was not shown. Blocks."""
+        """Load the message that a reply is about, given by its seq, if it was not shown. Blocks for `QUOTE_TIMEOUT`.
+
+        In a long backlog that is in vain: the response is behind messages that the client reads only once those before
+        them are shown. So replies are shown without for `QUOTE_PAUSE` after it.
+        """
         if seq is None or self.numbers.find_by_seq(conversation, seq) is not None:
             return
-        if not (self._client.is_account and self._client.connected):
+        if not (self._client.is_account and self._client.connected and time.monotonic() >= self._quotes_after):
             return
-        with suppress(MessengerError):  # then the reply is shown without
-            for message in self._client.history(conversation, 1, seq + 1):
-                if message.seq == seq:
-                    is_hidden = is_room(conversation) and self.is_from_blocked(message)
-                    self.numbers.add_quoted(conversation, message, is_hidden=is_hidden)
+        for message in self._load_last(conversation, seq):
+            if message.seq == seq:
+                is_hidden = is_room(conversation) and self.is_from_blocked(message)
+                self.numbers.add_quoted(conversation, message, is_hidden=is_hidden)
+
+    def _load_last(self, conversation: str, seq: int) -> list[HistoryMessage]:
+        """Return the last message of a conversation up to a seq, if it comes in time."""
+        try:
+            with Timeout(QUOTE_TIMEOUT, TimeoutError):
+                return self._client.history(conversation, 1, seq + 1)
+        except MessengerError:
+            return []
+        except TimeoutError:
+            self._quotes_after = time.monotonic() + QUOTE_PAUSE
+        return []
 
     def _reject(self, message: ComposedMessage, reason: str) -> None:
         self.on_rejected(message)

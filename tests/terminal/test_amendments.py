@@ -116,6 +116,20 @@ def test_without_an_answer_a_reply_is_shown_alone(fake: FakeServer, open_termina
     hank.wait_for(r"1 \[\d\d:\d\d\] #dev bob: a\r\n")
 
 
+def test_after_a_quote_that_was_waited_for_in_vain_replies_are_shown_without(
+    fake: FakeServer, open_terminal: OpenTerminal
+) -> None:
+    """In a long backlog the response is behind more messages than the client reads ahead."""
+    hank, peer = log_in(fake, open_terminal)
+    peer.send(REPLY, REPLY | {"seq": 21, "about": 8})
+    assert next_request(peer)["before"] == 8
+    hank.wait_for(r"1 \[\d\d:\d\d\] #dev bob: a\r\n.*2 \[\d\d:\d\d\] #dev bob: a\r\n")
+    hank.type_line("/rooms")
+    request = next_request(peer)
+    assert request["action"] == "rooms"  # and not the history
+    peer.respond(request, 200, rooms=[], more=False)
+
+
 def test_a_guest_loads_nothing_to_be_quoted(fake: FakeServer, open_terminal: OpenTerminal) -> None:
     hank, peer = log_in(fake, open_terminal, account=False)
     peer.send(REPLY)
