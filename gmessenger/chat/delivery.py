@@ -32,10 +32,11 @@ Spawn = Callable[..., object]
 
 
 class CommittedMessage(Struct, gc=False):
-    """A message that is on disk, with its seq.
+    """A message that is on disk, with its seq; see also `PendingMessage`.
 
     `action`: the sender's word for the request; see `Message`.
-    `sender_key`: the sender's name folded. `sender_session`: the session that sent it, None if it is on another node.
+    `sender_key`: the sender's folded name at the commit. `sender_session`: the session that sent it, None if it is on
+    another node.
     `room`, or `to_key` for a direct message: the recipient; exactly one is set.
     `erased`: its text was erased since, and is empty. `edited`: as in `StoredMessage`. `tags`: as in `Message`.
     """

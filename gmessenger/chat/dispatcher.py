@@ -388,8 +388,8 @@ class MessageDispatcher:
 class PendingMessage(CommittedMessage, kw_only=True, gc=False):
     """A message in the store's queue; the store calls it as the callback once the message is on disk or refused.
 
-    It becomes the committed message itself, and is no closure: the garbage collector would traverse a hundred thousand
-    of them a second. `sender_session` is set.
+    Until then its `seq` is 0. It becomes the committed message itself, so that each is made once. It is no closure: the
+    garbage collector would traverse a hundred thousand of them a second. Its `sender_session` is never None.
     """
 
     dispatcher: MessageDispatcher

@@ -35,7 +35,7 @@ class MessageEraser:
         """Erase a message; those who are online are sent the erase, whose seq is returned. Raises `NoSuchMessage`.
 
         In a room it comes from the owner. In a direct conversation it comes from who wrote the message, as each end
-        finds the conversation by the other one's name; that the owner has erased it is told beside.
+        finds the conversation by the other one's name; `by` says that the owner of the server has erased it.
         """
         trace = self._store.trace(conversation, seq)
         if trace is None or trace.sent is None:

@@ -72,7 +72,7 @@ class StorageQuotas:
     def reserve(self, session: Session, text: str) -> QuotaReservation:
         """Reserve the bytes of a text, for a session that has a quota. Raises `QuotaExceeded` or `StoreUnavailable`.
 
-        Without a text, such as that of an erase, it is never exceeded: erasing is how to make room.
+        An empty text always has room, whatever is stored: an erase has none, and erasing is how to make room.
         """
         limit, usage = self.limit_for(session), self._cached_usage(session.account_id)
         size = len(text.encode("utf-8", "surrogatepass"))

@@ -117,6 +117,7 @@ def decode_requests(
     # One byte is found much faster than six, and escapes are rare.
     if BACKSLASH in whole and b"\\u0000" in whole:
         return _decode_one_by_one(frames, max_frame, max_bad_frames)
+    # As `_is_valid_id`, without a call for each; U+0000 is not looked for, as it comes escaped only.
     return [
         request
         if (id := request.id) is UNSET

@@ -79,7 +79,7 @@ def relay_line(handler: IrcHandler, data: bytes) -> bool:
         return False
     if not is_plain(text) or not relay_text(handler, target, text):
         return False
-    handler.card.active_at = time.time()
+    handler.card.active_at = time.time()  # (what `now` returns, without the call)
     return True
 
 

@@ -80,6 +80,7 @@ class UserRegistry:
         """Those that were set while their names are online, by folded name."""
         self._accounts, self._outboxes = messenger.authenticator.accounts, messenger.router.outboxes
         self._sources: dict[str, UserSource] = {}
+        """By name as shown; of more than `MAX_KNOWN_HOSTS` the one that was made first is dropped."""
 
     def add(self, session: Session, card: Card) -> None:
         """Add what a session has said of its user."""
@@ -150,7 +151,7 @@ class UserRegistry:
         if known is not None and known.account is account and known.card is card and known.outbox is outbox:
             return known.source
         source = f"{name}!{card.user if card is not None else UNKNOWN_USER}@{self.host(name)}"
-        if len(self._sources) >= MAX_KNOWN_HOSTS:
+        if known is None and len(self._sources) >= MAX_KNOWN_HOSTS:
             del self._sources[next(iter(self._sources))]
         self._sources[name] = UserSource(key, account, card, outbox, source)
         return source

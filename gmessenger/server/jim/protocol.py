@@ -232,7 +232,7 @@ class JimProtocol:
 def _group_by_target(received: list[ClientEvent]) -> Iterable[tuple[str | None, list[ClientEvent]]]:
     """Return requests in groups: messages that may be batched with their target, anything else with None.
 
-    (Of each message about another the store decides whether it is allowed: it is sent by itself.)
+    A message about another has None, too: the store decides of each by itself whether it is allowed.
 
     Each target's messages stay in order. Where there is nothing else in between, all to one target are a group: people
     and programs write to several names in turn, and a message alone costs several times as much as one of a batch.

@@ -237,7 +237,7 @@ class Model:
         return count
 
     def keep_quoted(self, conversation: Conversation, message: MessageEvent) -> None:
-        """Keep a message that was loaded because a reply quotes it; of one that is hidden not the text."""
+        """Keep a message that was loaded because a reply quotes it; without its text if it is hidden."""
         entry = self._make_entry(message)
         if self._is_hidden(message) and not entry.is_erased:
             entry.text = HIDDEN_TEXT

@@ -85,7 +85,7 @@ def split_messages(data: bytes) -> tuple[dict[str, list[str]], bytes]:
 def _split_same_target(lines: bytes) -> dict[str, list[str]]:
     """Return the texts of messages that begin alike, found without looking at each; empty where they do not."""
     head = lines[: lines.find(b" :") + 2]
-    if not lines.startswith(head, lines.find(b"\n") + 1):  # nor does the second
+    if not lines.startswith(head, lines.find(b"\n") + 1):  # the second line does not begin so
         return {}
     if not PLAIN_HEAD.fullmatch(head) or not lines.endswith(b"\r\n"):
         return {}
