@@ -90,7 +90,8 @@ class BotMessageReceived(Struct, frozen=True):
 class MessageAmended(Struct, frozen=True):
     """The message with the seq `delivery.about` was edited or erased, or a reaction to it was added or removed.
 
-    By another user, or if it `is_own`, by the account on another device; `delivery.what` says what it was.
+    By another user, or if it `is_own`, by the account on another device; `delivery.what` says what it was. Where the
+    owner of the server erased it, `delivery.by` says so.
     """
 
     delivery: MessageEvent
