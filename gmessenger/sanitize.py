@@ -43,7 +43,7 @@ def sanitize_json(text: str, encoding: str = "utf-8") -> str:
     """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         return text if text.isprintable() else "".join(map(_escape_json_char, text))
-    return "".join(_escape_json_char(char) if _is_encodable(char, encoding) else _unicode_escape(char) for char in text)
+    return "".join(_escape_json_char(char) if is_encodable(char, encoding) else _unicode_escape(char) for char in text)
 
 
 @lru_cache(maxsize=4096)
@@ -70,9 +70,10 @@ def _unicode_escape(char: str) -> str:
     return "".join(f"\\u{units[index]:02x}{units[index + 1]:02x}" for index in range(0, len(units), 2))
 
 
-def _is_encodable(char: str, encoding: str) -> bool:
+def is_encodable(text: str, encoding: str) -> bool:
+    """Return whether an encoding has all characters of a text."""
     try:
-        char.encode(encoding)
+        text.encode(encoding)
     except UnicodeEncodeError:
         return False
     return True

@@ -10,6 +10,7 @@ from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_bell_environment_variable, get_term_environment_variable
 
+from gmessenger.sanitize import is_encodable
 from gmessenger.terminal.tui.graphemes import grapheme_cells
 
 REPLACEMENT: Final = "?"
@@ -27,7 +28,7 @@ class ReplacingOutput(Vt100_Output):
 
 
 def make_output(stdout: TextIO | None = None) -> ReplacingOutput | None:
-    """Return the output for a terminal that is not UTF-8; None where the one of prompt_toolkit serves."""
+    """Return the output for a terminal that is not UTF-8; None where prompt_toolkit's own output serves."""
     stdout = stdout or sys.stdout
     if stdout is None or not stdout.isatty() or codecs.lookup(stdout.encoding or "ascii").name == "utf-8":
         return None
@@ -46,13 +47,5 @@ def encodable_text(text: str, encoding: str) -> str:
     if text.isascii():
         return text
     return "".join(
-        cell if _is_encodable(cell, encoding) else REPLACEMENT * columns for cell, columns in grapheme_cells(text)
+        cell if is_encodable(cell, encoding) else REPLACEMENT * columns for cell, columns in grapheme_cells(text)
     )
-
-
-def _is_encodable(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
