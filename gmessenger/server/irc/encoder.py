@@ -76,21 +76,15 @@ class OutboxEncoder:
         session = self._handler.session
         if session is None:
             return b""
-        events, encode = session.outbox.drain(), self._encode
-        if self._handler.bits & FORM:
-            return b"".join([encode(event) for event in events])
-        # A message that is not stored is the commonest event, and shall have the shortest way; and mostly it is alone.
-        encode_plain = self._formatter.encode_plain
-        if len(events) == 1 and type(events[0]) is Message and events[0].seq is None:
-            return encode_plain(events[0]) or encode(events[0])
-        return b"".join(
-            [
-                (encode_plain(event) if type(event) is Message and event.seq is None else None) or encode(event)
-                for event in events
-            ]
-        )
+        events = session.outbox.drain()
+        return self._encode(events[0]) if len(events) == 1 else b"".join([self._encode(event) for event in events])
 
     def _encode(self, event: Any) -> bytes:
+        if type(event) is Message and event.seq is None and not self._handler.bits & FORM:
+            # Not stored, for a client without capabilities: the commonest event, which takes the shortest way.
+            line = self._formatter.encode_plain(event)
+            if line is not None:
+                return line
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
             return encode(self, event)
         return _join(map(self._handler.with_account, EVENT_LINES[type(event)](self._handler, event)))
