@@ -66,7 +66,8 @@ class FileEntry(Struct, omit_defaults=True):
 class MessageEntry(Struct, kw_only=True):
     """A stored message in a page.
 
-    `target` is the conversation as it is shown to the session that asks, `position` its place in an export.
+    `target` is the conversation as it is shown to the session that asks, `position` its place in an export. `by`: as
+    in `StoredMessage`.
     """
 
     sender: str = field(name="from")
@@ -132,7 +133,7 @@ def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
         edited=_or_unset(stored.edited),
         reactions=stored.reactions or UNSET,
         file=file_entry(stored.file) if stored.file is not None else UNSET,
-        by=_or_unset(stored.erased_by),
+        by=stored.by or UNSET,
         **about,
         **extra,
     )

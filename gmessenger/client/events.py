@@ -90,8 +90,8 @@ class BotMessageReceived(Struct, frozen=True):
 class MessageAmended(Struct, frozen=True):
     """The message with the seq `delivery.about` was edited or erased, or a reaction to it was added or removed.
 
-    By another user, or if it `is_own`, by the account on another device; `delivery.what` says what it was. Where the
-    owner of the server erased it, `delivery.by` says so.
+    By another user, or if it `is_own`, by the account on another device; `delivery.what` says what it was. `by` is the
+    name that did it: `delivery.by` if that is set, as where the owner of the server erased a message, else the sender.
     """
 
     delivery: MessageEvent
@@ -102,6 +102,11 @@ class MessageAmended(Struct, frozen=True):
     def conversation(self) -> str:
         """The room or the other user."""
         return self.delivery.to if self.is_own or is_room(self.delivery.to) else self.delivery.sender
+
+    @property
+    def by(self) -> str:
+        """The name that amended the message."""
+        return self.delivery.by or self.delivery.sender
 
 
 class MessageSentElsewhere(Struct, frozen=True):

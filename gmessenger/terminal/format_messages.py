@@ -26,7 +26,7 @@ ERASED_MESSAGE: Final = N_("this message has been erased")
 QUOTE_LENGTH: Final = 50
 """Characters of a message that are quoted above a reply."""
 HIDDEN_TEXT: Final = "…"
-"""What is quoted of a message of a user whom one blocks."""
+"""Shown in place of the text where a reply quotes a message from a blocked user."""
 A_MESSAGE: Final = N_("a message")
 
 
@@ -173,7 +173,7 @@ def format_amendment(event: MessageAmended, number: int | None = None) -> str | 
     if formatter is None or (delivery.erased is True and delivery.what != "erase"):
         return None
     is_own = event.is_own and not delivery.by
-    author = _("you, on another device") if is_own else sanitize(delivery.by or delivery.sender)
+    author = _("you, on another device") if is_own else sanitize(event.by)
     return formatter(delivery, _message_in(delivery.to, number), author)
 
 

@@ -111,7 +111,7 @@ class MessageNumbers:
         numbered = self.find_by_seq(event.conversation, delivery.about or None)
         if numbered is None:
             return format_amendment(event)
-        _amend(numbered, delivery.what or "", delivery.message, delivery.by or delivery.sender)
+        _amend(numbered, delivery.what or "", delivery.message, event.by)
         text = format_amendment(event, numbered.number)
         return f"{numbered.number} {text}" if text is not None and delivery.what == "edit" else text
 

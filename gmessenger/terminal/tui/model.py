@@ -280,7 +280,7 @@ class Model:
         if self._is_hidden(delivery):
             return
         what = "erase" if delivery.erased is True and delivery.what == "edit" else delivery.what
-        by = (delivery.by or delivery.sender) if what == delivery.what else ""
+        by = event.by if what == delivery.what else ""
         self.search_listings.amend(event.conversation, delivery.about or 0, what or "", delivery.message, by)
         if conversation is None:
             return
