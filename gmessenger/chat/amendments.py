@@ -24,7 +24,7 @@ REACTIONS: Final = ("react", "unreact")
 BAD_CATEGORIES: Final = frozenset("CZ")
 """Major categories of Unicode with characters that are invisible, unassigned or separators."""
 EMPTY: Final = INVISIBLE | {"\u2800"}
-"""Characters of the other categories that show nothing: the fillers, and a Braille letter without dots."""
+"""Invisible characters of other categories: fillers, and the Braille pattern without dots."""
 
 
 def check_reaction(text: str) -> None:
@@ -41,7 +41,7 @@ def _is_allowed(char: str) -> bool:
 
 
 def _is_visible(char: str) -> bool:
-    """Return whether a character shows something by itself, which a mark does not."""
+    """Return whether a character is visible on its own, which a combining mark is not."""
     return char not in EMPTY and unicodedata.category(char)[0] not in BAD_CATEGORIES | {"M"}
 
 

@@ -138,7 +138,7 @@ class MessageService:
         if not self._dispatcher.relay_now(session, key, text, id):
             return False
         bucket.tokens -= 1
-        if key not in self._presence.links.get(session.key, ()):  # (as `link` finds out, by a call)
+        if key not in self._presence.links.get(session.key, ()):  # (the check of `link`, without a call)
             self._presence.link(session.key, key)
         return True
 

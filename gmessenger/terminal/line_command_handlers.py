@@ -35,7 +35,7 @@ MAX_LISTED: Final = 30
 QUOTE_TIMEOUT: Final = 2.0
 """Seconds to wait for a message that is quoted above a reply: no event is shown meanwhile."""
 QUOTE_PAUSE: Final = 10.0
-"""Seconds after one that has not come in time, in which none is asked for."""
+"""Seconds after such a timeout during which no quoted message is requested."""
 REPRINT_HINT: Final = N_("Ctrl-R redraws the line you are typing, after a message has interrupted it.")
 KEYS_HELP: Final = N_(
     "  Ctrl-R  redraws the line you are typing\n  Ctrl-C  quits; pressed again, without waiting for answers\n  Ctrl-D  "
@@ -68,7 +68,7 @@ class LineCommandHandlers(CommandHandlers):
         self._echo = echo
         self._interactive = interactive
         self.numbers = MessageNumbers()
-        self._quotes_after = 0.0
+        self._quotes_after = 0.0  # monotonic seconds
         self._rejected: ComposedMessage | None = None
         self._recipient: str | None = None
         self._numbered: dict[str, str] = {}
@@ -160,8 +160,8 @@ class LineCommandHandlers(CommandHandlers):
     def load_quoted(self, conversation: str, seq: int | None) -> None:
         """Load the message that a reply is about, given by its seq, if it was not shown. Blocks for `QUOTE_TIMEOUT`.
 
-        In a long backlog that is in vain: the response is behind messages that the client reads only once those before
-        them are shown. So replies are shown without for `QUOTE_PAUSE` after it.
+        In a long backlog no response arrives in time: the client stops reading while messages wait to be shown. After a
+        timeout, replies are shown without a quote for `QUOTE_PAUSE`.
         """
         if seq is None or self.numbers.find_by_seq(conversation, seq) is not None:
             return

@@ -234,7 +234,7 @@ def test_nickserv_answers_by_notices(account: IrcServer) -> None:
 
 
 def test_what_is_said_to_nickserv_is_echoed_before_its_answer(irc: IrcServer) -> None:
-    """Clients show what they have said when it comes back, and take it for lost where it does not."""
+    """A client with `echo-message` shows a line when its echo arrives, and reports it as failed if none does."""
     hank = irc.log_in("hank", "echo-message", "labeled-response")
     begin, *inside, _ = hank.ask(f"@label=x PRIVMSG nickserv :info {'x' * 40}")
     assert (begin.params[1], begin.tags["label"]) == ("labeled-response", "x")

@@ -104,9 +104,9 @@ def _answer_messages(find: Callable[[HistoryQuery], list[StoredMessage]]) -> Cal
 
 
 def _has_no_history(handler: IrcHandler, target: str) -> bool:
-    """Return whether the client can never read what it has said to a name: to a service, or as a guest to a user.
+    """Return whether the target has no history for this client: a service, or any user if the client is a guest.
 
-    That is no error: clients ask whenever a conversation is opened.
+    The answer is an empty list and no error, because clients ask whenever a conversation is opened.
     """
     if is_service(target):
         return True

@@ -97,7 +97,7 @@ def relay_text(handler: IrcHandler, target: str, text: str) -> bool:
         or session.outbox.closed
         or handler.connection.writer.is_blocked
         or not text
-        or ((len(text) > CERTAIN_TO_FIT or not text.isascii()) and not surely_fits(text))  # (the call is dear)
+        or ((len(text) > CERTAIN_TO_FIT or not text.isascii()) and not surely_fits(text))  # (mostly without a call)
     ):
         return False
     router = handler.messenger.router

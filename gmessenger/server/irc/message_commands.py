@@ -114,7 +114,7 @@ def say_to(
 
 
 def _ask_service(handler: IrcHandler, command: str, text: str) -> None:
-    """Echo what is said to the service, where that was negotiated, and have it answered; a notice never is."""
+    """Pass a PRIVMSG or NOTICE to the service, after its echo if `echo-message` is on. A NOTICE gets no reply."""
     handler.charge(SERVICE_COST)
     if Capability.ECHO_MESSAGE in handler.capabilities:
         handler.add(Reply(handler.own_source, command, (SERVICE, text), is_text=True))

@@ -66,7 +66,7 @@ class MessageFormatter:
         return found
 
     def encode_plain(self, message: Message) -> bytes | None:
-        """Return the line of a short text for a client without capabilities: nearly always; None of any other."""
+        """Return the line of a short text for a client without capabilities; None for any other message."""
         text = message.text
         if len(text) > MAX_BODY or message.kind or message.what or message.erased or message.file or message.tags:
             return None

@@ -42,7 +42,7 @@ OPERATOR_MODE: Final = "o"
 PROTOCOL: Final = "irc"
 """What the nodes of a cluster call it."""
 SERVICE: Final = "NickServ"
-"""What the server itself answers as."""
+"""The nick under which the server itself replies."""
 SERVICE_KEY: Final = fold(SERVICE)
 SERVICE_USER: Final = "services"
 

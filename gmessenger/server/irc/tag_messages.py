@@ -30,7 +30,7 @@ def say_tags(handler: IrcHandler, line: Line) -> None:
     for target in dict.fromkeys(targets):
         try:
             if is_service(target):
-                handler.charge(SERVICE_COST)  # and no more: it does not mind who types
+                handler.charge(SERVICE_COST)  # the service ignores typing notifications
             elif not _react(handler, target, line):
                 send_signal(handler, target, relayable_tags(handler, line.tags))
         except WireError as error:
