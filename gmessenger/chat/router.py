@@ -20,8 +20,8 @@ PresenceWatcher: TypeAlias = Callable[[str, str, bool], object]
 class Router:
     """Maps each folded name to its local sessions and their outboxes; `peers` knows the names on other nodes.
 
-    `outboxes` and `shown_names`, those of the earliest sessions, are read by key for each message, so they are plain
-    dicts; only the router changes them. Nothing here yields.
+    `outboxes` and `shown_names`, those of the earliest sessions, and `local_sessions` are read by key for each message,
+    so they are plain dicts; only the router changes them. Nothing here yields.
 
     `watchers` are called at once when a name comes online or goes offline: with its first session on any node, and when
     the last is gone. One session that replaces another is no change. `rights_watchers` are called with a session that
@@ -34,7 +34,7 @@ class Router:
         self.peers = peers or Peers()
         self.watchers: list[PresenceWatcher] = []
         self.rights_watchers: list[Callable[[Session], object]] = []
-        self._sessions: dict[str, list[Session]] = {}
+        self.local_sessions: dict[str, list[Session]] = {}
         self._replaced: set[str] = set()
         self._acting: set[Session] = set()
 
@@ -48,7 +48,7 @@ class Router:
 
     def __iter__(self) -> Iterator[Session]:
         """Iterate over the local sessions, those of names that logged in earlier first. Sessions may end meanwhile."""
-        for sessions in list(self._sessions.values()):
+        for sessions in list(self.local_sessions.values()):
             yield from sessions
 
     @property
@@ -70,11 +70,11 @@ class Router:
 
     def sessions(self, key: str) -> list[Session]:
         """Return the local sessions of a name, the earliest login first. Do not change the list."""
-        return self._sessions.get(key, [])
+        return self.local_sessions.get(key, [])
 
     def latest_session(self, key: str) -> Session | None:
         """Return the local session whose status is that of its name: the latest, if it is not unattended."""
-        sessions = self._sessions.get(key)
+        sessions = self.local_sessions.get(key)
         if not sessions:
             return None
         if not sessions[-1].is_unattended:  # nearly always
@@ -89,7 +89,7 @@ class Router:
     def add(self, session: Session) -> None:
         """Add a session that has logged in; from now on it gets what is sent to its name."""
         key, was_online = session.key, session.key in self
-        self._sessions.setdefault(key, []).append(session)
+        self.local_sessions.setdefault(key, []).append(session)
         self._refresh(key)
         if key in self._replaced:
             self._replaced.remove(key)
@@ -98,7 +98,7 @@ class Router:
 
     def remove(self, session: Session, *, is_replaced: bool = False) -> bool:
         """Remove a session. Returns True if it was there. `is_replaced`: another of its name is added right away."""
-        sessions = self._sessions.get(session.key, [])
+        sessions = self.local_sessions.get(session.key, [])
         if session not in sessions:
             return False
         sessions.remove(session)
@@ -116,9 +116,9 @@ class Router:
         Other nodes see the new one first: a room is not empty in between.
         """
         former_key, former_name, was_online = session.key, session.name, key in self
-        self._sessions[former_key].remove(session)
+        self.local_sessions[former_key].remove(session)
         session.key, session.name = key, name
-        self._sessions.setdefault(key, []).append(session)
+        self.local_sessions.setdefault(key, []).append(session)
         self._refresh(key)
         if key != former_key:
             self._refresh(former_key)
@@ -174,12 +174,12 @@ class Router:
                 log.log_event("greenlet_failed", exception=error, what="watching sessions")
 
     def _refresh(self, key: str) -> None:
-        sessions = self._sessions.get(key)
+        sessions = self.local_sessions.get(key)
         if sessions:
             self.outboxes[key] = tuple(session.outbox for session in sessions)
             self.shown_names[key] = sessions[0].name
         else:
-            self._sessions.pop(key, None)
+            self.local_sessions.pop(key, None)
             self.outboxes.pop(key, None)
             self.shown_names.pop(key, None)
         self.peers.presence_changed(key)

@@ -195,6 +195,7 @@ def test_the_invitation_of_a_guest_on_another_node_is_taken_back_once(cluster: C
         expect_ok(each.request("join", room="#dev"))
     wait_until(lambda: len(names_in(hank)) == 3)
     expect_ok(dale.request("invite", room="#dev", user="gus"))
+    wait_until(lambda: cluster.first.app.messenger.router.peers.inviter_of("#dev", "gus") == "dale")
     expect_ok(dale.request("uninvite", room="#dev", user="gus"))  # its own, though it is no moderator
     wait_until(lambda: cluster.first.app.messenger.router.peers.inviter_of("#dev", "gus") is None)
     expect_error(hank.request("uninvite", room="#dev", user="gus"), "never_seen", 404)

@@ -76,15 +76,17 @@ class OutboxEncoder:
         session = self._handler.session
         if session is None:
             return b""
-        events = session.outbox.drain()
-        return self._encode(events[0]) if len(events) == 1 else b"".join([self._encode(event) for event in events])
+        is_plain = not self._handler.bits & FORM
+        lines = []
+        for event in session.outbox.drain():
+            line = None
+            if is_plain and type(event) is Message and event.seq is None:
+                # Not stored, for a client without capabilities: the commonest event, which takes the shortest way.
+                line = self._formatter.encode_plain(event)
+            lines.append(self._encode(event) if line is None else line)
+        return b"".join(lines)
 
     def _encode(self, event: Any) -> bytes:
-        if type(event) is Message and event.seq is None and not self._handler.bits & FORM:
-            # Not stored, for a client without capabilities: the commonest event, which takes the shortest way.
-            line = self._formatter.encode_plain(event)
-            if line is not None:
-                return line
         if (encode := EVENT_ENCODERS.get(type(event))) is not None:
             return encode(self, event)
         return _join(map(self._handler.with_account, EVENT_LINES[type(event)](self._handler, event)))

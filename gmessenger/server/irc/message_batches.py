@@ -22,7 +22,10 @@ ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)
 
 def has_one_spelling(texts_by_target: dict[str, list[str]]) -> bool:
     """Return whether no target is spelled in two ways: else its messages would change their order."""
-    return len(texts_by_target) == 1 or len({fold(target) for target in texts_by_target}) == len(texts_by_target)
+    targets = " ".join(texts_by_target)
+    if targets.isascii() and targets == targets.lower():  # each is its own key, as `fold` says
+        return True
+    return len({fold(target) for target in texts_by_target}) == len(texts_by_target)
 
 
 def send_batch(handler: IrcHandler, target: str, texts: list[str]) -> bool:
@@ -101,7 +104,7 @@ def relay_text(handler: IrcHandler, target: str, text: str) -> bool:
     ):
         return False
     router = handler.messenger.router
-    receivers = router.sessions(target if target in router.outboxes else fold(target))
+    receivers = router.local_sessions.get(target) or router.local_sessions.get(fold(target))
     if not receivers or receivers[-1].status != ONLINE:
         return False
     return handler.messenger.message_service.relay_now(session, target, text, None)

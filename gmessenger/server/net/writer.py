@@ -98,8 +98,20 @@ class ConnectionWriter:
         if self.is_blocked:
             return
         pulled = self._pull()
-        self._buffer += pulled  # nearly always nothing was there before, and nothing is copied
-        if self._buffer and not self._try_send():
+        if self._greenlet is not None:  # the source has written something itself
+            self._buffer += pulled
+            return
+        data = self._buffer + pulled  # nearly always nothing was there before, and nothing is copied
+        self._buffer = b""
+        try:
+            sent = self._transport.send(data) if data else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lose(error)
+            sent = len(data)
+        if sent < len(data):
+            self._buffer, self._offset = data, sent
             self._greenlet = self._supervisor.spawn("writer", self._send_remaining)
             self.is_blocked = True
         elif self._on_drained is not None:
@@ -136,18 +148,20 @@ class ConnectionWriter:
         if callback is not None:
             callback()
 
+    def _lose(self, error: OSError) -> None:
+        self._buffer, self._offset = b"", 0
+        self._on_lost(error.strerror or "the connection broke")
+
     def _try_send(self) -> bool:
-        """Send what the socket takes; return whether that was everything."""
+        """Send what the socket takes of the buffer; return whether that was everything."""
         data = self._buffer
         try:
-            sent = self._transport.send(data if not self._offset else memoryview(data)[self._offset :])
+            self._offset += self._transport.send(memoryview(data)[self._offset :])
         except BlockingIOError:
             return False
         except OSError as error:
-            self._buffer, self._offset = b"", 0
-            self._on_lost(error.strerror or "the connection broke")
+            self._lose(error)
             return True
-        self._offset += sent
         if self._offset < len(data):
             return False
         self._buffer, self._offset = b"", 0
