@@ -88,7 +88,15 @@ class MessageFormatter:
             batch.encoded = {}
         data: bytes | None = batch.encoded.get(key)
         if data is None:
-            batch.encoded[key] = data = b"".join([self.encode(message, bits) for message in batch.messages])
+            # (Each writer in a room has a batch of its own, of messages that nearly always were encoded for another.)
+            batch.encoded[key] = data = b"".join(
+                [
+                    message.encoded[key]
+                    if message.encoded is not None and key in message.encoded
+                    else self.encode(message, bits)
+                    for message in batch.messages
+                ]
+            )
         return data
 
     def replies(self, message: Message, capabilities: Capability) -> list[Reply]:
