@@ -27,7 +27,9 @@ from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import (
     Forbidden,
     NoSuchMessage,
+    NoSuchRoom,
     NotFound,
+    NotMember,
     RecipientBusy,
     RecipientGone,
     WireError,
@@ -299,8 +301,9 @@ class MessageDispatcher:
             return False
         sender, key, now = session.name, session.key, self._clock()
         account, device = session.account_id, session.device_id
+        is_member = room is not None and account is not None
         messages = [
-            NewMessage(conversation, sender, to_name, text, now, account, device, id)
+            NewMessage(conversation, sender, to_name, text, now, account, device, id, needs_membership=is_member)
             for text, id in zip(texts, ids, strict=True)
         ]
         try:
@@ -343,6 +346,7 @@ class MessageDispatcher:
             outgoing.kind,
             outgoing.about,
             outgoing.file,
+            needs_membership=room is not None and session.account is not None and room.has_member(session),
         )
         action, tags = outgoing.action, outgoing.tags
         return PendingMessage(message, 0, action, session.key, session, room, to_key, tags=tags, dispatcher=self)
@@ -366,6 +370,8 @@ class MessageDispatcher:
         if pending.quota is not None:
             pending.quota.complete(is_stored=error is None and not duplicate)
         if error is not None:
+            if room is not None and room.rules.is_private and isinstance(error, NotMember):
+                error = NoSuchRoom()  # as for all who are not in it
             self._stats.refused[error.code] += 1
             session.outbox.push(Response(error.status, message.id, self._clock(), error=error.to_fields()))
             return

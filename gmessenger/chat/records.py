@@ -282,6 +282,8 @@ class NewMessage(Struct, gc=False, omit_defaults=True):
     `id`: the sender's own; a message that is sent again from a device with the same id is stored once.
     `kind`: empty, `action` or `notice`. `about`: set for a reply and for an amendment. `file`: one that the account has
     uploaded, and no message has got yet.
+    `needs_membership`: a store of several nodes refuses it with `NotMember` where the account is not in the room: this
+    node took it for a member, and another may have removed it a moment ago.
     """
 
     conversation: str
@@ -295,6 +297,7 @@ class NewMessage(Struct, gc=False, omit_defaults=True):
     kind: str = ""
     about: About | None = None
     file: FileInfo | None = None
+    needs_membership: bool = False
 
 
 class Reaction(Struct):

@@ -77,6 +77,9 @@ class Store(RoomStorage, Protocol):
         seq, or `IdReused` if the text differs (which is not known any more of a text that was changed since), or what
         it is about. To a room that does not exist (any more) it is not stored: the callback gets `NoSuchRoom`.
 
+        Where several nodes share the store, one that `needs_membership` is refused with `NotMember` by the rows that
+        it has when the message is numbered.
+
         A reply or an amendment is stored only where its conversation has the message that it is about, else the
         callback gets `NoSuchMessage`. An amendment changes that message in the same transaction, unless `NotYours`,
         `TooLate` or `TooManyReactions` refuses it; of an edit and an erase the store keeps no text.

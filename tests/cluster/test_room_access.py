@@ -231,6 +231,38 @@ def test_an_invitation_knows_what_another_node_has_just_changed(
     assert expect_ok(people["hank"].request("invitations", room="#dev"))["invitations"] == []
 
 
+@pytest.mark.parametrize("rules", [{}, PRIVATE], ids=["open", "private"])
+@pytest.mark.parametrize(
+    "about", [{}, {"about": 1}, {"about": 1, "what": "react"}, {"about": 2, "what": "erase"}], ids=str
+)
+def test_who_was_removed_on_another_node_a_moment_ago_writes_no_more(
+    rules: dict[str, Any], about: dict[str, Any], start_cluster: Callable[..., Cluster]
+) -> None:
+    cluster = start_cluster(bus="", cluster_check=60.0)
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    expect_ok(hank.request("join", room="#dev", rules=rules))
+    expect_ok(hank.request("invite", room="#dev", user="dale"))
+    expect_ok(dale.request("join", room="#dev"))
+    expect_ok(hank.request("msg", to="#dev", message="one"))
+    expect_ok(dale.request("msg", to="#dev", message="two"))
+    expect_ok(hank.request("remove", room="#dev", user="dale"))
+    code, status = ("no_such_room", 404) if rules else ("not_member", 403)
+    expect_error(dale.request("msg", to="#dev", message="👍", **about), code, status)
+    assert texts(hank.history("#dev")) == ["one", "two"]
+
+
+def test_nor_do_many_messages_at_once(start_cluster: Callable[..., Cluster]) -> None:
+    cluster = start_cluster(bus="", cluster_check=60.0)
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    for each in (hank, dale):
+        expect_ok(each.request("join", room="#dev"))
+    dale.send_messages("#dev", *numbered_texts(2))
+    expect_ok(hank.request("remove", room="#dev", user="dale"))
+    for response in dale.send_pipelined("#dev", numbered_texts(5)):
+        expect_error(response, "not_member", 403)
+    assert texts(hank.history("#dev")) == numbered_texts(2)
+
+
 def test_who_was_muted_on_another_node_a_moment_ago_invites_no_more(start_cluster: Callable[..., Cluster]) -> None:
     cluster = start_cluster(bus="", cluster_check=60.0)
     cluster.register(cluster.first, "ann")

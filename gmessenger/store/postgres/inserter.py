@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gmessenger.chat.records import NewMessage
 from gmessenger.chat.storage import AppendCallback
-from gmessenger.errors import IdReused, NoSuchMessage, NoSuchRoom, WireError
+from gmessenger.errors import IdReused, NoSuchMessage, NoSuchRoom, NotMember, WireError
 from gmessenger.names import ROOM_PREFIX, names_of_direct
 from gmessenger.store.amendments import may_begin
 from gmessenger.store.common import CursorsByDevice
@@ -57,24 +57,29 @@ WITH batch AS (
                 -- No EXISTS, for which the planner may read all files.
                 AND (SELECT f.id FROM files f WHERE f.conversation_id = m.conversation_id AND f.seq = m.seq) IS NULL
             ) END AS same, encode(p.digest, 'hex') AS digest,
-        CASE WHEN b.about IS NOT NULL AND c.id IS NOT NULL THEN
+        CASE WHEN c.id IS NULL THEN NULL
+        WHEN b.needs_membership AND NOT EXISTS (
+                SELECT FROM participants p WHERE p.account_id = b.account AND p.conversation_id = c.id
+                AND p.left_seq IS NULL) THEN -2
+        WHEN b.about IS NOT NULL AND (
             (b.about->>'seq')::bigint NOT BETWEEN c.first AND c.head
             OR b.account IS NOT NULL AND NOT EXISTS (
                 SELECT FROM participants p WHERE p.account_id = b.account AND p.conversation_id = c.id
                 AND p.visible <= (b.about->>'seq')::bigint AND NOT EXISTS (
                     SELECT FROM absences a WHERE a.account_id = p.account_id AND a.conversation_id = p.conversation_id
-                    AND a.first <= (b.about->>'seq')::bigint AND a.last >= (b.about->>'seq')::bigint))
-        ELSE false END AS lacks_about
+                    AND a.first <= (b.about->>'seq')::bigint AND a.last >= (b.about->>'seq')::bigint))) THEN -1
+        END AS fault
     FROM ROWS FROM (
         json_to_recordset(%s::json) AS (conversation text, sender text, "to" text, text text, time double precision,
-            account bigint, device bigint, id text, kind text, about json)
-    ) WITH ORDINALITY AS b(conversation, sender, "to", text, time, account, device, id, kind, about, ordinal)
+            account bigint, device bigint, id text, kind text, about json, needs_membership boolean)
+    ) WITH ORDINALITY AS b(
+        conversation, sender, "to", text, time, account, device, id, kind, about, needs_membership, ordinal)
     LEFT JOIN conversations c ON c.key = b.conversation
     LEFT JOIN messages m ON m.device_id = b.device AND m.client_id = b.id AND m.conversation_id + 0 = c.id
     LEFT JOIN past_ids p ON p.device_id = b.device AND p.client_id = b.id AND p.conversation_id = c.id
 ), numbered AS (
-    SELECT *, duplicate_seq IS NULL AND NOT lacks_about AS is_new,
-        head + count(*) FILTER (WHERE duplicate_seq IS NULL AND NOT lacks_about)
+    SELECT *, duplicate_seq IS NULL AND fault IS NULL AS is_new,
+        head + count(*) FILTER (WHERE duplicate_seq IS NULL AND fault IS NULL)
         OVER (PARTITION BY conversation_id ORDER BY ordinal) AS seq
     FROM batch
 ), inserted AS (
@@ -89,7 +94,7 @@ WITH batch AS (
 ), reported AS (
     INSERT INTO moves (heads) SELECT json_object_agg(key, head) FROM advanced HAVING count(*) > 0
 )
-SELECT json_agg(coalesce(duplicate_seq, CASE WHEN lacks_about THEN -1 ELSE seq END, 0) ORDER BY ordinal)::text,
+SELECT json_agg(coalesce(duplicate_seq, fault, seq, 0) ORDER BY ordinal)::text,
     json_agg(json_build_array(ordinal - 1, same, digest)) FILTER (WHERE duplicate_seq IS NOT NULL)::text
 FROM numbered
 """
@@ -103,6 +108,7 @@ ON CONFLICT (device_id, conversation_id) DO UPDATE SET seq = excluded.seq WHERE 
 
 NO_CURSORS: Final[CursorsByDevice] = {}
 LACKS_ABOUT: Final = -1  # instead of a seq: there is no message that this one could be about
+LACKS_MEMBER: Final = -2  # the same: the account is not in the room
 JSON_NUL: Final = r"\u0000"  # the character that PostgreSQL cannot hold, as JSON writes it
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -251,7 +257,9 @@ def _cursor_columns(cursors: CursorsByDevice) -> tuple[list[int], list[str], lis
 
 
 def _missing_error(message: NewMessage, seq: int) -> WireError:
-    """Return what is missing: with seq 0 the conversation, with -1 the message that this one is about."""
+    """Return what is missing: with seq 0 the conversation, else what the number stands for."""
+    if seq == LACKS_MEMBER:
+        return NotMember()
     if seq == LACKS_ABOUT or (message.about is not None and message.conversation[:1] != ROOM_PREFIX):
         return NoSuchMessage()
     return NoSuchRoom()
