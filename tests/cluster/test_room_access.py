@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import psycopg
 import pytest
 
 from tests.cluster.conftest import Cluster, wait_until
@@ -13,9 +14,11 @@ from tests.protocol.test_concurrency import Gate
 from tests.protocol.test_invitations import INVITED, PRIVATE
 from tests.support.accounts import UserClient, numbered_texts, texts
 from tests.support.moderation import expect_error, expect_ok
+from tests.support.native_clients import encode_frame
 from tests.support.timeouts import TEST_TIMEOUT
 
 ROUNDS = 20
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def test_an_invitation_goes_to_whatever_node_one_is_on(cluster: Cluster) -> None:
@@ -261,6 +264,28 @@ def test_nor_do_many_messages_at_once(start_cluster: Callable[..., Cluster]) -> 
     for response in dale.send_pipelined("#dev", numbered_texts(5)):
         expect_error(response, "not_member", 403)
     assert texts(hank.history("#dev")) == numbered_texts(2)
+
+
+def test_what_was_sent_before_leaving_is_stored(start_cluster: Callable[..., Cluster], postgres: Any) -> None:
+    """The message is behind another, which waits for a lock in the database; who leaves waits for it."""
+    url = postgres.database()
+    cluster = start_cluster(store=url)
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.first, "dale")
+    peggy = cluster.register(cluster.second, "peggy")
+    expect_ok(hank.request("join", room="#other"))
+    for each in (peggy, dale):
+        expect_ok(each.request("join", room="#dev"))
+    with psycopg.connect(url, autocommit=True) as monitor, psycopg.connect(url) as db:
+        db.execute("SELECT FROM conversations WHERE key = '#other' FOR UPDATE")
+        hank.send_bytes(encode_frame(action="msg", to="#other", message="x"))
+        wait_until(lambda: monitor.execute(WAITING).fetchone() == (1,))
+        dale.send_bytes(encode_frame(action="msg", id="bye", to="#dev", message="bye"))
+        dale.send_bytes(encode_frame(action="leave", id="leave", room="#dev"))
+        for _ in range(ROUNDS):  # (as long as it takes to leave without waiting)
+            expect_ok(peggy.request("devices"))
+    answers = [dale.receive(), dale.receive()]
+    assert [(answer["id"], answer["response"]) for answer in answers] == [("bye", 200), ("leave", 200)]
+    assert texts(peggy.history("#dev")) == ["bye"]
 
 
 def test_who_was_muted_on_another_node_a_moment_ago_invites_no_more(start_cluster: Callable[..., Cluster]) -> None:
