@@ -116,8 +116,8 @@ def test_the_same_failure_is_not_logged_with_every_batch(
 def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def with_bad_text(conversation: str, sender: str, to: str, text: str, *others: Any) -> NewMessage:
-        return NewMessage(conversation, sender, to, text.replace("bad", "\ud800"), *others)
+    def with_bad_text(conversation: str, sender: str, to: str, text: str, *others: Any, **options: Any) -> NewMessage:
+        return NewMessage(conversation, sender, to, text.replace("bad", "\ud800"), *others, **options)
 
     monkeypatch.setattr(dispatcher, "NewMessage", with_bad_text)
     with closing(UserClient(server)) as hank:
