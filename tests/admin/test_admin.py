@@ -132,7 +132,7 @@ def test_rooms_are_listed_and_deleted_and_members_told(store_dir: StoreDirectory
         assert hank.request(action="msg", id="m", to="#dev", message="hi")["seq"] == 1
         assert store_dir.run("room", "list") == "#dev\t1 members\tseq 1\t\n"
         store_dir.run("room", "delete", "#DEV")
-        assert (event := hank.receive())["action"] == "leave" and event["by"] == "server"
+        assert receive_event(hank, "leave")["by"] == "server"
         assert hank.request(action="msg", id="n", to="#dev", message="hi")["response"] == 404
         assert hank.request(action="join", id="k", room="#dev")["seq"] == 0
         assert hank.request(action="msg", id="o", to="#dev", message="anew")["seq"] == 1
@@ -202,11 +202,11 @@ def test_the_owner_of_the_server_sets_rules_and_roles_of_rooms(store_dir: StoreD
             client.log_in(name, password=PASSWORD)
             assert client.request(action="join", id="j", room="#dev")["response"] == 200
         store_dir.run("room", "rule", "#DEV", "hidden", "yes")
-        event = dale.receive()
-        assert (event["action"], event["user"], event["set"]) == ("rule", {"account_name": "server"}, {"hidden": True})
+        event = receive_event(dale, "rule")
+        assert (event["user"], event["set"]) == ({"account_name": "server"}, {"hidden": True})
         store_dir.run("room", "role", "#dev", "dale", "owner")
-        event = dale.receive()
-        assert (event["action"], event["role"], event["by"]) == ("role", "owner", "server")
+        event = receive_event(dale, "role")
+        assert (event["role"], event["by"]) == ("owner", "server")
         assert dale.request(action="rule", id="r", room="#dev", set={"most": 5})["rules"]["hidden"]
         dale.request(action="topic", id="t", room="#dev", topic="work")
     shown = store_dir.run("room", "show", "#dev")  # without a server, too
