@@ -301,9 +301,9 @@ class MessageDispatcher:
             return False
         sender, key, now = session.name, session.key, self._clock()
         account, device = session.account_id, session.device_id
-        is_member = room is not None and account is not None
+        by_member = _needs_membership(session, room)
         messages = [
-            NewMessage(conversation, sender, to_name, text, now, account, device, id, needs_membership=is_member)
+            NewMessage(conversation, sender, to_name, text, now, account, device, id, needs_membership=by_member)
             for text, id in zip(texts, ids, strict=True)
         ]
         try:
@@ -346,7 +346,7 @@ class MessageDispatcher:
             outgoing.kind,
             outgoing.about,
             outgoing.file,
-            needs_membership=room is not None and session.account is not None and room.has_member(session),
+            needs_membership=_needs_membership(session, room),
         )
         action, tags = outgoing.action, outgoing.tags
         return PendingMessage(message, 0, action, session.key, session, room, to_key, tags=tags, dispatcher=self)
@@ -371,7 +371,7 @@ class MessageDispatcher:
             pending.quota.complete(is_stored=error is None and not duplicate)
         if error is not None:
             if room is not None and room.rules.is_private and isinstance(error, NotMember):
-                error = NoSuchRoom()  # as for all who are not in it
+                error = NoSuchRoom()  # the answer that every non-member gets
             self._stats.refused[error.code] += 1
             session.outbox.push(Response(error.status, message.id, self._clock(), error=error.to_fields()))
             return
@@ -404,6 +404,11 @@ class PendingMessage(CommittedMessage, kw_only=True, gc=False):
 
     def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
         self.dispatcher.on_stored(self, seq, duplicate, error)
+
+
+def _needs_membership(session: Session, room: Room | None) -> bool:
+    """Return whether a session may write to a room because its account is a member. The store keeps no guests."""
+    return room is not None and session.account is not None and room.has_member(session)
 
 
 def flush_acknowledgements(session: Session, store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -13,6 +13,8 @@ from gmessenger.room_rules import RuleValue
 
 EncodingCache: TypeAlias = dict[Hashable, Any]
 """How protocols have encoded one event, each by a key of its own, with what of the session makes a difference to it."""
+NOT_ENCODED: Final[EncodingCache] = {}
+"""Stands in for the cache of an event that no protocol has encoded yet. Never written to."""
 RoomAction: TypeAlias = Literal[
     "join",
     "leave",

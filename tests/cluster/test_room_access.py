@@ -12,13 +12,13 @@ import pytest
 from tests.cluster.conftest import Cluster, wait_until
 from tests.protocol.test_concurrency import Gate
 from tests.protocol.test_invitations import INVITED, PRIVATE
+from tests.store.test_postgres_concurrency import WAITING
 from tests.support.accounts import UserClient, numbered_texts, texts
 from tests.support.moderation import expect_error, expect_ok
 from tests.support.native_clients import encode_frame
 from tests.support.timeouts import TEST_TIMEOUT
 
 ROUNDS = 20
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def test_an_invitation_goes_to_whatever_node_one_is_on(cluster: Cluster) -> None:
@@ -267,7 +267,7 @@ def test_nor_do_many_messages_at_once(start_cluster: Callable[..., Cluster]) -> 
 
 
 def test_what_was_sent_before_leaving_is_stored(start_cluster: Callable[..., Cluster], postgres: Any) -> None:
-    """The message is behind another, which waits for a lock in the database; who leaves waits for it."""
+    """The message is queued behind one that waits for a lock in the database; the departure is stored after both."""
     url = postgres.database()
     cluster = start_cluster(store=url)
     hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.first, "dale")

@@ -28,9 +28,8 @@ class Client:
         self.lost: list[str] = []
         self.pending: list[bytes | Callable[[], bytes]] = []
         supervisor = Supervisor()
-        self.scheduler = FlushScheduler(gevent.get_hub(), supervisor, lambda: TEST_TIMEOUT)
-        transport = TcpTransport(server)
-        self.writer = ConnectionWriter(transport, self.scheduler, supervisor, self.lost.append)
+        scheduler = FlushScheduler(gevent.get_hub(), supervisor, lambda: TEST_TIMEOUT)
+        self.writer = ConnectionWriter(TcpTransport(server), scheduler, supervisor, self.lost.append)
         self.writer.set_source(self._pull)
 
     def read(self, size: int) -> bytes:
@@ -76,7 +75,7 @@ def test_what_the_socket_does_not_take_follows_in_order(client: Client) -> None:
 
 
 def test_a_source_may_write_itself(client: Client) -> None:
-    """What it writes comes first; it may be more than the socket takes."""
+    """Bytes that a source passes to `write` are sent before the bytes it returns, even when the socket is full."""
 
     def write() -> bytes:
         client.writer.write(LARGE)

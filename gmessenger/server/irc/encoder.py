@@ -76,11 +76,11 @@ class OutboxEncoder:
         session = self._handler.session
         if session is None:
             return b""
-        is_plain = not self._handler.bits & FORM
+        form = self._handler.bits & FORM
         lines = []
         for event in session.outbox.drain():
             line = None
-            if is_plain and type(event) is Message and event.seq is None:
+            if not form and type(event) is Message and event.seq is None:
                 # Not stored, for a client without capabilities: the commonest event, which takes the shortest way.
                 line = self._formatter.encode_plain(event)
             lines.append(self._encode(event) if line is None else line)

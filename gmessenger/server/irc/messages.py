@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gmessenger.chat.outbox import Message, MessageBatch, Signal, TextBatch
+from gmessenger.chat.room_events import NOT_ENCODED
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.server.irc.capabilities import MESSAGE_FORM, Capability
 from gmessenger.server.irc.modes import ROLE_PREFIXES
@@ -88,14 +89,9 @@ class MessageFormatter:
             batch.encoded = {}
         data: bytes | None = batch.encoded.get(key)
         if data is None:
-            # (Each writer in a room has a batch of its own, of messages that nearly always were encoded for another.)
+            # (Each member who writes gets a batch of its own; most of its messages were encoded for another batch.)
             batch.encoded[key] = data = b"".join(
-                [
-                    message.encoded[key]
-                    if message.encoded is not None and key in message.encoded
-                    else self.encode(message, bits)
-                    for message in batch.messages
-                ]
+                [(message.encoded or NOT_ENCODED).get(key) or self.encode(message, bits) for message in batch.messages]
             )
         return data
 

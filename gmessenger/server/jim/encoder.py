@@ -24,7 +24,7 @@ from gmessenger.chat.outbox import (
     TextBatch,
 )
 from gmessenger.chat.records import FileInfo
-from gmessenger.chat.room_events import EncodingCache, InvitationEvent, RoomEvent, UserRenamed
+from gmessenger.chat.room_events import NOT_ENCODED, InvitationEvent, RoomEvent, UserRenamed
 from gmessenger.errors import LoggedInElsewhere as ReplacedError
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.urls import file_path
@@ -34,7 +34,6 @@ from gmessenger.wire.events import MessageEvent, PlainMessageEvent, SentFile, Us
 
 CACHE_KEY: Final = "native"
 """The key of this protocol's frames in `Message.encoded`: an event looks the same to all its sessions."""
-NOT_ENCODED: Final[EncodingCache] = {}
 
 
 def encode_room_message(message: Message, recipient: str) -> Encodable:

@@ -98,12 +98,12 @@ class ConnectionWriter:
         if self.is_blocked:
             return
         pulled = self._pull()
-        if self._greenlet is not None:  # the source has written something itself
+        if self._greenlet is not None:  # the source has called `write`, and the socket is full now
             self._buffer += pulled
             return
         data = self._buffer + pulled  # nearly always nothing was there before, and nothing is copied
         self._buffer = b""
-        try:
+        try:  # (as `_try_send`, without the call: nearly every message comes here)
             sent = self._transport.send(data) if data else 0
         except BlockingIOError:
             sent = 0

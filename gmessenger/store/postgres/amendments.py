@@ -13,7 +13,7 @@ from gmessenger.errors import IdReused, NoSuchFile, NoSuchMessage, NotMember, To
 from gmessenger.store.amendments import MAX_REACTION_TEXTS, AmendmentTarget, check_amendment, missing_error, own_text
 from gmessenger.store.files import file_id
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
-from gmessenger.store.postgres.membership import NOT_ABSENT
+from gmessenger.store.postgres.membership import NOT_ABSENT, is_member
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.search_index import set_entry
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
@@ -62,7 +62,6 @@ INSERT: Final = (
     'INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, '
     "about, what, kind) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
-IS_MEMBER: Final = "SELECT FROM participants WHERE account_id = %s AND conversation_id = %s AND left_seq IS NULL"
 FIND_FIRST: Final = "SELECT first FROM conversations WHERE id = %s"
 TAKE_FILE: Final = "UPDATE files SET conversation_id = %s, seq = %s WHERE id = %s AND account_id = %s AND seq IS NULL"
 FIND_FILE: Final = "SELECT id FROM files WHERE conversation_id = %s AND seq = %s"
@@ -112,7 +111,7 @@ def _insert(
     known = _find_duplicate(db, conversation.id, message, digest_key)
     if known is not None:
         return known[0], True, known[1]
-    if message.needs_membership and db.execute(IS_MEMBER, (message.account, conversation.id)).fetchone() is None:
+    if message.needs_membership and not is_member(db, message.account, conversation.id):
         return 0, False, NotMember()
     error = _make_changes(db, conversation, message)
     if error is not None:

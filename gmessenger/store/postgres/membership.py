@@ -26,6 +26,7 @@ LOCK_ROOM: Final = (
     # As the writers of messages do: nothing is said meanwhile, and one node at a time changes who is in the room.
     "SELECT id, head, first, rules FROM conversations WHERE key = %s FOR NO KEY UPDATE"
 )
+IS_MEMBER: Final = "SELECT FROM participants WHERE account_id = %s AND conversation_id = %s AND left_seq IS NULL"
 FIND_MEMBER: Final = "SELECT visible, left_seq FROM participants WHERE account_id = %s AND conversation_id = %s"
 ADD_MEMBER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible, joined, joined_seq) VALUES (%s, %s, %s, %s, %s)"
@@ -51,6 +52,11 @@ def find_read_range(db: PgConnection, account: int, conversation: str) -> ReadRa
     """Return what an account may read of a conversation, given by its key; None if nothing."""
     row = db.execute(READ_RANGE, (conversation, account)).fetchone()
     return ReadRange(row[0], row[1], [(first, last) for first, last in row[2]]) if row else None
+
+
+def is_member(db: PgConnection, account: int | None, room: int) -> bool:
+    """Return whether an account is a member of a room, given by its id."""
+    return db.execute(IS_MEMBER, (account, room)).rowcount > 0
 
 
 def join_room(db: PgConnection, room: str, account: int, time: float) -> bool | None:

@@ -21,7 +21,7 @@ from gmessenger.chat.room_access import (
 from gmessenger.errors import AccountDeleted, AlreadyMember, Forbidden, InvitedOnly, NoSuchRoom, ShutOut
 from gmessenger.room_rules import rules_from_json
 from gmessenger.store.postgres.database import Database
-from gmessenger.store.postgres.membership import LOCK_ROOM
+from gmessenger.store.postgres.membership import LOCK_ROOM, is_member
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.roles import require_upgraded
 from gmessenger.store.postgres.schema import FIRST_WITH_MASKS
@@ -48,7 +48,6 @@ ONE_ROOM: Final = "c.key = %s"
 # Nothing must be added to an account that is being deleted. It is locked before the room, as where it gets a role.
 LOCK_ACCOUNT_BY_ID: Final = "SELECT key FROM accounts WHERE id = %s FOR KEY SHARE"
 LOCK_ACCOUNT: Final = "SELECT id FROM accounts WHERE key = %s FOR KEY SHARE"
-IS_MEMBER: Final = "SELECT FROM participants WHERE account_id = %s AND conversation_id = %s AND left_seq IS NULL"
 FIND_SHUT_OUT: Final = (
     "SELECT FROM room_sanctions WHERE conversation_id = %s AND kind = 'shut_out' AND target = %s "
     "AND (until IS NULL OR until > %s) AND since >= %s"
@@ -92,7 +91,7 @@ def check_may_join(
     id, rules = lock_room(db, room)
     if key is None:
         raise AccountDeleted
-    if db.execute(IS_MEMBER, (account, id)).rowcount:
+    if is_member(db, account, id):
         return False
     if db.execute(FIND_SHUT_OUT, (id, *key, time, spared_since)).rowcount:
         raise ShutOut
@@ -167,7 +166,7 @@ class RoomAccessStore(Database):
 
 
 def _invite(db: PgConnection, room: int, account: int, invitation: Invitation) -> None:
-    if db.execute(IS_MEMBER, (account, room)).rowcount:
+    if is_member(db, account, room):
         raise AlreadyMember
     if not db.execute(FIND_INVITATION, (room, invitation.key)).rowcount:
         ((count,),) = db.execute(COUNT_INVITATIONS, (room,)).fetchall()
