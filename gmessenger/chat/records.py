@@ -282,8 +282,8 @@ class NewMessage(Struct, gc=False, omit_defaults=True):
     `id`: the sender's own; a message that is sent again from a device with the same id is stored once.
     `kind`: empty, `action` or `notice`. `about`: set for a reply and for an amendment. `file`: one that the account has
     uploaded, and no message has got yet.
-    `needs_membership`: a store of several nodes refuses it with `NotMember` where the account is not in the room: this
-    node took it for a member, and another may have removed it a moment ago.
+    `needs_membership`: the sender may write because it is a member of the room. This node may not know yet that another
+    node has removed it, so a store that several nodes share checks the membership again.
     """
 
     conversation: str

@@ -77,8 +77,8 @@ class Store(RoomStorage, Protocol):
         seq, or `IdReused` if the text differs (which is not known any more of a text that was changed since), or what
         it is about. To a room that does not exist (any more) it is not stored: the callback gets `NoSuchRoom`.
 
-        Where several nodes share the store, one that `needs_membership` is refused with `NotMember` by the rows that
-        it has when the message is numbered.
+        A store that several nodes share does not store a message that `needs_membership` if its sender is not a member
+        of the room at the time when the message is numbered: the callback gets `NotMember`.
 
         A reply or an amendment is stored only where its conversation has the message that it is about, else the
         callback gets `NoSuchMessage`. An amendment changes that message in the same transaction, unless `NotYours`,

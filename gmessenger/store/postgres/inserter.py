@@ -108,7 +108,7 @@ ON CONFLICT (device_id, conversation_id) DO UPDATE SET seq = excluded.seq WHERE 
 
 NO_CURSORS: Final[CursorsByDevice] = {}
 LACKS_ABOUT: Final = -1  # instead of a seq: there is no message that this one could be about
-LACKS_MEMBER: Final = -2  # the same: the account is not in the room
+LACKS_MEMBERSHIP: Final = -2  # instead of a seq: the sender is not a member of the room
 JSON_NUL: Final = r"\u0000"  # the character that PostgreSQL cannot hold, as JSON writes it
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -257,8 +257,11 @@ def _cursor_columns(cursors: CursorsByDevice) -> tuple[list[int], list[str], lis
 
 
 def _missing_error(message: NewMessage, seq: int) -> WireError:
-    """Return what is missing: with seq 0 the conversation, else what the number stands for."""
-    if seq == LACKS_MEMBER:
+    """Return the error of a message that was not inserted.
+
+    seq: what `INSERT_BATCH` has returned: 0 where the conversation does not exist, or one of the `LACKS_` constants.
+    """
+    if seq == LACKS_MEMBERSHIP:
         return NotMember()
     if seq == LACKS_ABOUT or (message.about is not None and message.conversation[:1] != ROOM_PREFIX):
         return NoSuchMessage()
