@@ -16,7 +16,8 @@ from typing import Final, TypeAlias
 from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.chat.device_selector import DeviceSelector
 from gmessenger.chat.guests import GuestSessions
-from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
+from gmessenger.chat.outbound import TEXTS, Outbound, SessionReplaced
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import BucketTable, Charge, Limits, TokenBucket
@@ -366,7 +367,7 @@ class Authenticator:
         if predecessor is not None:
             session.sync.resume(predecessor.sync)
             session.said, session.profile = predecessor.said, predecessor.profile
-            undelivered = [event for event in predecessor.outbox.drain() if isinstance(event, Message | MessageBatch)]
+            undelivered = [event for event in predecessor.outbox.drain() if isinstance(event, TEXTS)]
             self.replace_session(predecessor)
         return session, undelivered
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from gmessenger.chat.backlog import ShortBacklog
 from gmessenger.chat.history import target_of
-from gmessenger.chat.outbox import MESSAGE_OVERHEAD, BacklogSkipped, CatchUpDone, Message, MessageBatch
+from gmessenger.chat.outbound import MESSAGE_OVERHEAD, BacklogSkipped, CatchUpDone, Message, MessageBatch
 from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import REMOVES_TEXT, NewMessage, StoredMessage
 from gmessenger.chat.room import Room
@@ -76,6 +76,7 @@ class DeliveryService:
         sessions get its id with it.
         """
         shared = message_from_committed(committed)
+        size = shared.size  # of its sender's, which has the id as well, too
         conversation, seq, sent = committed.message.conversation, committed.seq, 0
         for session in sessions:
             message, is_own = shared, False
@@ -86,7 +87,7 @@ class DeliveryService:
                     continue
                 message = message_from_committed(committed, committed.message.id)
             sync = session.sync
-            if sync.is_next(conversation, seq) and session.outbox.offer(message):
+            if sync.is_next(conversation, seq) and session.outbox.offer_sized(message, size):
                 if is_own:
                     self._acknowledge_own(session, conversation, (seq,))
                 else:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from gmessenger.chat.amendments import authorize, is_erasure
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.delivery import CommittedMessage, FanOut
-from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Message, Outbox, Response, TextBatch
+from gmessenger.chat.outbound import MESSAGE_OVERHEAD, Message, Response, TextBatch
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.peers import Reservation
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.quotas import QuotaReservation, StorageQuotas
@@ -224,29 +225,6 @@ class MessageDispatcher:
         if key not in self._router.outboxes:
             accepted = self._router.peers.relay(session, key, message, id)
         self._respond_relayed(session, id, message.time, accepted)
-
-    def relay_now(self, session: Session, key: str, text: str, id: str | None) -> bool:
-        """Send a text to a guest of this node if nothing stands against it; False, and nothing was done, otherwise.
-
-        The short way of most messages between guests: what may block or be refused goes through `send_direct`.
-        """
-        outboxes = self._router.outboxes.get(key)
-        if (
-            outboxes is None
-            or key in self._accounts
-            or key in self._blocks.by_user
-            or outboxes[0] is session.outbox
-            or session.sync.ack_pending
-        ):
-            return False
-        message = Message(session.name, self._router.shown_names[key], text, self._clock(), "msg")
-        if not outboxes[0].offer(message):  # a guest has one session
-            return False
-        self._stats.relayed += 1
-        self._stats.deliveries += 1
-        if id is not None or session.answers_all:
-            session.outbox.push(Response(202, id, message.time))
-        return True
 
     def send_batch(self, session: Session, key: str, texts: list[str], ids: MessageIds, action: str) -> bool:
         """Send texts to one name or room together, with one check of recipient and membership for all.

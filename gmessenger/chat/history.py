@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from gmessenger.chat.outbox import DeliveryReceipt, ReadReceipt
+from gmessenger.chat.outbound import DeliveryReceipt, ReadReceipt
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.recent_changes import RecentChanges
 from gmessenger.chat.records import Account, ConversationRow, MessagePage, ReadRange, SearchResult, StoredMessage

@@ -13,7 +13,8 @@ from typing import Final
 from gevent.event import Event
 
 from gmessenger.chat.hooks import may_post
-from gmessenger.chat.outbox import Outbox, Response
+from gmessenger.chat.outbound import Response
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import BucketTable, Charge, TokenBucket
 from gmessenger.chat.records import About, Account, Device, Hook

@@ -17,6 +17,7 @@ from gmessenger.chat.device_use import DeviceUseRecorder
 from gmessenger.chat.dispatcher import MessageDispatcher, flush_acknowledgements
 from gmessenger.chat.erasures import MessageEraser
 from gmessenger.chat.files import FileService
+from gmessenger.chat.guest_relay import GuestRelay
 from gmessenger.chat.guest_renamer import GuestRenamer
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.hook_posts import HookPoster
@@ -25,7 +26,8 @@ from gmessenger.chat.invitations import Invitations
 from gmessenger.chat.listings import ListingService
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.moderation import Moderation
-from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, ServerMoving
+from gmessenger.chat.outbound import CatchUpDone, Outbound, ServerMoving
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
@@ -157,8 +159,10 @@ class Messenger:
             store, self.authenticator, login_throttle, sanctions.check_login, policy, clock, monotonic, networks_of
         )
         self.message_service = MessageService(
-            policy, throttle, sanctions, dispatcher, rooms, membership, presence, router, self.files
+            policy, throttle, sanctions, dispatcher, rooms, membership, presence, router, self.files, clock
         )
+
+        self.guest_relay = GuestRelay(router, blocks, accounts, sanctions, presence, clock, policy, stats)
 
         self.invitations = invitations = Invitations(
             store, router, rooms, room_rights, blocks, accounts, is_recent, sanctions.check_not_muted, clock
@@ -281,7 +285,7 @@ class Messenger:
         """Add a session that has logged in or registered: from now on it gets messages to its name. Does not block."""
         self.throttle.attach(session)
         self.presence.before_change(session.key, session.name)
-        session.status_since = self._clock()
+        session.status_since = session.active_at = self._clock()
         self.router.add(session)
         widest_network = [network for network, _ in self.throttle.networks_of(session.address)[-1:]]
         self.recent_names.add(session.key, session.name, *widest_network)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from gmessenger.chat.outbox import Message, Outbound, Signal
+from gmessenger.chat.outbound import Message, Outbound, Signal
 
 if TYPE_CHECKING:
     from gmessenger.chat.session import Session

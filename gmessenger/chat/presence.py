@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
-from gmessenger.chat.outbox import PresenceUpdate
+from gmessenger.chat.outbound import PresenceUpdate
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.router import Router
 from gmessenger.constants import OFFLINE

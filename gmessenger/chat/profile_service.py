@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from gmessenger import log
-from gmessenger.chat.outbox import ProfileUpdate
+from gmessenger.chat.outbound import ProfileUpdate
 from gmessenger.chat.records import Account
 from gmessenger.chat.results import ProfileResult
 from gmessenger.chat.room import Room

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from gmessenger import log
-from gmessenger.chat.outbox import Outbox, SessionClosed
+from gmessenger.chat.outbound import SessionClosed
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gmessenger.chat.amendments import is_erasure
 from gmessenger.chat.dispatcher import MessageDispatcher, MessageIds, OutgoingText
 from gmessenger.chat.files import FileService
 from gmessenger.chat.membership import RoomMembership
-from gmessenger.chat.outbox import tags_size
+from gmessenger.chat.outbound import tags_size
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
 from gmessenger.chat.ratelimit import CHARACTERS_PER_UNIT, message_cost
@@ -47,7 +47,9 @@ class MessageService:
         presence: PresenceTracker,
         router: Router,
         files: FileService,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._files = files
         self._policy = policy
         self._throttle = throttle
@@ -93,6 +95,7 @@ class MessageService:
         recipients = self._recipient_count(session, to) if to[:1] == ROOM_PREFIX else 0
         size = len(text) if tags is None else len(text) + tags_size(tags)
         self._throttle.charge_message(session, size, recipients)
+        session.active_at = self._clock()
         if self._sanctions.muted:
             self._sanctions.check_not_muted(session.key)
         if len(text) > self._policy.max_text:
@@ -120,27 +123,6 @@ class MessageService:
             self._dispatcher.broadcast(session, outgoing)
         else:
             raise BroadcastDisabled
-
-    def relay_now(self, session: Session, to: str, text: str, id: str | None) -> bool:
-        """Send a text of a guest to a guest as `send` does, where it is neither refused nor delayed.
-
-        Returns False, and has done nothing, where it might be. Never blocks: called in a callback of the loop.
-        """
-        bucket = session.buckets.messages
-        if (
-            bucket.tokens < 1
-            or len(text) >= CHARACTERS_PER_UNIT
-            or len(text) > self._policy.max_text
-            or self._sanctions.muted
-        ):
-            return False
-        key = to if to in self._router.outboxes else fold(to)  # a key folds to itself
-        if not self._dispatcher.relay_now(session, key, text, id):
-            return False
-        bucket.tokens -= 1
-        if key not in self._presence.links.get(session.key, ()):  # (the check of `link`, without a call)
-            self._presence.link(session.key, key)
-        return True
 
     def _room_for(self, session: Session, to: str, about: About | None) -> Room:
         """Return the room to write to: an own one, or as the rule `outside` allows; an operator erases in any room."""
@@ -175,6 +157,7 @@ class MessageService:
             if not self._dispatcher.send_batch(session, key, texts, ids, action):
                 return False
             charge.commit()
+        session.active_at = self._clock()
         if key[:1] != ROOM_PREFIX:
             self._presence.link(session.key, key)
         return True

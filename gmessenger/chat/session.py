@@ -46,6 +46,7 @@ class Session:
     `former_rooms`: keys of the rooms that a guest was in on the node from which it has come, as far as that was known,
     and may join again; None if it has come from no other node.
     `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
+    `active_at`: when it has sent something last, or has logged in; Unix seconds.
     `note`: what it says about the status, or empty. `profile`: a guest's, as of `Account`.
     `on_change_made`: called without blocking with the event of each change in a room that the session makes, which all
     others there are sent; None for a protocol whose responses say what was changed.
@@ -58,6 +59,7 @@ class Session:
         "accepts_signals",
         "account",
         "acting",
+        "active_at",
         "address",
         "answers_all",
         "buckets",
@@ -105,7 +107,7 @@ class Session:
         self.pending_characters = 0
         self.buckets = SenderBuckets()
         self.network_buckets: Sequence[tuple[SenderBuckets, int]] = ()
-        self.status_since = 0.0
+        self.status_since = self.active_at = 0.0
         self._progress: Event | None = None
         self.said: deque[tuple[str, int]] | None = None
         self.token = secrets.token_urlsafe(24)

@@ -10,7 +10,7 @@ from gmessenger.account_settings import (
     decode_settings,
     encode_settings,
 )
-from gmessenger.chat.outbox import SettingsUpdate
+from gmessenger.chat.outbound import SettingsUpdate
 from gmessenger.chat.records import Account
 from gmessenger.chat.results import SettingsResult
 from gmessenger.chat.router import Router

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.moderation import operator_name
-from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Signal, tags_size
+from gmessenger.chat.outbound import MESSAGE_OVERHEAD, Signal, tags_size
 from gmessenger.chat.records import Account
 from gmessenger.chat.room import Room
 from gmessenger.chat.rooms import RoomRegistry

@@ -7,9 +7,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
-
-from msgspec import Struct, field
 
 RECENT_VALUES: Final = 500  # that are kept for quantiles
 LATENCY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -39,7 +38,8 @@ class Histogram:
         return latest[min(len(latest) - 1, int(len(latest) * fraction))] if latest else 0.0
 
 
-class MessengerStats(Struct):
+@dataclass(slots=True)
+class MessengerStats:
     """Counters of the messenger.
 
     `deliveries`: messages that were put into outboxes, live or from the store. `refused`: messages, by error code.
@@ -56,7 +56,8 @@ class MessengerStats(Struct):
     pushes: Counter[str] = field(default_factory=Counter)
 
 
-class StoreStats(Struct):
+@dataclass(slots=True)
+class StoreStats:
     """Counters of a store.
 
     `append_seconds`: from `append` to the end of the message's callback; each message counts as the slowest of its

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from gmessenger import log
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import SessionReplaced
+from gmessenger.chat.outbound import SessionReplaced
 from gmessenger.chat.profile_service import ProfileService
 from gmessenger.chat.records import Account, RoomRecord, Sanction
 from gmessenger.chat.room import Room

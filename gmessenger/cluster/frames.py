@@ -21,10 +21,10 @@ class MessageHint(Struct, array_like=True, gc=False):
     """A message that another node has stored.
 
     Attributes:
-        action: the action word of `chat.outbox.Message`.
+        action: the action word of `chat.outbound.Message`.
         room: id of the room; 0 in a direct conversation.
         about: seq of the message that it is about; `kind`, `what`, `file`: as in `StoredMessage`; `by`: as in `About`.
-        tags: as in `chat.outbox.Message`.
+        tags: as in `chat.outbound.Message`.
     """
 
     conversation: str
@@ -162,7 +162,7 @@ class RelayReply(Struct, array_like=True, tag=8):
 
 
 class SignalFrame(Struct, array_like=True, tag=9):
-    """A signal, for the sessions on other nodes that it is for. The fields are those of `chat.outbox.Signal`."""
+    """A signal, for the sessions on other nodes that it is for. The fields are those of `chat.outbound.Signal`."""
 
     sender: str
     to: str

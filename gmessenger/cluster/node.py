@@ -10,7 +10,7 @@ from gevent.event import Event
 
 from gmessenger.chat.delivery import Spawn
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import DeliveryReceipt, Message, ReadReceipt, Signal
+from gmessenger.chat.outbound import DeliveryReceipt, Message, ReadReceipt, Signal
 from gmessenger.chat.presence import CallLater
 from gmessenger.cluster import frames
 from gmessenger.cluster.changes import ChangeApplier, RoomChangeApplier

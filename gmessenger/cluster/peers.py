@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gmessenger.chat.outbox import DeliveryReceipt, Message, Outbound, ReadReceipt, Signal
+from gmessenger.chat.outbound import DeliveryReceipt, Message, Outbound, ReadReceipt, Signal
 from gmessenger.chat.peers import Peers, Reservation
 from gmessenger.chat.session import Session
 from gmessenger.cluster.follower import ChangeFollower

@@ -20,7 +20,8 @@ from msgspec import Struct
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.delivery import CommittedMessage
 from gmessenger.chat.dispatcher import PENDING_MESSAGE_OVERHEAD
-from gmessenger.chat.outbox import Message, Outbox
+from gmessenger.chat.outbound import Message
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.peers import Peers, Reservation
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import CallLater, PresenceTracker

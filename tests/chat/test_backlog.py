@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.outbox import BacklogSkipped, Message
+from gmessenger.chat.outbound import BacklogSkipped, Message
 from gmessenger.chat.session import Session
 from gmessenger.errors import StoreUnavailable
 from tests.support.messenger import InMemoryChat, drain_events

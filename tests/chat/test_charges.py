@@ -23,7 +23,8 @@ from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.chat.delivery import DeliveryService
 from gmessenger.chat.dispatcher import OutboxReservations
 from gmessenger.chat.membership import RoomMembership
-from gmessenger.chat.outbox import EndOfStream, Outbox
+from gmessenger.chat.outbound import EndOfStream
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.passwords import MAX_PENDING_PER_NETWORK, PasswordVerifier
 from gmessenger.chat.policy import Policy
@@ -356,14 +357,14 @@ def test_room_that_was_promised_is_given_back_once(error: BaseException) -> None
     first, second = BrokenOutbox(None), BrokenOutbox(error)
     with raises_like(error), OutboxReservations(100) as reservations:
         reservations.try_reserve(first)
-        assert first._reserved == (1, 100)
+        assert first.reserved == (1, 100)
         reservations.try_reserve(second)
-    assert first._reserved == (0, 0)
+    assert first.reserved == (0, 0)
     with OutboxReservations(100) as reservations:
         reservations.try_reserve(first)
     reservations.release()
     reservations.release()
-    assert first._reserved == (0, 0)
+    assert first.reserved == (0, 0)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from gmessenger.chat.auth import DEFAULT_DEVICE
-from gmessenger.chat.outbox import SessionReplaced
+from gmessenger.chat.outbound import SessionReplaced
 from gmessenger.chat.peers import PeerPresence
 from gmessenger.chat.records import MAX_DEVICES
 from gmessenger.chat.session import Session

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
+from gmessenger.chat.outbound import CatchUpDone, Message, MessageBatch
 from gmessenger.chat.session import Session
 from gmessenger.errors import RecipientBusy
 from tests.support.messenger import InMemoryChat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gmessenger.chat.outbox import Message
+from gmessenger.chat.outbound import Message
 from gmessenger.chat.records import Sanction
 from gmessenger.chat.room_events import RoomEvent, UserRenamed
 from gmessenger.chat.session import Session

@@ -10,7 +10,7 @@ import pytest
 
 from gmessenger.chat.admin import AdminService
 from gmessenger.chat.hook_posts import HookPost
-from gmessenger.chat.outbox import Message
+from gmessenger.chat.outbound import Message
 from gmessenger.chat.ratelimit import Limits, RateLimit
 from gmessenger.chat.room_rights import SERVER_ACTOR, RoomActor
 from gmessenger.chat.session import Session

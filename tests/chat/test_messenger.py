@@ -8,14 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.outbox import (
-    EndOfStream,
-    Message,
-    PresenceUpdate,
-    Response,
-    ServerMoving,
-    SessionReplaced,
-)
+from gmessenger.chat.outbound import EndOfStream, Message, PresenceUpdate, Response, ServerMoving, SessionReplaced
 from gmessenger.errors import (
     BadName,
     BadRequest,

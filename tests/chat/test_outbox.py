@@ -9,7 +9,8 @@ from collections import deque
 import pytest
 from gevent.queue import Empty
 
-from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Outbox
+from gmessenger.chat.outbound import EndOfStream, LivenessProbe, Message
+from gmessenger.chat.outbox import Outbox
 
 
 class Reader:

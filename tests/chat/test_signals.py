@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from gmessenger.chat.outbox import Message, Signal
+from gmessenger.chat.outbound import Message, Signal
 from gmessenger.chat.session import Session
 from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
 from gmessenger.errors import Blocked, Muted, NoSuchRoom, NotFound, NotMember, OnlySpeakers, OperatorsOnly

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gmessenger.chat.delivery import CommittedMessage, DeliveryService, message_from_committed
-from gmessenger.chat.outbox import Message, MessageBatch, Outbox
+from gmessenger.chat.outbound import Message, MessageBatch
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.records import Account, Device, MessagePage, NewMessage, StoredMessage
 from gmessenger.chat.session import Session
 from gmessenger.chat.stats import MessengerStats

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec import msgpack
 
-from gmessenger.chat.outbox import PresenceUpdate
+from gmessenger.chat.outbound import PresenceUpdate
 from gmessenger.chat.peers import PeerPresence
 from gmessenger.chat.room_events import RoomEvent
 from gmessenger.chat.session import Session

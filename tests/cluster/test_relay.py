@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gmessenger.chat.dispatcher import PENDING_MESSAGE_OVERHEAD
-from gmessenger.chat.outbox import Message
+from gmessenger.chat.outbound import Message
 from gmessenger.chat.peers import PeerPresence
 from gmessenger.chat.records import NewMessage
 from gmessenger.chat.session import Session
@@ -240,14 +240,14 @@ def test_room_is_kept_until_the_message_is_given(full_outbox: FullOutbox) -> Non
     full_outbox.deliver()
     assert full_outbox.pair.received == ["for gus"]
     full_outbox.pair.remote.chat.run_timers()
-    assert (full_outbox.outbox._reserved, full_outbox.pair.remote.relay_server._reservations_by_shape) == ((0, 0), {})
+    assert (full_outbox.outbox.reserved, full_outbox.pair.remote.relay_server._reservations_by_shape) == ((0, 0), {})
 
 
 def test_a_message_that_comes_before_its_promise_is_redeemed_has_its_room(full_outbox: FullOutbox) -> None:
     full_outbox.deliver()
     full_outbox.reservation.release(full_outbox.size("for gus"))
     full_outbox.pair.remote.chat.run_timers()
-    assert (full_outbox.pair.received, full_outbox.outbox._reserved) == (["for gus"], (0, 0))
+    assert (full_outbox.pair.received, full_outbox.outbox.reserved) == (["for gus"], (0, 0))
 
 
 def test_room_for_what_does_not_come_is_free_a_second_later(full_outbox: FullOutbox) -> None:
@@ -262,7 +262,7 @@ def test_room_of_which_nobody_was_told_is_free_again(synced_pair: RelayPair) -> 
     synced_pair.remote.should_drop = lambda frame: isinstance(frame, RelayReply)
     with pytest.raises(StoreUnavailable):
         synced_pair.local.relay_client.reserve("dale", "gus", 300)
-    assert synced_pair.gus.outbox._reserved == (1, 300) and isinstance(synced_pair.local.sent[-1], ReleaseNotice)
+    assert synced_pair.gus.outbox.reserved == (1, 300) and isinstance(synced_pair.local.sent[-1], ReleaseNotice)
     due, synced_pair.remote.chat.due = synced_pair.remote.chat.due[-1:], []
     due[0]()
-    assert synced_pair.gus.outbox._reserved == (0, 0)
+    assert synced_pair.gus.outbox.reserved == (0, 0)

@@ -71,6 +71,21 @@ def test_whois_tells_what_one_may_know(irc: IrcServer) -> None:
     assert find(offline, "301").params[2] == "offline" and "317" not in commands(offline)
 
 
+def test_whois_tells_for_how_long_a_user_has_said_nothing_on_any_device(irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    (session,) = irc.app.messenger.router.sessions("dale")
+
+    def idle() -> int:
+        return int(find(hank.ask("WHOIS dale"), "317").params[2])
+
+    for say in ("PRIVMSG hank :the first, for which tokens are drawn", "PRIVMSG hank :at once", "PRIVMSG #a,hank :hi"):
+        session.active_at -= 1000
+        assert idle() >= 1000
+        dale.send(say)
+        dale.sync()
+        assert idle() < 1000
+
+
 def test_whois_refuses_what_nobody_is(irc: IrcServer) -> None:
     hank = irc.log_in("hank")
     assert commands(hank.ask("WHOIS nobody")) == ["401", "318"]

@@ -7,19 +7,19 @@ from typing import Any, get_args
 import pytest
 from msgspec import Raw, json
 
-from gmessenger.chat.outbox import (
+from gmessenger.chat.outbound import (
     BacklogSkipped,
     EncodedFrames,
     EndOfStream,
     Message,
     MessageBatch,
     Outbound,
-    Outbox,
     PresenceUpdate,
     Response,
     Signal,
     TextBatch,
 )
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.room_events import RoomEvent
 from gmessenger.server.jim.encoder import CACHE_KEY, ENCODERS, encode_room_message
 

@@ -74,7 +74,12 @@ def leave_dale(server: RunningServer, hank: NativeClient, dale: NativeClient) ->
 
 def fill_dale(server: RunningServer, hank: NativeClient, dale: NativeClient) -> None:
     (session,) = server.app.messenger.router.sessions("dale")
-    session.outbox._max_frames = 0
+    while session.outbox.reserve(1):
+        pass
+
+
+def set_dale_away(server: RunningServer, hank: NativeClient, dale: NativeClient) -> None:
+    assert dale.request("status", status="away")["response"] == 200
 
 
 def take_tokens(server: RunningServer, hank: NativeClient, dale: NativeClient) -> None:
@@ -103,6 +108,7 @@ CASES: dict[str, tuple[Callable[..., None], dict[str, Any], bool, int]] = {
     "a guest that has left": (leave_dale, {}, False, 410),
     "a name that was never seen": (nothing, {"to": "nobody"}, False, 404),
     "a guest whose outbox is full": (fill_dale, {}, False, 429),
+    "a guest that is away": (set_dale_away, {}, False, 202),
     "by one without tokens": (take_tokens, {}, False, 202),
     "by one whose acknowledgement is not on disk": (owe_acknowledgement, {}, False, 202),
     "a room": (join_room, {"to": "#dev"}, False, 200),
@@ -135,12 +141,12 @@ def test_a_failure_in_the_loop_is_answered_and_reported(
     server: RunningServer, connector: Connector, handled: Handled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hank, _ = (connector.open_native(server, name) for name in ("hank", "dale"))
-    service = server.app.messenger.message_service
+    relay = server.app.messenger.guest_relay
 
     def fail(*arguments: object) -> bool:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(service, "relay_now", fail)
+    monkeypatch.setattr(relay, "relay", fail)
     assert hank.request("msg", to="dale", message="hello")["code"] == "internal_error"
     assert server.failures == 1 and handled.failures == []
     server.app.supervisor.failure_count = 0

@@ -9,7 +9,8 @@ import gevent
 
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox
+from gmessenger.chat.outbound import CatchUpDone, Outbound
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.room import MaskMatcher, match_none
 from gmessenger.chat.session import Session

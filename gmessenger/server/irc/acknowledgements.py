@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gmessenger.chat.outbox import EncodedFrames, Message
+from gmessenger.chat.outbound import EncodedFrames, Message
 from gmessenger.names import ROOM_PREFIX, fold
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.replies import Reply

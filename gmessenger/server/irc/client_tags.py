@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gmessenger.chat.outbox import Signal
+from gmessenger.chat.outbound import Signal
 from gmessenger.chat.records import About
 from gmessenger.errors import Blocked, Muted, RateLimited, WireError
 from gmessenger.names import ROOM_PREFIX

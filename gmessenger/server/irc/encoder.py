@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from gmessenger.chat.outbox import (
+from gmessenger.chat.outbound import (
     BacklogSkipped,
     CatchUpDone,
     EncodedFrames,
@@ -13,6 +13,7 @@ from gmessenger.chat.outbox import (
     Message,
     MessageBatch,
     ReadReceipt,
+    RelayedText,
     Response,
     Signal,
     TextBatch,
@@ -79,11 +80,10 @@ class OutboxEncoder:
         form = self._handler.bits & FORM
         lines = []
         for event in session.outbox.drain():
-            line = None
-            if not form and type(event) is Message and event.seq is None:
-                # Not stored, for a client without capabilities: the commonest event, which takes the shortest way.
-                line = self._formatter.encode_plain(event)
-            lines.append(self._encode(event) if line is None else line)
+            if type(event) is RelayedText and not form:  # the commonest event, which takes the shortest way
+                lines.append(self._formatter.encode_plain(event, event.is_line) or self._encode(event))
+            else:
+                lines.append(self._encode(event))
         return b"".join(lines)
 
     def _encode(self, event: Any) -> bytes:
@@ -123,6 +123,11 @@ class OutboxEncoder:
         """Return whether this connection has written some of the messages to its own name."""
         messages, is_own = batch.messages, self._handler.is_own
         return messages[0].to[:1] != ROOM_PREFIX and any(is_own(message.id) for message in messages)
+
+    def encode_relayed(self, relayed: RelayedText) -> bytes:
+        """Return the lines of a text that is not stored."""
+        message = Message(relayed.sender, relayed.to, relayed.text, relayed.time)
+        return self._formatter.encode(message, self._handler.bits)
 
     def encode_texts(self, batch: TextBatch) -> bytes:
         """Return the lines of texts that are not stored."""
@@ -213,6 +218,7 @@ class OutboxEncoder:
 EVENT_ENCODERS: Final[dict[type, Callable[[OutboxEncoder, Any], bytes]]] = {
     Message: OutboxEncoder.encode_message,
     MessageBatch: OutboxEncoder.encode_batch,
+    RelayedText: OutboxEncoder.encode_relayed,
     TextBatch: OutboxEncoder.encode_texts,
     EncodedFrames: lambda encoder, event: event.data,
     RoomEvent: OutboxEncoder.encode_room_event,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from gmessenger.chat.outbox import (
+from gmessenger.chat.outbound import (
     DeliveryReceipt,
     LivenessProbe,
     PresenceUpdate,

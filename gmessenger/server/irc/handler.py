@@ -10,7 +10,7 @@ from gevent.event import Event
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gmessenger.chat.outbox import EncodedFrames, LivenessProbe
+from gmessenger.chat.outbound import EncodedFrames, LivenessProbe
 from gmessenger.chat.session import Session
 from gmessenger.errors import NotLoggedIn, StoreUnavailable
 from gmessenger.lru_map import LruMap
@@ -42,7 +42,7 @@ class ResponseGroup(Struct):
 class IrcMessage(Struct):
     """A message that waits for the store's answer. `command`: by which it was sent. `is_echoed`: it may come back.
 
-    `tags`: as in `chat.outbox.Message`. `msgid`: of the message that it is to remove. `group`: of its answer.
+    `tags`: as in `chat.outbound.Message`. `msgid`: of the message that it is to remove. `group`: of its answer.
     """
 
     command: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from gmessenger.constants import ONLINE
@@ -16,6 +15,8 @@ from gmessenger.server.irc.network import is_service
 from gmessenger.wire.irc.lines import MAX_BODY
 from gmessenger.wire.irc.text import is_plain
 
+LF: Final = ord("\n")
+MAX_LINE: Final = MAX_BODY + len("\r\n")
 ANSWERED: Final = int(Capability.ECHO_MESSAGE | Capability.LABELED_RESPONSE)
 """Capabilities with which a client is told of its messages."""
 
@@ -75,15 +76,16 @@ def _is_relayed(handler: IrcHandler, target: str) -> bool:
 
 
 def relay_line(handler: IrcHandler, data: bytes) -> bool:
-    """Relay the one line that was read, as `relay_text` does. Never blocks: called in a callback of the loop."""
+    """Relay what was read, as `relay_text` does, if it is one line. Never blocks: called in a callback of the loop."""
+    if len(data) > MAX_LINE or data[-1] != LF:
+        return False
     try:
-        target, _, text = data[8:].decode().rstrip("\r\n").partition(" :")
+        head, _, text = data.decode().rstrip("\r\n").partition(" :")
     except UnicodeDecodeError:
         return False
-    if not is_plain(text) or not relay_text(handler, target, text):
-        return False
-    handler.card.active_at = time.time()  # (what `now` returns, without the call)
-    return True
+    command, _, target = head.partition(" ")
+    # (A name has no line end: of two lines none is relayed.)
+    return command == "PRIVMSG" and is_plain(text) and relay_text(handler, target, text)
 
 
 def relay_text(handler: IrcHandler, target: str, text: str) -> bool:
@@ -95,19 +97,14 @@ def relay_text(handler: IrcHandler, target: str, text: str) -> bool:
     if (
         session is None
         or not handler.is_registered
-        or session.account is not None
         or handler.bits & ANSWERED
-        or session.outbox.closed
         or handler.connection.writer.is_blocked
         or not text
         or ((len(text) > CERTAIN_TO_FIT or not text.isascii()) and not surely_fits(text))  # (mostly without a call)
     ):
         return False
-    router = handler.messenger.router
-    receivers = router.local_sessions.get(target) or router.local_sessions.get(fold(target))
-    if not receivers or receivers[-1].status != ONLINE:
-        return False
-    return handler.messenger.message_service.relay_now(session, target, text, None)
+    relay = handler.network.relay
+    return relay(session, target, text, None, True)  # (by position: names take longer)
 
 
 def is_away(handler: IrcHandler, name: str) -> bool:

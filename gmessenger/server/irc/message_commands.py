@@ -46,7 +46,6 @@ def say(handler: IrcHandler, line: Line) -> None:
         handler.charge(REFUSED_COST)
         handler.reply(ERR_NOTEXTTOSEND)
         return
-    handler.card.active_at = handler.now()
     targets = line.params[0].split(",")
     if len(targets) > MAX_TARGETS:
         handler.charge(REFUSED_COST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gmessenger.chat.outbox import Message, MessageBatch, Signal, TextBatch
+from gmessenger.chat.outbound import Message, MessageBatch, RelayedText, Signal, TextBatch
 from gmessenger.chat.room_events import NOT_ENCODED
 from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.server.irc.capabilities import MESSAGE_FORM, Capability
@@ -49,6 +49,7 @@ class MessageFormatter:
 
     def __init__(self, network: IrcNetwork) -> None:
         self._network = network
+        self._source = network.users.source
 
     def encode(self, message: Message, bits: int) -> bytes:
         """Return the lines of a message for a client with these capabilities; none where it has no word for it."""
@@ -66,19 +67,21 @@ class MessageFormatter:
             cached[key] = found = self._encode(message, form)
         return found
 
-    def encode_plain(self, message: Message) -> bytes | None:
-        """Return the line of a short text for a client without capabilities; None for any other message."""
+    def encode_plain(self, message: Message | RelayedText, is_line: bool = False) -> bytes | None:
+        """Return the line of a short text for a client without capabilities; None if it has to be looked at further.
+
+        message: has nothing beside its text. `is_line`: as of `RelayedText`.
+        """
         text = message.text
-        if len(text) > MAX_BODY or message.kind or message.what or message.erased or message.file or message.tags:
+        if not is_line and (len(text) > MAX_BODY or not is_plain(text)):
             return None
-        if message.to == BROADCAST_TARGET or not is_plain(text):
-            return None
-        line = f":{self._network.users.source(message.sender)} PRIVMSG {message.to} :{text}\r\n".encode()
+        source = self._source
+        line = f":{source(message.sender)} PRIVMSG {message.to} :{text}\r\n".encode()
         return line if len(line) <= MAX_BODY + 2 else None
 
     def _encode(self, message: Message, form: int) -> bytes:
-        if not form and (data := self.encode_plain(message)) is not None:
-            return data
+        if not form and _is_text_only(message) and (line := self.encode_plain(message)) is not None:
+            return line
         return b"".join([reply.encode() for reply in self.replies(message, Capability(form))])
 
     def encode_batch(self, batch: MessageBatch, bits: int) -> bytes:
@@ -124,7 +127,7 @@ class MessageFormatter:
             tags["msgid"] = self._network.ids.make_passing(signal.sender, signal.to, signal.time, content)
         tags |= self._account_tag(signal.sender, capabilities)
         tags |= relayed_tags(signal.tags, capabilities)
-        source, to = self._network.users.source(signal.sender), ROLE_PREFIXES.get(signal.least, "") + signal.to
+        source, to = self._source(signal.sender), ROLE_PREFIXES.get(signal.least, "") + signal.to
         if not signal.text:
             return [Reply(source, "TAGMSG", (to,), tags=tags)]
         if signal.to == BROADCAST_TARGET:
@@ -144,7 +147,7 @@ class MessageFormatter:
 
     def encode_texts(self, batch: TextBatch, bits: int) -> bytes:
         """Return the lines of texts from one guest to another, which are not stored."""
-        head = f":{self._network.users.source(batch.sender)} PRIVMSG {batch.to} :"
+        head = f":{self._source(batch.sender)} PRIVMSG {batch.to} :"
         texts, room = batch.texts, MAX_BODY - len(head.encode())
         if not bits & FORM and is_plain("".join(texts)) and MAX_UTF8 * max(map(len, texts)) <= room:
             return (head + f"\r\n{head}".join(texts) + "\r\n").encode()
@@ -158,7 +161,7 @@ class MessageFormatter:
         if Capability.REDACTION not in capabilities or message.about is None:
             return []
         id = self._network.message_id(message.sender, message.to, message.about)
-        source, tags = self._network.users.source(message.sender), self._common_tags(message, capabilities)
+        source, tags = self._source(message.sender), self._common_tags(message, capabilities)
         reason = [(message.tags or {})[REASON]] if REASON in (message.tags or {}) else []
         return [Reply(source, "REDACT", (message.to, id, *reason), is_text=bool(reason), tags=tags)]
 
@@ -168,7 +171,7 @@ class MessageFormatter:
         tags = self._common_tags(message, capabilities) | self._first_tags(message, capabilities)
         tags[REACT_TAG if message.what == "react" else UNREACT_TAG] = message.text
         tags |= relayed_tags(message.tags, capabilities)
-        return [Reply(self._network.users.source(message.sender), "TAGMSG", (message.to,), tags=tags)]
+        return [Reply(self._source(message.sender), "TAGMSG", (message.to,), tags=tags)]
 
     def _common_tags(self, message: Message, capabilities: Capability) -> Tags:
         """Return the tags of every line of a message."""
@@ -231,10 +234,16 @@ class MessageFormatter:
 
     def _head(self, message: Message) -> tuple[str, str, str]:
         """Return source, command and target."""
-        source = self._network.users.source(message.sender)
+        source = self._source(message.sender)
         if message.to == BROADCAST_TARGET:
             return source, "NOTICE", EVERYBODY
         return source, "NOTICE" if message.kind == "notice" else "PRIVMSG", message.to
+
+
+def _is_text_only(message: Message) -> bool:
+    """Return whether a message to a name or a room has nothing beside its text."""
+    has_more = message.kind or message.what or message.erased or message.file or message.tags
+    return not has_more and message.to != BROADCAST_TARGET
 
 
 def relayed_tags(tags: Mapping[str, str] | None, capabilities: Capability) -> Tags:

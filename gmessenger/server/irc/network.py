@@ -13,7 +13,7 @@ from msgspec import Struct
 from gmessenger import __version__
 from gmessenger.chat.blocks import MAX_BLOCKED
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import Message
+from gmessenger.chat.outbound import Message
 from gmessenger.chat.presence import UserStatus
 from gmessenger.chat.room import Room
 from gmessenger.chat.room_access import MAX_MASKS
@@ -72,6 +72,8 @@ class IrcNetwork:
         password: what every client has to give before it is let in; empty for nothing.
         """
         self.messenger = messenger
+        self.relay = messenger.guest_relay.relay
+        """The method itself: it is called for each message from guest to guest."""
         self.password = password
         self._options = options
         self.started_at = started_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gmessenger.chat.amendments import REACTIONS
-from gmessenger.chat.outbox import BacklogSkipped, Message
+from gmessenger.chat.outbound import BacklogSkipped, Message
 from gmessenger.names import fold, is_room
 from gmessenger.server.irc.capabilities import Capability
 from gmessenger.server.irc.handler import IrcHandler

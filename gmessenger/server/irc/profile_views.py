@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from gmessenger.chat.outbox import ProfileUpdate
+from gmessenger.chat.outbound import ProfileUpdate
 from gmessenger.chat.room import Room
 from gmessenger.profiles import decode_profile
 from gmessenger.server.irc.capabilities import Capability

@@ -83,9 +83,7 @@ class IrcProtocol:
 
     def receive_in_loop(self, data: bytes) -> Any:
         """Relay a message from guest to guest at once; leave everything else to the connection's greenlet."""
-        if self._opening is not None:
-            return data
-        if data[:8] != b"PRIVMSG " or data.find(b"\n") != len(data) - 1 or self._decoder.is_pending:
+        if self._opening is not None or self._decoder.is_pending:
             return data
         try:
             return None if relay_line(self._handler, data) else data
@@ -114,7 +112,6 @@ class IrcProtocol:
         texts_by_target, rest = split_messages(received)
         if not has_one_spelling(texts_by_target):
             return received
-        self._handler.card.active_at = self._handler.now()
         for count, (target, texts) in enumerate(texts_by_target.items(), 1):
             if self._handler.is_closing:
                 return b""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from gmessenger.chat.history import conversation_key
-from gmessenger.chat.outbox import ReadReceipt
+from gmessenger.chat.outbound import ReadReceipt
 from gmessenger.errors import StoreUnavailable, WireError
 from gmessenger.names import fold
 from gmessenger.server.irc.capabilities import Capability

@@ -357,7 +357,7 @@ def _begin(handler: IrcHandler, session: Session) -> None:
     handler.nick, handler.is_registered = session.name, True
     handler.note_registered()
     handler.network.note_user_count()
-    handler.card.signed_on = handler.card.active_at = handler.now()
+    handler.card.signed_on = handler.now()
     handler.network.users.add(session, handler.card)
     handler.network.clients.add(handler)
     if registration.away is not None:

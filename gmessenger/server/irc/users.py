@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
-from typing import Final, NamedTuple
-
-from msgspec import Struct
+from typing import Final, TypeAlias
 
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import Outbox
@@ -33,27 +32,21 @@ MAX_SOURCE: Final = 4 * MAX_NAME + len(f"!~@{UNKNOWN_HOST}") + MAX_USER
 PASSING_BYTES: Final = 10
 
 
-class Card(Struct):
+@dataclass(slots=True)
+class Card:
     """What a connection has said of its user. `modes`: the letters of its user modes.
 
-    `signed_on`: when it was registered; `active_at`: when it has said something last; both in Unix seconds.
+    `signed_on`: when it was registered, in Unix seconds.
     """
 
     user: str = UNKNOWN_USER
     realname: str = ""
     modes: str = ""
     signed_on: float = 0.0
-    active_at: float = 0.0
 
 
-class UserSource(NamedTuple):
-    """`nick!user@host` of a name, as long as its account, its card and the outbox of its first session are these."""
-
-    key: str
-    account: Account | None
-    card: Card | None
-    outbox: Outbox | None
-    source: str
+KnownSource: TypeAlias = tuple[str, Account | None, Card | None, tuple[Outbox, ...] | None, str]
+"""The folded name, and `nick!user@host` as long as its account, latest card and outboxes are these."""
 
 
 def make_user(text: str) -> str:
@@ -74,17 +67,19 @@ class UserRegistry:
         self._messenger = messenger
         self._secret = messenger.store_identity.encode()
         self._cards: dict[str, list[tuple[Session, Card]]] = {}
+        self._latest_cards: dict[str, Card] = {}
         self._keys: dict[Session, str] = {}
         self._hosts: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
         self._remote_realnames: LruMap[str, str] = LruMap(MAX_KNOWN_HOSTS)
         """Those that were set while their names are online, by folded name."""
         self._accounts, self._outboxes = messenger.authenticator.accounts, messenger.router.outboxes
-        self._sources: dict[str, UserSource] = {}
+        self._sources: dict[str, KnownSource] = {}
         """By name as shown; of more than `MAX_KNOWN_HOSTS` the one that was made first is dropped."""
 
     def add(self, session: Session, card: Card) -> None:
         """Add what a session has said of its user."""
         self._cards.setdefault(session.key, []).append((session, card))
+        self._latest_cards[session.key] = card
         self._keys[session] = session.key
 
     def remove(self, session: Session) -> None:
@@ -107,15 +102,15 @@ class UserRegistry:
         """Remove and return what a session has said."""
         key = self._keys.pop(session, session.key)
         entries = self._cards.pop(key, [])
+        self._latest_cards.pop(key, None)
         left = [entry for entry in entries if entry[0] is not session]
         if left:
-            self._cards[key] = left
+            self._cards[key], self._latest_cards[key] = left, left[-1][1]
         return [entry for entry in entries if entry[0] is session]
 
     def card(self, key: str) -> Card | None:
         """Return the card of the latest IRC session of a folded name on this node."""
-        cards = self._cards.get(key)
-        return cards[-1][1] if cards else None
+        return self._latest_cards.get(key)
 
     def set_realname(self, key: str, realname: str) -> None:
         """Set what a folded name says it is called: of all its IRC sessions on this node, or on another."""
@@ -145,15 +140,20 @@ class UserRegistry:
     def source(self, name: str) -> str:
         """Return `nick!user@host` of a name."""
         known = self._sources.get(name)
-        key = known.key if known is not None else fold(name)
-        account, cards, outboxes = self._accounts.get(key), self._cards.get(key), self._outboxes.get(key)
-        card, outbox = cards[-1][1] if cards else None, outboxes[0] if outboxes else None
-        if known is not None and known.account is account and known.card is card and known.outbox is outbox:
-            return known.source
-        source = f"{name}!{card.user if card is not None else UNKNOWN_USER}@{self.host(name)}"
-        if known is None and len(self._sources) >= MAX_KNOWN_HOSTS:
+        if known is not None:  # (a plain tuple: its fields by name would take three times as long)
+            key, account, card, outboxes, source = known
+            if (
+                self._accounts.get(key) is account
+                and self._latest_cards.get(key) is card
+                and self._outboxes.get(key) is outboxes
+            ):
+                return source
+        elif len(self._sources) >= MAX_KNOWN_HOSTS:
             del self._sources[next(iter(self._sources))]
-        self._sources[name] = UserSource(key, account, card, outbox, source)
+        key = fold(name)
+        source = f"{name}!{self.user(name)}@{self.host(name)}"
+        latest = self._accounts.get(key), self._latest_cards.get(key), self._outboxes.get(key)
+        self._sources[name] = (key, *latest, source)
         return source
 
     def matches(self, mask: str, session: Session) -> bool:

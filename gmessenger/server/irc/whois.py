@@ -132,12 +132,15 @@ def _certificates(handler: IrcHandler, user: UserView) -> list[str]:
 
 
 def idle_seconds(handler: IrcHandler, user: UserView) -> int | None:
-    """Return for how long a user has said nothing by IRC, or else has had its status; None if it is offline."""
+    """Return for how long a user has said nothing; None if it is offline.
+
+    Of one who is on another node only, for how long it has had its status.
+    """
     since = handler.messenger.presence.since(user.key)
     if user.status.status == OFFLINE or since is None:
         return None
-    card = handler.network.users.card(user.key)
-    return max(0, int(handler.now() - (card.active_at if card is not None else since)))
+    sessions = handler.messenger.router.sessions(user.key)
+    return max(0, int(handler.now() - max((session.active_at for session in sessions), default=since)))
 
 
 def _signed_on(handler: IrcHandler, user: UserView) -> int:

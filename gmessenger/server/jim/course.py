@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import EndOfStream, Message, Outbound, Outbox, Response
+from gmessenger.chat.outbound import EndOfStream, Message, Outbound, RelayedText, Response
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.session import Session
 from gmessenger.errors import (
     BadName,
@@ -208,6 +209,8 @@ class CourseHandler(ConnectionHandler):
             return None
         while (frame := next(self._frames, None)) is None and not session.outbox.empty():
             event = session.outbox.pop()
+            if type(event) is RelayedText:
+                event = Message(event.sender, event.to, event.text, event.time, "msg")
             if type(event) is Message:
                 shown = _shown_text(event, self.messenger.policy.web_url)
                 if shown is None:

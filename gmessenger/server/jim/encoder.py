@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import UNSET, Raw
 
-from gmessenger.chat.outbox import (
+from gmessenger.chat.outbound import (
     CatchUpDone,
     DeliveryReceipt,
     LivenessProbe,
@@ -17,6 +17,7 @@ from gmessenger.chat.outbox import (
     PresenceUpdate,
     ProfileUpdate,
     ReadReceipt,
+    RelayedText,
     ServerMoving,
     SessionClosed,
     SessionReplaced,
@@ -120,6 +121,11 @@ def _batch_frames(batch: MessageBatch) -> list[Encodable]:
     return [message_event(message) for message in batch.messages]
 
 
+def relayed_event(relayed: RelayedText) -> PlainMessageEvent:
+    """Return the event of a text that is not stored."""
+    return PlainMessageEvent(relayed.sender, relayed.to, relayed.time, relayed.text)
+
+
 def _encode_text_batch(batch: TextBatch) -> Encodable:
     sender, to, time = batch.sender, batch.to, batch.time
     return (batch.encoded or NOT_ENCODED).get(CACHE_KEY) or _keep(
@@ -150,6 +156,7 @@ ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent | No
 }
 ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable | None]]] = {
     MessageBatch: _encode_message_batch,
+    RelayedText: relayed_event,
     TextBatch: _encode_text_batch,
     DeliveryReceipt: lambda receipt: events.DeliveredEvent(target=receipt.name, seq=receipt.seq),
     ReadReceipt: lambda receipt: events.ReadEvent(target=receipt.name, seq=receipt.seq),

@@ -12,7 +12,7 @@ from gmessenger import __version__
 from gmessenger.account_settings import AccountSettings, decode_settings
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Response
+from gmessenger.chat.outbound import EndOfStream, LivenessProbe, Message, RelayedText, Response
 from gmessenger.chat.records import About
 from gmessenger.chat.results import Page, Registration, Result
 from gmessenger.chat.session import Session
@@ -26,7 +26,7 @@ from gmessenger.errors import (
 )
 from gmessenger.field_types import MAX_ID
 from gmessenger.names import ROOM_PREFIX, fold
-from gmessenger.server.jim.encoder import ENCODERS, encode_room_message, message_event
+from gmessenger.server.jim.encoder import ENCODERS, encode_room_message, message_event, relayed_event
 from gmessenger.server.jim.handler import Command, ConnectionHandler
 from gmessenger.server.net.connection import Connection
 from gmessenger.urls import FILE_PATH
@@ -141,17 +141,15 @@ class NativeHandler(ConnectionHandler):
         session = self.session
         if (
             session is None
-            or session.account is not None
             or type(request) is not events.MessageRequest
             or request.about is not None
             or request.kind is not None
             or request.what is not None
             or request.file is not None
-            or session.outbox.closed
             or self.connection.writer.is_blocked
         ):
             return False
-        return self.messenger.message_service.relay_now(session, request.to, request.message, request.id or None)
+        return self.messenger.guest_relay.relay(session, request.to, request.message, request.id or None)
 
     def handle_batch(self, messages: Sequence[events.MessageRequest]) -> bool:
         """Send several messages to the same name or room; False if they have to be handled one by one."""
@@ -203,7 +201,9 @@ class NativeHandler(ConnectionHandler):
             return b""
         frames: list[Encodable] = []
         for event in self.session.outbox.drain():
-            if type(event) is Message:
+            if type(event) is RelayedText:
+                frames.append(relayed_event(event))
+            elif type(event) is Message:
                 to_room = event.to[:1] == ROOM_PREFIX
                 frames.append(encode_room_message(event, self.session.name) if to_room else message_event(event))
             elif type(event) is EndOfStream:

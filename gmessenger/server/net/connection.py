@@ -101,6 +101,7 @@ class Connection:
         "_closing_since",
         "_context",
         "_greenlet",
+        "_has_received",
         "_is_handling",
         "_is_waiting",
         "_opened_at",
@@ -126,7 +127,7 @@ class Connection:
         self._context = context
         self._greenlet = gevent.getcurrent()
         self._opened_at = self._received_at = time.monotonic()
-        self._is_handling = self._is_waiting = False
+        self._is_handling = self._is_waiting = self._has_received = False
         self._probed_at: float | None = None
         self.is_closing = False
         """Whether no more requests are handled."""
@@ -208,6 +209,8 @@ class Connection:
         `now`: monotonic seconds.
         """
         options = self._context.options
+        if self._has_received:  # since the last time: to read the clock for each message would cost more than this
+            self._has_received, self._received_at = False, now
         if not self.is_closing:
             self.protocol.sweep(now)
         if self.is_closing:
@@ -262,14 +265,15 @@ class Connection:
             return
         received: Any
         try:
-            received = self._transport.recv(RECV_CHUNK)
+            recv = self._transport.recv
+            received = recv(RECV_CHUNK)
         except BlockingIOError:
             return
         except OSError as error:
             self._greenlet.throw(error)
             return
         if received:
-            self._received_at = time.monotonic()
+            self._has_received = True
             if not self.is_closing and (received := self.protocol.receive_in_loop(received)) is None:
                 return
         self._greenlet.switch(received)

@@ -25,7 +25,7 @@ class FlushScheduler:
         self._loop = hub.loop
         self._supervisor = supervisor
         self.dirty: list[ConnectionWriter] = []
-        """The writers that are flushed next; the first that is added has to `start` it."""
+        """The writers that are flushed next; whoever adds the first has to `start` it."""
 
     def start(self) -> None:
         """Flush the writers that are `dirty` by then before the loop waits again."""
@@ -84,9 +84,9 @@ class ConnectionWriter:
     def schedule(self) -> None:
         """Write what the source has, before the loop waits again."""
         dirty = self._scheduler.dirty
-        dirty.append(self)
-        if len(dirty) == 1:
+        if not dirty:
             self._scheduler.start()
+        dirty.append(self)
 
     def write(self, data: bytes) -> None:
         """Send bytes after what is pending, at once as far as the socket takes them."""
@@ -97,14 +97,17 @@ class ConnectionWriter:
         """Send what the source has, now, as far as the socket takes it."""
         if self.is_blocked:
             return
-        pulled = self._pull()
+        pull = self._pull  # (read first: called at once, it would be searched for in the class each time)
+        pulled = pull()
         if self._greenlet is not None:  # the source has called `write`, and the socket is full now
             self._buffer += pulled
             return
-        data = self._buffer + pulled  # nearly always nothing was there before, and nothing is copied
-        self._buffer = b""
+        data = pulled
+        if self._buffer:
+            data, self._buffer = self._buffer + pulled, b""
         try:  # (as `_try_send`, without the call: nearly every message comes here)
-            sent = self._transport.send(data) if data else 0
+            send = self._transport.send
+            sent = send(data) if data else 0
         except BlockingIOError:
             sent = 0
         except OSError as error:

@@ -10,7 +10,8 @@ from typing import Final
 from gmessenger import log
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import Outbound, Outbox
+from gmessenger.chat.outbound import Outbound
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.session import Session
 from gmessenger.chat.throttle import AnonymousBuckets
 from gmessenger.errors import InsecureTransport, LoginThrottled, WireError, WrongPassword
