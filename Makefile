@@ -7,11 +7,12 @@ NODES   ?= 1
 SECONDS ?= 60
 WIRE    ?= plain
 SUITE   ?= trixie
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 
 # With RERUN_FAILED, what has failed beside other tests is run once more, alone.
 rerun = $(if $(RERUN_FAILED),|| $(BIN)/python -m pytest -n 0 -rA --last-failed --last-failed-no-failures none $(1))
 
-.PHONY: run test test-bare test-newest faults cluster web browser fuzz bench bench-quick page-load lint config words lock clean
+.PHONY: run test test-bare test-newest faults cluster web browser fuzz bench compare bench-quick page-load lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
@@ -60,8 +61,12 @@ fuzz: $(VENV)/installed-tests $(VENV)/installed-fuzz
 	$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
 	set -e; for target in folding names config control sessions irc web; do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS); done
 
-# Against other servers, which it installs where it can (as root, on Debian): about ten minutes. Best on a quiet machine.
-bench: $(VENV)/installed
+# Against other servers, which it installs where it can (as root, on Debian): about twenty minutes. Best on a quiet machine.
+# The others are the system's, and so is the interpreter, which distributions build to be fast; BENCH_PYTHON names another.
+bench:
+	$(MAKE) VENV=$(VENV)-bench PYTHON=$(BENCH_PYTHON) compare
+
+compare: $(VENV)/installed
 	$(BIN)/python -m benchmarks.servers install
 	$(BIN)/python -m benchmarks.throughput --write
 
@@ -130,4 +135,4 @@ test-newest:
 	$(VENV)-newest/bin/python -m pytest
 
 clean:
-	rm -rf $(VENV) $(VENV)-newest .browser build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-bench .browser build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
