@@ -14,6 +14,7 @@ from gmessenger.server.irc.errors import command_refusal
 from gmessenger.server.irc.handler import IrcHandler
 from gmessenger.server.irc.message_batches import has_one_spelling, relay_line, relay_text, send_batch
 from gmessenger.server.irc.network import IrcNetwork, is_service
+from gmessenger.server.irc.registration import complete
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.foreign_protocol import OpeningReader
 from gmessenger.timeslice import TimeSlice
@@ -187,6 +188,8 @@ class IrcProtocol:
                 self._refuse_unreadable(line)
             else:
                 self._dispatch(line)
+                if not self._handler.is_registered:
+                    complete(self._handler)
         except WireError as error:
             log.log_event("request_refused", name=self.user_name, code=error.code)
             self._handler.add(command_refusal(self._handler, line.command, "", error))

@@ -155,7 +155,6 @@ def _cap_req(handler: IrcHandler, params: list[str]) -> None:
 
 def _cap_end(handler: IrcHandler, params: list[str]) -> None:
     handler.registration.is_negotiating = False
-    complete(handler)
 
 
 CAP_COMMANDS: Final = {"LS": _cap_ls, "LIST": _cap_list, "REQ": _cap_req, "END": _cap_end}
@@ -183,7 +182,6 @@ def set_nick(handler: IrcHandler, line: Line) -> None:
         handler.reply(ERR_ERRONEUSNICKNAME, nick, text=refused)
         return
     handler.registration.nick = nick
-    complete(handler)
 
 
 def change_nick(handler: IrcHandler, line: Line) -> None:
@@ -237,7 +235,6 @@ def set_user(handler: IrcHandler, line: Line) -> None:
         return
     handler.card.user, handler.card.realname = make_user(line.params[0]), line.params[3][:MAX_REALNAME]
     handler.registration.has_user = True
-    complete(handler)
 
 
 def set_password(handler: IrcHandler, line: Line) -> None:
@@ -267,7 +264,11 @@ def _admit(handler: IrcHandler, password: str) -> None:
 
 
 def complete(handler: IrcHandler) -> None:
-    """Log in and greet, if all that the registration needs has come."""
+    """Log in and greet, if all that the registration needs has come.
+
+    Not called by the commands that may be the last of it, but after them: logging in is the deepest call of a
+    connection, and four frames more cost 4 kB for each connection at rest.
+    """
     registration = handler.registration
     if handler.is_registered or handler.is_closing or registration.is_negotiating or not registration.has_user:
         return
