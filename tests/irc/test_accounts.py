@@ -47,6 +47,14 @@ def test_what_is_said_to_who_has_just_registered_arrives(irc: IrcServer) -> None
     assert [line.params[1] for line in (dale.expect("PRIVMSG"), dale.expect("PRIVMSG"))] == ["after", "you"]
 
 
+def test_the_service_takes_no_email_for_part_of_the_password(irc: IrcServer) -> None:
+    dale = irc.log_in("dale")
+    assert "No e-mail address" in find(dale.ask("NICKSERV REGISTER opensesame dale@example.org"), "NOTICE").params[1]
+    assert "dale" not in irc.app.messenger.authenticator.accounts
+    dale.ask('NICKSERV REGISTER "opensesame dale@example.org"')
+    irc.log_in("dale", password="opensesame dale@example.org")
+
+
 def test_register_is_refused_with_the_codes_of_its_specification(irc: IrcServer) -> None:
     early = irc.connect()
     early.send("CAP LS 302", "NICK hank", "REGISTER * * opensesame", "VERIFY hank code")

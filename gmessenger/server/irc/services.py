@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
 from gmessenger.chat.certificates import parse_fingerprint
-from gmessenger.errors import AccountDeleted, AlreadyLoggedIn, WireError, WrongPassword
+from gmessenger.errors import AccountDeleted, AlreadyLoggedIn, BadRequest, WireError, WrongPassword
 from gmessenger.names import fold
 from gmessenger.server.irc.accounts import register_nick, take_over
 from gmessenger.server.irc.handler import IrcHandler
@@ -20,6 +21,8 @@ from gmessenger.wire.irc.lines import Line
 from gmessenger.wire.irc.text import split_words
 
 CHANGE_COST: Final = 10.0
+PASSWORD_AND_EMAIL: Final = re.compile(r'[^ "][^ ]* +[^ @]+@[^ @]+\.[^ @]+')
+"""What other networks ask for: both together would become the password, of which its owner knows a part only."""
 
 
 class ServiceCommand(Struct, frozen=True):
@@ -64,6 +67,10 @@ def say(handler: IrcHandler, text: str) -> None:
 
 def _register(handler: IrcHandler, params: str) -> None:
     needs_invite = handler.messenger.policy.registration == "invite"
+    if not needs_invite and PASSWORD_AND_EMAIL.fullmatch(params.strip(" ")):
+        raise BadRequest(
+            "No e-mail address is wanted here: REGISTER <password>. A password with spaces goes in double quotes."
+        )
     password, *invite = split_words(params, 2 if needs_invite else 1)
 
     def say_success() -> None:
