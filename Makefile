@@ -62,7 +62,8 @@ fuzz: $(VENV)/installed-tests $(VENV)/installed-fuzz
 	set -e; for target in folding names config control sessions irc web; do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS); done
 
 # Against other servers, which it installs where it can (as root, on Debian): about twenty minutes. Best on a quiet machine.
-# The others are the system's, and so is the interpreter, which distributions build to be fast; BENCH_PYTHON names another.
+# It runs gmessenger on the system's interpreter, which is built with optimisations; BENCH_PYTHON names another. `compare` is
+# the same on that of .venv.
 bench:
 	$(MAKE) VENV=$(VENV)-bench PYTHON=$(BENCH_PYTHON) compare
 

@@ -76,7 +76,7 @@ class DeliveryService:
         sessions get its id with it.
         """
         shared = message_from_committed(committed)
-        size = shared.size  # of its sender's, which has the id as well, too
+        size = shared.size  # the copy for its sender, which also has the id, is of the same size
         conversation, seq, sent = committed.message.conversation, committed.seq, 0
         for session in sessions:
             message, is_own = shared, False

@@ -21,10 +21,8 @@ from gmessenger.names import fold
 class GuestRelay:
     """Sends texts from guest to guest of this node, where nothing may refuse or delay them; never blocks.
 
-    All it does `MessageService.send` does as well, which takes what it leaves. `accounts` is the authenticator's.
-
-    (A callable attribute is read before it is called: in one expression the interpreter takes it for a method, and
-    searches its class each time.)
+    `MessageService.send` does the same with more checks, and sends what this refuses. `accounts` is the
+    authenticator's.
     """
 
     def __init__(
@@ -50,8 +48,8 @@ class GuestRelay:
     def relay(self, session: Session, to: str, text: str, id: str | None = None, is_line: bool = False) -> bool:
         """Send a text to a name if nothing stands against it; False, and nothing was done, otherwise.
 
-        `is_line`: as of `RelayedText`. Also called in a callback of the loop, and for each message: one long function,
-        because a call less is a hundredth of what a message costs.
+        `is_line`: as of `RelayedText`. Called for each message, also in a callback of the loop. It is one long function
+        because each call costs a hundredth of a message.
         """
         receivers = self._sessions.get(to) or self._sessions.get(fold(to))  # a key folds to itself
         if not receivers:
@@ -67,16 +65,19 @@ class GuestRelay:
             or size > self._policy.max_text
             or self._sanctions.muted
             or receiver is session
-            or receiver.status != ONLINE  # its protocol may have something to say about that
+            or receiver.status != ONLINE  # the sender's protocol may have to say so
             or key in self._accounts
             or key in self._blocks.by_user
         ):
             return False
-        clock = self._clock
-        session.active_at = time = clock()
+        clock = (
+            self._clock
+        )  # (in a variable: called as `self._clock()`, CPython 3.11 searches the class for it each time)
+        time = clock()
         relayed = RelayedText(session.name, receiver.name, text, time, is_line)
         if not receiver.outbox.offer_sized(relayed, size + MESSAGE_OVERHEAD):
             return False
+        session.active_at = time
         bucket.tokens -= 1.0
         stats = self._stats
         stats.relayed += 1

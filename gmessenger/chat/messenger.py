@@ -26,7 +26,7 @@ from gmessenger.chat.invitations import Invitations
 from gmessenger.chat.listings import ListingService
 from gmessenger.chat.membership import RoomMembership
 from gmessenger.chat.moderation import Moderation
-from gmessenger.chat.outbound import CatchUpDone, Outbound, ServerMoving
+from gmessenger.chat.outbound import CatchUpDone, Outbound, ServerMoving, frame_count
 from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.passing_rooms import PassingRooms
 from gmessenger.chat.passwords import PasswordVerifier
@@ -302,7 +302,7 @@ class Messenger:
         if session.account is None:
             session.outbox.push(CatchUpDone())
             for event in undelivered:
-                session.outbox.offer(event)
+                session.outbox.push(event, frame_count(event))  # all of it has fitted into an outbox before
             self.invitations.announce(session)
             return
         for conversation in session.sync:

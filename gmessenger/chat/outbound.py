@@ -100,9 +100,9 @@ class Signal(Struct):
 
 
 class RelayedText(Struct, gc=False):
-    """A text from one guest to another, which is not stored, and nothing else.
+    """A text from one guest to another. It is not stored, and has no kind, no tags and no id.
 
-    `is_line`: it is known to be one line, without control characters, and not empty.
+    `is_line`: the sender's protocol knows that it is one line, which any protocol may send as it is.
     """
 
     sender: str
@@ -281,4 +281,11 @@ Outbound: TypeAlias = (
 )
 
 TEXTS: Final = (Message, MessageBatch, RelayedText, TextBatch)
-"""The events with which a session is sent what was said to it, and which it must not lose."""
+"""The events that carry what others have said: a session that resumes is sent them."""
+
+
+def frame_count(event: Outbound) -> int:
+    """Return how many frames an event is."""
+    if isinstance(event, MessageBatch):
+        return len(event.messages)
+    return len(event.texts) if isinstance(event, TextBatch) else 1

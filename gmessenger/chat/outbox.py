@@ -54,7 +54,7 @@ class Outbox(SimpleQueue[Outbound]):
         self.maxsize = None  # type: ignore[misc]  # which is a property
         self._waiting: list[Outbound] = self.queue  # type: ignore[assignment]  # the stubs take it for a deque
         """The queue's own list. Nothing ever waits in its `get` and `put`, so events are put into it and taken from it
-        without a call, and to read `queue` itself, an attribute of C, takes as long as that."""
+        without a call. Reading `queue`, an attribute in C, would take as long as such a call."""
         self._accepts_batches = accepts_batches
         self._extra_frames = 0
         self._max_frames = max_frames
@@ -124,14 +124,14 @@ class Outbox(SimpleQueue[Outbound]):
         return self.offer_sized(event, event.size)
 
     def offer_sized(self, event: Outbound, size: int) -> bool:
-        """Do what `offer` does with an event whose size is known: it may be offered to many, or just have been made."""
+        """Append as `offer` does. `size`: the event's, which the caller knows already."""
         waiting = self._waiting
         if self.closed:
             return False
         if not waiting and not self._reserved_frames:  # nearly always: all the room is free
             self._size = size
             waiting.append(event)
-            notify = self._on_ready  # (read first: called at once, it would be searched for in the class each time)
+            notify = self._on_ready  # (in a variable for the reason that `GuestRelay.relay` has)
             notify()
             return True
         if (  # as `make_room`, without the calls

@@ -61,6 +61,8 @@ class SignalService:
         self._sanctions.check_not_muted(session.key)
         name = self._check_room(session, to).name if in_room else self._check_name(session, to)
         signal = Signal(session.name, name, tags, self._clock(), text, kind, size + MESSAGE_OVERHEAD, least)
+        if text:
+            session.active_at = signal.time
         self.deliver(signal, session)
         self._router.peers.send_signal(signal)
         return signal

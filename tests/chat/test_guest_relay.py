@@ -71,11 +71,13 @@ def test_nothing_is_done_where_something_may_be_in_the_way(
     drain_events(dale)
     prepare(chat, hank, dale)
     drain_events(hank)
+    chat.now += 1
+    active_at = hank.active_at
     tokens, links = hank.buckets.messages.tokens, dict(chat.messenger.presence.links["hank"])
     assert not chat.messenger.guest_relay.relay(hank, "dale", "hi", "m1")
     assert (drain_events(dale), drain_events(hank)) == ([], [])
     assert (hank.buckets.messages.tokens, chat.messenger.presence.links["hank"]) == (tokens, links)
-    assert chat.messenger.stats.relayed == 2
+    assert chat.messenger.stats.relayed == 2 and hank.active_at == active_at
 
 
 @pytest.mark.parametrize("to", ["hank", "HANK", "nobody", "#dev", ""])
@@ -89,10 +91,13 @@ def test_only_another_guest_who_is_online_here_is_relayed_to(chat: InMemoryChat,
 def test_a_guest_who_resumes_is_sent_all_texts_that_waited(chat: InMemoryChat) -> None:
     hank, dale = chat.login("hank"), chat.login("dale")
     service, relay = chat.messenger.message_service, chat.messenger.guest_relay
+    drain_events(dale)
     service.send(hank, "dale", "first")
     assert relay.relay(hank, "dale", "second")
     assert service.send_batch(hank, "dale", ["third", "fourth"], [None, None])
+    assert dale.outbox.pending_frames == 4
     resumed = chat.login("dale", token=dale.token)
+    assert resumed.outbox.pending_frames == 5  # and the end of what it has missed
     shown = [
         texts
         for event in drain_events(resumed)

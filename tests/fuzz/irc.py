@@ -410,6 +410,7 @@ def leaks(app: Server, network: IrcNetwork) -> dict[str, int]:
         "names with clients": len(network.clients._clients),
         "monitored": len(network.clients._monitoring),
         "cards": len(network.users._cards),
+        "latest cards": len(network.users._latest_cards),
         "not registered": network.unregistered_count,
         "guests in rooms": sum(len(room.guests) for room in app.messenger.rooms),
     }

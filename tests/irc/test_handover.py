@@ -50,8 +50,14 @@ def wait_until_empty(irc: IrcServer, *left: IrcClient) -> None:
         assert time.monotonic() < deadline, (app.connection_count, list(app.messenger.router))
         gevent.sleep(0.01)
     if network is not None:
-        kept = (network.clients._clients, network.clients._monitoring, network.users._cards, network.unregistered_count)
-        assert kept == ({}, {}, {}, 0)
+        kept = (
+            network.clients._clients,
+            network.clients._monitoring,
+            network.users._cards,
+            network.users._latest_cards,
+            network.unregistered_count,
+        )
+        assert kept == ({}, {}, {}, {}, 0)
     assert app.supervisor.failure_count == 0
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gmessenger.server.irc.protocol import IrcProtocol
 from gmessenger.wire.irc.lines import MAX_BODY
 from tests.irc.conftest import IrcServer
 from tests.support.accounts import PASSWORD
+from tests.support.course_clients import VARIANTS
 from tests.support.irc_client import commands, find
 from tests.support.native_clients import Connector
 
@@ -152,3 +154,69 @@ def test_what_is_not_utf8_is_refused(irc: IrcServer) -> None:
 def test_an_unknown_command_and_missing_parameters_are_told(irc: IrcServer) -> None:
     hank = irc.log_in("hank")
     assert [line.command for line in hank.ask("DANCE now", "JOIN", "TOPIC")] == ["421", "461", "461"]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in one read"])
+def test_a_text_is_sent_on_without_marks_of_ctcp_within_it(together: bool, irc: IrcServer) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    hank.ask("PRIVMSG dale :the first, for which tokens are drawn")
+    hank.send("PRIVMSG dale :hi \x01VERSION\x01", *(["PRIVMSG hank :me"] if together else []))
+    hank.sync()
+    assert [line.params[1] for line in dale.sync()] == ["the first, for which tokens are drawn", "hi VERSION"]
+
+
+@pytest.mark.parametrize("capabilities", [(), ("server-time", "message-tags")])
+@pytest.mark.parametrize("text", ["hi", "☃", "\x02bold\x02", "x" * 440, "x" * 460])
+def test_a_guest_reads_the_same_however_a_text_comes_to_it(
+    text: str, capabilities: tuple[str, ...], irc: IrcServer, connector: Connector
+) -> None:
+    """By the short way of IRC or of JIM, or by the ordinary one, which the first message takes."""
+    hank, dale = irc.log_in("hank"), irc.log_in("dale", *capabilities)
+    bill = connector.open_native(irc.running, "bill")
+    for _ in range(2):
+        hank.ask(f"PRIVMSG dale :{text}")
+        assert bill.request("msg", to="dale", message=text)["response"] == 202
+    lines = [line for line in dale.sync() if line.command == "PRIVMSG"]
+    for sender in ("hank", "bill"):
+        said = [line for line in lines if line.source.startswith(f"{sender}!")]
+        assert "".join(line.params[1] for line in said) == 2 * text
+        assert all(bool(line.tags) == bool(capabilities) for line in said)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_relayed"),
+    [
+        ("PRIVMSG dale :hi", True),
+        ("PRIVMSG DALE :☃", True),
+        ("privmsg dale :hi", False),
+        ("PRIVMSG dale hi", False),
+        ("@+typing=done PRIVMSG dale :hi", False),
+        ("PRIVMSG dale :\x01ACTION waves\x01", False),
+    ],
+)
+def test_a_plain_text_alone_in_its_read_is_relayed_in_the_loop(
+    line: str, is_relayed: bool, irc: IrcServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, dale = irc.log_in("hank"), irc.log_in("dale")
+    hank.ask("PRIVMSG dale :the first, for which tokens are drawn")
+    dale.expect("PRIVMSG")
+    left: dict[bytes, object] = {}
+    receive = IrcProtocol.receive_in_loop
+
+    def watch(protocol: IrcProtocol, data: bytes) -> object:
+        left[data] = receive(protocol, data)
+        return left[data]
+
+    monkeypatch.setattr(IrcProtocol, "receive_in_loop", watch)
+    hank.send(line)
+    dale.expect("PRIVMSG")
+    data = f"{line}\r\n".encode()
+    assert left == {data: None if is_relayed else data}
+
+
+def test_a_course_client_reads_what_guests_say_by_the_short_way(irc: IrcServer, connector: Connector) -> None:
+    (dale,) = connector.log_in_courses(irc.running, {"dale": VARIANTS[0]})  # type: ignore[arg-type]
+    hank = irc.log_in("hank")
+    for number in range(3):
+        hank.ask(f"PRIVMSG dale :number {number}")
+    dale.receive_messages(("hank", f"number {number}") for number in range(3))

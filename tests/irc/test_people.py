@@ -71,19 +71,40 @@ def test_whois_tells_what_one_may_know(irc: IrcServer) -> None:
     assert find(offline, "301").params[2] == "offline" and "317" not in commands(offline)
 
 
-def test_whois_tells_for_how_long_a_user_has_said_nothing_on_any_device(irc: IrcServer) -> None:
+def test_whois_tells_for_how_long_a_guest_has_said_nothing(irc: IrcServer) -> None:
     hank, dale = irc.log_in("hank"), irc.log_in("dale")
     (session,) = irc.app.messenger.router.sessions("dale")
 
     def idle() -> int:
         return int(find(hank.ask("WHOIS dale"), "317").params[2])
 
-    for say in ("PRIVMSG hank :the first, for which tokens are drawn", "PRIVMSG hank :at once", "PRIVMSG #a,hank :hi"):
+    irc.join("#alley", hank, dale)
+    said = (
+        "PRIVMSG hank :the first, for which tokens are drawn",
+        "PRIVMSG hank :at once",
+        "PRIVMSG hank :one\r\nPRIVMSG hank :two, in one read",
+        "PRIVMSG #alley,hank :hi",
+        "PRIVMSG @#alley :to those with a role",
+        "PRIVMSG hank :\1VERSION\1",
+    )
+    for line in said:
         session.active_at -= 1000
         assert idle() >= 1000
-        dale.send(say)
+        dale.send(line)
         dale.sync()
         assert idle() < 1000
+
+
+def test_who_says_something_on_another_device_is_not_idle(irc: IrcServer) -> None:
+    irc.register("peggy", "opensesame")
+    hank = irc.log_in("hank")
+    irc.log_in("peggy", password="opensesame")
+    native = irc.log_in_natively("peggy", "opensesame", device="phone")
+    for session in irc.app.messenger.router.sessions("peggy"):
+        session.active_at -= 1000
+    assert int(find(hank.ask("WHOIS peggy"), "317").params[2]) >= 1000
+    assert native.request("msg", to="hank", message="hi")["response"] == 200
+    assert int(find(hank.ask("WHOIS peggy"), "317").params[2]) < 1000
 
 
 def test_whois_refuses_what_nobody_is(irc: IrcServer) -> None:

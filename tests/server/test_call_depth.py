@@ -45,7 +45,7 @@ def test_a_login_is_logged_at_no_greater_depth(server: RunningServer, depths: di
 
 
 @pytest.mark.parametrize("capabilities", [(), ("server-time",)], ids=["without CAP", "with CAP"])
-def test_so_is_a_login_by_irc(
+def test_a_login_by_irc_is_logged_at_no_greater_depth(
     start_server: Callable[..., RunningServer], depths: dict[str, int], capabilities: tuple[str, ...]
 ) -> None:
     irc = IrcServer(start_server(irc_port=0))

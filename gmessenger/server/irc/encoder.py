@@ -127,7 +127,7 @@ class OutboxEncoder:
     def encode_relayed(self, relayed: RelayedText) -> bytes:
         """Return the lines of a text that is not stored."""
         message = Message(relayed.sender, relayed.to, relayed.text, relayed.time)
-        return self._formatter.encode(message, self._handler.bits)
+        return _join(self._formatter.replies(message, self._handler.capabilities))
 
     def encode_texts(self, batch: TextBatch) -> bytes:
         """Return the lines of texts that are not stored."""

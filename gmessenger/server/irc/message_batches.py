@@ -84,7 +84,7 @@ def relay_line(handler: IrcHandler, data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     command, _, target = head.partition(" ")
-    # (A name has no line end: of two lines none is relayed.)
+    # (Two lines are not relayed: `is_plain` refuses the text, or no name matches the target.)
     return command == "PRIVMSG" and is_plain(text) and relay_text(handler, target, text)
 
 

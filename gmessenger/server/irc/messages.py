@@ -68,9 +68,10 @@ class MessageFormatter:
         return found
 
     def encode_plain(self, message: Message | RelayedText, is_line: bool = False) -> bytes | None:
-        """Return the line of a short text for a client without capabilities; None if it has to be looked at further.
+        """Return the line of a short text for a client without capabilities.
 
-        message: has nothing beside its text. `is_line`: as of `RelayedText`.
+        Returns None for one that may not fit a line, or must be changed first. `message` has nothing but its text.
+        `is_line`: as of `RelayedText`.
         """
         text = message.text
         if not is_line and (len(text) > MAX_BODY or not is_plain(text)):

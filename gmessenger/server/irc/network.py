@@ -73,7 +73,7 @@ class IrcNetwork:
         """
         self.messenger = messenger
         self.relay = messenger.guest_relay.relay
-        """The method itself: it is called for each message from guest to guest."""
+        """`GuestRelay.relay`, bound once, as it is called for each message from guest to guest."""
         self.password = password
         self._options = options
         self.started_at = started_at

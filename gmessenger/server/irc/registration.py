@@ -266,8 +266,8 @@ def _admit(handler: IrcHandler, password: str) -> None:
 def complete(handler: IrcHandler) -> None:
     """Log in and greet, if all that the registration needs has come.
 
-    Not called by the commands that may be the last of it, but after them: logging in is the deepest call of a
-    connection, and four frames more cost 4 kB for each connection at rest.
+    Called after a command has returned, not within it: logging in is the deepest call of a connection, and four frames
+    more cost 4 kB for each connection at rest.
     """
     registration = handler.registration
     if handler.is_registered or handler.is_closing or registration.is_negotiating or not registration.has_user:

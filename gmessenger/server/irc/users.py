@@ -46,7 +46,7 @@ class Card:
 
 
 KnownSource: TypeAlias = tuple[str, Account | None, Card | None, tuple[Outbox, ...] | None, str]
-"""The folded name, and `nick!user@host` as long as its account, latest card and outboxes are these."""
+"""A folded name, its account, latest card and outboxes, and the `nick!user@host` that it has while they are these."""
 
 
 def make_user(text: str) -> str:

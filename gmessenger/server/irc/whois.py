@@ -134,7 +134,7 @@ def _certificates(handler: IrcHandler, user: UserView) -> list[str]:
 def idle_seconds(handler: IrcHandler, user: UserView) -> int | None:
     """Return for how long a user has said nothing; None if it is offline.
 
-    Of one who is on another node only, for how long it has had its status.
+    For a user who is only on another node: for how long it has had its status.
     """
     since = handler.messenger.presence.since(user.key)
     if user.status.status == OFFLINE or since is None:

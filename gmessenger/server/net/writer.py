@@ -97,7 +97,7 @@ class ConnectionWriter:
         """Send what the source has, now, as far as the socket takes it."""
         if self.is_blocked:
             return
-        pull = self._pull  # (read first: called at once, it would be searched for in the class each time)
+        pull = self._pull  # (in a variable for the reason that `GuestRelay.relay` has)
         pulled = pull()
         if self._greenlet is not None:  # the source has called `write`, and the socket is full now
             self._buffer += pulled

@@ -59,10 +59,8 @@ class BadLine(Struct):
     label: str | None
 
 
-PLAIN_MESSAGE: Final = re.compile(
-    "^PRIVMSG ([^ ,:$\r\n\\0][^ ,\r\n\\0]*) :([^\r\n\\0\\1][^\r\n\\0]*)\r?\n", re.MULTILINE
-)
-"""A text to one name or room, without tags, that is no CTCP."""
+PLAIN_MESSAGE: Final = re.compile("^PRIVMSG ([^ ,:$\r\n\\0][^ ,\r\n\\0]*) :([^\r\n\\0\\1]+)\r?\n", re.MULTILINE)
+"""A text to one name or room, without tags, that has no mark of CTCP."""
 PLAIN_HEAD: Final = re.compile(rb"PRIVMSG [^ ,:$\r\n\0][^ ,\r\n\0]* :")
 """What is before the text of one."""
 
