@@ -70,9 +70,8 @@ class GuestRelay:
             or key in self._blocks.by_user
         ):
             return False
-        clock = (
-            self._clock
-        )  # (in a variable: called as `self._clock()`, CPython 3.11 searches the class for it each time)
+        # In a variable: called as `self._clock()`, CPython 3.11 searches the class for a method of that name each time.
+        clock = self._clock
         time = clock()
         relayed = RelayedText(session.name, receiver.name, text, time, is_line)
         if not receiver.outbox.offer_sized(relayed, size + MESSAGE_OVERHEAD):
