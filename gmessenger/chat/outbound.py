@@ -1,4 +1,4 @@
-"""What is sent to sessions: the events that wait in their outboxes.
+"""The events that the server sends to sessions. They wait in the outbox of each session until they are encoded.
 
 They are msgspec structs, since a hundred thousand of them are made in a second. Those that wait in great numbers are
 hidden from the garbage collector: they refer to nothing that could refer to them. How an event is encoded is the

@@ -80,7 +80,9 @@ def test_nothing_is_done_where_something_may_be_in_the_way(
     assert chat.messenger.stats.relayed == 2 and hank.active_at == active_at
 
 
-@pytest.mark.parametrize("to", ["hank", "HANK", "nobody", "#dev", ""])
+@pytest.mark.parametrize(
+    "to", ["hank", "HANK", "unknown", "#dev", ""], ids=["self", "SELF", "unknown", "room", "empty"]
+)
 def test_only_another_guest_who_is_online_here_is_relayed_to(chat: InMemoryChat, to: str) -> None:
     hank = chat.login("hank")
     chat.login("dale")
@@ -97,7 +99,7 @@ def test_a_guest_who_resumes_is_sent_all_texts_that_waited(chat: InMemoryChat) -
     assert service.send_batch(hank, "dale", ["third", "fourth"], [None, None])
     assert dale.outbox.pending_frames == 4
     resumed = chat.login("dale", token=dale.token)
-    assert resumed.outbox.pending_frames == 5  # and the end of what it has missed
+    assert resumed.outbox.pending_frames == 5  # the four texts, after a CatchUpDone
     shown = [
         texts
         for event in drain_events(resumed)

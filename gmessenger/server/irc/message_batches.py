@@ -76,7 +76,10 @@ def _is_relayed(handler: IrcHandler, target: str) -> bool:
 
 
 def relay_line(handler: IrcHandler, data: bytes) -> bool:
-    """Relay what was read, as `relay_text` does, if it is one line. Never blocks: called in a callback of the loop."""
+    """Relay the message in `data`, what one read returned, if that is exactly one PRIVMSG line; else return False.
+
+    Never blocks: called in a callback of the loop.
+    """
     if len(data) > MAX_LINE or data[-1] != LF:
         return False
     try:

@@ -25,7 +25,7 @@ class FlushScheduler:
         self._loop = hub.loop
         self._supervisor = supervisor
         self.dirty: list[ConnectionWriter] = []
-        """The writers that are flushed next; whoever adds the first has to `start` it."""
+        """The writers to flush next. Call `start` when you add the first one."""
 
     def start(self) -> None:
         """Flush the writers that are `dirty` by then before the loop waits again."""
